@@ -1,0 +1,1 @@
+"""The HTTP face: the OpenAI audio API, jobs, health and the dashboard."""

@@ -1,0 +1,1 @@
+"""Speech to text and nothing else: no Redis, no HTTP, no environment variables."""

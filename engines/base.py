@@ -1,0 +1,117 @@
+"""The seam every engine stands behind: windows in, window results out."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from engines.transcript import Word
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000  # Hz, mono: what Whisper was trained on
+WINDOW_SECONDS = 30.0  # what Whisper's encoder takes in one pass
+
+Task = Literal["transcribe", "translate"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """How a window is to be decoded.
+
+    language: ISO 639-1 code, or None to let the engine find it (among `languages`, if any are given).
+    words: whether times are wanted; without them the engine leaves the alignment out.
+    prompt: text that precedes the speech, for spelling and style. hotwords: phrases to expect.
+    temperature: 0 decodes with beam search, above 0 samples.
+    """
+
+    task: Task = "transcribe"
+    language: str | None = None
+    languages: tuple[str, ...] = ()
+    words: bool = False
+    prompt: str | None = None
+    hotwords: str | None = None
+    beam_size: int = 5
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of the recording inside a window: `length` samples from `source`, lying at `target` in the window."""
+
+    source: int
+    target: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """At most 30 s of speech of one recording.
+
+    samples: float32, shape (n,), 16 kHz mono, -1..1. Pauses longer than a moment are left out, so `pieces`
+    tells where each stretch lies in the recording. index: the window's number in the recording, from 0.
+    """
+
+    index: int
+    samples: NDArray[np.float32]
+    pieces: tuple[Piece, ...]
+    options: DecodeOptions
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+    @property
+    def start(self) -> float:
+        """Where the window begins in the recording, in seconds."""
+        return self.pieces[0].source / SAMPLE_RATE
+
+    @property
+    def end(self) -> float:
+        """Where the window ends in the recording, in seconds."""
+        return (self.pieces[-1].source + self.pieces[-1].length) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """What an engine heard in one window. `words` has times in seconds from the window's own start, each with
+    its `word_tokens`; both are empty where no times were wanted."""
+
+    text: str
+    tokens: tuple[int, ...]
+    language: str
+    language_probability: float
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float
+    temperature: float
+    words: tuple[Word, ...] = ()
+    word_tokens: tuple[tuple[int, ...], ...] = ()
+
+
+class Engine(Protocol):
+    """A Whisper implementation.
+
+    lanes: how many `decode` calls may run at once; more than 1 promises a thread-safe decode over shared weights.
+    max_batch: how many windows one `decode` call takes.
+    """
+
+    name: str
+    model: str
+    lanes: int
+    max_batch: int
+
+    def load(self) -> None:
+        """Loads the weights and ends with a warm-up pass. Runs on the first lane's thread."""
+
+    def batch_key(self, options: DecodeOptions) -> Hashable:
+        """Windows whose options give equal keys may share a `decode` call."""
+
+    def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+        """One result for each window, in order; all windows have equal batch keys."""
+
+    def close(self) -> None:
+        """Gives the weights back. Runs on the first lane's thread."""

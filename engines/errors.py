@@ -1,0 +1,60 @@
+"""What can go wrong between a file and its transcript. Each error has a stable `code` and says the remedy."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """The recording could not be transcribed; see the server's log."""
+
+    code = "server_error"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class UnsupportedMedia(EngineError):
+    """This is no audio or video file that can be decoded. Send flac, m4a, mp3, mp4, mpeg, mpga, oga, ogg, wav or webm."""
+
+    code = "unsupported_media"
+
+
+class NoAudioStream(EngineError):
+    """The file has no audio track. Send a recording with sound."""
+
+    code = "no_audio_stream"
+
+
+class EmptyAudio(EngineError):
+    """The file holds no audio at all (zero seconds). Check that the recording worked."""
+
+    code = "empty_audio"
+
+
+class AudioTooLong(EngineError):
+    """The recording is longer than this server accepts (WHISPER_MAX_AUDIO_HOURS). Split it."""
+
+    code = "audio_too_long"
+
+
+class ModelNotFound(EngineError):
+    """The model is not known to this engine, or its weights could not be found."""
+
+    code = "model_not_found"
+
+
+class EngineUnavailable(EngineError):
+    """The engine cannot run on this machine."""
+
+    code = "engine_unavailable"
+
+
+class UnsupportedOption(EngineError):
+    """The engine cannot do what was asked."""
+
+    code = "unsupported_option"
+
+
+class Canceled(EngineError):
+    """The transcription was canceled."""
+
+    code = "canceled"

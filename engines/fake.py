@@ -1,0 +1,63 @@
+"""A deterministic engine for tests and for measuring everything but the model: it says how long it listened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Sequence
+
+from engines.base import DecodeOptions, Window, WindowResult
+from engines.registry import EngineOptions
+from engines.segments import compression_ratio
+from engines.transcript import Word
+
+
+class FakeEngine:
+    """Hears one word a second of speech. A numeric model name is the seconds each pass takes (`0.2`)."""
+
+    name = "fake"
+
+    def __init__(self, options: EngineOptions) -> None:
+        self.model = options.model
+        self.lanes = options.lanes or 2
+        self.max_batch = options.max_batch or 4
+        self.passes: list[list[Window]] = []  # what each decode call was given, for tests
+
+    def load(self) -> None:
+        self._seconds = _number(self.model)
+
+    def batch_key(self, options: DecodeOptions) -> Hashable:
+        return (options.task, options.temperature)
+
+    def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+        self.passes.append(list(windows))
+        time.sleep(self._seconds)
+        return [_hear(window) for window in windows]
+
+    def close(self) -> None:
+        return
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def _hear(window: Window) -> WindowResult:
+    texts = [f" w{window.index}.{second}" for second in range(max(1, round(window.seconds)))]
+    last = max(window.seconds - 0.1, 0.0)
+    words = tuple(Word(text, min(at + 0.1, last), min(at + 0.9, window.seconds), 0.9) for at, text in enumerate(texts))
+    text = "".join(texts)
+    return WindowResult(
+        text=text,
+        tokens=tuple(range(len(texts))),
+        language=window.options.language or "en",
+        language_probability=1.0,
+        avg_logprob=-0.1,
+        no_speech_prob=0.01,
+        compression_ratio=compression_ratio(text),
+        temperature=window.options.temperature,
+        words=words if window.options.words else (),
+        word_tokens=tuple((at,) for at in range(len(texts))) if window.options.words else (),
+    )

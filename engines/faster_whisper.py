@@ -1,0 +1,264 @@
+"""faster-whisper / CTranslate2: one encoder pass a window, then language, text and times on its output.
+
+`WhisperModel.transcribe` encodes a recording's first window twice and drops the temperature ladder when it
+batches; so the library's parts are used (model, tokenizer, mel features, alignment), not its loop.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_ctranslate2_storage, get_suppressed_tokens, merge_punctuations
+from numpy.typing import NDArray
+
+from engines.base import SAMPLE_RATE, WINDOW_SECONDS, DecodeOptions, Window, WindowResult
+from engines.errors import EngineUnavailable
+from engines.models import find_ctranslate2_weights
+from engines.registry import EngineOptions
+from engines.segments import compression_ratio
+from engines.transcript import Word
+
+WINDOW_SAMPLES = int(WINDOW_SECONDS * SAMPLE_RATE)
+MAX_TOKENS = 448  # Whisper's text context
+MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
+BEST_OF = 5  # samples drawn above temperature 0, as in openai/whisper
+CPU_LANES = 8  # more decode at once only where there are more cores than this, with more threads each
+GPU_BATCH = 16  # windows a pass on a GPU; not measured on one
+PREPENDED = "\"'“¿([{-"
+APPENDED = "\"'.。,，!！?？:：”)]}、"
+
+
+class FasterWhisper:
+    """CTranslate2 on CUDA or CPU. On a CPU it gains from lanes of one thread each, on a GPU from batch size."""
+
+    name = "faster-whisper"
+
+    def __init__(self, options: EngineOptions) -> None:
+        self.model = options.model
+        self._options = options
+        self.device, self._device_index = _device(options.device)
+        self.compute_type = _compute_type(self.device, options.compute_type)
+        cores = _cores()
+        on_cpu = self.device == "cpu"
+        self.lanes = options.lanes or (min(cores, CPU_LANES) if on_cpu else 1)
+        self.max_batch = options.max_batch or (1 if on_cpu else GPU_BATCH)
+        self._threads = max(1, cores // self.lanes)
+        self._whisper: WhisperModel | None = None
+
+    def load(self) -> None:
+        directory = find_ctranslate2_weights(self.model, self._options.data_dir)
+        self._whisper = WhisperModel(
+            str(directory),
+            device=self.device,
+            device_index=self._device_index,
+            compute_type=self.compute_type,
+            cpu_threads=self._threads,
+            num_workers=self.lanes,
+        )
+        self._tokenizer_for = lru_cache(maxsize=None)(self._make_tokenizer)
+        self._suppressed = get_suppressed_tokens(self._tokenizer_for("en", "transcribe"), [-1])
+        self._encode([np.zeros(SAMPLE_RATE, np.float32)])  # warm-up: fails here, not at the first request
+
+    def batch_key(self, options: DecodeOptions) -> Hashable:
+        """CTranslate2 takes one pass only for equal prompt lengths, beams and temperatures; languages may differ."""
+        return (len(self._prompt_tokens(options.prompt, options.hotwords)), options.beam_size, options.temperature)
+
+    def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+        encoded = self._encode([window.samples for window in windows])
+        languages = self._languages(encoded, windows)
+        generated = self._generate(encoded, windows, [code for code, _ in languages])
+        results = [
+            self._result(window, language, result)
+            for window, language, result in zip(windows, languages, generated, strict=True)
+        ]
+        return self._align(encoded, windows, results)
+
+    def close(self) -> None:
+        if self._whisper is not None:
+            self._whisper.model.unload_model()
+            self._whisper = None
+
+    @property
+    def _loaded(self) -> WhisperModel:
+        if self._whisper is None:
+            raise EngineUnavailable("The model is not loaded.")
+        return self._whisper
+
+    def _encode(self, recordings: Sequence[NDArray[np.float32]]) -> ctranslate2.StorageView:
+        """Encoder output, shape (n, 1500, d), of windows padded with silence to 30 s, as Whisper was trained."""
+        extract = self._loaded.feature_extractor
+        features = [
+            extract(np.pad(samples, (0, WINDOW_SAMPLES - len(samples))), padding=0)[:, :3000] for samples in recordings
+        ]
+        return self._loaded.model.encode(get_ctranslate2_storage(np.stack(features)), to_cpu=False)
+
+    def _languages(
+        self, encoded: ctranslate2.StorageView, windows: Sequence[Window]
+    ) -> list[tuple[str, float]]:
+        """Each window's language and its probability: as asked for, or heard."""
+        if not self._loaded.model.is_multilingual:
+            return [("en", 1.0)] * len(windows)
+        if all(window.options.language for window in windows):
+            return [(window.options.language or "", 1.0) for window in windows]
+        heard = self._loaded.model.detect_language(encoded)
+        return [_language(window.options, rows) for window, rows in zip(windows, heard, strict=True)]
+
+    def _generate(
+        self, encoded: ctranslate2.StorageView, windows: Sequence[Window], languages: Sequence[str]
+    ) -> list[Any]:
+        options = windows[0].options
+        if options.temperature > 0:
+            search = {
+                "beam_size": 1,
+                "num_hypotheses": BEST_OF,
+                "sampling_topk": 0,
+                "sampling_temperature": options.temperature,
+            }
+        else:
+            search = {"beam_size": options.beam_size, "patience": 1}
+        results: list[Any] = self._loaded.model.generate(
+            encoded,
+            [self._prompt(window.options, code) for window, code in zip(windows, languages, strict=True)],
+            max_length=MAX_TOKENS,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_blank=True,
+            suppress_tokens=self._suppressed,
+            **search,
+        )
+        return results
+
+    def _result(self, window: Window, language: tuple[str, float], result: Any) -> WindowResult:
+        tokens = tuple(result.sequences_ids[0])
+        text = self._tokenizer(window.options, language[0]).decode(list(tokens))
+        return WindowResult(
+            text=text,
+            tokens=tokens,
+            language=language[0],
+            language_probability=language[1],
+            avg_logprob=float(result.scores[0] * len(tokens) / (len(tokens) + 1)),
+            no_speech_prob=float(result.no_speech_prob),
+            compression_ratio=compression_ratio(text),
+            temperature=window.options.temperature,
+        )
+
+    def _align(
+        self, encoded: ctranslate2.StorageView, windows: Sequence[Window], results: list[WindowResult]
+    ) -> list[WindowResult]:
+        """Adds words where times are wanted. `align` takes one language and task a call."""
+        wanted = [at for at, window in enumerate(windows) if window.options.words and results[at].text.strip()]
+
+        def group(at: int) -> tuple[str, str]:
+            return results[at].language, windows[at].options.task
+
+        for (language, task), members in groupby(sorted(wanted, key=group), key=group):
+            rows = list(members)
+            part = encoded if len(rows) == len(windows) else _rows(encoded, rows)
+            aligned = self._loaded.find_alignment(
+                self._tokenizer_for(language, task),
+                [list(results[at].tokens) for at in rows],
+                part,
+                [_frames(windows[at]) for at in rows],
+            )
+            for at, words in zip(rows, aligned, strict=True):
+                results[at] = _with_words(results[at], words)
+        return results
+
+    def _prompt(self, options: DecodeOptions, language: str) -> list[int]:
+        """Previous text, language and task, and no timestamp tokens: with them a window's tail gets lost."""
+        tokenizer = self._tokenizer(options, language)
+        return [
+            *self._prompt_tokens(options.prompt, options.hotwords),
+            *tokenizer.sot_sequence,
+            tokenizer.no_timestamps,
+        ]
+
+    def _prompt_tokens(self, prompt: str | None, hotwords: str | None) -> list[int]:
+        tokenizer = self._tokenizer_for("en", "transcribe")
+        text: list[int] = []
+        if hotwords and hotwords.strip():
+            text += tokenizer.encode(" " + hotwords.strip())[:MAX_PROMPT_TOKENS]
+        if prompt and prompt.strip():
+            text += tokenizer.encode(" " + prompt.strip())
+        return [tokenizer.sot_prev, *text[-MAX_PROMPT_TOKENS:]] if text else []
+
+    def _tokenizer(self, options: DecodeOptions, language: str) -> Tokenizer:
+        return self._tokenizer_for(language, options.task)
+
+    def _make_tokenizer(self, language: str, task: str) -> Tokenizer:
+        whisper = self._loaded
+        return Tokenizer(whisper.hf_tokenizer, whisper.model.is_multilingual, task=task, language=language)
+
+
+def _language(options: DecodeOptions, heard: Sequence[tuple[str, float]]) -> tuple[str, float]:
+    """The likeliest of all languages, or of the candidates the caller named. Tokens look like `<|en|>`."""
+    if options.language:
+        return options.language, 1.0
+    found = [(token[2:-2], float(probability)) for token, probability in heard]
+    candidates = [row for row in found if row[0] in options.languages] or found
+    return max(candidates, key=lambda row: row[1])
+
+
+def _frames(window: Window) -> int:
+    """Mel frames (10 ms each) the window fills; the rest of the 30 s is padding."""
+    return min(3000, len(window.samples) * 100 // SAMPLE_RATE)
+
+
+def _rows(encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.StorageView:
+    on_cpu = encoded.to_device(ctranslate2.Device.cpu) if encoded.device != "cpu" else encoded
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(np.array(on_cpu)[list(rows)]))
+
+
+def _with_words(result: WindowResult, aligned: list[dict[str, Any]]) -> WindowResult:
+    merge_punctuations(aligned, PREPENDED, APPENDED)
+    kept = [row for row in aligned if row["word"]]
+    words = tuple(
+        Word(row["word"], float(row["start"]), float(row["end"]), float(row["probability"])) for row in kept
+    )
+    return replace(result, words=words, word_tokens=tuple(tuple(row["tokens"]) for row in kept))
+
+
+def _device(device: str) -> tuple[str, int]:
+    """`cuda:1` → ("cuda", 1). Raises EngineUnavailable for what CTranslate2 has no code for."""
+    name, _, index = device.strip().lower().partition(":")
+    if name == "auto":
+        name = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    if name not in ("cpu", "cuda") or (index and not index.isdigit()):
+        raise EngineUnavailable(
+            f"faster-whisper cannot run on the device '{device}'. It knows auto, cpu, cuda and cuda:1 (a number); "
+            "on Apple Silicon it runs on the CPU."
+        )
+    if name == "cuda" and not ctranslate2.get_cuda_device_count():
+        raise EngineUnavailable(
+            "No usable NVIDIA GPU was found (no device, or its driver is too old for CUDA 12). "
+            "Set WHISPER_DEVICE=cpu, or repair the driver."
+        )
+    return name, int(index or 0)
+
+
+def _compute_type(device: str, compute_type: str) -> str:
+    """What was asked for, or the fastest the device can do."""
+    supported = ctranslate2.get_supported_compute_types(device)
+    if compute_type == "auto":
+        preferred = ("int8",) if device == "cpu" else ("float16", "int8_float16", "int8_float32", "int8")
+        return next((name for name in preferred if name in supported), "default")
+    if compute_type not in supported and compute_type != "default":
+        raise EngineUnavailable(
+            f"The device '{device}' cannot compute in '{compute_type}'. It can: {', '.join(sorted(supported))}."
+        )
+    return compute_type
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

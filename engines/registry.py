@@ -1,0 +1,38 @@
+"""Engine names, and what each needs."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.base import Engine
+from engines.errors import EngineUnavailable
+
+ENGINES: dict[str, str] = {
+    "faster-whisper": "engines.faster_whisper:FasterWhisper",
+    "fake": "engines.fake:FakeEngine",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What an operator may choose of an engine; `auto` and None leave it to the engine."""
+
+    model: str = "base"
+    device: str = "auto"
+    compute_type: str = "auto"
+    lanes: int | None = None
+    max_batch: int | None = None
+    data_dir: Path = Path("data")
+
+
+def create_engine(name: str, options: EngineOptions) -> Engine:
+    """The engine of this name, not loaded yet. Raises EngineUnavailable for one unknown or not installed."""
+    if name == "auto":
+        name = "faster-whisper"
+    if name not in ENGINES:
+        raise EngineUnavailable(f"There is no engine '{name}'. Known: auto, {', '.join(sorted(ENGINES))}.")
+    module_name, _, class_name = ENGINES[name].partition(":")
+    engine: Engine = getattr(importlib.import_module(module_name), class_name)(options)
+    return engine

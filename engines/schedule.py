@@ -1,0 +1,87 @@
+"""What to decode next, given who waits: the policy alone, without threads or clocks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Generic, Literal, TypeVar
+
+Priority = Literal["interactive", "batch"]
+Item = TypeVar("Item")
+
+MAX_PASSES = 8  # passes of the model a waiting batch window lets others go first
+
+
+@dataclass(eq=False, slots=True)
+class Line(Generic[Item]):
+    """The waiting windows of one recording, in order. seconds: audio it has had decoded so far."""
+
+    priority: Priority
+    arrival: int
+    seconds: float = 0.0
+    waiting: deque[tuple[Hashable, float, Item]] = field(default_factory=deque)
+
+
+class Schedule(Generic[Item]):
+    """Interactive lines before batch lines; within a class the line that had least audio decoded goes first.
+
+    A batch is filled up with whatever shares the first window's key, so nothing idles. A waiting batch window
+    lets at most `MAX_PASSES` passes go before it.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[Line[Item]] = []
+        self._arrivals = count()
+        self._passes_over_batch = 0
+
+    def open(self, priority: Priority) -> Line[Item]:
+        line: Line[Item] = Line(priority, next(self._arrivals))
+        self._lines.append(line)
+        return line
+
+    def close(self, line: Line[Item]) -> list[Item]:
+        """Takes the line out and gives back what still waited in it."""
+        if line in self._lines:
+            self._lines.remove(line)
+        dropped = [item for _, _, item in line.waiting]
+        line.waiting.clear()
+        return dropped
+
+    def add(self, line: Line[Item], key: Hashable, seconds: float, item: Item) -> None:
+        line.waiting.append((key, seconds, item))
+
+    def add_again(self, line: Line[Item], key: Hashable, item: Item) -> None:
+        """A window to be decoded once more goes before the line's others, and its audio counts once."""
+        line.waiting.appendleft((key, 0.0, item))
+
+    def next_batch(self, size: int) -> list[Item]:
+        """Takes out up to `size` items that may share a pass; empty where nothing waits."""
+        batch: list[Item] = []
+        key: Hashable = None
+        has_batch_window = False
+        while len(batch) < size:
+            line = min(self._candidates(batch, key), key=self._rank, default=None)
+            if line is None:
+                break
+            key, seconds, item = line.waiting.popleft()
+            line.seconds += seconds
+            has_batch_window |= line.priority == "batch"
+            batch.append(item)
+        self._count_pass(batch, has_batch_window)
+        return batch
+
+    def _candidates(self, batch: list[Item], key: Hashable) -> list[Line[Item]]:
+        return [line for line in self._lines if line.waiting and (not batch or line.waiting[0][0] == key)]
+
+    def _rank(self, line: Line[Item]) -> tuple[bool, float, int]:
+        goes_first = line.priority == ("batch" if self._passes_over_batch >= MAX_PASSES else "interactive")
+        return (not goes_first, line.seconds, line.arrival)
+
+    def _count_pass(self, batch: list[Item], has_batch_window: bool) -> None:
+        batch_waits = any(line.waiting for line in self._lines if line.priority == "batch")
+        if has_batch_window or not batch_waits:
+            self._passes_over_batch = 0
+        elif batch:
+            self._passes_over_batch += 1

@@ -1,0 +1,79 @@
+"""The vocabulary of a transcript. Times are seconds from the start of the recording."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One spoken word, with the space that precedes it in the text."""
+
+    text: str
+    start: float
+    end: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech as people breathe it: a sentence, or a part of one.
+
+    `avg_logprob`, `no_speech_prob` and `temperature` are those of the window the segment was decoded in;
+    `compression_ratio` and `tokens` are its own text's. `seek` is the window's start in frames of 10 ms.
+    """
+
+    id: int
+    start: float
+    end: float
+    text: str
+    tokens: tuple[int, ...]
+    seek: int
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """Something the reader of a transcript should know, though it is no error."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A whole recording in words. `duration` is what was decoded, in seconds; `language` is ISO 639-1."""
+
+    task: str
+    language: str
+    language_probability: float
+    duration: float
+    model: str
+    engine: str
+    segments: tuple[Segment, ...]
+    warnings: tuple[Warning, ...] = field(default=())
+
+    @property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments).strip()
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        return tuple(word for segment in self.segments for word in segment.words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON types; `from_dict` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Transcript:
+        segments = tuple(
+            Segment(**{**row, "tokens": tuple(row["tokens"]), "words": tuple(Word(**word) for word in row["words"])})
+            for row in data["segments"]
+        )
+        return cls(**{**data, "segments": segments, "warnings": tuple(Warning(**row) for row in data["warnings"])})

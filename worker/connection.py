@@ -1,0 +1,27 @@
+"""Redis clients that outlive a restart of Redis."""
+
+from __future__ import annotations
+
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError, TimeoutError
+from redis.retry import Retry
+
+KEY_PREFIX = "whisper:"
+
+
+def connect(url: str, *, patient: bool = False) -> Redis:
+    """A client for `url` (redis://, rediss:// or unix://).
+
+    patient: for the worker, which waits a minute for Redis to come back rather than lose a job's end; an API
+    request answers 503 after a moment instead.
+    """
+    return Redis.from_url(
+        url,
+        retry=Retry(ExponentialBackoff(cap=2, base=0.1), 60 if patient else 2),
+        retry_on_error=[ConnectionError, TimeoutError],
+        health_check_interval=10,
+        socket_timeout=30,  # seconds; longer than any block we ask for
+        socket_connect_timeout=5,  # seconds
+        max_connections=200,
+    )

@@ -1,0 +1,84 @@
+"""What a job is: the request that never changes and the outcome that is written once."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from engines.base import DecodeOptions
+
+State = Literal["queued", "started", "finished", "failed", "canceled"]
+Priority = Literal["interactive", "batch"]
+PRIORITIES: tuple[Priority, ...] = ("interactive", "batch")
+
+_JOB_ID = re.compile(r"job_[0-9a-f]{28}")
+
+
+def new_job_id() -> str:
+    """Sorts by time of creation, so that a listing needs no index."""
+    return f"job_{int(time.time() * 1000):012x}{secrets.token_hex(8)}"
+
+
+def is_job_id(text: str) -> bool:
+    return _JOB_ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """`job.json`: what was asked, by whom. created_at: unix seconds. size: bytes of the upload.
+
+    kind `sync` is a client that waits on the OpenAI route: its audio is deleted once it is answered.
+    model: the name as it was asked for. filename: for display only, never a path.
+    """
+
+    id: str
+    owner: str
+    kind: Literal["sync", "job"]
+    priority: Priority
+    model: str
+    response_format: str
+    granularities: tuple[str, ...]
+    filename: str
+    size: int
+    options: DecodeOptions
+    created_at: float = field(default_factory=time.time)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> JobRequest:
+        options = DecodeOptions(**{**data["options"], "languages": tuple(data["options"]["languages"])})
+        return cls(**{**data, "granularities": tuple(data["granularities"]), "options": options})
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job failed: a stable code and a sentence that says what to do."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`outcome.json`: the one terminal state. Times are unix seconds, `duration` is seconds of audio."""
+
+    state: Literal["finished", "failed", "canceled"]
+    ended_at: float = field(default_factory=time.time)
+    started_at: float | None = None
+    duration: float | None = None
+    error: JobError | None = None
+    warnings: tuple[dict[str, str], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Outcome:
+        error = JobError(**data["error"]) if data["error"] else None
+        return cls(**{**data, "error": error, "warnings": tuple(data["warnings"])})

@@ -1,0 +1,30 @@
+"""What an operator may set about the worker, the store and Redis. Read once at start and passed down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WorkerSettings(BaseSettings):
+    """Environment variables with the prefix WHISPER_, or lines of `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WHISPER_", env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
+    )
+
+    model: str = Field("base", description="Model name, Hugging Face id or directory")
+    engine: str = Field("auto", description="Which engine decodes; `auto` takes the fastest this machine has")
+    device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:1`")
+    compute_type: str = Field("auto", description="Weights' number format: `auto`, `int8`, `float16`, `float32` …")
+    lanes: int | None = Field(None, ge=1, le=64, description="Decode calls at once; default: the engine's own number")
+    max_batch: int | None = Field(None, ge=1, le=256, description="Windows in one decode call; default: the engine's")
+    beam_size: int = Field(5, ge=1, le=10, description="Beams of the search at temperature 0")
+    max_audio_hours: float = Field(24.0, gt=0, description="Longest recording accepted, in hours of decoded audio")
+    data_dir: Path = Field(Path("data"), description="Where jobs, the embedded Redis and joined weights lie")
+    redis_url: str | None = Field(None, description="A Redis to use; without it the service starts its own")
+    interactive_slots: int = Field(4, ge=1, le=64, description="Jobs at once that a client waits for")
+    batch_slots: int = Field(2, ge=1, le=64, description="Jobs at once that nobody waits for")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")

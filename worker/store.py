@@ -1,0 +1,210 @@
+"""The store is the truth: one directory a job, complete before anything is promised.
+
+    incoming/<id>/source      an upload as it grows
+    jobs/<id>/source          the upload, without an extension
+    jobs/<id>/job.json        the request, never changed
+    jobs/<id>/transcript.json the result, written aside and renamed
+    jobs/<id>/outcome.json    the one terminal state; the first to create it wins
+    jobs/<id>/answered        a waiting client has had its answer
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from engines.transcript import Transcript
+from worker.jobs import JobRequest, Outcome, is_job_id, new_job_id
+
+
+class JobNotFound(Exception):
+    """There is no job with this id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"There is no job '{job_id}'.")
+
+
+class Upload(Protocol):
+    """A recording on its way in. `discard` after `commit` does nothing."""
+
+    id: str
+    size: int
+
+    def write(self, chunk: bytes) -> None: ...
+    def commit(self, request: JobRequest) -> None: ...
+    def discard(self) -> None: ...
+
+
+class JobStore(Protocol):
+    """Where jobs live. A shared object store can stand behind the same calls."""
+
+    def receive(self) -> Upload: ...
+    def request(self, job_id: str) -> JobRequest: ...
+    def outcome(self, job_id: str) -> Outcome | None: ...
+    def finish(self, job_id: str, outcome: Outcome) -> bool: ...
+    def transcript(self, job_id: str) -> Transcript: ...
+    def save_transcript(self, job_id: str, transcript: Transcript) -> None: ...
+    def source(self, job_id: str) -> Path: ...
+    def drop_source(self, job_id: str) -> None: ...
+    def mark_answered(self, job_id: str) -> None: ...
+    def answered_at(self, job_id: str) -> float | None: ...
+    def delete(self, job_id: str) -> None: ...
+    def ids(self) -> Iterator[str]: ...
+    def sweep_incoming(self, older_than: float) -> None: ...
+    def free_bytes(self) -> int: ...
+
+
+class LocalUpload:
+    """Grows in `incoming/<id>/` and moves into `jobs/` as a whole."""
+
+    def __init__(self, incoming: Path, jobs: Path) -> None:
+        self.id = new_job_id()
+        self.size = 0
+        self._directory = incoming / self.id
+        self._target = jobs / self.id
+        self._directory.mkdir(mode=0o700)
+        self._file: BinaryIO = open(self._directory / "source", "xb", opener=_private)
+
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+        self.size += len(chunk)
+
+    def commit(self, request: JobRequest) -> None:
+        """After this the job survives a loss of power."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        _write_synced(self._directory / "job.json", request.to_dict())
+        _sync_directory(self._directory)
+        os.rename(self._directory, self._target)
+        _sync_directory(self._target.parent)
+
+    def discard(self) -> None:
+        self._file.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+class LocalStore:
+    """Jobs as directories below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._incoming = root / "incoming"
+        self._jobs = root / "jobs"
+        for directory in (self._incoming, self._jobs):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def receive(self) -> LocalUpload:
+        return LocalUpload(self._incoming, self._jobs)
+
+    def request(self, job_id: str) -> JobRequest:
+        return JobRequest.from_dict(self._read(job_id, "job.json"))
+
+    def outcome(self, job_id: str) -> Outcome | None:
+        try:
+            return Outcome.from_dict(self._read(job_id, "outcome.json"))
+        except JobNotFound:
+            return None
+
+    def finish(self, job_id: str, outcome: Outcome) -> bool:
+        """Writes the terminal state and returns True, or False where the job has one already or is gone."""
+        directory = self._directory(job_id)
+        aside = directory / f"outcome.{os.getpid()}.{time.monotonic_ns()}.tmp"
+        try:
+            _write_synced(aside, outcome.to_dict())
+            os.link(aside, directory / "outcome.json")
+        except (FileExistsError, FileNotFoundError):
+            return False
+        finally:
+            aside.unlink(missing_ok=True)
+        _sync_directory(directory)
+        return True
+
+    def transcript(self, job_id: str) -> Transcript:
+        return Transcript.from_dict(self._read(job_id, "transcript.json"))
+
+    def save_transcript(self, job_id: str, transcript: Transcript) -> None:
+        directory = self._directory(job_id)
+        aside = directory / f"transcript.{os.getpid()}.{time.monotonic_ns()}.tmp"
+        _write_synced(aside, transcript.to_dict())
+        os.replace(aside, directory / "transcript.json")
+        _sync_directory(directory)
+
+    def source(self, job_id: str) -> Path:
+        return self._directory(job_id) / "source"
+
+    def drop_source(self, job_id: str) -> None:
+        self.source(job_id).unlink(missing_ok=True)
+
+    def mark_answered(self, job_id: str) -> None:
+        try:
+            (self._directory(job_id) / "answered").touch(mode=0o600)
+        except FileNotFoundError:
+            return  # deleted meanwhile, which is all an answered job has to look forward to
+
+    def answered_at(self, job_id: str) -> float | None:
+        """When a waiting client had its answer, in unix seconds."""
+        try:
+            return (self._directory(job_id) / "answered").stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+    def delete(self, job_id: str) -> None:
+        directory = self._directory(job_id)
+        if not directory.exists():
+            raise JobNotFound(job_id)
+        doomed = self._incoming / f"deleted-{job_id}-{time.monotonic_ns()}"
+        os.rename(directory, doomed)  # gone at once for every reader, however large it is
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def ids(self) -> Iterator[str]:
+        """All jobs, newest first."""
+        yield from sorted((name for name in os.listdir(self._jobs) if is_job_id(name)), reverse=True)
+
+    def sweep_incoming(self, older_than: float) -> None:
+        """Removes what uploads cut off by a crash left behind, once untouched for `older_than` seconds."""
+        for directory in self._incoming.iterdir():
+            newest = max((file.stat().st_mtime for file in directory.iterdir()), default=directory.stat().st_mtime)
+            if newest < time.time() - older_than:
+                shutil.rmtree(directory, ignore_errors=True)
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self.root).free
+
+    def _directory(self, job_id: str) -> Path:
+        if not is_job_id(job_id):
+            raise JobNotFound(job_id)
+        return self._jobs / job_id
+
+    def _read(self, job_id: str, name: str) -> dict[str, Any]:
+        try:
+            data: dict[str, Any] = json.loads((self._directory(job_id) / name).read_bytes())
+        except FileNotFoundError:
+            raise JobNotFound(job_id) from None
+        return data
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _write_synced(path: Path, data: dict[str, Any]) -> None:
+    with open(path, "x", encoding="utf-8", opener=_private) as file:
+        json.dump(data, file, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    if os.name == "nt":  # Windows has no handle of a directory to sync
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
