@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from engines.base import SAMPLE_RATE
 from engines.errors import EmptyAudio, NoAudioStream, UnsupportedMedia
-from engines.transcript import Warning
+from engines.transcript import TranscriptWarning
 
 Samples = NDArray[np.float32]
 
@@ -77,14 +77,14 @@ class AudioReader:
                 raise UnsupportedMedia("The file's audio is damaged: none of it could be decoded. Check the recording.")
             raise EmptyAudio()
 
-    def warnings(self) -> tuple[Warning, ...]:
+    def warnings(self) -> tuple[TranscriptWarning, ...]:
         """What was wrong with the file, once it is read."""
         found = []
         if self._damaged:
-            found.append(Warning("damaged_input", f"{self._damaged} damaged parts of the file were skipped."))
+            found.append(TranscriptWarning("damaged_input", f"{self._damaged} damaged parts of the file were skipped."))
         if self._is_truncated():
             found.append(
-                Warning(
+                TranscriptWarning(
                     "truncated_input",
                     f"The file claims {self.declared:.1f} s but holds {self.decoded:.1f} s: it seems to be cut off. "
                     "The transcript covers what is there.",

@@ -1,8 +1,8 @@
 """The one owner of the model: forms passes from the windows of all recordings.
 
-    transcriber ─ WindowStream.submit(window) ─► Schedule ─► lane thread ─ engine.decode([...]) ─► Future
-                                                    ▲                          │
-                                                    └── failed thresholds: next temperature, a later pass
+transcriber ─ WindowStream.submit(window) ─► Schedule ─► lane thread ─ engine.decode([...]) ─► Future
+                                                ▲                          │
+                                                └── failed thresholds: next temperature, a later pass
 """
 
 from __future__ import annotations
@@ -35,14 +35,19 @@ class WindowStream:
     def __init__(self, batcher: Batcher, line: Line[_Task]) -> None:
         self._batcher = batcher
         self._line = line
+        self._futures: list[Future[WindowResult]] = []
 
     def submit(self, window: Window) -> Future[WindowResult]:
         """Queues a window. The future raises what the engine raised, or CancelledError after `close`."""
-        return self._batcher._submit(self._line, window)
+        future = self._batcher._submit(self._line, window)
+        self._futures = [held for held in self._futures if not held.done()] + [future]
+        return future
 
     def close(self) -> None:
-        """Drops what has not been decoded; safe from any thread, and twice."""
+        """Drops what has not been decoded and wakes who waits for it; safe from any thread, and twice."""
         self._batcher._close(self._line)
+        for future in self._futures:
+            future.cancel()
 
 
 class Batcher:
@@ -90,7 +95,7 @@ class Batcher:
         if loaded is not None:
             try:
                 self.engine.load()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it is raised again where `start` waits
                 loaded.set_exception(error)
                 return
             loaded.set_result(None)
@@ -112,7 +117,7 @@ class Batcher:
     def _decode(self, tasks: list[_Task]) -> None:
         try:
             results = self.engine.decode([task.window for task in tasks])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it reaches each window's owner
             self._decode_failed(tasks, error)
             return
         for task, result in zip(tasks, results, strict=True):
@@ -129,9 +134,12 @@ class Batcher:
         _resolve(tasks[0].future, error)
 
     def _judge(self, task: _Task, result: WindowResult) -> None:
+        if task.future.cancelled():
+            return
         task.attempts.append(result)
         temperature = self._ladder.next_temperature(result)
-        if temperature is None or task.window.options.temperature > 0 and len(task.attempts) == 1:
+        asked_for = len(task.attempts) == 1 and task.window.options.temperature > 0  # a caller's own is no ladder's
+        if temperature is None or asked_for:
             _resolve(task.future, self._ladder.choose(task.attempts))
             return
         options = replace(task.window.options, temperature=temperature)
@@ -152,14 +160,12 @@ class Batcher:
 
     def _close(self, line: Line[_Task]) -> None:
         with self._work:
-            dropped = self._schedule.close(line)
-        for task in dropped:
-            task.future.cancel()
+            self._schedule.close(line)
 
 
 def _resolve(future: Future[WindowResult], outcome: WindowResult | BaseException) -> None:
     """Answers a future whose owner may have given it up meanwhile."""
-    if not future.set_running_or_notify_cancel():
+    if future.cancelled() or not future.set_running_or_notify_cancel():
         return
     if isinstance(outcome, BaseException):
         future.set_exception(outcome)

@@ -13,7 +13,7 @@ class EngineError(Exception):
 
 
 class UnsupportedMedia(EngineError):
-    """This is no audio or video file that can be decoded. Send flac, m4a, mp3, mp4, mpeg, mpga, oga, ogg, wav or webm."""
+    """The file cannot be decoded as audio or video. Send flac, m4a, mp3, mp4, mpeg, mpga, oga, ogg, wav or webm."""
 
     code = "unsupported_media"
 

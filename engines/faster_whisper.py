@@ -101,9 +101,7 @@ class FasterWhisper:
         ]
         return self._loaded.model.encode(get_ctranslate2_storage(np.stack(features)), to_cpu=False)
 
-    def _languages(
-        self, encoded: ctranslate2.StorageView, windows: Sequence[Window]
-    ) -> list[tuple[str, float]]:
+    def _languages(self, encoded: ctranslate2.StorageView, windows: Sequence[Window]) -> list[tuple[str, float]]:
         """Each window's language and its probability: as asked for, or heard."""
         if not self._loaded.model.is_multilingual:
             return [("en", 1.0)] * len(windows)
@@ -221,9 +219,7 @@ def _rows(encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.
 def _with_words(result: WindowResult, aligned: list[dict[str, Any]]) -> WindowResult:
     merge_punctuations(aligned, PREPENDED, APPENDED)
     kept = [row for row in aligned if row["word"]]
-    words = tuple(
-        Word(row["word"], float(row["start"]), float(row["end"]), float(row["probability"])) for row in kept
-    )
+    words = tuple(Word(row["word"], float(row["start"]), float(row["end"]), float(row["probability"])) for row in kept)
     return replace(result, words=words, word_tokens=tuple(tuple(row["tokens"]) for row in kept))
 
 

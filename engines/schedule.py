@@ -41,13 +41,11 @@ class Schedule(Generic[Item]):
         self._lines.append(line)
         return line
 
-    def close(self, line: Line[Item]) -> list[Item]:
-        """Takes the line out and gives back what still waited in it."""
+    def close(self, line: Line[Item]) -> None:
+        """Takes the line out, and what still waited in it."""
         if line in self._lines:
             self._lines.remove(line)
-        dropped = [item for _, _, item in line.waiting]
         line.waiting.clear()
-        return dropped
 
     def add(self, line: Line[Item], key: Hashable, seconds: float, item: Item) -> None:
         line.waiting.append((key, seconds, item))

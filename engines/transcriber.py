@@ -20,7 +20,7 @@ from engines.batcher import Batcher, WindowStream
 from engines.errors import AudioTooLong, Canceled
 from engines.schedule import Priority
 from engines.segments import segments_of
-from engines.transcript import Segment, Transcript, Warning
+from engines.transcript import Segment, Transcript, TranscriptWarning
 from engines.vad import speech_frames
 from engines.windows import Speech, pack_speech
 
@@ -62,7 +62,7 @@ class Transcription:
         self._language = _Language(options)
         self._segments: list[Segment] = []
         self._duration = 0.0
-        self._warnings: tuple[Warning, ...] = ()
+        self._warnings: tuple[TranscriptWarning, ...] = ()
 
     def cancel(self) -> None:
         self._canceled.set()

@@ -38,7 +38,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:
+class TranscriptWarning:
     """Something the reader of a transcript should know, though it is no error."""
 
     code: str
@@ -56,7 +56,7 @@ class Transcript:
     model: str
     engine: str
     segments: tuple[Segment, ...]
-    warnings: tuple[Warning, ...] = field(default=())
+    warnings: tuple[TranscriptWarning, ...] = field(default=())
 
     @property
     def text(self) -> str:
@@ -76,4 +76,5 @@ class Transcript:
             Segment(**{**row, "tokens": tuple(row["tokens"]), "words": tuple(Word(**word) for word in row["words"])})
             for row in data["segments"]
         )
-        return cls(**{**data, "segments": segments, "warnings": tuple(Warning(**row) for row in data["warnings"])})
+        warnings = tuple(TranscriptWarning(**row) for row in data["warnings"])
+        return cls(**{**data, "segments": segments, "warnings": warnings})

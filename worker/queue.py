@@ -8,12 +8,14 @@ from typing import Any
 from redis import Redis
 from rq import Queue, Retry
 from rq.exceptions import NoSuchJobError
-from rq.job import Job
+from rq.job import Job, JobStatus
+from rq.registry import clean_registries
 from rq.serializers import JSONSerializer
+from rq.worker_registration import clean_worker_registry
 
 from worker.jobs import PRIORITIES, JobRequest, Priority
 
-JOB_FUNCTION = "worker.tasks.transcribe"  # the one name a slot will run
+JOB_FUNCTION = "whisper_native.transcribe"  # the one name a slot will run; it stands for JobRunner.run
 RECORD_TTL = 24 * 3600  # seconds RQ's own record of an ended job stays visible in the dashboard
 CRASH_RETRIES = 2  # how often a job is tried again after its worker died
 
@@ -44,26 +46,41 @@ class JobQueue:
         """How many jobs of the same queue run before this one, or None where it does not wait."""
         return self._queues[request.priority].get_job_position(request.id)
 
-    def is_live(self, request: JobRequest) -> bool:
-        """Whether RQ still has the job waiting or running."""
-        try:
-            job = Job.fetch(request.id, connection=self._redis, serializer=JSONSerializer)
-        except NoSuchJobError:
-            return False
-        return job.get_status(refresh=False) in ("queued", "started", "scheduled", "deferred")
-
     def withdraw(self, request: JobRequest) -> None:
-        """Takes a waiting job out of its queue; a running one is left to notice by itself."""
-        self._queues[request.priority].remove(request.id)
+        """Takes a waiting job out of RQ; a running one is left to its slot, which notices by itself."""
+        if self._redis.lrem(self._queues[request.priority].key, 1, request.id):
+            self.forget(request)
 
     def forget(self, request: JobRequest) -> None:
         """Removes every trace of the job from RQ."""
-        self.withdraw(request)
         try:
             Job.fetch(request.id, connection=self._redis, serializer=JSONSerializer).delete()
         except (NoSuchJobError, ValueError):  # ValueError: its lease ran out (RQ keeps half of the record then)
             self._redis.delete(f"rq:job:{request.id}")
-        self._redis.delete(f"rq:results:{request.id}")
+        self._redis.delete(f"rq:results:{request.id}")  # which RQ leaves behind
+
+    def live_ids(self) -> set[str]:
+        """All jobs RQ has waiting, just taken by a slot, or running under a lease."""
+        found: set[str] = set()
+        for queue in self._queues.values():
+            found.update(queue.get_job_ids())
+            found.update(queue.intermediate_queue.get_job_ids())
+            found.update(queue.started_job_registry.get_job_ids(cleanup=False))
+        return found
+
+    def has_crashed_out(self, job_id: str) -> bool:
+        """Whether RQ gave the job up: its worker died once more than it may be tried again."""
+        try:
+            job = Job.fetch(job_id, connection=self._redis, serializer=JSONSerializer)
+        except NoSuchJobError:
+            return False
+        return job.get_status(refresh=False) == JobStatus.FAILED
+
+    def recover_abandoned(self) -> None:
+        """Hands jobs whose lease ran out to another slot. Only one caller at a time may do this."""
+        for queue in self._queues.values():
+            clean_registries(queue)
+            clean_worker_registry(queue)
 
     def depth(self) -> dict[str, Any]:
         """Jobs waiting in each queue."""

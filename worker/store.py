@@ -1,11 +1,11 @@
 """The store is the truth: one directory a job, complete before anything is promised.
 
-    incoming/<id>/source      an upload as it grows
-    jobs/<id>/source          the upload, without an extension
-    jobs/<id>/job.json        the request, never changed
-    jobs/<id>/transcript.json the result, written aside and renamed
-    jobs/<id>/outcome.json    the one terminal state; the first to create it wins
-    jobs/<id>/answered        a waiting client has had its answer
+incoming/<id>/source      an upload as it grows
+jobs/<id>/source          the upload, without an extension
+jobs/<id>/job.json        the request, never changed
+jobs/<id>/transcript.json the result, written aside and renamed
+jobs/<id>/outcome.json    the one terminal state; the first to create it wins
+jobs/<id>/answered        a waiting client has had its answer
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class LocalUpload:
         self._directory = incoming / self.id
         self._target = jobs / self.id
         self._directory.mkdir(mode=0o700)
-        self._file: BinaryIO = open(self._directory / "source", "xb", opener=_private)
+        self._file: BinaryIO = open(self._directory / "source", "xb", opener=_private)  # noqa: SIM115 - grows with the upload
 
     def write(self, chunk: bytes) -> None:
         self._file.write(chunk)

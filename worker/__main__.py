@@ -1,0 +1,27 @@
+"""`python -m worker`: the warm worker process. It wants WHISPER_REDIS_URL; the supervisor sets it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from worker import lifeline
+from worker.process import WorkerProcess
+from worker.settings import WorkerSettings
+
+
+def main() -> int:
+    settings = WorkerSettings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s worker %(name)s: %(message)s")
+    if not settings.redis_url:
+        print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
+        return 2
+    lifeline.watch()
+    WorkerProcess(settings, settings.redis_url).run()
+    sys.stdout.flush()
+    os._exit(0)  # slots idle in a blocking read and native threads must not hold the exit up
+
+
+if __name__ == "__main__":
+    sys.exit(main())

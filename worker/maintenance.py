@@ -1,0 +1,82 @@
+"""Keeps store and Redis in step. Run every few seconds by every API process; a lock lets one at a time work."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from redis import Redis
+
+from worker.connection import KEY_PREFIX
+from worker.events import Events
+from worker.jobs import JobError, JobRequest, Outcome
+from worker.queue import JobQueue
+from worker.store import JobNotFound, JobStore
+
+LOCK = f"{KEY_PREFIX}maintenance"
+LOCK_TTL = 60  # seconds; a holder that was killed blocks nobody for longer
+RECONCILE_EVERY = 60.0  # seconds
+KEEP_ANSWERED = 600.0  # seconds a synchronous job's record stays after its answer
+KEEP_PARTIAL = 24 * 3600.0  # seconds an upload may stand still before it is swept
+
+log = logging.getLogger(__name__)
+
+
+class Maintenance:
+    """What has to be put right now and then. `run_once` does what is due."""
+
+    def __init__(self, store: JobStore, queue: JobQueue, events: Events, redis: Redis) -> None:
+        self._store = store
+        self._queue = queue
+        self._events = events
+        self._redis = redis
+        self._reconciled_at = float("-inf")
+        self._missing: set[str] = set()  # jobs RQ did not know at the last look
+
+    def run_once(self) -> None:
+        if not self._redis.set(LOCK, "1", nx=True, ex=LOCK_TTL):
+            return
+        try:
+            self._queue.recover_abandoned()
+            if time.monotonic() - self._reconciled_at >= RECONCILE_EVERY:
+                self._reconcile()
+                self._store.sweep_incoming(KEEP_PARTIAL)
+                self._reconciled_at = time.monotonic()
+        finally:
+            self._redis.delete(LOCK)
+
+    def _reconcile(self) -> None:
+        live = self._queue.live_ids()
+        missing: set[str] = set()
+        for job_id in self._store.ids():
+            try:
+                self._look_after(job_id, live, missing)
+            except JobNotFound:
+                continue  # deleted while we looked
+        self._missing = missing
+
+    def _look_after(self, job_id: str, live: set[str], missing: set[str]) -> None:
+        if self._store.outcome(job_id):
+            answered_at = self._store.answered_at(job_id)
+            if answered_at and answered_at < time.time() - KEEP_ANSWERED:
+                self._forget(self._store.request(job_id))
+        elif job_id not in live:
+            self._revive(self._store.request(job_id), missing)
+
+    def _revive(self, request: JobRequest, missing: set[str]) -> None:
+        """A job without an outcome that RQ gave up or lost. It may be on its way into the queue this very
+        moment, so it is queued again only when it was missing at two looks in a row, or at the first."""
+        if self._queue.has_crashed_out(request.id):
+            error = JobError("worker_crashed", "The recording ended its worker three times; it was given up.")
+            if self._store.finish(request.id, Outcome("failed", error=error)):
+                self._events.state(request.id, "failed")
+        elif request.id in self._missing or request.created_at < time.time() - RECONCILE_EVERY:
+            log.info("Job %s was not in its queue: queued again", request.id)
+            self._queue.enqueue(request)
+        else:
+            missing.add(request.id)
+
+    def _forget(self, request: JobRequest) -> None:
+        self._store.delete(request.id)
+        self._queue.forget(request)
+        self._events.forget(request.id)

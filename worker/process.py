@@ -1,0 +1,132 @@
+"""The warm worker: one model, its batcher, the slots, and the threads that keep them honest."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from dataclasses import replace
+from types import FrameType
+
+from redis.exceptions import RedisError
+
+from engines.batcher import Batcher
+from engines.registry import EngineOptions, create_engine
+from worker import presence
+from worker.connection import connect
+from worker.events import Events, FeedReader
+from worker.jobs import Priority
+from worker.presence import BEAT, WorkerPresence
+from worker.runner import JobRunner
+from worker.settings import WorkerSettings
+from worker.slots import Slots
+from worker.store import LocalStore
+
+DRAIN = 8.0  # seconds for a job to leave the model after SIGTERM: about one window
+
+log = logging.getLogger(__name__)
+
+
+class WorkerProcess:
+    """`run` serves until SIGTERM or SIGINT. A model that cannot be loaded leaves the process up and not ready,
+    so that readiness can say why and jobs wait."""
+
+    def __init__(self, settings: WorkerSettings, redis_url: str) -> None:
+        self._settings = settings
+        self._redis = connect(redis_url, patient=True)
+        self._events = Events(connect(redis_url))
+        self._feed_redis = connect(redis_url)
+        self._store = LocalStore(settings.data_dir)
+        self._stopped = threading.Event()
+        self._slots: Slots | None = None
+        name = f"{socket.gethostname()}-{os.getpid()}"
+        self._presence = WorkerPresence(name, "loading", settings.model, pid=os.getpid())
+
+    def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        threading.Thread(target=self._beat, name="heart", daemon=True).start()
+        batcher = self._load()
+        if batcher is None:
+            self._stopped.wait()
+        else:
+            self._serve(batcher)
+        self._withdraw()
+
+    def _load(self) -> Batcher | None:
+        settings = self._settings
+        options = EngineOptions(
+            model=settings.model,
+            device=settings.device,
+            compute_type=settings.compute_type,
+            lanes=settings.lanes,
+            max_batch=settings.max_batch,
+            data_dir=settings.data_dir,
+        )
+        try:
+            batcher = Batcher(create_engine(settings.engine, options))
+            batcher.start()
+        except Exception as error:
+            log.error("The model %s could not be loaded: %s", settings.model, error, exc_info=log.isEnabledFor(10))
+            self._announce(replace(self._presence, state="failed", error=str(error)))
+            return None
+        engine = batcher.engine
+        device = str(getattr(engine, "device", ""))
+        self._announce(replace(self._presence, state="ready", engine=engine.name, device=device))
+        log.info("Ready: %s, %s, %d lanes, batches of %d", engine.model, engine.name, engine.lanes, engine.max_batch)
+        return batcher
+
+    def _serve(self, batcher: Batcher) -> None:
+        settings = self._settings
+        runner = JobRunner(
+            self._store,
+            self._events,
+            batcher,
+            beam_size=settings.beam_size,
+            max_seconds=settings.max_audio_hours * 3600,
+        )
+        counts: dict[Priority, int] = {"interactive": settings.interactive_slots, "batch": settings.batch_slots}
+        self._slots = Slots(self._redis, runner.run, counts)
+        feed = FeedReader(
+            self._feed_redis,
+            lambda job_id, state: runner.cancel(job_id) if state == "canceled" else None,
+            runner.cancel_ended,
+        )
+        feed.start()
+        self._slots.start()
+        self._stopped.wait()
+        log.info("Stopping: jobs in hand go back to their queue")
+        runner.stop()
+        self._slots.stop(DRAIN)
+
+    def _beat(self) -> None:
+        """A sign of life for the process and a renewed lease for every running job."""
+        while True:
+            try:
+                presence.announce(self._redis, self._presence)
+            except RedisError as error:
+                log.warning("Redis does not answer: %s", error)
+            if self._slots:
+                self._slots.beat()
+            if self._stopped.wait(BEAT):
+                return
+
+    def _announce(self, now: WorkerPresence) -> None:
+        self._presence = now
+        try:
+            presence.announce(self._redis, now)
+        except RedisError as error:
+            log.warning("Redis does not answer: %s", error)
+
+    def _withdraw(self) -> None:
+        try:
+            presence.withdraw(self._redis, self._presence.name)
+        except RedisError as error:
+            log.warning("Redis does not answer: %s", error)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._stopped.is_set():
+            os._exit(1)  # asked twice
+        self._stopped.set()

@@ -1,0 +1,170 @@
+"""Runs one job: from its id to a transcript and an outcome in the store.
+
+id ─► store.request ─► Transcription ─► progress, segments (events) ─► transcript.json ─► outcome.json
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+from redis.exceptions import RedisError
+
+from engines.batcher import Batcher
+from engines.errors import Canceled, EngineError
+from engines.transcriber import Progress, Transcription
+from worker.events import Events
+from worker.jobs import JobError, JobRequest, Outcome
+from worker.store import JobNotFound, JobStore
+
+log = logging.getLogger(__name__)
+
+
+class JobEnded(Exception):
+    """The job has its outcome and it is not a transcript. RQ shows the message; there is nothing to retry."""
+
+
+class JobCanceled(JobEnded):
+    """The job was canceled."""
+
+
+class HandBack(Exception):
+    """The worker stops: the job goes back to its queue, and this attempt does not count."""
+
+
+@dataclass(slots=True)
+class _Run:
+    request: JobRequest
+    transcription: Transcription
+    started_at: float
+
+
+class JobRunner:
+    """What every slot of a worker process calls with a job's id."""
+
+    def __init__(
+        self, store: JobStore, events: Events, batcher: Batcher, *, beam_size: int, max_seconds: float
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._batcher = batcher
+        self._beam_size = beam_size
+        self._max_seconds = max_seconds
+        self._running: dict[str, _Run] = {}
+        self._lock = threading.Lock()
+        self._stopping = False
+
+    def run(self, job_id: str) -> dict[str, str]:
+        """Returns what RQ keeps. Raises JobEnded where the outcome is no transcript, HandBack on shutdown.
+
+        A job that has its outcome already, or is gone from the store, is left alone: a requeue from the
+        dashboard and a doubled queue entry are harmless.
+        """
+        try:
+            if outcome := self._store.outcome(job_id):
+                return {"state": outcome.state}
+            request = self._store.request(job_id)
+        except JobNotFound:
+            return {"state": "deleted"}
+        run = self._start(request)
+        try:
+            outcome = self._transcribe(run)
+        finally:
+            with self._lock:
+                del self._running[job_id]
+        return self._end(request, outcome)
+
+    def cancel(self, job_id: str) -> None:
+        """Frees the model within one window; does nothing for a job that is not running here."""
+        with self._lock:
+            run = self._running.get(job_id)
+        if run:
+            run.transcription.cancel()
+
+    def cancel_ended(self) -> None:
+        """Stops work on jobs that were ended elsewhere while nobody told us."""
+        with self._lock:
+            running = list(self._running)
+        for job_id in running:
+            if self._is_over(job_id):
+                self.cancel(job_id)
+
+    def stop(self) -> None:
+        """Hands all running jobs back."""
+        with self._lock:
+            self._stopping = True
+            running = list(self._running.values())
+        for run in running:
+            run.transcription.cancel()
+
+    def _start(self, request: JobRequest) -> _Run:
+        path = self._store.source(request.id)
+        options = replace(request.options, beam_size=self._beam_size)
+        transcription = Transcription(self._batcher, path, options, request.priority, self._max_seconds)
+        run = _Run(request, transcription, time.time())
+        with self._lock:
+            if self._stopping:
+                raise HandBack()
+            self._running[request.id] = run
+        self._tell(lambda: self._events.progress(request.id, started_at=run.started_at, processed=0.0, total=0.0))
+        self._tell(lambda: self._events.state(request.id, "started"))
+        return run
+
+    def _transcribe(self, run: _Run) -> Outcome:
+        job_id = run.request.id
+        try:
+            for progress in run.transcription:
+                self._report(job_id, progress)
+            transcript = run.transcription.transcript()
+            self._store.save_transcript(job_id, transcript)
+            warnings = tuple(asdict(warning) for warning in transcript.warnings)
+            return Outcome("finished", started_at=run.started_at, duration=transcript.duration, warnings=warnings)
+        except Canceled:
+            if self._stopping and not self._is_over(job_id):
+                raise HandBack() from None
+            return Outcome("canceled", started_at=run.started_at)
+        except EngineError as error:
+            log.warning("Job %s failed: %s: %s", job_id, error.code, error)
+            return Outcome("failed", started_at=run.started_at, error=JobError(error.code, str(error)))
+        except Exception as error:
+            if self._is_over(job_id):  # deleted under our hands
+                return Outcome("canceled", started_at=run.started_at)
+            log.exception("Job %s failed unexpectedly", job_id)
+            message = f"The server could not transcribe the recording ({type(error).__name__}); its log says more."
+            return Outcome("failed", started_at=run.started_at, error=JobError("server_error", message))
+
+    def _end(self, request: JobRequest, outcome: Outcome) -> dict[str, str]:
+        if not self._store.finish(request.id, outcome):
+            outcome = self._ended_elsewhere(request.id)
+        self._tell(lambda: self._events.state(request.id, outcome.state))
+        if outcome.state == "canceled":
+            raise JobCanceled()
+        if outcome.error:
+            raise JobEnded(f"{outcome.error.code}: {outcome.error.message}")
+        return {"state": outcome.state}
+
+    def _ended_elsewhere(self, job_id: str) -> Outcome:
+        """The outcome that was first; a deleted job counts as canceled."""
+        return self._store.outcome(job_id) or Outcome("canceled")
+
+    def _is_over(self, job_id: str) -> bool:
+        try:
+            self._store.request(job_id)
+        except JobNotFound:
+            return True
+        return self._store.outcome(job_id) is not None
+
+    def _report(self, job_id: str, progress: Progress) -> None:
+        self._tell(lambda: self._events.progress(job_id, processed=progress.processed, total=progress.total))
+        for segment in progress.segments:
+            self._tell(lambda segment=segment: self._events.publish(job_id, "segment", asdict(segment)))  # type: ignore[misc]
+
+    def _tell(self, tell: Callable[[], None]) -> None:
+        """Live news is worth having, but a job goes on without Redis."""
+        try:
+            tell()
+        except RedisError as error:
+            log.warning("Redis did not take an event: %s", error)

@@ -1,0 +1,154 @@
+"""Slots: threads that each take one job at a time from one queue. All feed the one batcher.
+
+RQ's SimpleWorker runs jobs in its own process, as a warm model needs, but sends no heartbeat while a job runs,
+wants the main thread, and runs whatever function a job names. This subclass mends the three.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+from uuid import uuid4
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.timeouts import TimerDeathPenalty
+
+from worker.jobs import Priority
+from worker.queue import JOB_FUNCTION
+from worker.runner import HandBack, JobCanceled, JobEnded
+
+LEASE = 30  # seconds without a beat after which a job counts as abandoned
+IDLE_TTL = 20  # seconds; RQ blocks for 15 s less, so an idle slot looks up every 5 s
+
+log = logging.getLogger(__name__)
+
+Run = Callable[[str], dict[str, str]]
+
+
+class ForeignFunction(Exception):
+    """The queue holds a job that names a function of its own. Only the service's own jobs are run."""
+
+
+def job_class(run: Run) -> type[Job]:
+    """RQ's Job, but whatever the queue says, all it can call is `run`."""
+
+    class TranscriptionJob(Job):
+        @property
+        def func(self) -> Run:
+            if self.func_name != JOB_FUNCTION:
+                raise ForeignFunction(f"Refused to run '{self.func_name}'.")
+            return run
+
+    return TranscriptionJob
+
+
+class Slot(SimpleWorker):
+    """One RQ worker on one queue (with one, RQ moves jobs atomically and loses none in a crash)."""
+
+    death_penalty_class = TimerDeathPenalty
+
+    def __init__(self, queue: Priority, redis: Redis, run: Run) -> None:
+        jobs = job_class(run)
+        super().__init__(
+            [Queue(queue, connection=redis, serializer=JSONSerializer, job_class=jobs)],
+            name=f"{queue}-{uuid4().hex[:12]}",
+            connection=redis,
+            job_class=jobs,
+            serializer=JSONSerializer,
+            worker_ttl=IDLE_TTL,
+            log_job_description=False,  # file names stay out of the log
+        )
+
+    def beat(self) -> None:
+        """Renews the lease of the job this slot runs, if any."""
+        for execution in list(self.executions.values()):
+            with self.connection.pipeline() as pipeline:
+                self.heartbeat(LEASE + IDLE_TTL, pipeline=pipeline)
+                execution.heartbeat(execution.job.started_job_registry, LEASE, pipeline=pipeline)
+                pipeline.execute()
+
+    def stop(self) -> None:
+        self._stop_requested = True
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        return LEASE
+
+    def clean_registries(self) -> None:
+        """Left to maintenance, which runs under one lock even while all slots are busy."""
+
+    def clean_group_registries(self) -> None:
+        """The service has no groups."""
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Decides what a raised error means for RQ's retries, which are there for crashes only."""
+        kind: type[BaseException] = exc_info[0]
+        error: BaseException = exc_info[1]
+        trace: TracebackType = exc_info[2]
+        if issubclass(kind, HandBack):
+            job.retries_left = (job.retries_left or 0) + 1
+            log.info("Job %s goes back to its queue", job.id)
+        elif issubclass(kind, JobEnded | ForeignFunction):
+            job.retries_left = 0
+            if issubclass(kind, JobCanceled):
+                self._stopped_job_id = job.id
+            log.info("Job %s ended: %s", job.id, error)
+        else:
+            log.error("Job %s could not be run", job.id, exc_info=(kind, error, trace))
+
+    def _install_signal_handlers(self) -> None:
+        """Signals belong to the process, not to a slot's thread."""
+
+
+class Slots:
+    """All slots of a worker process, each on a thread that starts over if RQ's loop gives up."""
+
+    def __init__(self, redis: Redis, run: Run, counts: dict[Priority, int]) -> None:
+        self._redis = redis
+        self._run = run
+        self._counts = counts
+        self._stopping = threading.Event()
+        self._slots: dict[int, Slot] = {}
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        for queue, count in self._counts.items():
+            for _ in range(count):
+                number = len(self._threads)
+                thread = threading.Thread(
+                    target=self._serve, args=(number, queue), name=f"{queue}-{number}", daemon=True
+                )
+                self._threads.append(thread)
+                thread.start()
+
+    def beat(self) -> None:
+        for slot in list(self._slots.values()):
+            try:
+                slot.beat()
+            except RedisError as error:
+                log.warning("A lease could not be renewed: %s", error)
+
+    def stop(self, timeout: float) -> None:
+        """Takes no more jobs; waits up to `timeout` seconds for each slot's job to end."""
+        self._stopping.set()
+        for slot in list(self._slots.values()):
+            slot.stop()
+        for number, thread in enumerate(self._threads):
+            slot_or_none = self._slots.get(number)
+            if slot_or_none is not None and slot_or_none.executions:
+                thread.join(timeout)
+
+    def _serve(self, number: int, queue: Priority) -> None:
+        while not self._stopping.is_set():
+            try:
+                slot = self._slots[number] = Slot(queue, self._redis, self._run)
+                slot.work(logging_level="WARNING")
+            except Exception:
+                log.exception("A slot of the queue %s gave up, starting it again", queue)
+                self._stopping.wait(1.0)
