@@ -23,6 +23,7 @@ class EngineOptions:
     device: str = "auto"
     compute_type: str = "auto"
     lanes: int | None = None
+    threads: int | None = None
     max_batch: int | None = None
     data_dir: Path = Path("data")
 

@@ -62,6 +62,7 @@ class WorkerProcess:
             device=settings.device,
             compute_type=settings.compute_type,
             lanes=settings.lanes,
+            threads=settings.threads,
             max_batch=settings.max_batch,
             data_dir=settings.data_dir,
         )

@@ -141,7 +141,7 @@ class JobRunner:
             outcome = self._ended_elsewhere(request.id)
         self._tell(lambda: self._events.state(request.id, outcome.state))
         if outcome.state == "canceled":
-            raise JobCanceled()
+            raise JobCanceled("The job was canceled.")
         if outcome.error:
             raise JobEnded(f"{outcome.error.code}: {outcome.error.message}")
         return {"state": outcome.state}

@@ -20,6 +20,7 @@ class WorkerSettings(BaseSettings):
     device: str = Field(default="auto", description="`auto`, `cpu`, `cuda` or `cuda:1`")
     compute_type: str = Field(default="auto", description="Number format: `auto`, `int8`, `float16`, `float32` …")
     lanes: int | None = Field(default=None, ge=1, le=64, description="Decode calls at once; else the engine's own")
+    threads: int | None = Field(default=None, ge=1, le=64, description="CPU threads of a lane; else the engine's own")
     max_batch: int | None = Field(default=None, ge=1, le=256, description="Windows in a decode call; else the engine's")
     beam_size: int = Field(default=5, ge=1, le=10, description="Beams of the search at temperature 0")
     max_audio_hours: float = Field(default=24.0, gt=0, description="Longest recording, in hours of decoded audio")
