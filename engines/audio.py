@@ -30,6 +30,8 @@ Samples = NDArray[np.float32]
 FORMATS = (
     "aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,matroska,webm,mov,m4a,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"  # demuxers
 )
+HEADERLESS = ("aac", "ac3", "amr", "amrnb", "amrwb")  # raw streams: FFmpeg guesses their length from a bit rate
+MAX_DAMAGE = 1000  # damaged packets more than good ones after which a file is given up
 OPEN_TIMEOUT = 10.0  # seconds a read may take; the file is local
 TRUNCATED_SHARE = 0.98  # decoded less than this share of the declared duration …
 TRUNCATED_SECONDS = 0.2  # … and at least this much less: the file was cut off
@@ -49,9 +51,9 @@ class AudioReader:
             raise NoAudioStream()
         self._stream = self._container.streams.audio[0]
         self._samples = 0
-        self._packets = 0
+        self._decoded_packets = 0
         self._damaged = 0
-        self.declared = _declared_seconds(self._container, path)
+        self.declared = _declared_seconds(self._container, self._stream, path)
 
     def __enter__(self) -> Self:
         return self
@@ -66,12 +68,11 @@ class AudioReader:
         return self._samples / SAMPLE_RATE
 
     def __iter__(self) -> Iterator[Samples]:
-        resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-        for frame in self._frames():
-            frame.pts = None  # a gap in a damaged file must not stop the resampler
-            yield from self._blocks(resampler, frame)
-        if self._packets:
-            yield from self._blocks(resampler, None)
+        for frame in _Resampled(self._frames()):
+            samples = frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+            self._samples += len(samples)
+            if len(samples):
+                yield samples
         if not self._samples:
             if self._damaged:
                 raise UnsupportedMedia("The file's audio is damaged: none of it could be decoded. Check the recording.")
@@ -98,16 +99,15 @@ class AudioReader:
         return self.decoded < min(self.declared * TRUNCATED_SHARE, self.declared - TRUNCATED_SECONDS)
 
     def _frames(self) -> Iterator[AudioFrame]:
+        """All frames that can be decoded; damaged packets are counted and left out."""
         packets = self._container.demux(self._stream)
-        while True:
+        while self._damaged <= MAX_DAMAGE + self._decoded_packets:
             try:
                 packet = next(packets)
             except (StopIteration, av.error.EOFError):
                 return
-            except av.error.InvalidDataError:
+            except (av.error.FFmpegError, ValueError):
                 self._damaged += 1
-                if self._damaged > 1000 + self._packets:  # nothing but damage
-                    return
                 packets = self._container.demux(self._stream)
                 continue
             yield from self._decode(packet)
@@ -115,23 +115,43 @@ class AudioReader:
     def _decode(self, packet: Packet[AudioStream]) -> list[AudioFrame]:
         try:
             frames = packet.decode()
-        except (av.error.InvalidDataError, av.error.EOFError):
+        except av.error.DecoderNotFoundError as error:
+            raise UnsupportedMedia(
+                "The file's sound is in a format that cannot be decoded. Convert it, to mp3 or wav for instance."
+            ) from error
+        except av.error.EOFError:
+            return []
+        except (av.error.FFmpegError, ValueError):  # damaged bytes raise nearly any of them
             self._damaged += packet.size > 0
             return []
-        self._packets += bool(frames)
+        self._decoded_packets += bool(frames)
         return frames
 
-    def _blocks(self, resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[Samples]:
-        try:
-            resampled = resampler.resample(frame)
-        except (av.error.FFmpegError, ValueError):  # the stream changed its rate or layout in mid-file
-            self._damaged += 1
-            return
-        for block in resampled:
-            samples = block.to_ndarray().reshape(-1).astype(np.float32, copy=False)
-            self._samples += len(samples)
-            if len(samples):
-                yield samples
+
+class _Resampled:
+    """Frames of any rate and layout as 16 kHz mono. A file may change both on its way (two recordings joined
+    byte by byte, chained Ogg): each stretch gets a resampler of its own."""
+
+    def __init__(self, frames: Iterator[AudioFrame]) -> None:
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[AudioFrame]:
+        form: tuple[str, str, int] | None = None
+        resampler = _resampler()
+        for frame in self._frames:
+            found = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if form and found != form:
+                yield from resampler.resample(None)
+                resampler = _resampler()
+            form = found
+            frame.pts = None  # a gap in a damaged file must not stop the resampler
+            yield from resampler.resample(frame)
+        if form:
+            yield from resampler.resample(None)
+
+
+def _resampler() -> AudioResampler:
+    return AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
 
 
 def _open(path: Path) -> InputContainer:
@@ -157,13 +177,19 @@ def _lacks_its_index(path: Path) -> bool:
         return file.read(12)[4:8] == b"ftyp"
 
 
-def _declared_seconds(container: InputContainer, path: Path) -> float | None:
-    """What the header claims. A WAV header that claims more than the file holds is not believed by FFmpeg, so
+def _declared_seconds(container: InputContainer, stream: AudioStream, path: Path) -> float | None:
+    """What the header claims of the sound, or None where it is a guess: raw streams have no header, and a film's
+    duration is its longest track's. A WAV header that claims more than the file holds is corrected by FFmpeg, so
     it is read here."""
-    seconds = container.duration / av.time_base if container.duration else None
-    if container.format.name != "wav":
+    if container.format.name in HEADERLESS:
+        return None
+    if container.format.name == "wav" and (seconds := _wav_seconds(path)):
         return seconds
-    return _wav_seconds(path) or seconds
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if container.duration and len(container.streams) == 1:
+        return container.duration / av.time_base
+    return None
 
 
 def _wav_seconds(path: Path) -> float | None:
@@ -179,6 +205,15 @@ def _wav_seconds(path: Path) -> float | None:
                 return size / byte_rate if byte_rate and 0 < size < 0xFFFFFF00 else None
             body = file.read(min(size, 64))
             if header[:4] == b"fmt ":
-                byte_rate = int.from_bytes(body[8:12], "little")
+                byte_rate = _byte_rate(body)
             file.seek(size + (size & 1) - len(body), 1)
     return None
+
+
+def _byte_rate(form: bytes) -> int:
+    """Bytes a second by a WAV's `fmt ` chunk. For PCM it follows from rate and frame size, which recorders get
+    right more often than the field itself."""
+    is_pcm = int.from_bytes(form[:2], "little") in (0x0001, 0x0003, 0xFFFE)
+    if is_pcm:
+        return int.from_bytes(form[4:8], "little") * int.from_bytes(form[12:14], "little")
+    return int.from_bytes(form[8:12], "little")

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class _Task:
     window: Window
     key: Hashable
-    line: Line[_Task]
+    stream: WindowStream
     future: Future[WindowResult] = field(default_factory=Future)
     attempts: list[WindowResult] = field(default_factory=list)
 
@@ -35,19 +35,16 @@ class WindowStream:
     def __init__(self, batcher: Batcher, line: Line[_Task]) -> None:
         self._batcher = batcher
         self._line = line
-        self._futures: list[Future[WindowResult]] = []
+        self._tasks: set[_Task] = set()  # not answered yet; guarded, like `_is_closed`, by the batcher's lock
+        self._is_closed = False
 
     def submit(self, window: Window) -> Future[WindowResult]:
         """Queues a window. The future raises what the engine raised, or CancelledError after `close`."""
-        future = self._batcher._submit(self._line, window)
-        self._futures = [held for held in self._futures if not held.done()] + [future]
-        return future
+        return self._batcher._submit(self, window)
 
     def close(self) -> None:
         """Drops what has not been decoded and wakes who waits for it; safe from any thread, and twice."""
-        self._batcher._close(self._line)
-        for future in self._futures:
-            future.cancel()
+        self._batcher._close(self)
 
 
 class Batcher:
@@ -60,6 +57,7 @@ class Batcher:
         self._work = threading.Condition()
         self._stopping = False
         self._threads: list[threading.Thread] = []
+        self._streams: set[WindowStream] = set()
 
     @property
     def window_limit(self) -> int:
@@ -76,15 +74,19 @@ class Batcher:
 
     def open(self, priority: Priority) -> WindowStream:
         with self._work:
-            return WindowStream(self, self._schedule.open(priority))
+            stream = WindowStream(self, self._schedule.open(priority))
+            self._streams.add(stream)
+            return stream
 
     def close(self) -> None:
-        """Finishes the passes in hand and closes the engine."""
+        """Finishes the passes in hand, cancels what still waits, and closes the engine."""
         with self._work:
             self._stopping = True
             self._work.notify_all()
         for thread in reversed(self._threads):  # the first lane goes last: it closes the engine
             thread.join()
+        for stream in list(self._streams):
+            stream.close()
 
     def _start_lane(self, lane: int, loaded: Future[None] | None) -> None:
         thread = threading.Thread(target=self._run_lane, args=(loaded,), name=f"lane-{lane}", daemon=True)
@@ -117,6 +119,8 @@ class Batcher:
     def _decode(self, tasks: list[_Task]) -> None:
         try:
             results = self.engine.decode([task.window for task in tasks])
+            if len(results) != len(tasks):
+                raise RuntimeError(f"{self.engine.name} gave {len(results)} results for {len(tasks)} windows")
         except Exception as error:  # noqa: BLE001 - it reaches each window's owner
             self._decode_failed(tasks, error)
             return
@@ -130,44 +134,51 @@ class Batcher:
             for task in tasks:
                 self._decode([task])
             return
-        log.exception("A window could not be decoded", exc_info=error)
-        _resolve(tasks[0].future, error)
+        log.error("A window could not be decoded", exc_info=error)
+        self._answer(tasks[0], error)
 
     def _judge(self, task: _Task, result: WindowResult) -> None:
-        if task.future.cancelled():
-            return
         task.attempts.append(result)
         temperature = self._ladder.next_temperature(result)
         asked_for = len(task.attempts) == 1 and task.window.options.temperature > 0  # a caller's own is no ladder's
         if temperature is None or asked_for:
-            _resolve(task.future, self._ladder.choose(task.attempts))
-            return
-        options = replace(task.window.options, temperature=temperature)
-        task.window = replace(task.window, options=options)
-        task.key = self.engine.batch_key(options)
-        with self._work:
-            self._schedule.add_again(task.line, task.key, task)
-            self._work.notify()
+            self._answer(task, self._ladder.choose(task.attempts))
+        else:
+            self._decode_again(task, temperature)
 
-    def _submit(self, line: Line[_Task], window: Window) -> Future[WindowResult]:
-        task = _Task(window, self.engine.batch_key(window.options), line)
+    def _decode_again(self, task: _Task, temperature: float) -> None:
+        task.window = replace(task.window, options=replace(task.window.options, temperature=temperature))
+        task.key = self.engine.batch_key(task.window.options)
         with self._work:
-            if self._stopping:
-                raise CancelledError("The model is being closed.")
-            self._schedule.add(line, task.key, window.seconds, task)
+            if not task.stream._is_closed:
+                self._schedule.add_again(task.stream._line, task.key, task)
+                self._work.notify()
+
+    def _answer(self, task: _Task, outcome: WindowResult | Exception) -> None:
+        with self._work:
+            if task not in task.stream._tasks:
+                return  # its stream was closed meanwhile
+            task.stream._tasks.remove(task)
+        if isinstance(outcome, Exception):
+            task.future.set_exception(outcome)
+        else:
+            task.future.set_result(outcome)
+
+    def _submit(self, stream: WindowStream, window: Window) -> Future[WindowResult]:
+        task = _Task(window, self.engine.batch_key(window.options), stream)
+        with self._work:
+            if self._stopping or stream._is_closed:
+                raise CancelledError("The recording's windows are not wanted any more.")
+            stream._tasks.add(task)
+            self._schedule.add(stream._line, task.key, window.seconds, task)
             self._work.notify()
         return task.future
 
-    def _close(self, line: Line[_Task]) -> None:
+    def _close(self, stream: WindowStream) -> None:
         with self._work:
-            self._schedule.close(line)
-
-
-def _resolve(future: Future[WindowResult], outcome: WindowResult | BaseException) -> None:
-    """Answers a future whose owner may have given it up meanwhile."""
-    if future.cancelled() or not future.set_running_or_notify_cancel():
-        return
-    if isinstance(outcome, BaseException):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)
+            stream._is_closed = True
+            self._schedule.close(stream._line)
+            self._streams.discard(stream)
+            tasks, stream._tasks = stream._tasks, set()
+        for task in tasks:
+            task.future.cancel()

@@ -13,6 +13,7 @@ ENGINES: dict[str, str] = {
     "faster-whisper": "engines.faster_whisper:FasterWhisper",
     "fake": "engines.fake:FakeEngine",
 }
+LIBRARIES = {"faster-whisper": ("faster_whisper", "ctranslate2")}  # what each engine's module imports
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +36,14 @@ def create_engine(name: str, options: EngineOptions) -> Engine:
     if name not in ENGINES:
         raise EngineUnavailable(f"There is no engine '{name}'. Known: auto, {', '.join(sorted(ENGINES))}.")
     module_name, _, class_name = ENGINES[name].partition(":")
-    engine: Engine = getattr(importlib.import_module(module_name), class_name)(options)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name not in LIBRARIES.get(name, ()):
+            raise  # something the library itself lacks: a broken installation must not look like a missing one
+        raise EngineUnavailable(
+            f"The engine '{name}' needs the package {error.name}, which is not installed. Run make whisper-native, "
+            "or pip install -r requirements.txt."
+        ) from error
+    engine: Engine = getattr(module, class_name)(options)
     return engine

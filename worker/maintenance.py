@@ -53,6 +53,8 @@ class Maintenance:
                 self._look_after(job_id, live, missing)
             except JobNotFound:
                 continue  # deleted while we looked
+            except (ValueError, TypeError, KeyError):  # one unreadable record must not stop the others
+                log.exception("The record of %s cannot be read", job_id)
         self._missing = missing
 
     def _look_after(self, job_id: str, live: set[str], missing: set[str]) -> None:

@@ -20,13 +20,32 @@ RECORD_TTL = 24 * 3600  # seconds RQ's own record of an ended job stays visible 
 CRASH_RETRIES = 2  # how often a job is tried again after its worker died
 
 
+class QueuedJob(Job):
+    """RQ's job without the hooks a record in Redis can name: nothing but our own function is ever called."""
+
+    @property
+    def success_callback(self) -> None:
+        return None
+
+    @property
+    def failure_callback(self) -> None:
+        return None
+
+    @property
+    def stopped_callback(self) -> None:
+        return None
+
+    def send_webhooks(self, status: str | JobStatus, *, exc_string: str | None = None) -> None:
+        return None
+
+
 class JobQueue:
     """The two queues, `interactive` and `batch`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._queues: Mapping[Priority, Queue] = {
-            name: Queue(name, connection=redis, serializer=JSONSerializer) for name in PRIORITIES
+            name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=QueuedJob) for name in PRIORITIES
         }
 
     def enqueue(self, request: JobRequest) -> None:
@@ -54,7 +73,7 @@ class JobQueue:
     def forget(self, request: JobRequest) -> None:
         """Removes every trace of the job from RQ."""
         try:
-            Job.fetch(request.id, connection=self._redis, serializer=JSONSerializer).delete()
+            QueuedJob.fetch(request.id, connection=self._redis, serializer=JSONSerializer).delete()
         except (NoSuchJobError, ValueError):  # ValueError: its lease ran out (RQ keeps half of the record then)
             self._redis.delete(f"rq:job:{request.id}")
         self._redis.delete(f"rq:results:{request.id}")  # which RQ leaves behind
@@ -71,7 +90,7 @@ class JobQueue:
     def has_crashed_out(self, job_id: str) -> bool:
         """Whether RQ gave the job up: its worker died once more than it may be tried again."""
         try:
-            job = Job.fetch(job_id, connection=self._redis, serializer=JSONSerializer)
+            job = QueuedJob.fetch(job_id, connection=self._redis, serializer=JSONSerializer)
         except NoSuchJobError:
             return False
         return job.get_status(refresh=False) == JobStatus.FAILED

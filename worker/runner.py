@@ -70,6 +70,8 @@ class JobRunner:
         except JobNotFound:
             return {"state": "deleted"}
         run = self._start(request)
+        if run is None:
+            return {"state": "started"}  # here already, from another entry of the queue
         try:
             outcome = self._transcribe(run)
         finally:
@@ -100,14 +102,16 @@ class JobRunner:
         for run in running:
             run.transcription.cancel()
 
-    def _start(self, request: JobRequest) -> _Run:
+    def _start(self, request: JobRequest) -> _Run | None:
         path = self._store.source(request.id)
         options = replace(request.options, beam_size=self._beam_size)
         transcription = Transcription(self._batcher, path, options, request.priority, self._max_seconds)
         run = _Run(request, transcription, time.time())
         with self._lock:
             if self._stopping:
-                raise HandBack()
+                raise HandBack("The worker is stopping.")
+            if request.id in self._running:
+                return None
             self._running[request.id] = run
         self._tell(lambda: self._events.progress(request.id, started_at=run.started_at, processed=0.0, total=0.0))
         self._tell(lambda: self._events.state(request.id, "started"))
@@ -124,7 +128,7 @@ class JobRunner:
             return Outcome("finished", started_at=run.started_at, duration=transcript.duration, warnings=warnings)
         except Canceled:
             if self._stopping and not self._is_over(job_id):
-                raise HandBack() from None
+                raise HandBack("The worker is stopping.") from None
             return Outcome("canceled", started_at=run.started_at)
         except EngineError as error:
             log.warning("Job %s failed: %s: %s", job_id, error.code, error)

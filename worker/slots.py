@@ -21,7 +21,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
 from worker.jobs import Priority
-from worker.queue import JOB_FUNCTION
+from worker.queue import JOB_FUNCTION, QueuedJob
 from worker.runner import HandBack, JobCanceled, JobEnded
 
 LEASE = 30  # seconds without a beat after which a job counts as abandoned
@@ -39,7 +39,7 @@ class ForeignFunction(Exception):
 def job_class(run: Run) -> type[Job]:
     """RQ's Job, but whatever the queue says, all it can call is `run`."""
 
-    class TranscriptionJob(Job):
+    class TranscriptionJob(QueuedJob):
         @property
         def func(self) -> Run:
             if self.func_name != JOB_FUNCTION:

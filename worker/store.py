@@ -155,11 +155,11 @@ class LocalStore:
             return None
 
     def delete(self, job_id: str) -> None:
-        directory = self._directory(job_id)
-        if not directory.exists():
-            raise JobNotFound(job_id)
         doomed = self._incoming / f"deleted-{job_id}-{time.monotonic_ns()}"
-        os.rename(directory, doomed)  # gone at once for every reader, however large it is
+        try:
+            os.rename(self._directory(job_id), doomed)  # gone at once for every reader, however large it is
+        except FileNotFoundError:
+            raise JobNotFound(job_id) from None
         shutil.rmtree(doomed, ignore_errors=True)
 
     def ids(self) -> Iterator[str]:
@@ -169,7 +169,10 @@ class LocalStore:
     def sweep_incoming(self, older_than: float) -> None:
         """Removes what uploads cut off by a crash left behind, once untouched for `older_than` seconds."""
         for directory in self._incoming.iterdir():
-            newest = max((file.stat().st_mtime for file in directory.iterdir()), default=directory.stat().st_mtime)
+            try:
+                newest = max((file.stat().st_mtime for file in directory.iterdir()), default=directory.stat().st_mtime)
+            except OSError:  # it was committed or discarded this moment
+                continue
             if newest < time.time() - older_than:
                 shutil.rmtree(directory, ignore_errors=True)
 
