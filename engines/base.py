@@ -52,13 +52,15 @@ class Window:
     """At most 30 s of speech of one recording.
 
     samples: float32, shape (n,), 16 kHz mono, -1..1. Pauses longer than a moment are left out, so `pieces`
-    tells where each stretch lies in the recording. index: the window's number in the recording, from 0.
+    tells where each stretch lies in the recording. speech: where in the window somebody speaks, as pairs of
+    seconds from its start. index: the window's number in the recording, from 0.
     """
 
     index: int
     samples: NDArray[np.float32]
     pieces: tuple[Piece, ...]
     options: DecodeOptions
+    speech: tuple[tuple[float, float], ...] = ()
 
     @property
     def seconds(self) -> float:

@@ -27,6 +27,7 @@ class _Task:
     stream: WindowStream
     future: Future[WindowResult] = field(default_factory=Future)
     attempts: list[WindowResult] = field(default_factory=list)
+    has_failed: bool = False
 
 
 class WindowStream:
@@ -128,14 +129,15 @@ class Batcher:
             self._judge(task, result)
 
     def _decode_failed(self, tasks: list[_Task], error: Exception) -> None:
-        """One bad window must not fail its neighbours: they are tried once more, one by one."""
-        if len(tasks) > 1:
-            log.warning("A pass of %d windows failed, decoding them one by one: %s", len(tasks), error)
-            for task in tasks:
+        """One bad window must not fail its neighbours: each is tried once more, alone."""
+        for task in tasks:
+            if task.has_failed:
+                log.error("A window could not be decoded", exc_info=error)
+                self._answer(task, error)
+            else:
+                log.warning("A pass of %d windows failed, trying again one by one: %s", len(tasks), error)
+                task.has_failed = True
                 self._decode([task])
-            return
-        log.error("A window could not be decoded", exc_info=error)
-        self._answer(tasks[0], error)
 
     def _judge(self, task: _Task, result: WindowResult) -> None:
         task.attempts.append(result)

@@ -16,7 +16,7 @@ MAX_PASSES = 8  # passes of the model a waiting batch window lets others go firs
 
 @dataclass(eq=False, slots=True)
 class Line(Generic[Item]):
-    """The waiting windows of one recording, in order. seconds: audio it has had decoded so far."""
+    """The waiting windows of one recording, in order. seconds: audio it has had decoded, from its class's level on."""
 
     priority: Priority
     arrival: int
@@ -37,7 +37,10 @@ class Schedule(Generic[Item]):
         self._passes_over_batch = 0
 
     def open(self, priority: Priority) -> Line[Item]:
-        line: Line[Item] = Line(priority, next(self._arrivals))
+        """A new line starts level with the one of its class that had least, so that a row of newcomers does not
+        keep a long recording waiting until each has had as much."""
+        level = min((line.seconds for line in self._lines if line.priority == priority), default=0.0)
+        line: Line[Item] = Line(priority, next(self._arrivals), level)
         self._lines.append(line)
         return line
 

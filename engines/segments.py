@@ -28,7 +28,7 @@ def segments_of(window: Window, result: WindowResult, first_id: int, not_before:
     if not result.words:
         whole = _segment(window, result, result.text, result.tokens, (window.start, window.end))
         return [replace(whole, id=first_id)]
-    words = _clamp([_placed(window, word) for word in result.words], not_before, window.end)
+    words = _clamp([_placed(window, _voiced(window, word)) for word in result.words], not_before, window.end)
     segments: list[Segment] = []
     for start, end in _cuts(words):
         text = "".join(word.text for word in words[start:end])
@@ -42,6 +42,16 @@ def compression_ratio(text: str) -> float:
     """How much the text repeats itself, as Whisper measures it: bytes by zlib-compressed bytes."""
     data = text.strip().encode()
     return len(data) / len(zlib.compress(data))
+
+
+def _voiced(window: Window, word: Word) -> Word:
+    """The word without the silence that alignment gives it: the first word of a sentence tends to begin in the
+    pause before it, the last to end in the pause after."""
+    starts = [start for start, end in window.speech if word.start < end]
+    ends = [end for start, end in window.speech if start < word.end]
+    start = max(word.start, starts[0]) if starts else word.start
+    end = min(word.end, ends[-1]) if ends else word.end
+    return replace(word, start=start, end=end) if start < end else word
 
 
 def _placed(window: Window, word: Word) -> Word:

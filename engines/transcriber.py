@@ -116,7 +116,7 @@ class Transcription:
     def _submit(self, index: int, speech: Speech) -> _Pending:
         assert self._stream is not None
         options = replace(self._options, language=self._language.code_to_use)
-        window = Window(index, speech.samples, speech.pieces, options)
+        window = Window(index, speech.samples, speech.pieces, options, speech.spans)
         if self._canceled.is_set():
             raise Canceled()
         return _Pending(window, self._stream.submit(window))

@@ -24,6 +24,7 @@ SPEECH = 0.5  # probability from which a frame is speech (Silero's default)
 PAUSE = 0.35  # probability below which speech has ended (Silero's default: 0.15 under SPEECH)
 PAD_FRAMES = 12  # frames kept on either side of speech: 0.38 s
 MIN_SPEECH_FRAMES = 3  # shorter sounds are clicks, not words: 0.1 s
+MIN_PAUSE_FRAMES = 4  # a shorter dip is the closure of a consonant, no pause: 0.13 s
 CUT_RANGE_FRAMES = 12 * FRAMES_PER_SECOND  # a cut is looked for in the last 12 s of a full window
 LONG_PAUSE_FRAMES = 0.8 * FRAMES_PER_SECOND  # a longer pause is no better to cut in
 EARLY_CUT_COST = 0.04  # seconds of pause that a cut one second later is worth: full windows are cheaper
@@ -42,6 +43,7 @@ class Speech:
 
     samples: Samples
     pieces: tuple[Piece, ...]
+    spans: tuple[tuple[float, float], ...]  # seconds from the window's start in which somebody speaks
 
 
 def pack_speech(frames: Iterable[tuple[Samples, NDArray[np.float32]]]) -> Iterator[Speech]:
@@ -144,7 +146,19 @@ def _middle(frames: list[_Frame], start: int, end: int) -> int:
 def _speech(frames: list[_Frame]) -> Iterator[Speech]:
     if sum(frame.probability >= SPEECH for frame in frames) < MIN_SPEECH_FRAMES:
         return
-    yield Speech(np.concatenate([frame.samples for frame in frames]), tuple(_pieces(frames)))
+    samples = np.concatenate([frame.samples for frame in frames])
+    yield Speech(samples, tuple(_pieces(frames)), tuple(_spans(frames)))
+
+
+def _spans(frames: list[_Frame]) -> Iterator[tuple[float, float]]:
+    """Runs of speech, in seconds; what is between them is a pause."""
+    start = 0
+    for pause_start, pause_end in [*_pauses(frames, 0), (len(frames), len(frames))]:
+        if pause_end - pause_start < MIN_PAUSE_FRAMES and pause_end < len(frames):
+            continue
+        if pause_start > start:
+            yield start / FRAMES_PER_SECOND, pause_start / FRAMES_PER_SECOND
+        start = pause_end
 
 
 def _pieces(frames: list[_Frame]) -> Iterator[Piece]:
