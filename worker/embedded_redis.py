@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -164,7 +165,8 @@ def _socket_path(directory: Path) -> Path:
 def _private_directory(path: Path) -> Path:
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
-    if path.is_symlink() or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+    is_foreign = sys.platform != "win32" and found.st_uid != os.geteuid()
+    if path.is_symlink() or is_foreign or found.st_mode & 0o077:
         raise RedisUnavailable(f"{path} belongs to somebody else or is open to others. Remove it and try again.")
     return path
 

@@ -1,0 +1,70 @@
+# One menu for people and CI. PYTHON=/path/to/python3.12 chooses the Python; ARGS="..." goes to the command.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+python := sh scripts/python.sh
+service := $(python) scripts/whisper-native.py
+venv := .venv/bin
+ARGS ?=
+
+.PHONY: help whisper-native whisper-native-status whisper-native-logs whisper-native-stop run dashboard \
+        setup test test-unit test-integration test-acceptance lint typecheck format lock clean
+
+help: ## show this menu
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' Makefile
+
+whisper-native: ## set up what is missing, start the service, print how to use it
+	@$(service) start $(ARGS)
+
+whisper-native-status: ## whether it runs and is ready
+	@$(service) status
+
+whisper-native-logs: ## the end of its log (ARGS=-f follows)
+	@$(service) logs $(ARGS)
+
+whisper-native-stop: ## stop it
+	@$(service) stop
+
+run: ## run it in the foreground
+	@$(service) run $(ARGS)
+
+dashboard: ## open the queue dashboard, starting the service if needed
+	@$(service) dashboard $(ARGS)
+
+setup: ## set up the environment with what the tests need
+	@$(python) scripts/setup_environment.py --dev
+
+test: setup ## all tests, the quick ones first
+	$(venv)/python -m pytest $(ARGS)
+
+test-unit: setup ## no network, no processes
+	$(venv)/python -m pytest tests/unit $(ARGS)
+
+test-integration: setup ## real Redis, real weights
+	$(venv)/python -m pytest tests/integration $(ARGS)
+
+test-acceptance: setup ## the service, started as a user starts it
+	$(venv)/python -m pytest tests/acceptance $(ARGS)
+
+lint: setup ## style and common mistakes
+	$(venv)/ruff check .
+	$(venv)/ruff format --check .
+
+typecheck: setup ## mypy, strict
+	$(venv)/mypy
+	$(venv)/mypy scripts/whisper-native.py
+
+format: setup ## put the code into shape
+	$(venv)/ruff check --fix .
+	$(venv)/ruff format .
+
+lock := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+        --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
+
+lock: ## pin the newest versions that pyproject.toml allows (needs uv; ARGS=--upgrade)
+	$(lock) $(ARGS) --output-file requirements.txt
+	$(lock) $(ARGS) --extra dev --output-file requirements-dev.txt
+
+clean: ## remove the environment and caches; recordings, transcripts and logs stay
+	@if [ -x $(venv)/python ]; then $(service) stop; fi
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

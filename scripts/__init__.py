@@ -1,0 +1,1 @@
+"""What people run. Nothing imports from here."""

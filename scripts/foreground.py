@@ -1,0 +1,111 @@
+"""Runs the service in this process: Redis where none is set, the worker and the API, under the supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from redis import Redis
+
+from scripts.address import free_port, problem_with, url_for
+from scripts.guide import usage
+from scripts.pid_file import AlreadyRunning, PidFile, Running
+from scripts.readiness import ask
+from scripts.service import Service
+from worker import presence
+from worker.embedded_redis import EmbeddedRedis, RedisUnavailable
+from worker.supervisor import ChildCannotStart, ChildSpec, Supervisor
+
+log = logging.getLogger(__name__)
+
+
+class CannotListen(Exception):
+    """Says who has the port and what to do."""
+
+
+def run(service: Service, overrides: Mapping[str, str], log_file: str | None, wait: float) -> int:
+    """Runs until asked to stop; returns the exit code. log_file: where the output goes, None for a terminal."""
+    logging.basicConfig(level=service.worker.log_level, format="%(asctime)s %(levelname)s service: %(message)s")
+    try:
+        with _alone(service) as pid_file:
+            port = _choose_port(service)
+            redis = None if service.worker.redis_url else EmbeddedRedis.plan(service.worker.data_dir, service.log_dir)
+            redis_url = redis.url if redis else str(service.worker.redis_url)
+            url = url_for(service.api.host, port)
+            children = _children(redis, redis_url, port)
+            pid_file.write(Running(os.getpid(), time.time(), url, log_file, redis_url, dict(overrides)))
+            if log_file is None:
+                announce = (url, bool(service.api.api_keys), wait)
+                threading.Thread(target=_say_when_ready, args=announce, daemon=True).start()
+            Supervisor(children, should_stop=service.stop_file.exists).run()
+    except AlreadyRunning:
+        log.error("The service runs already. See: python scripts/whisper-native.py status")
+        return 1
+    except (CannotListen, ChildCannotStart, RedisUnavailable) as error:
+        log.error("%s", error)
+        return 1
+    return 0
+
+
+@contextlib.contextmanager
+def _alone(service: Service) -> Iterator[PidFile]:
+    """Holds the pid file: there is one service for one data directory."""
+    pid_file = PidFile(service.pid_file)
+    pid_file.hold()
+    try:
+        service.stop_file.unlink(missing_ok=True)
+        yield pid_file
+    finally:
+        service.stop_file.unlink(missing_ok=True)
+        pid_file.release()
+
+
+def _choose_port(service: Service) -> int:
+    port = service.api.port or free_port(service.api.host)
+    if problem := problem_with(service.api.host, port):
+        raise CannotListen(problem)
+    return port
+
+
+def _children(redis: EmbeddedRedis | None, redis_url: str, port: int) -> list[ChildSpec]:
+    """In the order they start; they stop in the reverse."""
+    env = {"WHISPER_REDIS_URL": redis_url, "NATIVE_WHISPER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    programs = [ChildSpec(name, (sys.executable, "-m", name), env) for name in ("worker", "api")]
+    if redis is None:
+        return programs
+    spec = redis.child()
+    return [replace(spec, ready=_forgets_earlier_workers(redis)), *programs]
+
+
+def _forgets_earlier_workers(redis: EmbeddedRedis) -> Callable[[], bool]:
+    """Ready once Redis answers. The first time it drops the signs of life of an earlier run's workers, which it
+    would keep for some seconds more: nobody else uses this Redis."""
+    forgotten = False
+
+    def ready() -> bool:
+        nonlocal forgotten
+        if not redis.answers():
+            return False
+        if not forgotten:
+            with Redis.from_url(redis.url) as client:
+                for worker in presence.workers(client):
+                    presence.withdraw(client, worker.name)
+            forgotten = True
+        return True
+
+    return ready
+
+
+def _say_when_ready(url: str, needs_key: bool, wait: float) -> None:
+    deadline = time.monotonic() + wait
+    while time.monotonic() < deadline:
+        if ask(url).ready:
+            print(f"\n{usage(url, needs_key=needs_key, stop='Ctrl-C', log=None)}\n", flush=True)
+            return
+        time.sleep(0.5)

@@ -1,0 +1,26 @@
+"""What is printed once the service is ready."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SAMPLE = Path("samples/meeting.mp3")
+
+
+def usage(url: str, *, needs_key: bool, stop: str, log: str | None) -> str:
+    """stop: how to stop it, in words to type."""
+    curl = "curl.exe" if os.name == "nt" else "curl"  # `curl` is something else in Windows' own PowerShell
+    sample = SAMPLE.as_posix() if SAMPLE.exists() else "recording.mp3"
+    key = ' -H "Authorization: Bearer YOUR_KEY"' if needs_key else ""
+    lines = [
+        f"whisper-native is ready: {url}",
+        "",
+        f"  Transcribe a recording   {curl} {url}/v1/audio/transcriptions{key} -F file=@{sample} -F model=whisper-1",
+        f"  OpenAI clients           base_url={url}/v1" + (", your key as api_key" if needs_key else ""),
+        f"  Web page                 {url}/",
+        f"  Queue dashboard          {url}/rq",
+        *([f"  Log                      {log}"] if log else []),
+        f"  Stop it                  {stop}",
+    ]
+    return "\n".join(lines)

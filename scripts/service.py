@@ -1,0 +1,65 @@
+"""What the commands need to know about the service: its settings and its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from api.settings import ApiSettings
+from worker.settings import WorkerSettings
+
+
+class LauncherSettings(BaseSettings):
+    """What only the launcher needs: environment variables with the prefix WHISPER_, or lines of `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WHISPER_", env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
+    )
+
+    log_dir: Path = Field(default=Path("logs"), description="Where the logs of the service and its Redis lie")
+
+
+class SettingsInvalid(Exception):
+    """Names each setting and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service as its settings describe it."""
+
+    api: ApiSettings
+    worker: WorkerSettings
+    log_dir: Path
+
+    @classmethod
+    def from_settings(cls) -> Service:
+        """Raises SettingsInvalid."""
+        try:
+            return cls(ApiSettings(), WorkerSettings(), LauncherSettings().log_dir)
+        except ValidationError as error:
+            raise SettingsInvalid(_explain(error)) from None
+
+    @property
+    def log_file(self) -> Path:
+        return self.log_dir / "whisper-native.log"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.worker.data_dir / "whisper-native.pid"
+
+    @property
+    def stop_file(self) -> Path:
+        """Where there are no signals, this file asks the service to stop."""
+        return self.worker.data_dir / "whisper-native.stop"
+
+
+def _explain(error: ValidationError) -> str:
+    lines = ["The settings (environment, .env) are not valid:"]
+    for row in error.errors(include_input=False, include_url=False):
+        name = str(row["loc"][0])
+        setting = name if name.isupper() else f"WHISPER_{name.upper()}"
+        lines.append(f"  {setting}: {row['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
