@@ -1,0 +1,78 @@
+"""`python -m api`: the HTTP process. It wants WHISPER_REDIS_URL; the supervisor sets it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import ValidationError
+
+from api.app import create_app
+from api.settings import ApiSettings
+from api.waiting import Waiters
+from worker import lifeline
+from worker.connection import connect
+from worker.settings import WorkerSettings
+from worker.store import LocalStore
+
+DRAIN = 8  # seconds for answers under way when the service stops; shorter than the supervisor's patience
+KEEP_ALIVE = 75  # seconds; longer than clients and proxies keep an idle connection, so that they close it
+
+
+class Server(uvicorn.Server):
+    """Sends waiting clients away with their jobs' ids before it stops."""
+
+    def __init__(self, config: uvicorn.Config, waiters: Waiters) -> None:
+        super().__init__(config)
+        self._waiters = waiters
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._waiters.close()
+        await super().shutdown(sockets)
+
+
+def main() -> int:
+    try:
+        settings, worker_settings = ApiSettings(), WorkerSettings()
+    except ValidationError as error:
+        print(_explained(error), file=sys.stderr)
+        return 2
+    if not worker_settings.redis_url:
+        print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=worker_settings.log_level, format="%(asctime)s %(levelname)s api %(name)s: %(message)s")
+    lifeline.watch()
+    store, redis = LocalStore(worker_settings.data_dir), connect(worker_settings.redis_url)
+    app = create_app(settings, worker_settings, store=store, redis=redis)
+    Server(_config(app, settings), app.state.service.waiters).run()
+    return 0
+
+
+def _config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,  # ours is set up
+        access_log=False,  # it would log query strings; api.envelope writes the line
+        proxy_headers=False,  # a forwarded address must not make a caller local
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=DRAIN,
+    )
+
+
+def _explained(error: ValidationError) -> str:
+    lines = ["The settings (environment, .env) are not valid:"]
+    for row in error.errors(include_input=False, include_url=False):
+        name = str(row["loc"][0])
+        setting = name if name.isupper() else f"WHISPER_{name.upper()}"
+        lines.append(f"  {setting}: {row['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The application: layers, routes, and what runs beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from redis import Redis
+from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+
+from api import audio, catalog, health, jobs, page
+from api.access import Access
+from api.dashboard import PATH, Dashboard
+from api.desk import JobDesk
+from api.draining import Draining
+from api.envelope import Envelope
+from api.errors import add_error_handlers
+from api.models import ServedModels
+from api.settings import ApiSettings
+from api.state import Service
+from api.waiting import Waiters
+from engines.models import canonical_name
+from worker.events import Events
+from worker.maintenance import Maintenance
+from worker.queue import JobQueue
+from worker.settings import WorkerSettings
+from worker.store import JobStore
+
+MAINTENANCE_EVERY = 10.0  # seconds
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store: JobStore, redis: Redis) -> FastAPI:
+    """The service's HTTP face. Its lifespan follows the feed and keeps the store and the queues in order."""
+    queue, events = JobQueue(redis), Events(redis)
+    desk = JobDesk(store, queue, events)
+    service = Service(
+        settings=settings,
+        worker_settings=worker_settings,
+        store=store,
+        redis=redis,
+        desk=desk,
+        waiters=Waiters(store, redis, give_up=desk.give_up),
+        models=ServedModels(canonical_name(worker_settings.model), created=int(time.time())),
+    )
+    app = FastAPI(
+        title="whisper-native",
+        description="Transcription with the OpenAI audio API, and durable jobs.",
+        lifespan=_lifespan(service, Maintenance(store, queue, events, redis)),
+        middleware=[Middleware(Envelope), Middleware(Draining), Middleware(Access, settings=settings)],
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.service = service
+    add_error_handlers(app)
+    for routes in (audio, catalog, jobs, health, page):
+        app.include_router(routes.router)
+    redis_url = worker_settings.redis_url or "redis://localhost"
+    app.mount(PATH, Dashboard(redis, redis_url, may_write=settings.dashboard_write))
+    return app
+
+
+def _lifespan(service: Service, maintenance: Maintenance) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.waiters.start()
+        upkeep = asyncio.create_task(_maintain(maintenance))
+        try:
+            yield
+        finally:
+            upkeep.cancel()
+            await service.waiters.stop()
+
+    return lifespan
+
+
+async def _maintain(maintenance: Maintenance) -> None:
+    while True:
+        try:
+            await run_in_threadpool(maintenance.run_once)
+        except RedisError as error:
+            log.warning("Maintenance waits for Redis: %s", error)
+        except Exception:
+            log.exception("Maintenance failed; the next round is in %.0f s", MAINTENANCE_EVERY)
+        await asyncio.sleep(MAINTENANCE_EVERY)

@@ -1,0 +1,109 @@
+"""Where jobs are handed in, asked after, called off and removed. Every call blocks: run it in a thread."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from api.views import Live, job_view
+from worker.events import Events
+from worker.jobs import JobRequest, Outcome
+from worker.queue import JobQueue
+from worker.store import JobNotFound, JobStore, Upload
+
+log = logging.getLogger(__name__)
+
+
+class JobDesk:
+    """The store's word is final; Redis is told, and where it is away it finds out later."""
+
+    def __init__(self, store: JobStore, queue: JobQueue, events: Events) -> None:
+        self._store = store
+        self._queue = queue
+        self._events = events
+
+    def submit(self, upload: Upload, request: JobRequest) -> None:
+        """Makes the upload a job. Where it cannot be queued nothing of it is left, and the error is raised."""
+        upload.commit(request)
+        try:
+            self._events.state(request.id, "queued")
+            self._queue.enqueue(request)
+        except BaseException:
+            self._store.delete(request.id)
+            raise
+
+    def request(self, job_id: str, owner: str) -> JobRequest:
+        """The owner's job; raises JobNotFound for another's too."""
+        request = self._store.request(job_id)
+        if request.owner != owner:
+            raise JobNotFound(job_id)
+        return request
+
+    def view(self, request: JobRequest) -> dict[str, Any]:
+        """The job object; raises RedisError only for a job that has not ended."""
+        outcome = self._store.outcome(request.id)
+        live = None if outcome else Live(self._events.status(request.id), self._queue.position(request))
+        return job_view(request, outcome, live)
+
+    def views(self, owner: str, limit: int, after: str | None, status: str | None) -> tuple[list[dict[str, Any]], bool]:
+        """The owner's newest jobs, those older than `after`, and whether there are more."""
+        found = (view for view in self._views_of(owner, after, status) if status in (None, view["status"]))
+        page = list(itertools.islice(found, limit + 1))
+        return page[:limit], len(page) > limit
+
+    def cancel(self, job_id: str) -> bool:
+        """Ends the job, waiting or running; returns False where it had ended before."""
+        request = self._store.request(job_id)
+        if not self._store.finish(job_id, Outcome("canceled")):
+            return False
+        try:
+            if self._queue.position(request) is None:
+                self._queue.withdraw(request)
+            else:
+                self._queue.forget(request)  # RQ would keep the record of a job that never ran for ever
+            self._events.state(job_id, "canceled")
+        except RedisError as error:
+            log.warning("%s is canceled, but Redis could not be told: %s", job_id, error)
+        return True
+
+    def answered(self, request: JobRequest) -> None:
+        """Ends the duty of a waiting client's recording; the record follows some minutes later."""
+        if request.kind == "sync":
+            self._store.drop_source(request.id)
+            self._store.mark_answered(request.id)
+
+    def give_up(self, job_id: str) -> None:
+        """Cancels a job whose waiting client has left."""
+        self.cancel(job_id)
+        self.answered(self._store.request(job_id))
+
+    def delete(self, request: JobRequest) -> None:
+        """Removes every trace of the job, and cancels it where it has not ended."""
+        self.cancel(request.id)
+        self._store.delete(request.id)
+        try:
+            self._queue.forget(request)
+            self._events.forget(request.id)
+        except RedisError as error:
+            log.warning("%s is deleted, but Redis could not be told: %s", request.id, error)
+
+    def _views_of(self, owner: str, after: str | None, status: str | None) -> Iterator[dict[str, Any]]:
+        wants_ended = status in ("finished", "failed", "canceled")  # they are served while Redis is away
+
+        for job_id in self._store.ids():
+            if after is not None and job_id >= after:
+                continue
+            try:
+                request = self.request(job_id, owner)
+                if wants_ended and self._store.outcome(job_id) is None:
+                    continue
+            except JobNotFound:
+                continue
+            except ValueError as error:  # one unreadable record must not hide the others
+                log.error("%s cannot be read: %s", job_id, error)
+                continue
+            yield self.view(request)

@@ -1,0 +1,93 @@
+"""What an operator may set about the HTTP face. Read once at start and passed down."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_KEY_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_KEY = re.compile(r"[\x21-\x7e]{1,512}")  # what fits into a header: printable ASCII without spaces
+
+
+class ApiSettings(BaseSettings):
+    """Environment variables with the prefix WHISPER_, or lines of `.env`; host and port have names of their own."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WHISPER_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        env_ignore_empty=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,  # or a malformed list of keys would stand in the log
+    )
+
+    host: str = Field(
+        default="0.0.0.0",  # noqa: S104 - callers from elsewhere are refused until the operator lets them in
+        validation_alias=AliasChoices("NATIVE_WHISPER_HOST"),
+        description="Address to listen on; `127.0.0.1` for this machine alone",
+    )
+    port: int = Field(
+        default=9001,
+        ge=0,
+        le=65535,
+        validation_alias=AliasChoices("NATIVE_WHISPER_PORT"),
+        description="Port to listen on",
+    )
+    api_keys: Annotated[dict[str, SecretStr], NoDecode] = Field(
+        default_factory=dict,
+        description="Who may use the service: `name:key,name2:key2`; a name sees its own jobs only",
+    )
+    allow_anonymous: bool = Field(default=False, description="Serve callers from anywhere without a key")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="More host names by which this machine may be called without a key: `nas.local,my-mac`"
+    )
+    max_upload_mb: int = Field(default=4096, ge=1, description="Largest upload, in megabytes of 1 048 576 bytes")
+    min_free_disk_mb: int = Field(
+        default=256, ge=0, description="Uploads are refused when less disk than this would be left"
+    )
+    sync_timeout: float = Field(
+        default=600.0, gt=0, description="Seconds a waiting client is held before it is told the job"
+    )
+    dashboard_write: bool = Field(default=False, description="Let the dashboard at /rq requeue and delete jobs")
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return self.max_upload_mb * 1024 * 1024
+
+    @property
+    def min_free_bytes(self) -> int:
+        return self.min_free_disk_mb * 1024 * 1024
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _parse_keys(cls, value: object) -> object:
+        return _parse_api_keys(value) if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _parse_hosts(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(host.strip().lower() for host in value.split(",") if host.strip())
+
+
+def _parse_api_keys(text: str) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    for number, entry in enumerate((part.strip() for part in text.split(",")), start=1):
+        if not entry:
+            continue
+        name, colon, key = entry.partition(":")
+        if not colon or not _KEY_NAME.fullmatch(name):
+            raise ValueError(
+                f"entry {number} is not of the form name:key (the name: up to 64 letters, digits, '.', '_', '-')"
+            )
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"the key of '{name}' is empty or has characters other than printable ASCII")
+        if name in keys or key in keys.values():
+            raise ValueError(f"the name or the key of entry {number} ('{name}') stands there twice")
+        keys[name] = key
+    return keys

@@ -1,0 +1,37 @@
+"""What the routes share, made once with the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from redis import Redis
+
+from api.desk import JobDesk
+from api.models import ServedModels
+from api.settings import ApiSettings
+from api.waiting import Waiters
+from worker.settings import WorkerSettings
+from worker.store import JobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Hangs on the application's state as `service`."""
+
+    settings: ApiSettings
+    worker_settings: WorkerSettings
+    store: JobStore
+    redis: Redis
+    desk: JobDesk
+    waiters: Waiters
+    models: ServedModels
+
+
+async def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(_service)]

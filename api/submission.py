@@ -1,0 +1,84 @@
+"""From a request with a recording to a job in its queue: the same for every route that takes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+from api.fields import Fields
+from api.parameters import FORMATS, GRANULARITIES, Parameters, Route, check_name, read_parameters
+from api.state import Service
+from api.uploads import Received, receive
+from worker.jobs import PRIORITIES, JobRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a recording, and whether they wait for its transcript."""
+
+    owner: str
+    waits: bool
+
+    @property
+    def kind(self) -> Literal["sync", "job"]:
+        return "sync" if self.waits else "job"
+
+
+async def submit(request: Request, service: Service, route: Route, caller: Caller) -> JobRequest:
+    """Takes the upload in and queues it; raises ApiError and leaves nothing behind where that is not possible."""
+    async with receive(request, service.store, service.settings, check_name, raw=route == "job") as received:
+        beam_size = service.worker_settings.beam_size
+        fields = Fields(received.fields)
+        parameters = read_parameters(fields, route, service.models, beam_size, is_job=not caller.waits)
+        job = _job(received, parameters, caller)
+        await run_in_threadpool(service.desk.submit, received.upload, job)
+        return job
+
+
+async def accepted(service: Service, job: JobRequest, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The 202 that promises the job."""
+    view = await run_in_threadpool(service.desk.view, job)
+    return JSONResponse(view, 202, {"location": view["urls"]["self"], **(headers or {})})
+
+
+def _job(received: Received, parameters: Parameters, caller: Caller) -> JobRequest:
+    return JobRequest(
+        id=received.upload.id,
+        owner=caller.owner,
+        kind=caller.kind,
+        priority="interactive" if caller.waits else parameters.priority,
+        model=parameters.model,
+        response_format=parameters.response_format,
+        granularities=parameters.granularities,
+        filename=received.filename,
+        size=received.upload.size,
+        options=parameters.options,
+        metadata=parameters.metadata,
+    )
+
+
+def form_schema(*, is_job: bool) -> dict[str, Any]:
+    """The form for the OpenAPI document; the routes read the body themselves, so FastAPI cannot know it."""
+    text = {"type": "string"}
+    texts = {"type": "array", "items": text}
+    properties: dict[str, Any] = {
+        "file": {"type": "string", "format": "binary"},
+        "model": text,
+        "language": text,
+        "prompt": text,
+        "response_format": {"type": "string", "enum": list(FORMATS), "default": "json"},
+        "temperature": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
+        "timestamp_granularities[]": {"type": "array", "items": {"type": "string", "enum": list(GRANULARITIES)}},
+        "languages[]": texts,
+        "keywords[]": texts,
+    }
+    if is_job:
+        properties["task"] = {"type": "string", "enum": ["transcribe", "translate"], "default": "transcribe"}
+        properties["priority"] = {"type": "string", "enum": list(PRIORITIES), "default": "batch"}
+        properties["metadata"] = {"type": "string", "description": "A JSON object of your own, given back with the job"}
+    schema = {"type": "object", "properties": properties, "required": ["file"] if is_job else ["file", "model"]}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

@@ -1,0 +1,154 @@
+"""Clients that wait for a job's end, all on one reader of the feed. Nobody polls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+
+from redis import Redis
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from worker.events import FeedReader
+from worker.jobs import Outcome
+from worker.store import JobStore
+
+GRACE = 30.0  # seconds a job outlives the last client that waited for it
+_ENDS = ("finished", "failed", "canceled")
+
+log = logging.getLogger(__name__)
+
+
+class Waiters:
+    """Who waits for which job. Belongs to one event loop; `start` is called on it.
+
+    give_up: called in a thread with the id of a job nobody waits for any more.
+    """
+
+    def __init__(self, store: JobStore, redis: Redis, give_up: Callable[[str], object], grace: float = GRACE) -> None:
+        self._store = store
+        self._give_up = give_up
+        self._grace = grace
+        self._reader = FeedReader(redis, self._on_state, self._on_gap)
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._countdowns: dict[str, asyncio.TimerHandle] = {}
+        self._giving_up: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.is_closing = False
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._reader.start()
+
+    def close(self) -> None:
+        """Sends everyone who waits away: `ended` returns None."""
+        self.is_closing = True
+        self._wake_all()
+
+    async def stop(self) -> None:
+        self.close()
+        for countdown in self._countdowns.values():
+            countdown.cancel()
+        await run_in_threadpool(self._reader.stop)
+        self._loop = None
+
+    async def ended(self, job_id: str, timeout: float) -> Outcome | None:
+        """The job's outcome, or None after `timeout` seconds or when the server stops; JobNotFound once deleted."""
+        woken = self._join(job_id)
+        try:
+            async with asyncio.timeout(timeout) as deadline:
+                return await self._outcome(job_id, woken)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            return None
+        finally:
+            self._leave(job_id, woken)
+
+    async def ended_while_here(self, job_id: str, timeout: float, receive: Receive) -> Outcome | None:
+        """As `ended`, for a client whose request is read: once it leaves, ClientDisconnect is raised, and the job is
+        canceled 30 s later unless somebody else waits for it by then."""
+        ended = asyncio.create_task(self.ended(job_id, timeout))
+        left = asyncio.create_task(_disconnect(receive))
+        try:
+            await asyncio.wait({ended, left}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                return ended.result()
+        finally:
+            for task in (ended, left):
+                task.cancel()
+            await asyncio.wait({ended, left})
+        self._count_down(job_id)
+        raise ClientDisconnect()
+
+    async def _outcome(self, job_id: str, woken: asyncio.Event) -> Outcome | None:
+        while not self.is_closing:
+            woken.clear()  # before the look, so that an end after it is not missed
+            outcome = await run_in_threadpool(self._look, job_id)
+            if outcome is not None:
+                return outcome
+            await woken.wait()
+        return None
+
+    def _look(self, job_id: str) -> Outcome | None:
+        outcome = self._store.outcome(job_id)
+        if outcome is None:
+            self._store.request(job_id)  # raises JobNotFound
+        return outcome
+
+    def _join(self, job_id: str) -> asyncio.Event:
+        if countdown := self._countdowns.pop(job_id, None):
+            countdown.cancel()
+        woken = asyncio.Event()
+        self._waiting[job_id].add(woken)
+        return woken
+
+    def _leave(self, job_id: str, woken: asyncio.Event) -> None:
+        self._waiting[job_id].discard(woken)
+        if not self._waiting[job_id]:
+            del self._waiting[job_id]
+
+    def _count_down(self, job_id: str) -> None:
+        if job_id not in self._waiting and job_id not in self._countdowns and not self.is_closing:
+            loop = asyncio.get_running_loop()
+            self._countdowns[job_id] = loop.call_later(self._grace, self._start_giving_up, job_id)
+
+    def _start_giving_up(self, job_id: str) -> None:
+        del self._countdowns[job_id]
+        task = asyncio.create_task(self._give_up_quietly(job_id))
+        self._giving_up.add(task)
+        task.add_done_callback(self._giving_up.discard)
+
+    async def _give_up_quietly(self, job_id: str) -> None:
+        try:
+            await run_in_threadpool(self._give_up, job_id)
+        except Exception:
+            log.exception("%s, which nobody waits for, could not be canceled", job_id)
+
+    def _on_state(self, job_id: str, state: str) -> None:
+        if state in _ENDS:
+            self._on_loop(self._wake, job_id)
+
+    def _on_gap(self) -> None:
+        self._on_loop(self._wake_all)
+
+    def _on_loop(self, call: Callable[..., None], *args: str) -> None:
+        loop = self._loop  # the reader's thread may still run when the loop has gone
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(call, *args)
+
+    def _wake(self, job_id: str) -> None:
+        for woken in self._waiting.get(job_id, ()):
+            woken.set()
+
+    def _wake_all(self) -> None:
+        for job_id in self._waiting:
+            self._wake(job_id)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,205 @@
+"""A running API for the tests: the real store, Redis in memory, and a worker that the test plays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+from fakeredis import FakeRedis, FakeServer
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+import worker.events
+from api.app import create_app
+from api.settings import ApiSettings
+from api.state import Service
+from engines.base import DecodeOptions
+from engines.transcript import Segment, Transcript, Word
+from worker.events import Events
+from worker.jobs import JobError, JobRequest, Outcome
+from worker.settings import WorkerSettings
+from worker.store import LocalStore, Upload
+
+WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(2000)
+
+
+def api_settings(**changes: Any) -> ApiSettings:
+    """The defaults, whatever the environment says."""
+    keys = changes.pop("api_keys", {})
+    return ApiSettings(
+        _env_file=None,  # type: ignore[call-arg]
+        **{
+            "host": "127.0.0.1",
+            "port": 9001,
+            "allow_anonymous": False,
+            "allowed_hosts": (),
+            "max_upload_mb": 4096,
+            "min_free_disk_mb": 0,
+            "sync_timeout": 10.0,
+            "dashboard_write": False,
+            "api_keys": {name: SecretStr(key) for name, key in keys.items()},
+            **changes,
+        },
+    )
+
+
+def worker_settings(**changes: Any) -> WorkerSettings:
+    return WorkerSettings(_env_file=None, **{"model": "base", "redis_url": None, **changes})  # type: ignore[call-arg]
+
+
+def make_segment(index: int, start: float, end: float, text: str) -> Segment:
+    """A segment whose words share its time evenly."""
+    parts = text.split(" ")[1:] if text.startswith(" ") else text.split(" ")
+    step = (end - start) / len(parts)
+    words = tuple(
+        Word(f" {part}", round(start + step * at, 3), round(start + step * (at + 1), 3), 0.9)
+        for at, part in enumerate(parts)
+    )
+    return Segment(
+        id=index,
+        start=start,
+        end=end,
+        text=text,
+        tokens=(50364 + index, 440, 11),
+        seek=int(start * 100),
+        temperature=0.0,
+        avg_logprob=-0.2 - index / 100,
+        compression_ratio=1.1 + index / 10,
+        no_speech_prob=0.01 + index / 1000,
+        words=words,
+    )
+
+
+def make_transcript(*segments: Segment, **changes: Any) -> Transcript:
+    values: dict[str, Any] = {
+        "task": "transcribe",
+        "language": "en",
+        "language_probability": 0.98,
+        "duration": 8.47,
+        "model": "base",
+        "engine": "fake",
+        "segments": segments or (make_segment(0, 0.0, 3.32, " Hello there."), make_segment(1, 3.5, 8.2, " Bye now.")),
+    }
+    return Transcript(**{**values, **changes})
+
+
+def make_request(job_id: str, **changes: Any) -> JobRequest:
+    values: dict[str, Any] = {
+        "id": job_id,
+        "owner": "local",
+        "kind": "job",
+        "priority": "batch",
+        "model": "base",
+        "response_format": "json",
+        "granularities": ("segment",),
+        "filename": "clip.wav",
+        "size": len(WAV),
+        "options": DecodeOptions(words=True),
+    }
+    return JobRequest(**{**values, **changes})
+
+
+async def until(condition: Callable[[], Any], timeout: float = 5.0) -> Any:
+    """What the condition returns once that is true; fails after `timeout` seconds."""
+    async with asyncio.timeout(timeout):
+        while not (value := condition()):
+            await asyncio.sleep(0.002)
+        return value
+
+
+@dataclass
+class Running:
+    """An API under test. `client` calls it as a program on the same machine would."""
+
+    app: FastAPI
+    store: LocalStore
+    redis: FakeRedis
+    redis_server: FakeServer  # its `connected` may be set to False
+    client: httpx.AsyncClient
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    @property
+    def service(self) -> Service:
+        service: Service = self.app.state.service
+        return service
+
+    def job_ids(self) -> list[str]:
+        return list(self.store.ids())
+
+    def leftovers(self) -> list[Path]:
+        """Everything in the store, in whatever state."""
+        return [path for path in self.store.root.rglob("*") if path.is_file()]
+
+    def add_job(self, **changes: Any) -> JobRequest:
+        """A job in the store and in its queue."""
+        upload: Upload = self.store.receive()
+        upload.write(WAV)
+        request = make_request(upload.id, **changes)
+        self.service.desk.submit(upload, request)
+        return request
+
+    def finish(self, job_id: str, transcript: Transcript | None = None, started_at: float | None = None) -> None:
+        """What the worker does at a job's end."""
+        transcript = transcript or make_transcript()
+        self.store.save_transcript(job_id, transcript)
+        self._end(job_id, Outcome("finished", started_at=started_at, duration=transcript.duration))
+
+    def fail(self, job_id: str, code: str, message: str = "It went wrong.") -> None:
+        self._end(job_id, Outcome("failed", error=JobError(code, message)))
+
+    def _end(self, job_id: str, outcome: Outcome) -> None:
+        assert self.store.finish(job_id, outcome)
+        Events(self.redis).state(job_id, outcome.state)
+
+    def then(self, end: Callable[[str], object]) -> None:
+        """Plays the worker for the next job that is queued."""
+
+        async def work() -> None:
+            known = set(self.job_ids())
+            end(await until(lambda: next((name for name in self.job_ids() if name not in known), None)))
+
+        task = asyncio.create_task(work())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def caller(self, peer: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
+        return caller(self.app, peer, **headers)
+
+
+def caller(app: FastAPI, peer: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
+    """A client at an address, with headers of its own."""
+    transport = httpx.ASGITransport(app=app, client=(peer, 50_000))
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost:9001", headers=named)
+
+
+@asynccontextmanager
+async def serving(tmp_path: Path, model: str = "base", **settings: Any) -> AsyncIterator[Running]:
+    """The API with its lifespan running."""
+    redis_server = FakeServer()
+    store, redis = LocalStore(tmp_path), FakeRedis(server=redis_server)
+    app = create_app(api_settings(**settings), worker_settings(model=model), store=store, redis=redis)
+    with patch.object(worker.events, "BLOCK_MS", 10):  # the reader stops between two blocks
+        async with app.router.lifespan_context(app), caller(app) as client:
+            yield Running(app, store, redis, redis_server, client)
+
+
+def assert_error(response: httpx.Response, status: int, code: str, param: str | None = None) -> str:
+    """Checks OpenAI's shape with all four keys filled as they should be, and returns the message."""
+    assert response.status_code == status, response.text
+    assert list(json.loads(response.content)) == ["error"]
+    error: dict[str, Any] = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert (error["code"], error["param"]) == (code, param)
+    assert error["type"] == ("server_error" if status >= 500 else "invalid_request_error")
+    assert response.headers["x-request-id"].startswith("req_")
+    message: str = error["message"]
+    assert len(message) > 10
+    return message

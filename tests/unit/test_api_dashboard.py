@@ -1,0 +1,63 @@
+"""The dashboard shows the queues to those who may see them, and changes nothing unless it is allowed to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.api_service import WAV, assert_error, serving
+
+pytestmark = pytest.mark.asyncio
+CHANGES = [
+    ("POST", "/rq/queue/batch/queued/empty"),
+    ("POST", "/rq/queue/batch/compact"),
+    ("POST", "/rq/requeue/batch"),
+    ("GET", "/rq/requeue/batch"),
+    ("DELETE", "/rq/"),
+]
+
+
+async def test_it_shows_the_queues(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        running.add_job(filename="meeting.m4a")
+        page = await running.client.get("/rq", follow_redirects=True)
+        assert page.status_code == 200
+        assert 'href="/rq/static/css/' in page.text
+        assert (await running.client.get("/rq/static/css/main.css")).status_code == 200
+        queues = (await running.client.get("/rq/0/data/queues.json")).json()["queues"]
+        assert [(queue["name"], queue["count"]) for queue in queues] == [("batch", 1)]
+        jobs = (await running.client.get("/rq/0/data/jobs/batch/queued/8/asc/1.json")).json()["jobs"]
+        assert "meeting.m4a" in jobs[0]["description"]
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+async def test_it_is_read_only(tmp_path: Path, method: str, path: str) -> None:
+    async with serving(tmp_path) as running:
+        running.add_job()
+        headers = {"origin": "http://localhost:9001"}
+        message = assert_error(await running.client.request(method, path, headers=headers), 403, "dashboard_read_only")
+        assert "WHISPER_DASHBOARD_WRITE" in message
+        assert running.redis.llen("rq:queue:batch") == 1
+
+
+async def test_where_writing_is_allowed_only_its_own_pages_may(tmp_path: Path) -> None:
+    async with serving(tmp_path, dashboard_write=True) as running:
+        job = running.add_job()
+        path, record = f"/rq/job/{job.id}/delete", f"rq:job:{job.id}"
+        for headers in ({}, {"origin": "http://localhost:3000"}):
+            assert_error(await running.client.post(path, headers=headers), 403, "origin_not_allowed")
+        assert_error(await running.client.get("/rq/requeue/batch"), 403, "origin_not_allowed")
+        assert running.redis.exists(record)
+        response = await running.client.post(path, headers={"origin": "http://localhost:9001"})
+        assert response.json() == {"status": "OK"}
+        assert not running.redis.exists(record)
+
+
+async def test_a_file_name_cannot_become_a_part_of_its_page(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        files = {"file": ("<img src=x onerror=alert(1)>.wav", WAV)}
+        job = (await running.client.post("/v1/jobs", files=files)).json()
+        assert job["file"]["name"].startswith("<img")
+        shown = (await running.client.get(f"/rq/0/data/job/{job['id']}.json")).json()
+        assert "&lt;img src=x" in shown["description"]
