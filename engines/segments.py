@@ -13,6 +13,7 @@ from engines.windows import recording_time
 SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "…", "।", "؟")
 CLAUSE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،")
 BREATH = 0.9  # seconds between two words after which a new segment begins
+PAUSE_IN_WORD = 0.3  # seconds: a longer silence is between words
 LONG = 6.0  # seconds after which a clause's end will do
 LONGEST = 12.0  # seconds after which any word will do
 
@@ -46,12 +47,18 @@ def compression_ratio(text: str) -> float:
 
 def _voiced(window: Window, word: Word) -> Word:
     """The word without the silence that alignment gives it: the first word of a sentence tends to begin in the
-    pause before it, the last to end in the pause after."""
-    starts = [start for start, end in window.speech if word.start < end]
-    ends = [end for start, end in window.speech if start < word.end]
-    start = max(word.start, starts[0]) if starts else word.start
-    end = min(word.end, ends[-1]) if ends else word.end
-    return replace(word, start=start, end=end) if start < end else word
+    pause before it, the last to end in the pause after, or a little inside the next stretch of speech."""
+    heard = [(max(start, word.start), min(end, word.end)) for start, end in window.speech]
+    stretches: list[tuple[float, float]] = []
+    for start, end in (part for part in heard if part[0] < part[1]):
+        if stretches and start - stretches[-1][1] < PAUSE_IN_WORD:
+            stretches[-1] = (stretches[-1][0], end)
+        else:
+            stretches.append((start, end))
+    if not stretches:
+        return word
+    start, end = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
+    return replace(word, start=start, end=end)
 
 
 def _placed(window: Window, word: Word) -> Word:

@@ -118,7 +118,8 @@ def _best_cut(frames: list[_Frame]) -> int:
             best, best_worth = _middle(frames, start, end), worth
     if best:
         return best
-    return first + int(np.argmin([frame.probability for frame in frames[first:]]))
+    breathless = frames[first:-PAD_FRAMES]  # what follows the cut must be long enough to be speech by itself
+    return first + int(np.argmin([frame.probability for frame in breathless]))
 
 
 def _pauses(frames: list[_Frame], first: int) -> Iterator[tuple[int, int]]:
