@@ -1,0 +1,111 @@
+"""Windows, results, jobs and engines for the unit tests, with only what a test cares about spelled out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from engines.base import SAMPLE_RATE, DecodeOptions, Piece, Window, WindowResult
+from engines.transcript import Segment, Transcript, Word
+from worker.jobs import JobRequest
+
+DEADLINE = 10.0  # seconds after which a test that waits has failed
+
+
+def make_window(index: int = 0, seconds: float = 1.0, start: float = 0.0, **options: Any) -> Window:
+    """A window in one piece, of silence."""
+    length = round(seconds * SAMPLE_RATE)
+    pieces = (Piece(round(start * SAMPLE_RATE), 0, length),)
+    return Window(index, np.zeros(length, np.float32), pieces, DecodeOptions(**options))
+
+
+def make_result(text: str = " Hello there.", **changes: Any) -> WindowResult:
+    """A result that holds every threshold."""
+    result = WindowResult(
+        text=text,
+        tokens=(1, 2, 3),
+        language="en",
+        language_probability=0.9,
+        avg_logprob=-0.2,
+        no_speech_prob=0.01,
+        compression_ratio=1.1,
+        temperature=0.0,
+    )
+    return replace(result, **changes)
+
+
+def make_words(*texts: str, start: float = 0.0, each: float = 0.4) -> tuple[Word, ...]:
+    """Words that follow each other without a pause."""
+    return tuple(Word(text, start + each * at, start + each * (at + 1), 0.9) for at, text in enumerate(texts))
+
+
+def make_segment(number: int = 0, start: float = 0.0, end: float = 1.0, text: str = " Hello.") -> Segment:
+    words = (Word(text, start, end, 0.9),)
+    return Segment(number, start, end, text, (1, 2), int(start * 100), 0.0, -0.2, 1.1, 0.01, words)
+
+
+def make_transcript(**changes: Any) -> Transcript:
+    segments = (make_segment(0, 0.0, 1.0, " Hello there."), make_segment(1, 1.5, 2.0, " Bye."))
+    return replace(Transcript("transcribe", "en", 0.9, 2.5, "base", "fake", segments), **changes)
+
+
+def make_request(job_id: str, **changes: Any) -> JobRequest:
+    request = JobRequest(
+        id=job_id,
+        owner="local",
+        kind="job",
+        priority="batch",
+        model="base",
+        response_format="json",
+        granularities=("segment",),
+        filename="talk.wav",
+        size=4,
+        options=DecodeOptions(words=True),
+    )
+    return replace(request, **changes)
+
+
+class ScriptedEngine:
+    """Hears what `hear` says. While `gate` is closed, every pass waits at it.
+
+    passes: the windows of each decode call; entered: one release for each pass that has begun.
+    """
+
+    name = "scripted"
+    model = "scripted-1"
+
+    def __init__(
+        self, hear: Callable[[Window], WindowResult] | None = None, *, lanes: int = 1, max_batch: int = 4
+    ) -> None:
+        self.lanes = lanes
+        self.max_batch = max_batch
+        self.passes: list[list[Window]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+        self.threads: dict[str, threading.Thread] = {}
+        self._hear = hear or (lambda window: make_result(f" {window.index}", temperature=window.options.temperature))
+
+    def load(self) -> None:
+        self.threads["load"] = threading.current_thread()
+
+    def batch_key(self, options: DecodeOptions) -> Hashable:
+        return (options.prompt, options.temperature)
+
+    def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+        self.passes.append(list(windows))
+        self.entered.release()
+        assert self.gate.wait(DEADLINE)
+        return [self._hear(window) for window in windows]
+
+    def close(self) -> None:
+        self.threads["close"] = threading.current_thread()
+
+    @property
+    def heard(self) -> list[list[int]]:
+        """The numbers of the windows in each pass."""
+        return [[window.index for window in windows] for windows in self.passes]
