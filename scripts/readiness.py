@@ -28,19 +28,19 @@ class Readiness:
         return next((detail for is_ok, detail in self.checks.values() if not is_ok), "")
 
 
-def ask(url: str) -> Readiness:
+def ask(url: str, timeout: float = TIMEOUT) -> Readiness:
     """url: as in `http://localhost:9001`."""
     try:
-        body = _get(f"{url}/health/ready")
+        body = _get(f"{url}/health/ready", timeout)
         checks = {name: (bool(each["ok"]), str(each["detail"])) for name, each in body["checks"].items()}
         return Readiness(answers=True, ready=body["status"] == "ready", checks=checks)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Readiness(answers=False)
 
 
-def _get(url: str) -> Any:
+def _get(url: str, timeout: float) -> Any:
     try:
-        with _DIRECT.open(url, timeout=TIMEOUT) as answer:
+        with _DIRECT.open(url, timeout=timeout) as answer:
             return json.loads(answer.read())
     except urllib.error.HTTPError as error:  # 503 says why
         with error:

@@ -23,10 +23,14 @@ def stop_running(running: Running, service: Service, patience: float = PATIENCE)
 
 
 def ask_to_stop(running: Running, service: Service) -> None:
-    if os.name == "nt":
-        service.stop_file.touch()
-    else:
+    if _has_signals():
         os.kill(running.pid, signal.SIGTERM)
+    else:
+        service.stop_file.touch()
+
+
+def _has_signals() -> bool:
+    return os.name != "nt"  # there, os.kill ends a process without a word
 
 
 def wait_until_gone(pid_file: PidFile, patience: float) -> bool:
