@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,14 @@ from engines.transcript import Segment, Transcript, Word
 from worker.jobs import JobRequest
 
 DEADLINE = 10.0  # seconds after which a test that waits has failed
+
+
+def wait_for(condition: Callable[[], object], timeout: float = DEADLINE) -> None:
+    """Until the condition holds; fails the test past the deadline."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "what the test waits for did not happen"
+        time.sleep(0.005)
 
 
 def make_window(index: int = 0, seconds: float = 1.0, start: float = 0.0, **options: Any) -> Window:

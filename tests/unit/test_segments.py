@@ -114,6 +114,20 @@ def test_a_word_gives_the_silence_around_it_back() -> None:
     assert [(word.start, word.end) for word in second.words] == [(4.0, 5.0), (5.0, 6.0)]
 
 
+def test_a_word_that_reaches_into_the_next_stretch_ends_before_the_pause() -> None:
+    window = replace(make_window(seconds=10), speech=((0.0, 2.0), (5.0, 8.0)))
+    words = (Word(" One.", 1.0, 5.1, 0.9), Word(" Two", 5.1, 6.0, 0.9))
+    first, second = segments_of(window, heard(words), 0, 0.0)
+    assert (first.end, second.start) == (2.0, 5.1)
+
+
+def test_a_word_that_begins_in_the_stretch_before_begins_after_the_pause() -> None:
+    window = replace(make_window(seconds=10), speech=((0.0, 2.0), (5.0, 8.0)))
+    words = (Word(" One.", 1.0, 1.9, 0.9), Word(" Two", 1.9, 6.0, 0.9))
+    first, second = segments_of(window, heard(words), 0, 0.0)
+    assert (first.end, second.start) == (1.9, 5.0)
+
+
 def test_a_word_in_a_pause_keeps_its_time() -> None:
     window = replace(make_window(seconds=10), speech=((1.0, 2.0), (6.0, 7.0)))
     (segment,) = segments_of(window, heard((Word(" hm", 3.0, 4.0, 0.9),)), 0, 0.0)

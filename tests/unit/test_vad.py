@@ -10,6 +10,8 @@ from faster_whisper.vad import get_vad_model
 from numpy.typing import NDArray
 
 from engines.vad import FRAME, speech_frames
+from tests import media
+from tests.conftest import Sample
 
 Samples = NDArray[np.float32]
 
@@ -69,6 +71,16 @@ def test_a_long_recording_comes_in_small_pieces() -> None:
 def test_silence_and_noise_are_no_speech(level: float) -> None:
     noise = np.random.default_rng(1).normal(0, level, 5 * 16_000).astype(np.float32)
     assert chances(noise)[8:].max() < 0.35
+
+
+def test_speech_is_heard_where_somebody_speaks(sample: Sample) -> None:
+    voice = media.read(sample.path)
+    silence = np.zeros(3 * 16_000, np.float32)
+    found = chances(np.concatenate([silence, voice, silence])) >= 0.5
+    spoken = slice(3 * 16_000 // FRAME, (3 * 16_000 + len(voice)) // FRAME)
+    assert found[spoken].mean() > 0.6
+    assert not found[: spoken.start - 2].any()
+    assert not found[spoken.stop + 10 :].any()
 
 
 def test_no_audio_gives_no_frames() -> None:

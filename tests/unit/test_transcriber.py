@@ -1,0 +1,309 @@
+"""One recording through the whole line: segments in order, bounded memory, an end whenever it is asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engines.transcriber
+from engines.audio import Samples
+from engines.base import DecodeOptions, Window, WindowResult
+from engines.batcher import Batcher, WindowStream
+from engines.errors import AudioTooLong, Canceled, EmptyAudio
+from engines.fake import FakeEngine
+from engines.registry import EngineOptions
+from engines.schedule import Priority
+from engines.transcriber import Progress, Transcription
+from engines.vad import FRAME
+from tests import media
+from tests.conftest import Sample
+from tests.unit.factories import DEADLINE, ScriptedEngine, make_result, wait_for
+
+Transcribe = Callable[..., Transcription]
+
+
+def loud_frames(blocks: Iterable[Samples]) -> Iterator[tuple[Samples, Samples]]:
+    """Stands in for the network, which has its own tests: what is loud is speech."""
+    samples = np.concatenate([np.zeros(0, np.float32), *blocks])
+    frames = np.pad(samples, (0, -len(samples) % FRAME)).reshape(-1, FRAME)
+    yield frames, (np.abs(frames).max(axis=1) > 0.01).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def quick_ears(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if "sample" not in request.fixturenames:
+        monkeypatch.setattr(engines.transcriber, "speech_frames", loud_frames)
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight times a pause of 2 s and 12 s of noise: four windows."""
+    pause = np.zeros(2 * 16_000, np.float32)
+    voice = np.random.default_rng(0).normal(0, 0.1, 12 * 16_000).astype(np.float32)
+    return media.write(tmp_path_factory.mktemp("talk") / "talk.wav", np.concatenate([pause, voice] * 8))
+
+
+class WatchedBatcher(Batcher):
+    """Knows how many windows were handed in and not answered."""
+
+    most_waiting = 0
+
+    def open(self, priority: Priority) -> WindowStream:
+        stream = super().open(priority)
+        submit, futures = stream.submit, []
+
+        def watched(window: Window) -> Any:
+            futures.append(submit(window))
+            self.most_waiting = max(self.most_waiting, sum(not future.done() for future in futures))
+            return futures[-1]
+
+        stream.submit = watched  # type: ignore[method-assign]
+        return stream
+
+
+@pytest.fixture
+def batchers() -> Iterator[Callable[[Any], WatchedBatcher]]:
+    started: list[WatchedBatcher] = []
+
+    def start(engine: Any) -> WatchedBatcher:
+        started.append(WatchedBatcher(engine))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for batcher in started:
+        if isinstance(batcher.engine, ScriptedEngine):
+            batcher.engine.gate.set()
+        batcher.close()
+
+
+Start = Callable[[Any], WatchedBatcher]
+
+
+def fake(**options: Any) -> FakeEngine:
+    return FakeEngine(EngineOptions(model="0", **options))
+
+
+def begin(batcher: Batcher, path: Path, max_seconds: float = 1e6, **options: Any) -> Transcription:
+    return Transcription(batcher, path, DecodeOptions(**options), "batch", max_seconds)
+
+
+def test_every_window_comes_once_and_in_order(batchers: Start, talk: Path) -> None:
+    engine = fake(lanes=2, max_batch=1)
+    transcription = begin(batchers(engine), talk, words=True)
+    progress = list(transcription)
+    transcript = transcription.transcript()
+    windows = {window.index: window for windows in engine.passes for window in windows}
+    assert len(windows) >= 4
+    said = [f"w{index}.{second}" for index in sorted(windows) for second in range(round(windows[index].seconds))]
+    assert transcript.text.split() == said
+    assert [segment for step in progress for segment in step.segments] == list(transcript.segments)
+    assert [segment.id for segment in transcript.segments] == list(range(len(transcript.segments)))
+    edges = [edge for segment in transcript.segments for edge in (segment.start, segment.end)]
+    assert edges == sorted(edges)
+    assert edges[-1] <= transcript.duration
+
+
+def test_progress_grows_to_the_whole(batchers: Start, talk: Path) -> None:
+    steps = list(begin(batchers(fake()), talk))
+    processed = [step.processed for step in steps]
+    assert processed == sorted(processed)
+    assert len(set(processed)) >= 4
+    assert {step.total for step in steps} == {processed[-1]} == {8 * 14.0}
+
+
+def test_results_are_taken_in_order_though_lanes_finish_as_they_like(batchers: Start, talk: Path) -> None:
+    second_done = threading.Event()
+
+    def hear(window: Window) -> WindowResult:
+        if window.index == 0:
+            assert second_done.wait(DEADLINE)
+        elif window.index == 1:
+            second_done.set()
+        return make_result(f" {window.index}")
+
+    transcription = begin(batchers(ScriptedEngine(hear, lanes=2, max_batch=1)), talk, language="en")
+    list(transcription)
+    texts = transcription.transcript().text.split()
+    assert texts == sorted(texts)
+
+
+def test_what_is_told_of_the_whole(batchers: Start, talk: Path) -> None:
+    transcription = begin(batchers(fake()), talk, task="translate")
+    list(transcription)
+    transcript = transcription.transcript()
+    assert (transcript.task, transcript.model, transcript.engine) == ("translate", "0", "fake")
+    assert transcript.duration == 8 * 14.0
+    assert transcript.warnings == ()
+
+
+@pytest.mark.parametrize("words", [True, False])
+def test_segments_have_words_where_times_are_wanted(batchers: Start, talk: Path, words: bool) -> None:
+    transcription = begin(batchers(fake()), talk, words=words)
+    list(transcription)
+    assert all(bool(segment.words) == words for segment in transcription.transcript().segments)
+
+
+def languages(engine: ScriptedEngine) -> dict[int, str | None]:
+    """What language each window was asked for in."""
+    return {window.index: window.options.language for windows in engine.passes for window in windows}
+
+
+def test_a_language_heard_for_sure_is_used_from_then_on(batchers: Start, talk: Path) -> None:
+    engine = ScriptedEngine(lambda window: make_result(language="de", language_probability=0.8))
+    transcription = begin(batchers(engine), talk)
+    list(transcription)
+    asked = languages(engine)
+    assert asked == {0: None} | dict.fromkeys(range(1, len(asked)), "de")
+    assert (transcription.transcript().language, transcription.transcript().language_probability) == ("de", 0.8)
+
+
+def test_of_unsure_windows_the_likeliest_language_is_taken(batchers: Start, talk: Path) -> None:
+    chances = {0: ("nn", 0.4), 1: ("no", 0.3), 2: ("no", 0.3), 3: ("sv", 0.1)}
+
+    def hear(window: Window) -> WindowResult:
+        language, probability = chances.get(window.index, ("no", 1.0))
+        return make_result(language=language, language_probability=probability)
+
+    engine = ScriptedEngine(hear)
+    transcription = begin(batchers(engine), talk)
+    list(transcription)
+    assert [languages(engine)[index] for index in range(4)] == [None] * 4
+    assert set(languages(engine).values()) <= {None, "no"}
+    assert transcription.transcript().language == "no"
+
+
+def test_a_language_asked_for_is_asked_of_every_window(batchers: Start, talk: Path) -> None:
+    engine = ScriptedEngine(lambda _: make_result(language="en"))
+    transcription = begin(batchers(engine), talk, language="fr")
+    list(transcription)
+    assert set(languages(engine).values()) == {"fr"}
+    assert (transcription.transcript().language, transcription.transcript().language_probability) == ("fr", 1.0)
+
+
+def test_while_the_language_is_unknown_one_window_goes_at_a_time(batchers: Start, talk: Path) -> None:
+    batcher = batchers(ScriptedEngine(lambda _: make_result(language_probability=0.1)))
+    list(begin(batcher, talk))
+    assert batcher.most_waiting == 1
+
+
+def test_a_recording_has_a_bounded_number_of_windows_waiting(batchers: Start, talk: Path) -> None:
+    engine = ScriptedEngine(max_batch=1)
+    engine.gate.clear()
+    batcher = batchers(engine)
+    transcription = begin(batcher, talk, language="en")
+    steps: list[Progress] = []
+    thread = threading.Thread(target=lambda: steps.extend(transcription))
+    thread.start()
+    wait_for(lambda: batcher.most_waiting == 2)
+    engine.gate.set()
+    thread.join(DEADLINE)
+    assert batcher.most_waiting == batcher.window_limit == 2
+    assert len(steps) == len(engine.passes) + 1
+
+
+def run(transcription: Transcription) -> tuple[threading.Thread, list[BaseException]]:
+    """Runs it on a thread; the list gets the error it ends with."""
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            list(transcription)
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread, errors
+
+
+def test_cancel_ends_it_at_once_though_the_model_is_busy(batchers: Start, talk: Path) -> None:
+    engine = ScriptedEngine(max_batch=1)
+    engine.gate.clear()
+    transcription = begin(batchers(engine), talk, language="en")
+    thread, errors = run(transcription)
+    assert engine.entered.acquire(timeout=DEADLINE)
+    transcription.cancel()
+    thread.join(DEADLINE)
+    assert not engine.gate.is_set()
+    assert [type(error) for error in errors] == [Canceled]
+    engine.gate.set()
+    assert len(engine.passes) == 1, "no other window of it is decoded"
+
+
+def test_canceled_before_it_began_it_does_not_begin(batchers: Start, talk: Path) -> None:
+    engine = ScriptedEngine()
+    transcription = begin(batchers(engine), talk)
+    transcription.cancel()
+    with pytest.raises(Canceled):
+        list(transcription)
+    assert engine.passes == []
+
+
+def test_given_up_in_the_middle_its_windows_are_dropped(batchers: Start, talk: Path) -> None:
+    engine = ScriptedEngine(max_batch=1)
+    batcher = batchers(engine)
+    steps = iter(begin(batcher, talk, language="en"))
+    next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    decoded = len(engine.passes)
+    other = batcher.open("batch").submit(engine.passes[0][0])
+    other.result(DEADLINE)
+    assert len(engine.passes) <= decoded + 2, "the window in hand and the other stream's"
+
+
+def test_a_recording_over_the_limit_is_refused_while_it_is_read(batchers: Start, talk: Path) -> None:
+    engine = ScriptedEngine()
+    with pytest.raises(AudioTooLong, match="WHISPER_MAX_AUDIO_HOURS"):
+        list(begin(batchers(engine), talk, max_seconds=20))
+    assert sum(map(len, engine.passes)) <= 1
+
+
+def test_speech_is_found_and_placed_in_the_recording(batchers: Start, sample: Sample, tmp_path: Path) -> None:
+    voice = media.read(sample.path)
+    pause = np.zeros(4 * 16_000, np.float32)
+    path = media.write(tmp_path / "talk.wav", np.concatenate([pause, voice, pause]))
+    transcription = begin(batchers(fake()), path)
+    list(transcription)
+    (segment,) = transcription.transcript().segments
+    assert segment.start == pytest.approx(4.0, abs=0.6)
+    assert segment.end == pytest.approx(4.0 + 11.6, abs=0.8)
+
+
+def test_silence_is_never_decoded(batchers: Start, tmp_path: Path) -> None:
+    engine = fake()
+    path = media.write(tmp_path / "silence.wav", np.zeros(10 * 16_000, np.float32))
+    transcription = begin(batchers(engine), path, words=True)
+    assert list(transcription) == [Progress(10.0, 10.0, ())]
+    transcript = transcription.transcript()
+    assert (transcript.text, transcript.segments, transcript.duration) == ("", (), 10.0)
+    assert (transcript.language, transcript.language_probability) == ("en", 0.0)
+    assert engine.passes == []
+
+
+def test_what_was_wrong_with_the_file_is_told(batchers: Start, talk: Path, tmp_path: Path) -> None:
+    transcription = begin(batchers(fake()), media.truncated(tmp_path / "source", talk))
+    list(transcription)
+    transcript = transcription.transcript()
+    assert [warning.code for warning in transcript.warnings] == ["truncated_input"]
+    assert transcript.segments
+
+
+def test_a_file_without_sound_fails_as_what_it_is(batchers: Start, tmp_path: Path) -> None:
+    with pytest.raises(EmptyAudio):
+        list(begin(batchers(fake()), media.header_only_wav(tmp_path / "source")))
+
+
+def test_what_the_engine_raises_reaches_the_caller(batchers: Start, talk: Path) -> None:
+    def hear(window: Window) -> WindowResult:
+        if window.index == 1:
+            raise RuntimeError("out of order")
+        return make_result()
+
+    with pytest.raises(RuntimeError, match="out of order"):
+        list(begin(batchers(ScriptedEngine(hear)), talk, language="en"))
