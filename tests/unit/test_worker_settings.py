@@ -1,0 +1,72 @@
+"""Settings come from WHISPER_ variables or `.env`, and nonsense is refused at the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from worker.settings import WorkerSettings
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A directory without `.env`, and none of our variables."""
+    import os
+
+    for name in [name for name in os.environ if name.upper().startswith("WHISPER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_nothing_set_is_enough() -> None:
+    settings = WorkerSettings()
+    assert (settings.model, settings.engine, settings.device) == ("base", "auto", "auto")
+    assert (settings.interactive_slots, settings.batch_slots) == (4, 2)
+    assert (settings.lanes, settings.max_batch, settings.redis_url) == (None, None, None)
+
+
+def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"MODEL": "large-v3", "LANES": "3", "DATA_DIR": "/srv/w", "MAX_AUDIO_HOURS": "0.5"}.items():
+        monkeypatch.setenv(f"WHISPER_{name}", value)
+    settings = WorkerSettings()
+    assert (settings.model, settings.lanes) == ("large-v3", 3)
+    assert (settings.data_dir, settings.max_audio_hours) == (Path("/srv/w"), 0.5)
+
+
+def test_a_line_of_env_is_read_and_a_variable_goes_before_it(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (clean / ".env").write_text("WHISPER_MODEL=tiny\nWHISPER_BEAM_SIZE=2\nSOMETHING_ELSE=1\n", encoding="utf-8")
+    monkeypatch.setenv("WHISPER_MODEL", "small")
+    assert (WorkerSettings().model, WorkerSettings().beam_size) == ("small", 2)
+
+
+def test_an_empty_value_means_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHISPER_LANES", "")
+    monkeypatch.setenv("WHISPER_MODEL", "")
+    assert (WorkerSettings().lanes, WorkerSettings().model) == (None, "base")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LANES", "0"),
+        ("LANES", "many"),
+        ("MAX_BATCH", "-1"),
+        ("BEAM_SIZE", "0"),
+        ("BEAM_SIZE", "11"),
+        ("MAX_AUDIO_HOURS", "0"),
+        ("INTERACTIVE_SLOTS", "0"),
+        ("BATCH_SLOTS", "65"),
+    ],
+)
+def test_nonsense_is_refused_by_name(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"WHISPER_{name}", value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        WorkerSettings()
+
+
+def test_every_setting_is_described() -> None:
+    for name, field in WorkerSettings.model_fields.items():
+        assert field.description, name
