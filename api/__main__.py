@@ -18,7 +18,7 @@ from worker.connection import connect
 from worker.settings import WorkerSettings
 from worker.store import LocalStore
 
-DRAIN = 8  # seconds for answers under way when the service stops; shorter than the supervisor's patience
+DRAIN = 5  # seconds for answers under way when the service stops; shorter than the supervisor's patience
 KEEP_ALIVE = 75  # seconds; longer than clients and proxies keep an idle connection, so that they close it
 
 
@@ -44,6 +44,7 @@ def main() -> int:
         print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
         return 2
     logging.basicConfig(level=worker_settings.log_level, format="%(asctime)s %(levelname)s api %(name)s: %(message)s")
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # broken forms are answered, not news
     lifeline.watch()
     store, redis = LocalStore(worker_settings.data_dir), connect(worker_settings.redis_url)
     app = create_app(settings, worker_settings, store=store, redis=redis)

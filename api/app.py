@@ -43,7 +43,6 @@ def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store:
     desk = JobDesk(store, queue, events)
     service = Service(
         settings=settings,
-        worker_settings=worker_settings,
         store=store,
         redis=redis,
         desk=desk,
@@ -76,6 +75,7 @@ def _lifespan(service: Service, maintenance: Maintenance) -> Callable[[FastAPI],
             yield
         finally:
             upkeep.cancel()
+            await asyncio.wait({upkeep})
             await service.waiters.stop()
 
     return lifespan

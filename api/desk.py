@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 from collections.abc import Iterator
@@ -61,10 +62,7 @@ class JobDesk:
         if not self._store.finish(job_id, Outcome("canceled")):
             return False
         try:
-            if self._queue.position(request) is None:
-                self._queue.withdraw(request)
-            else:
-                self._queue.forget(request)  # RQ would keep the record of a job that never ran for ever
+            self._queue.withdraw(request)
             self._events.state(job_id, "canceled")
         except RedisError as error:
             log.warning("%s is canceled, but Redis could not be told: %s", job_id, error)
@@ -78,8 +76,9 @@ class JobDesk:
 
     def give_up(self, job_id: str) -> None:
         """Cancels a job whose waiting client has left."""
-        self.cancel(job_id)
-        self.answered(self._store.request(job_id))
+        with contextlib.suppress(JobNotFound):  # deleted meanwhile
+            self.cancel(job_id)
+            self.answered(self._store.request(job_id))
 
     def delete(self, request: JobRequest) -> None:
         """Removes every trace of the job, and cancels it where it has not ended."""

@@ -41,11 +41,12 @@ class Parameters:
 
 def check_name(name: str) -> None:
     """Refuses a field by its name alone, before its content is read."""
-    if name.partition("[")[0] in ("known_speaker_names", "known_speaker_references"):
-        raise _unsupported(name, "Speakers cannot be told apart by this version")
+    base = name.partition("[")[0]
+    if base in ("known_speaker_names", "known_speaker_references"):
+        raise _unsupported(base, "Speakers cannot be told apart by this version")
 
 
-def read_parameters(fields: Fields, route: Route, models: ServedModels, beam_size: int, *, is_job: bool) -> Parameters:
+def read_parameters(fields: Fields, route: Route, models: ServedModels, *, is_job: bool) -> Parameters:
     """The request's parameters; raises ApiError for the first bad one. is_job: nobody waits for the answer."""
     model = _model(fields, route, models)
     _refuse_unsupported(fields, route)
@@ -61,7 +62,6 @@ def read_parameters(fields: Fields, route: Route, models: ServedModels, beam_siz
         words=is_job or response_format in TIMED_FORMATS,  # a job's transcript is asked for in any format later
         prompt=_text(fields.one("prompt"), "prompt"),
         hotwords=_hotwords(fields),
-        beam_size=beam_size,
         temperature=_temperature(fields.one("temperature")),
     )
     return Parameters(

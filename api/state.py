@@ -12,7 +12,6 @@ from api.desk import JobDesk
 from api.models import ServedModels
 from api.settings import ApiSettings
 from api.waiting import Waiters
-from worker.settings import WorkerSettings
 from worker.store import JobStore
 
 
@@ -21,7 +20,6 @@ class Service:
     """Hangs on the application's state as `service`."""
 
     settings: ApiSettings
-    worker_settings: WorkerSettings
     store: JobStore
     redis: Redis
     desk: JobDesk

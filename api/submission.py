@@ -31,9 +31,7 @@ class Caller:
 async def submit(request: Request, service: Service, route: Route, caller: Caller) -> JobRequest:
     """Takes the upload in and queues it; raises ApiError and leaves nothing behind where that is not possible."""
     async with receive(request, service.store, service.settings, check_name, raw=route == "job") as received:
-        beam_size = service.worker_settings.beam_size
-        fields = Fields(received.fields)
-        parameters = read_parameters(fields, route, service.models, beam_size, is_job=not caller.waits)
+        parameters = read_parameters(Fields(received.fields), route, service.models, is_job=not caller.waits)
         job = _job(received, parameters, caller)
         await run_in_threadpool(service.desk.submit, received.upload, job)
         return job

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,7 +20,8 @@ from worker.store import JobStore, Upload
 
 BUFFER = 1024 * 1024  # bytes of a recording gathered before a thread writes them
 FORM_OVERHEAD = 64 * 1024  # bytes a body may have beyond the largest recording: boundaries and fields
-STALL = 60.0  # seconds without a single byte after which an upload is given up
+STALL = 60.0  # seconds in which an upload has to bring something worth waiting for …
+LEAST = 64 * 1024  # … bytes; less holds a connection open for its own sake
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +91,13 @@ class _Reception:
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         stream = self._request.stream()
-        received = 0
-        while True:
-            try:
-                async with asyncio.timeout(STALL):
-                    chunk = await anext(stream, None)
-            except TimeoutError:
-                message = f"No byte of the upload arrived for {STALL:.0f} seconds."
-                raise ApiError("upload_stalled", message, param=FILE_FIELD) from None
-            if chunk is None:
-                return
+        received, enough, deadline = 0, LEAST, time.monotonic() + STALL
+        while (chunk := await _next(stream, deadline)) is not None:
             received += len(chunk)
             if received > self._settings.max_upload_bytes + FORM_OVERHEAD:
                 raise _too_large(self._settings)
+            if received >= enough:
+                enough, deadline = received + LEAST, time.monotonic() + STALL
             yield chunk
 
     async def _write(self, data: bytes) -> None:
@@ -114,6 +110,15 @@ class _Reception:
         if self._store.free_bytes() - len(data) < self._settings.min_free_bytes:
             raise storage_full()
         self._upload.write(data)
+
+
+async def _next(stream: AsyncGenerator[bytes, None], deadline: float) -> bytes | None:
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            return await anext(stream, None)
+    except TimeoutError:
+        message = f"The upload brought less than {LEAST} bytes in {STALL:.0f} seconds and was given up."
+        raise ApiError("upload_stalled", message, param=FILE_FIELD) from None
 
 
 def _content_type(request: Request) -> str:

@@ -93,7 +93,8 @@ def _running(live: Live | None) -> _Progress:
     status = live.status if live else {}
     started_at = status.get("started_at")
     seconds = time.time() - started_at if started_at else 0.0
-    return _Progress(started_at, status.get("processed", 0.0), status.get("total"), seconds)
+    total = status.get("total") or None  # 0 until the file has been opened
+    return _Progress(started_at, status.get("processed", 0.0), total, seconds)
 
 
 def _whole(seconds: float | None) -> int | None:

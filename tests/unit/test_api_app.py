@@ -16,9 +16,10 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
-from api.__main__ import Server
-from tests.unit.api_service import Running, assert_error, serving, until
+from api.__main__ import Server, _config, main
+from tests.unit.api_service import Running, api_settings, assert_error, serving, until
 
 HEAVY = ("numpy", "ctranslate2", "faster_whisper", "av", "onnxruntime", "tokenizers", "torch", "huggingface_hub")
 
@@ -50,8 +51,6 @@ def test_bad_settings_end_the_start_with_their_names(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    from api.__main__ import main
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WHISPER_REDIS_URL", raising=False)
     for name, value in environment.items():
@@ -60,6 +59,11 @@ def test_bad_settings_end_the_start_with_their_names(
     shown = capsys.readouterr().err
     assert complaint in shown
     assert "sk-secret-key" not in shown
+
+
+def test_the_server_trusts_no_proxy_and_logs_no_query() -> None:
+    config = _config(FastAPI(), api_settings(port=9123))
+    assert (config.port, config.proxy_headers, config.server_header, config.access_log) == (9123, False, False, False)
 
 
 @pytest.mark.asyncio

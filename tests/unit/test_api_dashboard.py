@@ -31,13 +31,13 @@ async def test_it_shows_the_queues(tmp_path: Path) -> None:
         assert "meeting.m4a" in jobs[0]["description"]
 
 
-@pytest.mark.parametrize(("method", "path"), CHANGES)
-async def test_it_is_read_only(tmp_path: Path, method: str, path: str) -> None:
+async def test_it_is_read_only(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         running.add_job()
         headers = {"origin": "http://localhost:9001"}
-        message = assert_error(await running.client.request(method, path, headers=headers), 403, "dashboard_read_only")
-        assert "WHISPER_DASHBOARD_WRITE" in message
+        for method, path in CHANGES:
+            response = await running.client.request(method, path, headers=headers)
+            assert "WHISPER_DASHBOARD_WRITE" in assert_error(response, 403, "dashboard_read_only")
         assert running.redis.llen("rq:queue:batch") == 1
 
 

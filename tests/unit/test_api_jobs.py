@@ -52,6 +52,9 @@ async def test_a_running_job_shows_how_far_it_is(tmp_path: Path) -> None:
         request = running.add_job()
         running.redis.delete("rq:queue:batch")  # a slot has taken it
         began = time.time() - 10
+        Events(running.redis).progress(request.id, started_at=began, processed=0.0, total=0.0)
+        job = (await running.client.get(f"/v1/jobs/{request.id}")).json()
+        assert (job["status"], job["progress"], job["total_seconds"]) == ("started", 0.0, None)
         Events(running.redis).progress(request.id, started_at=began, processed=600.0, total=2400.0)
         job = (await running.client.get(f"/v1/jobs/{request.id}")).json()
         assert (job["status"], job["started_at"], job["position"]) == ("started", int(began), None)
@@ -122,14 +125,11 @@ async def test_a_status_filters(tmp_path: Path) -> None:
             assert [job["id"] for job in found] == expected
 
 
-@pytest.mark.parametrize(
-    ("query", "param"),
-    [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("after=nonsense", "after"),
-     ("status=done", "status")],
-)  # fmt: skip
-async def test_bad_queries_are_named(tmp_path: Path, query: str, param: str) -> None:
+async def test_bad_queries_are_named(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
-        assert_error(await running.client.get(f"/v1/jobs?{query}"), 400, "invalid_value", param)
+        for query in ("limit=0", "limit=101", "limit=x", "after=nonsense", "status=done"):
+            response = await running.client.get(f"/v1/jobs?{query}")
+            assert_error(response, 400, "invalid_value", query.partition("=")[0])
 
 
 async def test_an_unreadable_record_hides_no_other(tmp_path: Path) -> None:
@@ -241,12 +241,11 @@ async def test_deleting_leaves_no_trace(tmp_path: Path, ended: bool) -> None:
         assert_error(await running.client.delete(f"/v1/jobs/{request.id}"), 404, "job_not_found", "id")
 
 
-@pytest.mark.parametrize("job_id", ["nonsense", "job_1", "..%2F..%2Fetc", "job_" + "0" * 28])
-async def test_unknown_ids(tmp_path: Path, job_id: str) -> None:
+async def test_unknown_ids(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
-        response = await running.client.get(f"/v1/jobs/{job_id}")
-        assert response.status_code == 404
-        assert response.json()["error"]["code"] in ("job_not_found", "not_found")
+        for job_id in ("nonsense", "job_1", "job_" + "0" * 28, "%00", "job_" + "0" * 5000):
+            assert_error(await running.client.get(f"/v1/jobs/{job_id}"), 404, "job_not_found", "id")
+        assert_error(await running.client.get("/v1/jobs/..%2F..%2Fetc"), 404, "not_found")
 
 
 async def test_with_redis_away_what_has_ended_is_served_from_disk(tmp_path: Path) -> None:

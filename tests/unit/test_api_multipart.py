@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.errors import ApiError
@@ -55,6 +55,7 @@ def test_fields_may_stand_before_and_after_the_file(step: int) -> None:
     assert (recording, form.filename) == (b"abc\r\n--", "clip.wav")
 
 
+@settings(max_examples=50)
 @given(content=st.binary(max_size=300), step=st.integers(1, 64))
 def test_any_bytes_come_through_in_any_pieces(content: bytes, step: int) -> None:
     tricky = b"\r\n--" + BOUNDARY.encode()[:-1] + b"_" + content + b"\r\n-\r\r\n"

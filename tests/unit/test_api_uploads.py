@@ -7,6 +7,7 @@ import errno
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -57,12 +58,12 @@ async def test_a_body_can_be_the_recording_itself(tmp_path: Path) -> None:
         assert running.store.source(job["id"]).read_bytes() == WAV
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", ""])
-async def test_other_bodies_are_refused(tmp_path: Path, content_type: str) -> None:
+async def test_other_bodies_are_refused(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
-        response = await running.client.post("/v1/jobs", content=WAV, headers={"content-type": content_type})
-        assert "multipart/form-data" in assert_error(response, 400, "invalid_content_type", "file")
-        assert_nothing_left(running)
+        for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded", ""):
+            response = await running.client.post("/v1/jobs", content=WAV, headers={"content-type": content_type})
+            assert "multipart/form-data" in assert_error(response, 400, "invalid_content_type", "file")
+            assert_nothing_left(running)
 
 
 async def test_the_openai_routes_take_forms_only(tmp_path: Path) -> None:
@@ -181,20 +182,42 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(tmp_path: Path)
 
 async def test_a_silent_client_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "STALL", 0.02)
-    body, headers = form(WAV)
     never = asyncio.Event()
 
-    async def stalling() -> AsyncIterator[bytes]:
-        yield body[:100]
+    async def silence() -> AsyncIterator[bytes]:
         await never.wait()
+        yield b""
 
-    messages = stalling()
+    await check_given_up(tmp_path, silence())
+
+
+async def test_a_client_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(uploads, "time", SimpleNamespace(monotonic=lambda: now))
+
+    async def drops() -> AsyncIterator[bytes]:
+        nonlocal now
+        for _ in range(100):
+            now += 1.0
+            await asyncio.sleep(0)
+            yield b"x"
+
+    await check_given_up(tmp_path, drops())
+
+
+async def check_given_up(tmp_path: Path, rest: AsyncIterator[bytes]) -> None:
+    """A form begins well and goes on as `rest`: it is answered 408 and nothing of it is kept."""
+    body, headers = form(bytes(60_000))
     sent: list[dict[str, Any]] = []
+    started = False
 
     async def receive() -> dict[str, Any]:
+        nonlocal started
         if len(sent) > 1:  # the answer is out: the client goes
             return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": await anext(messages), "more_body": True}
+        piece = await anext(rest) if started else body[:200]
+        started = True
+        return {"type": "http.request", "body": piece, "more_body": True}
 
     async def send(message: Any) -> None:
         sent.append(message)

@@ -119,6 +119,17 @@ async def test_an_end_missed_while_redis_was_away_is_found_after_it(tmp_path: Pa
             assert await waiting is not None
 
 
+async def test_being_woken_for_nothing_costs_one_look(tmp_path: Path) -> None:
+    async with room(tmp_path) as here:
+        waiting = await here.waiting(here.add_job())
+        looks = here.store.looks
+        here.waiters._on_gap()  # as after Redis was away
+        await until(lambda: here.store.looks > looks)
+        await (await here.waiting(here.add_job(), timeout=0.02))  # time for more looks, and one of its own
+        assert here.store.looks == looks + 2
+        waiting.cancel()
+
+
 async def test_a_deleted_job_is_no_longer_waited_for(tmp_path: Path) -> None:
     async with room(tmp_path) as here:
         job_id = here.add_job()
