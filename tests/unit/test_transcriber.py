@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import engines.transcriber
-from engines.audio import Samples
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.batcher import Batcher, WindowStream
 from engines.errors import AudioTooLong, Canceled, EmptyAudio
@@ -19,19 +18,11 @@ from engines.fake import FakeEngine
 from engines.registry import EngineOptions
 from engines.schedule import Priority
 from engines.transcriber import Progress, Transcription
-from engines.vad import FRAME
 from tests import media
 from tests.conftest import Sample
-from tests.unit.factories import DEADLINE, ScriptedEngine, make_result, wait_for
+from tests.unit.factories import DEADLINE, ScriptedEngine, loud_frames, make_result, wait_for
 
 Transcribe = Callable[..., Transcription]
-
-
-def loud_frames(blocks: Iterable[Samples]) -> Iterator[tuple[Samples, Samples]]:
-    """Stands in for the network, which has its own tests: what is loud is speech."""
-    samples = np.concatenate([np.zeros(0, np.float32), *blocks])
-    frames = np.pad(samples, (0, -len(samples) % FRAME)).reshape(-1, FRAME)
-    yield frames, (np.abs(frames).max(axis=1) > 0.01).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)

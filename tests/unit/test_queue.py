@@ -1,0 +1,178 @@
+"""Only ids travel through RQ; what it knows of a job can be listed, found out and forgotten whole."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any
+
+import pytest
+from fakeredis import FakeRedis
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from tests.unit.factories import make_request
+from worker.jobs import JobRequest, new_job_id
+from worker.queue import CRASH_RETRIES, JOB_FUNCTION, JobQueue, QueuedJob
+
+
+@pytest.fixture
+def redis() -> FakeRedis:
+    return FakeRedis()
+
+
+@pytest.fixture
+def queue(redis: FakeRedis) -> JobQueue:
+    return JobQueue(redis)
+
+
+def add(queue: JobQueue, **changes: Any) -> JobRequest:
+    request = make_request(new_job_id(), **changes)
+    queue.enqueue(request)
+    return request
+
+
+def record(redis: FakeRedis, request: JobRequest) -> Job:
+    return Job.fetch(request.id, connection=redis, serializer=JSONSerializer)
+
+
+def traces(redis: FakeRedis, request: JobRequest) -> list[Any]:
+    """Every key that names the job, and every list and sorted set that holds it."""
+    named: list[Any] = list(redis.scan_iter(f"*{request.id}*"))
+    holders: list[Any] = [key for key in redis.scan_iter(_type="list") if held(redis.lrange(key, 0, -1), request)]
+    holders += [key for key in redis.scan_iter(_type="zset") if held(redis.zrange(key, 0, -1), request)]
+    return named + holders
+
+
+def held(members: Any, request: JobRequest) -> bool:
+    return any(request.id.encode() in member for member in members)
+
+
+def test_a_job_in_the_queue_is_its_id_and_our_one_function(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    raw: Any = redis.hget(f"rq:job:{request.id}", "data")
+    assert json.loads(zlib.decompress(raw)) == [JOB_FUNCTION, None, [request.id], {}]
+    job = record(redis, request)
+    assert (job.origin, job.timeout, job.retries_left) == ("batch", -1, CRASH_RETRIES)
+    assert job.failure_ttl
+    assert job.result_ttl
+
+
+def test_each_priority_has_its_queue(queue: JobQueue) -> None:
+    add(queue, priority="interactive")
+    add(queue)
+    add(queue)
+    assert queue.depth() == {"interactive": 1, "batch": 2}
+
+
+def test_a_position_counts_the_jobs_before_it_in_its_queue(queue: JobQueue) -> None:
+    first, second, other = add(queue), add(queue), add(queue, priority="interactive")
+    assert [queue.position(request) for request in (first, second, other)] == [0, 1, 0]
+    assert queue.position(make_request(new_job_id())) is None
+
+
+def test_a_waiting_job_is_withdrawn_without_a_trace(redis: FakeRedis, queue: JobQueue) -> None:
+    kept, gone = add(queue), add(queue)
+    queue.withdraw(gone)
+    assert traces(redis, gone) == []
+    assert queue.live_ids() == {kept.id}
+
+
+def test_a_job_that_does_not_wait_is_not_withdrawn(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    redis.lpop("rq:queue:batch")  # as a slot would
+    queue.withdraw(request)
+    assert record(redis, request).id == request.id
+
+
+def test_forgetting_leaves_nothing_and_may_be_done_twice(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    redis.xadd(f"rq:results:{request.id}", {"type": "1"})
+    queue.forget(request)
+    queue.forget(request)
+    assert traces(redis, request) == []
+
+
+def test_a_job_is_live_while_it_waits_is_taken_or_runs(redis: FakeRedis, queue: JobQueue) -> None:
+    waiting, taken, running = add(queue), add(queue), add(queue)
+    redis.lrem("rq:queue:batch", 1, taken.id)
+    redis.rpush("rq:queue:batch:intermediate", taken.id)
+    redis.lrem("rq:queue:batch", 1, running.id)
+    redis.zadd("rq:wip:batch", {f"{running.id}:execution": 4e9})
+    assert queue.live_ids() == {waiting.id, taken.id, running.id}
+
+
+def test_an_ended_job_is_not_live(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    redis.lrem("rq:queue:batch", 1, request.id)
+    assert queue.live_ids() == set()
+
+
+def test_only_a_job_that_rq_gave_up_has_crashed_out(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    assert not queue.has_crashed_out(request.id)
+    redis.hset(f"rq:job:{request.id}", "status", "failed")
+    assert queue.has_crashed_out(request.id)
+    assert not queue.has_crashed_out(new_job_id())
+
+
+def test_enqueued_again_a_job_starts_afresh(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    redis.lrem("rq:queue:batch", 1, request.id)
+    redis.hset(f"rq:job:{request.id}", mapping={"status": "failed", "retries_left": 0})
+    queue.enqueue(request)
+    assert queue.position(request) == 0
+    assert not queue.has_crashed_out(request.id)
+    assert record(redis, request).retries_left == CRASH_RETRIES
+
+
+def abandon(redis: FakeRedis, request: JobRequest, **fields: Any) -> None:
+    """Leaves the job as a worker does that was killed a while ago."""
+    redis.lrem("rq:queue:batch", 1, request.id)
+    values: dict[Any, Any] = {"status": "started", **fields}
+    redis.hset(f"rq:job:{request.id}", mapping=values)
+    redis.zadd("rq:wip:batch", {f"{request.id}:execution": 1.0})
+
+
+def test_an_abandoned_job_goes_back_and_the_crash_counts(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    abandon(redis, request)
+    queue.recover_abandoned()
+    assert queue.position(request) == 0
+    assert record(redis, request).retries_left == CRASH_RETRIES - 1
+
+
+def test_a_job_under_a_lease_is_left_alone(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    abandon(redis, request)
+    redis.zadd("rq:wip:batch", {f"{request.id}:execution": 4e9})
+    queue.recover_abandoned()
+    assert queue.position(request) is None
+    assert queue.live_ids() == {request.id}
+
+
+def test_the_last_crash_gives_the_job_up(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    abandon(redis, request, retries_left=0)
+    queue.recover_abandoned()
+    assert queue.live_ids() == set()
+    assert queue.has_crashed_out(request.id)
+
+
+HOOKS = ("success", "failure", "stopped")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_record_cannot_name_code_of_its_own(redis: FakeRedis, queue: JobQueue, hook: str) -> None:
+    request = add(queue)
+    redis.hset(f"rq:job:{request.id}", f"{hook}_callback_name", "no_such_module.run")
+    job = QueuedJob.fetch(request.id, connection=redis, serializer=JSONSerializer)
+    assert getattr(job, f"{hook}_callback") is None
+
+
+def test_cleaning_up_runs_no_hook(redis: FakeRedis, queue: JobQueue, caplog: pytest.LogCaptureFixture) -> None:
+    request = add(queue)
+    abandon(redis, request, failure_callback_name="no_such_module.run")
+    queue.recover_abandoned()
+    assert "no_such_module" not in caplog.text
+    assert queue.position(request) == 0
