@@ -1,0 +1,337 @@
+"""A job goes from its id to one outcome, whatever happens on the way, and a second run of it does no harm."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakeredis import FakeRedis, FakeServer
+
+import engines.transcriber
+from engines.base import DecodeOptions, Window, WindowResult
+from engines.batcher import Batcher
+from tests import media
+from tests.unit.factories import DEADLINE, ScriptedEngine, loud_frames, make_request, make_result, make_transcript
+from worker.events import FEED, Events
+from worker.jobs import JobError, Outcome
+from worker.runner import HandBack, JobCanceled, JobEnded, JobRunner
+from worker.store import JobNotFound, LocalStore
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Three windows of noise with pauses between."""
+    pause = np.zeros(2 * 16_000, np.float32)
+    voice = np.random.default_rng(0).normal(0, 0.1, 25 * 16_000).astype(np.float32)
+    path = media.write(tmp_path_factory.mktemp("talk") / "talk.flac", np.concatenate([pause, voice] * 3))
+    return path.read_bytes()
+
+
+class Bench:
+    """A runner with its store, its Redis and an engine that can be held."""
+
+    def __init__(self, root: Path, **options: Any) -> None:
+        self.store = LocalStore(root)
+        self.server = FakeServer()
+        self.redis = FakeRedis(server=self.server)
+        self.events = Events(self.redis)
+        self.engine = ScriptedEngine(self.hear, max_batch=1)
+        self.batcher = Batcher(self.engine)
+        self.batcher.start()
+        self.runner = JobRunner(
+            self.store, self.events, self.batcher, **{"beam_size": 3, "max_seconds": 3600.0, **options}
+        )
+
+    def hear(self, window: Window) -> WindowResult:
+        return make_result(f" {window.index}.", temperature=window.options.temperature)
+
+    def add(self, audio: bytes, **changes: Any) -> str:
+        upload = self.store.receive()
+        upload.write(audio)
+        upload.commit(make_request(upload.id, **{"options": DecodeOptions(language="en"), **changes}))
+        return upload.id
+
+    def outcome(self, job_id: str) -> Outcome:
+        outcome = self.store.outcome(job_id)
+        assert outcome is not None
+        return outcome
+
+    def told(self, job_id: str) -> list[tuple[str, Any]]:
+        rows: Any = self.redis.xrange(f"whisper:events:{job_id}")
+        return [(fields[b"event"].decode(), json.loads(fields[b"data"])) for _, fields in rows]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(engines.transcriber, "speech_frames", loud_frames)
+    bench = Bench(tmp_path)
+    yield bench
+    bench.engine.gate.set()
+    bench.batcher.close()
+
+
+class Attempt(threading.Thread):
+    """A slot's thread: `ended` is what the run returned or raised."""
+
+    ended: Any = None
+
+    def __init__(self, bench: Bench, job_id: str) -> None:
+        super().__init__()
+        self._bench = bench
+        self._job_id = job_id
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.ended = self._bench.runner.run(self._job_id)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            self.ended = error
+
+    def result(self) -> Any:
+        self.join(DEADLINE)
+        assert not self.is_alive()
+        return self.ended
+
+
+def hold(bench: Bench, job_id: str) -> Attempt:
+    """A run that stands in its first window, until the engine's gate is opened."""
+    bench.engine.gate.clear()
+    attempt = Attempt(bench, job_id)
+    assert bench.engine.entered.acquire(timeout=DEADLINE)
+    return attempt
+
+
+def test_a_job_ends_with_its_transcript_and_its_outcome(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    assert bench.runner.run(job_id) == {"state": "finished"}
+    assert bench.store.transcript(job_id).text == "0. 1. 2."
+    outcome = bench.outcome(job_id)
+    assert (outcome.state, outcome.duration, outcome.error, outcome.warnings) == ("finished", 81.0, None, ())
+    assert outcome.started_at is not None
+    assert outcome.started_at <= outcome.ended_at
+
+
+def test_a_running_job_tells_its_state_progress_and_segments(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.runner.run(job_id)
+    told = bench.told(job_id)
+    assert told[1] == ("state", {"state": "started"})
+    assert told[-1] == ("state", {"state": "finished"})
+    processed = [data["processed"] for name, data in told if name == "progress"]
+    assert processed == sorted(processed)
+    assert (processed[0], processed[-1]) == (0.0, 81.0)
+    assert [data["text"] for name, data in told if name == "segment"] == [" 0.", " 1.", " 2."]
+    assert bench.events.status(job_id).keys() >= {"started_at", "processed", "total"}
+    feed: Any = bench.redis.xrange(FEED)
+    assert [fields[b"state"] for _, fields in feed] == [b"started", b"finished"]
+
+
+def test_the_request_and_the_servers_beams_reach_the_engine(bench: Bench, talk: bytes) -> None:
+    options = DecodeOptions(task="translate", language="de", prompt="Names", hotwords="Acme", words=True)
+    bench.runner.run(bench.add(talk, options=options))
+    for (window,) in bench.engine.passes:
+        assert (window.options.task, window.options.language) == ("translate", "de")
+        assert (window.options.prompt, window.options.hotwords, window.options.words) == ("Names", "Acme", True)
+        assert window.options.beam_size == 3
+
+
+@pytest.mark.parametrize("state", ["finished", "failed", "canceled"])
+def test_a_job_that_has_its_outcome_is_left_alone(bench: Bench, talk: bytes, state: Any) -> None:
+    job_id = bench.add(talk)
+    bench.store.finish(job_id, Outcome(state))
+    assert bench.runner.run(job_id) == {"state": state}
+    assert bench.engine.passes == []
+
+
+def test_a_job_that_is_gone_is_no_error(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.store.delete(job_id)
+    assert bench.runner.run(job_id) == {"state": "deleted"}
+    assert bench.runner.run("job_of_nobody") == {"state": "deleted"}
+
+
+@pytest.mark.parametrize(
+    ("audio", "code"),
+    [(b"", "unsupported_media"), (b"<html>not found</html>", "unsupported_media"), (b"RIFF", "unsupported_media")],
+)
+def test_what_is_no_recording_fails_with_its_code(bench: Bench, audio: bytes, code: str) -> None:
+    job_id = bench.add(audio)
+    with pytest.raises(JobEnded, match=f"^{code}: "):
+        bench.runner.run(job_id)
+    outcome = bench.outcome(job_id)
+    assert outcome.state == "failed"
+    assert outcome.error is not None
+    assert outcome.error.code == code
+    assert len(outcome.error.message) > 20
+    assert bench.told(job_id)[-1] == ("state", {"state": "failed"})
+
+
+def test_a_recording_without_a_sample_fails_as_empty(bench: Bench, tmp_path: Path) -> None:
+    job_id = bench.add(media.header_only_wav(tmp_path / "empty.wav").read_bytes())
+    with pytest.raises(JobEnded, match=r"^empty_audio: "):
+        bench.runner.run(job_id)
+
+
+def test_a_recording_over_the_limit_fails(tmp_path: Path, talk: bytes) -> None:
+    bench = Bench(tmp_path, max_seconds=10.0)
+    job_id = bench.add(talk)
+    with pytest.raises(JobEnded, match=r"^audio_too_long: "):
+        bench.runner.run(job_id)
+    bench.batcher.close()
+
+
+def test_what_nobody_foresaw_fails_without_telling_too_much(bench: Bench, talk: bytes) -> None:
+    def hear(_: Window) -> WindowResult:
+        raise RuntimeError("secret path /srv/models")
+
+    bench.engine._hear = hear
+    job_id = bench.add(talk)
+    with pytest.raises(JobEnded, match=r"^server_error: "):
+        bench.runner.run(job_id)
+    error = bench.outcome(job_id).error
+    assert error is not None
+    assert "secret" not in error.message
+    assert "RuntimeError" in error.message
+
+
+def test_a_file_cut_off_is_transcribed_with_a_warning(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk[: len(talk) // 2])
+    assert bench.runner.run(job_id) == {"state": "finished"}
+    assert "truncated_input" in [warning["code"] for warning in bench.outcome(job_id).warnings]
+
+
+def test_cancel_ends_a_run_while_the_model_is_busy(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.store.finish(job_id, Outcome("canceled"))
+    bench.runner.cancel(job_id)
+    assert isinstance(attempt.result(), JobCanceled)
+    assert not bench.engine.gate.is_set()
+    assert bench.outcome(job_id).state == "canceled"
+    with pytest.raises(JobNotFound):
+        bench.store.transcript(job_id)
+
+
+def test_cancel_of_what_does_not_run_does_nothing(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.runner.cancel(job_id)
+    bench.runner.cancel("job_of_nobody")
+    assert bench.runner.run(job_id) == {"state": "finished"}
+
+
+def test_runs_that_were_ended_elsewhere_are_found_out(bench: Bench, talk: bytes) -> None:
+    ended, going = bench.add(talk), bench.add(talk)
+    first = hold(bench, ended)
+    second = Attempt(bench, going)
+    bench.store.finish(ended, Outcome("canceled"))
+    bench.runner.cancel_ended()
+    assert isinstance(first.result(), JobCanceled)
+    bench.engine.gate.set()
+    assert second.result() == {"state": "finished"}
+
+
+def test_a_job_deleted_while_it_runs_ends_quietly(bench: Bench, talk: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.store.delete(job_id)
+    bench.engine.gate.set()  # nobody told the runner
+    assert isinstance(attempt.result(), JobCanceled)
+    assert list(bench.store.ids()) == []
+    assert not list(bench.store.root.rglob("*.tmp"))
+    assert "failed unexpectedly" not in caplog.text
+
+
+def test_the_first_outcome_stays_though_the_run_comes_to_its_end(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.store.finish(job_id, Outcome("canceled"))
+    bench.engine.gate.set()
+    assert isinstance(attempt.result(), JobCanceled)
+    assert bench.outcome(job_id).state == "canceled"
+    assert bench.told(job_id)[-1] == ("state", {"state": "canceled"})
+
+
+def test_a_failure_that_came_first_is_what_rq_is_told(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.store.finish(job_id, Outcome("failed", error=JobError("worker_crashed", "Given up.")))
+    bench.engine.gate.set()
+    assert str(attempt.result()) == "worker_crashed: Given up."
+
+
+def test_a_stopping_worker_hands_its_jobs_back_without_an_outcome(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.runner.stop()
+    assert isinstance(attempt.result(), HandBack)
+    assert not bench.engine.gate.is_set(), "it does not wait for the model"
+    assert bench.store.outcome(job_id) is None
+
+
+def test_a_stopping_worker_begins_nothing(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.runner.stop()
+    with pytest.raises(HandBack):
+        bench.runner.run(job_id)
+    assert bench.store.outcome(job_id) is None
+    assert bench.engine.passes == []
+
+
+def test_a_job_canceled_as_the_worker_stops_is_not_handed_back(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.store.finish(job_id, Outcome("canceled"))
+    bench.runner.stop()
+    assert isinstance(attempt.result(), JobCanceled)
+
+
+def test_a_doubled_entry_of_the_queue_runs_once(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    first = hold(bench, job_id)
+    assert bench.runner.run(job_id) == {"state": "started"}
+    bench.engine.gate.set()
+    assert first.result() == {"state": "finished"}
+    assert sorted(window.index for (window,) in bench.engine.passes) == [0, 1, 2]
+    assert bench.runner.run(job_id) == {"state": "finished"}
+
+
+def test_the_one_that_runs_can_still_be_canceled_after_a_doubled_entry(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    first = hold(bench, job_id)
+    bench.runner.run(job_id)
+    bench.runner.cancel(job_id)
+    assert isinstance(first.result(), JobCanceled)
+
+
+def test_several_jobs_run_at_once(bench: Bench, talk: bytes) -> None:
+    jobs = [bench.add(talk) for _ in range(4)]
+    assert [attempt.result() for attempt in [Attempt(bench, job_id) for job_id in jobs]] == [{"state": "finished"}] * 4
+    assert {bench.store.transcript(job_id).text for job_id in jobs} == {"0. 1. 2."}
+
+
+def test_a_job_goes_on_without_redis(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.server.connected = False
+    assert bench.runner.run(job_id) == {"state": "finished"}
+    assert bench.store.transcript(job_id).text == "0. 1. 2."
+
+
+def test_a_job_whose_audio_is_gone_fails_and_does_not_hang(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.store.drop_source(job_id)
+    with pytest.raises(JobEnded):
+        bench.runner.run(job_id)
+    assert bench.outcome(job_id).state == "failed"
+
+
+def test_a_transcript_left_by_a_crash_is_written_anew(bench: Bench, talk: bytes) -> None:
+    """The last worker died between transcript and outcome."""
+    job_id = bench.add(talk)
+    bench.store.save_transcript(job_id, make_transcript())
+    assert bench.runner.run(job_id) == {"state": "finished"}
+    assert bench.store.transcript(job_id).text == "0. 1. 2."
