@@ -50,7 +50,9 @@ class ApiSettings(BaseSettings):
         default=256, ge=0, description="Uploads are refused when less disk than this would be left"
     )
     sync_timeout: float = Field(
-        default=600.0, gt=0, description="Seconds a waiting client is held before it is told the job"
+        default=590.0,  # the official SDK gives up after 600 s and sends the recording again
+        gt=0,
+        description="Seconds a waiting client is held before it is told the job",
     )
     dashboard_write: bool = Field(default=False, description="Let the dashboard at /rq requeue and delete jobs")
 

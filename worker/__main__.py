@@ -18,6 +18,9 @@ def main() -> int:
         print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
         return 2
     lifeline.watch()
+    # Before the engine's library is loaded: threads of a lane that wait for each other sleep instead of spinning, or
+    # lanes, and whatever else the machine runs, take the cores from one another.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     WorkerProcess(settings, settings.redis_url).run()
     sys.stdout.flush()
     os._exit(0)  # slots idle in a blocking read and native threads must not hold the exit up

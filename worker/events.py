@@ -97,7 +97,7 @@ class FeedReader:
             try:
                 if last is None:
                     last = self._newest()
-                    self._on_gap()
+                    self._handle(self._on_gap)
                 last = self._follow(last)
             except RedisError as error:
                 log.warning("The feed is interrupted: %s", error)
@@ -113,5 +113,13 @@ class FeedReader:
         for _, entries in answer or []:
             for entry_id, fields in entries:
                 last = entry_id
-                self._on_state(fields[b"job"].decode(), fields[b"state"].decode())
+                if b"job" in fields and b"state" in fields:
+                    self._handle(self._on_state, fields[b"job"].decode(), fields[b"state"].decode())
         return last
+
+    def _handle(self, call: Callable[..., None], *args: str) -> None:
+        """One change that could not be handled must not hide those that follow."""
+        try:
+            call(*args)
+        except Exception:
+            log.exception("A change of state could not be handled")

@@ -17,6 +17,7 @@ LOCK = f"{KEY_PREFIX}maintenance"
 LOCK_TTL = 60  # seconds; a holder that was killed blocks nobody for longer
 RECONCILE_EVERY = 60.0  # seconds
 KEEP_ANSWERED = 600.0  # seconds a synchronous job's record stays after its answer
+KEEP_UNANSWERED = 24 * 3600.0  # seconds one stays whose client never came back for it
 KEEP_PARTIAL = 24 * 3600.0  # seconds an upload may stand still before it is swept
 
 log = logging.getLogger(__name__)
@@ -53,17 +54,23 @@ class Maintenance:
                 self._look_after(job_id, live, missing)
             except JobNotFound:
                 continue  # deleted while we looked
-            except (ValueError, TypeError, KeyError):  # one unreadable record must not stop the others
+            except (OSError, ValueError, TypeError, KeyError):  # one unreadable record must not stop the others
                 log.exception("The record of %s cannot be read", job_id)
         self._missing = missing
 
     def _look_after(self, job_id: str, live: set[str], missing: set[str]) -> None:
-        if self._store.outcome(job_id):
-            answered_at = self._store.answered_at(job_id)
-            if answered_at and answered_at < time.time() - KEEP_ANSWERED:
-                self._forget(self._store.request(job_id))
+        if outcome := self._store.outcome(job_id):
+            request = self._store.request(job_id)
+            if request.kind == "sync" and self._is_done_with(job_id, outcome):
+                self._forget(request)
         elif job_id not in live:
             self._revive(self._store.request(job_id), missing)
+
+    def _is_done_with(self, job_id: str, outcome: Outcome) -> bool:
+        answered_at = self._store.answered_at(job_id)
+        if answered_at is None:
+            return outcome.ended_at < time.time() - KEEP_UNANSWERED
+        return answered_at < time.time() - KEEP_ANSWERED
 
     def _revive(self, request: JobRequest, missing: set[str]) -> None:
         """A job without an outcome that RQ gave up or lost. It may be on its way into the queue this very

@@ -11,6 +11,7 @@ jobs/<id>/answered        a waiting client has had its answer
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -20,6 +21,8 @@ from typing import Any, BinaryIO, Protocol
 
 from engines.transcript import Transcript
 from worker.jobs import JobRequest, Outcome, is_job_id, new_job_id
+
+log = logging.getLogger(__name__)
 
 
 class JobNotFound(Exception):
@@ -85,7 +88,10 @@ class LocalUpload:
         _sync_directory(self._target.parent)
 
     def discard(self) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:  # what it still held does not fit on a full disk, and is not wanted
+            log.warning("An upload was dropped unwritten: %s", error)
         shutil.rmtree(self._directory, ignore_errors=True)
 
 

@@ -23,7 +23,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NATIVE_WHISPER_HOST", "NATIVE_WHISPER_PORT", "WHISPER_API_KEYS"):
         monkeypatch.delenv(name, raising=False)
     settings = read(monkeypatch)
-    assert (settings.host, settings.port, settings.max_upload_mb, settings.sync_timeout) == ("0.0.0.0", 9001, 4096, 600)
+    assert (settings.host, settings.port, settings.max_upload_mb, settings.sync_timeout) == ("0.0.0.0", 9001, 4096, 590)
     assert (settings.api_keys, settings.allow_anonymous, settings.dashboard_write) == ({}, False, False)
 
 
