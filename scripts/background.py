@@ -8,17 +8,16 @@ import sys
 import time
 from collections.abc import Mapping
 
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from scripts.address import problem_with
+from scripts.command_line import OPTIONS
 from scripts.log_file import rotate, tail
 from scripts.pid_file import PidFile, Running
 from scripts.readiness import Readiness, ask
 from scripts.service import Service
 from scripts.stopping import stop_running
+from worker.embedded_redis import connect_briefly
 from worker.presence import WorkerPresence, workers
 
 LOOK_EVERY = 0.3  # seconds
@@ -52,8 +51,9 @@ def start_and_wait(service: Service, overrides: Mapping[str, str], wait: float) 
 
 def _launch(service: Service, overrides: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """A process that this terminal's end does not end."""
-    command = [sys.executable, "scripts/whisper-native.py", "run", "--log", str(service.log_file)]
-    env = {**os.environ, **overrides, "PYTHONUNBUFFERED": "1"}
+    options = [f"--{option}={overrides[setting]}" for option, (setting, _) in OPTIONS.items() if setting in overrides]
+    command = [sys.executable, "scripts/whisper-native.py", "run", "--log", str(service.log_file), *options]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with open(service.log_file, "ab") as log:
         if sys.platform == "win32":
             flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
@@ -135,13 +135,9 @@ def _progress(readiness: Readiness, present: list[WorkerPresence]) -> str:
     return "starting its processes"
 
 
-def _client(url: str) -> Redis:
-    return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))
-
-
 def _answers(url: str) -> bool:
     try:
-        with _client(url) as redis:
+        with connect_briefly(url) as redis:
             return bool(redis.ping())
     except RedisError:
         return False
@@ -149,7 +145,7 @@ def _answers(url: str) -> bool:
 
 def _workers(url: str) -> list[WorkerPresence]:
     try:
-        with _client(url) as redis:
+        with connect_briefly(url) as redis:
             return workers(redis)
     except RedisError:
         return []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from redis import Redis
+from redis.exceptions import RedisError
 
 from scripts.address import free_port, problem_with, url_for
 from scripts.guide import usage
@@ -19,7 +20,7 @@ from scripts.pid_file import AlreadyRunning, PidFile, Running
 from scripts.readiness import ask
 from scripts.service import Service
 from worker import presence
-from worker.embedded_redis import EmbeddedRedis, RedisUnavailable
+from worker.embedded_redis import EmbeddedRedis, RedisUnavailable, connect_briefly
 from worker.supervisor import ChildCannotStart, ChildSpec, Supervisor
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,10 @@ def _choose_port(service: Service) -> int:
 def _children(redis: EmbeddedRedis | None, redis_url: str, port: int) -> list[ChildSpec]:
     """In the order they start; they stop in the reverse."""
     env = {"WHISPER_REDIS_URL": redis_url, "NATIVE_WHISPER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
-    programs = [ChildSpec(name, (sys.executable, "-m", name), env) for name in ("worker", "api")]
+    programs = [
+        ChildSpec("worker", (sys.executable, "-m", "worker"), env, died=lambda pid: _withdraw_worker(redis_url, pid)),
+        ChildSpec("api", (sys.executable, "-m", "api"), env),
+    ]
     if redis is None:
         return programs
     spec = redis.child()
@@ -93,13 +97,24 @@ def _forgets_earlier_workers(redis: EmbeddedRedis) -> Callable[[], bool]:
         if not redis.answers():
             return False
         if not forgotten:
-            with Redis.from_url(redis.url) as client:
+            with connect_briefly(redis.url) as client:
                 for worker in presence.workers(client):
                     presence.withdraw(client, worker.name)
             forgotten = True
         return True
 
     return ready
+
+
+def _withdraw_worker(redis_url: str, pid: int) -> None:
+    """Takes a dead worker's sign of life away at once, or readiness would count it in until it expires."""
+    try:
+        with connect_briefly(redis_url) as client:
+            for worker in presence.workers(client):
+                if worker.pid == pid and worker.name.startswith(socket.gethostname()):
+                    presence.withdraw(client, worker.name)
+    except RedisError as error:
+        log.warning("The dead worker's sign of life stays until it expires: %s", error)
 
 
 def _say_when_ready(url: str, needs_key: bool, wait: float) -> None:

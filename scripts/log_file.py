@@ -19,13 +19,13 @@ def rotate(path: Path) -> None:
         path.replace(path.with_name(f"{path.name}.1"))
 
 
-def tail(path: Path, lines: int, *, beginning: int = 0) -> str:
-    """The last `lines` lines of what stands from byte `beginning` on."""
+def tail(path: Path, lines: int, *, beginning: int = 0, end: int | None = None) -> str:
+    """The last `lines` lines of what stands between two bytes of the file; by default of all."""
     if lines <= 0:
         return ""
     found = b""
     with open(path, "rb") as file:
-        position = file.seek(0, os.SEEK_END)
+        position = file.seek(0, os.SEEK_END) if end is None else end
         while position > beginning and found.count(b"\n") <= lines:
             size = min(BLOCK, position - beginning)
             position -= size
@@ -36,8 +36,8 @@ def tail(path: Path, lines: int, *, beginning: int = 0) -> str:
 
 def show(path: Path, lines: int, *, follow: bool) -> None:
     """Prints the end of the log; with `follow` it goes on until interrupted, through rotations too."""
-    print(tail(path, lines), end="", flush=True)
     position = path.stat().st_size
+    print(tail(path, lines, end=position), end="", flush=True)
     while follow:
         time.sleep(FOLLOW_EVERY)
         size = path.stat().st_size if path.exists() else 0

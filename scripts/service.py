@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +39,12 @@ class Service:
     def from_settings(cls) -> Service:
         """Raises SettingsInvalid."""
         try:
-            return cls(ApiSettings(), WorkerSettings(), LauncherSettings().log_dir)
+            service = cls(ApiSettings(), WorkerSettings(), LauncherSettings().log_dir)
         except ValidationError as error:
             raise SettingsInvalid(_explain(error)) from None
+        _make_writable("WHISPER_DATA_DIR", service.worker.data_dir)
+        _make_writable("WHISPER_LOG_DIR", service.log_dir)
+        return service
 
     @property
     def log_file(self) -> Path:
@@ -54,6 +58,15 @@ class Service:
     def stop_file(self) -> Path:
         """Where there are no signals, this file asks the service to stop."""
         return self.worker.data_dir / "whisper-native.stop"
+
+
+def _make_writable(setting: str, directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsInvalid(f"{setting}: the directory {directory} cannot be made: {error.strerror}.") from None
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise SettingsInvalid(f"{setting}: the directory {directory} cannot be written to by this user.")
 
 
 def _explain(error: ValidationError) -> str:

@@ -56,6 +56,11 @@ def find_server() -> Path:
     return carried
 
 
+def connect_briefly(url: str) -> Redis:
+    """A client for a look that must not take long: no second tries, two seconds at most."""
+    return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddedRedis:
     """One Redis for one data directory. The caller sees to it that only one service uses the directory at a time."""
@@ -99,7 +104,7 @@ class EmbeddedRedis:
     def answers(self) -> bool:
         """Whether it takes commands, which it does once its file is loaded."""
         try:
-            with _client(self.url) as client:
+            with connect_briefly(self.url) as client:
                 return bool(client.ping())
         except RedisError:
             return False
@@ -171,14 +176,10 @@ def _private_directory(path: Path) -> Path:
     return path
 
 
-def _client(url: str) -> Redis:
-    return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
-
-
 def _lives(url: str) -> bool:
     """Whether a server is there, be it busy or still loading."""
     try:
-        with _client(url) as client:
+        with connect_briefly(url) as client:
             client.ping()
     except BusyLoadingError:
         return True
@@ -191,7 +192,7 @@ def _lives(url: str) -> bool:
 
 def _shut_down(url: str) -> None:
     try:
-        with _client(url) as client:
+        with connect_briefly(url) as client:
             client.shutdown(nosave=True)
     except RedisError as error:
         log.warning("Redis did not take the request to stop: %s", error)

@@ -40,6 +40,7 @@ class ChildSpec:
     ready: children named after this one are started once it holds.
     lifeline: the child follows its standard input (see worker.lifeline); others get a signal where the system has one.
     stop: how to ask it to end, where closing its standard input or SIGTERM will not do.
+    died: told the process id of an instance that ended without being asked to.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ChildSpec:
     ready: Callable[[], bool] = _no_wait
     lifeline: bool = True
     stop: Callable[[], None] | None = None
+    died: Callable[[int], None] | None = None
 
 
 class RestartPolicy:
@@ -140,6 +142,8 @@ class Child:
         log.error("%s (pid %d) %s after %.1f s; starting it again in %.1f s.", name, process.pid, end, lived, delay)
         self._process = None
         self._due_at = self._clock() + delay
+        if self.spec.died is not None:
+            self.spec.died(process.pid)
 
 
 class Supervisor:

@@ -133,7 +133,6 @@ class TestPidFile:
 
     @pytest.mark.parametrize("text", ["", "4711\n", "garbage", "4711\n{}", "4711\n[]"])
     def test_what_cannot_be_read_is_nobody(self, service: Service, text: str) -> None:
-        service.pid_file.parent.mkdir()
         service.pid_file.write_text(text)
         assert PidFile(service.pid_file).holder() is None
         assert PidFile(service.pid_file).leftover() is None
@@ -290,6 +289,29 @@ class TestLog:
         assert [line.split()[1] for line in tail(log, 3).splitlines()] == ["1997", "1998", "1999"]
         assert len(tail(log, 10_000).splitlines()) == 2000
         assert tail(log, 0) == ""
+
+    def test_what_is_added_while_the_end_is_shown_is_not_lost(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        log = tmp_path / "log"
+        log.write_text("one\n")
+
+        def add_then_tail(path: Path, lines: int, **bounds: int) -> str:
+            with log.open("a") as file:
+                file.write("two\n")
+            return tail(path, lines, **bounds)
+
+        rounds = iter([None])
+
+        def interrupt_second(_: float) -> None:
+            if next(rounds, "end") == "end":
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr("scripts.log_file.tail", add_then_tail)
+        monkeypatch.setattr("scripts.log_file.time.sleep", interrupt_second)
+        with pytest.raises(KeyboardInterrupt):
+            show(log, 10, follow=True)
+        assert capsys.readouterr().out == "one\ntwo\n"
 
     def test_shows_only_what_this_start_wrote(self, tmp_path: Path) -> None:
         log = tmp_path / "log"
