@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from scripts.address import problem_with
 from scripts.command_line import OPTIONS
+from scripts.guide import SCRIPT
 from scripts.log_file import rotate, tail
 from scripts.pid_file import PidFile, Running
 from scripts.readiness import Readiness, ask
@@ -87,7 +88,7 @@ class _Watch:
             time.sleep(LOOK_EVERY)
         raise StartFailed(
             f"whisper-native is not ready after {self._wait:.0f} s ({self._said}). It goes on in the background; look "
-            "with: python scripts/whisper-native.py status"
+            f"with: {SCRIPT} status"
         )
 
     def _running(self) -> Running | None:

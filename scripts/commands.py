@@ -12,14 +12,12 @@ from collections.abc import Mapping
 from scripts.background import StartFailed, start_and_wait
 from scripts.command_line import NOT_RUNNING
 from scripts.foreground import run
-from scripts.guide import usage
+from scripts.guide import SCRIPT, usage
 from scripts.log_file import show
 from scripts.pid_file import AlreadyRunning, PidFile
 from scripts.readiness import ask
 from scripts.service import Service, SettingsInvalid
 from scripts.stopping import stop_running
-
-SCRIPT = "python scripts/whisper-native.py"
 
 
 def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from redis.exceptions import RedisError
 
 from scripts.address import free_port, problem_with, url_for
-from scripts.guide import usage
+from scripts.guide import SCRIPT, usage
 from scripts.pid_file import AlreadyRunning, PidFile, Running
 from scripts.readiness import ask
 from scripts.service import Service
@@ -46,7 +46,7 @@ def run(service: Service, overrides: Mapping[str, str], log_file: str | None, wa
                 threading.Thread(target=_say_when_ready, args=announce, daemon=True).start()
             Supervisor(children, should_stop=service.stop_file.exists).run()
     except AlreadyRunning:
-        log.error("The service runs already. See: python scripts/whisper-native.py status")
+        log.error("The service runs already. See: %s status", SCRIPT)
         return 1
     except (CannotListen, ChildCannotStart, RedisUnavailable) as error:
         log.error("%s", error)

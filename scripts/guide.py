@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+SCRIPT = f"{'python' if os.name == 'nt' else 'python3'} scripts/whisper-native.py"  # as one types it
 SAMPLE = Path("samples/meeting.mp3")
 
 
