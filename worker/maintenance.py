@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from uuid import uuid4
 
 from redis import Redis
+from redis.exceptions import WatchError
 
 from worker.connection import KEY_PREFIX
 from worker.events import Events
@@ -35,7 +37,8 @@ class Maintenance:
         self._missing: set[str] = set()  # jobs RQ did not know at the last look
 
     def run_once(self) -> None:
-        if not self._redis.set(LOCK, "1", nx=True, ex=LOCK_TTL):
+        token = uuid4().hex
+        if not self._redis.set(LOCK, token, nx=True, ex=LOCK_TTL):
             return
         try:
             self._queue.recover_abandoned()
@@ -44,7 +47,19 @@ class Maintenance:
                 self._store.sweep_incoming(KEEP_PARTIAL)
                 self._reconciled_at = time.monotonic()
         finally:
-            self._redis.delete(LOCK)
+            self._release(token)
+
+    def _release(self, token: str) -> None:
+        """Gives the lock back, unless it ran out meanwhile and is another's now."""
+        with self._redis.pipeline() as pipeline:
+            try:
+                pipeline.watch(LOCK)
+                if pipeline.get(LOCK) == token.encode():
+                    pipeline.multi()
+                    pipeline.delete(LOCK)
+                    pipeline.execute()
+            except WatchError:
+                return
 
     def _reconcile(self) -> None:
         live = self._queue.live_ids()
