@@ -53,7 +53,7 @@ class Maintenance:
         """Gives the lock back, unless it ran out meanwhile and is another's now."""
         with self._redis.pipeline() as pipeline:
             try:
-                pipeline.watch(LOCK)
+                pipeline.watch(LOCK)  # type: ignore[no-untyped-call]  # redis-py has no types here
                 if pipeline.get(LOCK) == token.encode():
                     pipeline.multi()
                     pipeline.delete(LOCK)
