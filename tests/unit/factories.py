@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 
 from engines.audio import Samples
@@ -78,6 +80,19 @@ def make_request(job_id: str, **changes: Any) -> JobRequest:
         options=DecodeOptions(words=True),
     )
     return replace(request, **changes)
+
+
+def write_noise(path: Path, pause: float, seconds: float, times: int) -> Path:
+    """So many times a pause and some seconds of noise, in a codec of one packet a second: quick to read."""
+    noise = np.random.default_rng(0).normal(0, 0.1, round(seconds * SAMPLE_RATE)).clip(-1, 1)
+    samples = np.concatenate([np.zeros(round(pause * SAMPLE_RATE)), noise] * times)
+    with av.open(str(path), "w", format="tta") as container:
+        stream = container.add_stream("tta", rate=SAMPLE_RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray((samples * 32767).astype(np.int16)[None, :], format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
 
 
 def loud_frames(blocks: Iterable[Samples]) -> Iterator[tuple[Samples, Samples]]:

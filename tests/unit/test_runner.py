@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from fakeredis import FakeRedis, FakeServer
 
@@ -16,7 +15,15 @@ import engines.transcriber
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.batcher import Batcher
 from tests import media
-from tests.unit.factories import DEADLINE, ScriptedEngine, loud_frames, make_request, make_result, make_transcript
+from tests.unit.factories import (
+    DEADLINE,
+    ScriptedEngine,
+    loud_frames,
+    make_request,
+    make_result,
+    make_transcript,
+    write_noise,
+)
 from worker.events import FEED, Events
 from worker.jobs import JobError, Outcome
 from worker.runner import HandBack, JobCanceled, JobEnded, JobRunner
@@ -26,10 +33,7 @@ from worker.store import JobNotFound, LocalStore
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Three windows of noise with pauses between."""
-    pause = np.zeros(2 * 16_000, np.float32)
-    voice = np.random.default_rng(0).normal(0, 0.1, 25 * 16_000).astype(np.float32)
-    path = media.write(tmp_path_factory.mktemp("talk") / "talk.flac", np.concatenate([pause, voice] * 3))
-    return path.read_bytes()
+    return write_noise(tmp_path_factory.mktemp("talk") / "talk", pause=2, seconds=25, times=3).read_bytes()
 
 
 class Bench:

@@ -34,7 +34,7 @@ class Pass:
 PRIORITIES: tuple[Priority, ...] = ("interactive", "batch", "interactive", "batch")
 adds = st.builds(Add, st.integers(0, 3), st.sampled_from("ab"), st.integers(1, 30))
 steps = st.lists(st.one_of(adds, adds, st.builds(Pass, st.integers(1, 5))), max_size=50)
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=25, deadline=None)
 
 
 def play(steps: list[Add | Pass]) -> Iterator[tuple[list[Item], list[Item]]]:

@@ -16,7 +16,7 @@ from engines.segments import BREATH, LONG, LONGEST, compression_ratio, segments_
 from engines.transcript import Segment, Word
 from tests.unit.factories import make_result, make_window, make_words
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=30, deadline=None)
 
 
 def heard(words: tuple[Word, ...], **changes: Any) -> WindowResult:

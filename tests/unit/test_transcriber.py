@@ -20,7 +20,7 @@ from engines.schedule import Priority
 from engines.transcriber import Progress, Transcription
 from tests import media
 from tests.conftest import Sample
-from tests.unit.factories import DEADLINE, ScriptedEngine, loud_frames, make_result, wait_for
+from tests.unit.factories import DEADLINE, ScriptedEngine, loud_frames, make_result, wait_for, write_noise
 
 Transcribe = Callable[..., Transcription]
 
@@ -34,9 +34,7 @@ def quick_ears(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight times a pause of 2 s and 12 s of noise: four windows."""
-    pause = np.zeros(2 * 16_000, np.float32)
-    voice = np.random.default_rng(0).normal(0, 0.1, 12 * 16_000).astype(np.float32)
-    return media.write(tmp_path_factory.mktemp("talk") / "talk.wav", np.concatenate([pause, voice] * 8))
+    return write_noise(tmp_path_factory.mktemp("talk") / "talk", pause=2, seconds=12, times=8)
 
 
 class WatchedBatcher(Batcher):
@@ -281,7 +279,7 @@ def test_what_was_wrong_with_the_file_is_told(batchers: Start, talk: Path, tmp_p
     transcription = begin(batchers(fake()), media.truncated(tmp_path / "source", talk))
     list(transcription)
     transcript = transcription.transcript()
-    assert [warning.code for warning in transcript.warnings] == ["truncated_input"]
+    assert "truncated_input" in [warning.code for warning in transcript.warnings]
     assert transcript.segments
 
 

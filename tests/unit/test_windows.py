@@ -30,7 +30,7 @@ Run = tuple[float, int]  # a probability, and how many frames in a row have it
 levels = st.sampled_from([0.0, 0.1, 0.34, 0.36, 0.49, 0.5, 0.8, 1.0])
 lengths = st.one_of(st.integers(1, 5), st.integers(6, 60), st.sampled_from([300, 930, 937, 940]))
 runs = st.lists(st.tuples(levels, lengths), max_size=14)
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=20, deadline=None)
 
 
 def probabilities(runs: Sequence[Run]) -> NDArray[np.float32]:
