@@ -34,6 +34,7 @@ class Waiters:
         self._grace = grace
         self._reader = FeedReader(redis, self._on_state, self._on_gap)
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._abandoned: set[str] = set()  # jobs whose own client has left
         self._countdowns: dict[str, asyncio.TimerHandle] = {}
         self._giving_up: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -71,6 +72,7 @@ class Waiters:
     async def ended_while_here(self, job_id: str, timeout: float, receive: Receive) -> Outcome | None:
         """As `ended`, for a client whose request is read: once it leaves, ClientDisconnect is raised, and the job is
         canceled 30 s later unless somebody else waits for it by then."""
+        self._abandoned.discard(job_id)
         ended = asyncio.create_task(self.ended(job_id, timeout))
         left = asyncio.create_task(_disconnect(receive))
         try:
@@ -81,6 +83,7 @@ class Waiters:
             for task in (ended, left):
                 task.cancel()
             await asyncio.wait({ended, left})
+        self._abandoned.add(job_id)
         self._count_down(job_id)
         raise ClientDisconnect()
 
@@ -89,6 +92,7 @@ class Waiters:
             woken.clear()  # before the look, so that an end after it is not missed
             outcome = await run_in_threadpool(self._look, job_id)
             if outcome is not None:
+                self._abandoned.discard(job_id)
                 return outcome
             await woken.wait()
         return None
@@ -110,6 +114,8 @@ class Waiters:
         self._waiting[job_id].discard(woken)
         if not self._waiting[job_id]:
             del self._waiting[job_id]
+            if job_id in self._abandoned:  # whoever looked in on it leaves it as alone as it was
+                self._count_down(job_id)
 
     def _count_down(self, job_id: str) -> None:
         if job_id not in self._waiting and job_id not in self._countdowns and not self.is_closing:
@@ -118,6 +124,7 @@ class Waiters:
 
     def _start_giving_up(self, job_id: str) -> None:
         del self._countdowns[job_id]
+        self._abandoned.discard(job_id)
         task = asyncio.create_task(self._give_up_quietly(job_id))
         self._giving_up.add(task)
         task.add_done_callback(self._giving_up.discard)

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import ctranslate2
@@ -21,7 +22,7 @@ from faster_whisper.transcribe import get_ctranslate2_storage, get_suppressed_to
 from numpy.typing import NDArray
 
 from engines.base import SAMPLE_RATE, WINDOW_SECONDS, DecodeOptions, Window, WindowResult
-from engines.errors import EngineUnavailable
+from engines.errors import EngineUnavailable, ModelNotFound
 from engines.models import find_ctranslate2_weights
 from engines.registry import EngineOptions
 from engines.segments import compression_ratio
@@ -58,7 +59,19 @@ class FasterWhisper:
 
     def load(self) -> None:
         directory = find_ctranslate2_weights(self.model, self._options.data_dir)
-        self._whisper = WhisperModel(
+        try:
+            self._whisper = self._open(directory)
+        except (RuntimeError, ValueError) as error:  # all that CTranslate2 says of a damaged file
+            raise ModelNotFound(
+                f"The weights in '{directory}' cannot be loaded: {error}. If they are damaged, delete the directory; "
+                "they are fetched again."
+            ) from error
+        self._tokenizer_for = lru_cache(maxsize=None)(self._make_tokenizer)
+        self._suppressed = get_suppressed_tokens(self._tokenizer_for("en", "transcribe"), [-1])
+        self._encode([np.zeros(SAMPLE_RATE, np.float32)])  # warm-up: fails here, not at the first request
+
+    def _open(self, directory: Path) -> WhisperModel:
+        return WhisperModel(
             str(directory),
             device=self.device,
             device_index=self._device_index,
@@ -66,9 +79,6 @@ class FasterWhisper:
             cpu_threads=self._threads,
             num_workers=self.lanes,
         )
-        self._tokenizer_for = lru_cache(maxsize=None)(self._make_tokenizer)
-        self._suppressed = get_suppressed_tokens(self._tokenizer_for("en", "transcribe"), [-1])
-        self._encode([np.zeros(SAMPLE_RATE, np.float32)])  # warm-up: fails here, not at the first request
 
     def batch_key(self, options: DecodeOptions) -> Hashable:
         """CTranslate2 takes one pass only for equal prompt lengths, beams and temperatures; languages may differ."""

@@ -41,7 +41,7 @@ class Maintenance:
         if not self._redis.set(LOCK, token, nx=True, ex=LOCK_TTL):
             return
         try:
-            self._queue.recover_abandoned()
+            self._queue.recover_abandoned(time.monotonic())
             if time.monotonic() - self._reconciled_at >= RECONCILE_EVERY:
                 self._reconcile()
                 self._store.sweep_incoming(KEEP_PARTIAL)

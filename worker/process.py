@@ -99,6 +99,7 @@ class WorkerProcess:
         self._slots.start()
         self._stopped.wait()
         log.info("Stopping: jobs in hand go back to their queue")
+        self._slots.take_no_more()
         runner.stop()
         self._slots.stop(DRAIN)
 
@@ -123,11 +124,16 @@ class WorkerProcess:
 
     def _withdraw(self) -> None:
         try:
-            presence.withdraw(self._redis, self._presence.name)
+            presence.withdraw(self._feed_redis, self._presence.name)
         except RedisError as error:
             log.warning("Redis does not answer: %s", error)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stopped.is_set():
             os._exit(1)  # asked twice
+        if self._presence.state == "loading":
+            os._exit(0)  # nothing is in hand yet
+        last_resort = threading.Timer(DRAIN + 1, os._exit, (0,))
+        last_resort.daemon = True
+        last_resort.start()
         self._stopped.set()

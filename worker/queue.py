@@ -16,6 +16,7 @@ from rq.worker_registration import clean_worker_registry
 from worker.jobs import PRIORITIES, JobRequest, Priority
 
 JOB_FUNCTION = "whisper_native.transcribe"  # the one name a slot will run; it stands for JobRunner.run
+STRANDED_AFTER = 15.0  # seconds a job may be on its way from the queue to a slot; it takes milliseconds
 RECORD_TTL = 24 * 3600  # seconds RQ's own record of an ended job stays visible in the dashboard
 CRASH_RETRIES = 2  # how often a job is tried again after its worker died
 
@@ -39,11 +40,20 @@ class QueuedJob(Job):
         return None
 
 
+def put_back(redis: Redis, queue: Queue, job_id: str) -> None:
+    """Returns a job that a slot took and did not begin to the head of its queue."""
+    with redis.pipeline() as pipeline:
+        pipeline.lrem(queue.intermediate_queue_key, 1, job_id)
+        pipeline.lpush(queue.key, job_id)
+        pipeline.execute()
+
+
 class JobQueue:
     """The two queues, `interactive` and `batch`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._on_the_way: dict[str, dict[str, float]] = {name: {} for name in PRIORITIES}  # since when, by id
         self._queues: Mapping[Priority, Queue] = {
             name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=QueuedJob) for name in PRIORITIES
         }
@@ -95,11 +105,29 @@ class JobQueue:
             return False
         return job.get_status(refresh=False) == JobStatus.FAILED
 
-    def recover_abandoned(self) -> None:
-        """Hands jobs whose lease ran out to another slot. Only one caller at a time may do this."""
+    def recover_abandoned(self, now: float) -> None:
+        """Hands jobs whose lease ran out, or whose slot died before it began, to another slot. Only one caller at a
+        time may do this. now: monotonic seconds."""
         for queue in self._queues.values():
             clean_registries(queue)
             clean_worker_registry(queue)
+            self._put_back_stranded(queue, now)
+
+    def _put_back_stranded(self, queue: Queue, now: float) -> None:
+        """RQ moves a job to a slot through a list of its own; a slot that dies right then leaves it there."""
+        started = set(queue.started_job_registry.get_job_ids(cleanup=False))
+        on_the_way = set(queue.intermediate_queue.get_job_ids())
+        seen = self._on_the_way[queue.name]
+        for job_id in seen.keys() - on_the_way:
+            del seen[job_id]
+        for job_id in on_the_way:
+            if now - seen.setdefault(job_id, now) < STRANDED_AFTER:
+                continue
+            if job_id in started or queue.fetch_job(job_id) is None:
+                queue.intermediate_queue.remove(job_id)
+            else:
+                put_back(self._redis, queue, job_id)
+            del seen[job_id]
 
     def depth(self) -> dict[str, Any]:
         """Jobs waiting in each queue."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -16,12 +17,13 @@ from uuid import uuid4
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
 from worker.jobs import Priority
-from worker.queue import JOB_FUNCTION, QueuedJob
+from worker.queue import JOB_FUNCTION, QueuedJob, put_back
 from worker.runner import HandBack, JobCanceled, JobEnded
 
 LEASE = 30  # seconds without a beat after which a job counts as abandoned
@@ -76,6 +78,14 @@ class Slot(SimpleWorker):
 
     def stop(self) -> None:
         self._stop_requested = True
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Runs the job, unless the process has begun to stop: then it goes back, or the slots of a stopping process
+        would take turns at the jobs they hand back."""
+        if self._stop_requested:
+            put_back(self.connection, queue, job.id)
+            raise StopRequested()
+        super().execute_job(job, queue)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return LEASE
@@ -134,15 +144,19 @@ class Slots:
             except RedisError as error:
                 log.warning("A lease could not be renewed: %s", error)
 
-    def stop(self, timeout: float) -> None:
-        """Takes no more jobs; waits up to `timeout` seconds for each slot's job to end."""
+    def take_no_more(self) -> None:
         self._stopping.set()
         for slot in list(self._slots.values()):
             slot.stop()
+
+    def stop(self, timeout: float) -> None:
+        """Takes no more jobs; waits up to `timeout` seconds for each slot's job to end."""
+        self.take_no_more()
+        deadline = time.monotonic() + timeout
         for number, thread in enumerate(self._threads):
-            slot_or_none = self._slots.get(number)
-            if slot_or_none is not None and slot_or_none.executions:
-                thread.join(timeout)
+            slot = self._slots.get(number)
+            if slot is not None and slot.executions:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _serve(self, number: int, queue: Priority) -> None:
         while not self._stopping.is_set():

@@ -182,10 +182,25 @@ async def test_a_client_that_comes_back_in_time_keeps_the_job(tmp_path: Path) ->
     async with room(tmp_path, grace=0.05) as here:
         kept, dropped = here.add_job(), here.add_job()
         await leave(here, kept)
-        assert await here.waiters.ended(kept, 0.001) is None  # looks in once
+        back = asyncio.create_task(here.waiters.ended_while_here(kept, 5, asyncio.Event().wait))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
         await leave(here, dropped)
         await until(lambda: here.given_up)
         assert here.given_up == [dropped]
+        here.end(kept)
+        assert await back is not None
+
+
+async def test_a_look_in_between_puts_the_end_off_but_does_not_call_it_off(tmp_path: Path) -> None:
+    async with room(tmp_path, grace=0.02) as here:
+        job_id = here.add_job()
+        await leave(here, job_id)
+        looking = await here.waiting(job_id, timeout=0.1)
+        assert here.given_up == []
+        assert await looking is None
+        assert here.given_up == [], "its time runs from when the last has left"
+        await until(lambda: here.given_up)
+        assert here.given_up == [job_id]
 
 
 async def test_a_client_that_stays_gets_the_end(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def abandon(redis: FakeRedis, request: JobRequest, **fields: Any) -> None:
 def test_an_abandoned_job_goes_back_and_the_crash_counts(redis: FakeRedis, queue: JobQueue) -> None:
     request = add(queue)
     abandon(redis, request)
-    queue.recover_abandoned()
+    queue.recover_abandoned(0.0)
     assert queue.position(request) == 0
     assert record(redis, request).retries_left == CRASH_RETRIES - 1
 
@@ -146,7 +146,7 @@ def test_a_job_under_a_lease_is_left_alone(redis: FakeRedis, queue: JobQueue) ->
     request = add(queue)
     abandon(redis, request)
     redis.zadd("rq:wip:batch", {f"{request.id}:execution": 4e9})
-    queue.recover_abandoned()
+    queue.recover_abandoned(0.0)
     assert queue.position(request) is None
     assert queue.live_ids() == {request.id}
 
@@ -154,7 +154,7 @@ def test_a_job_under_a_lease_is_left_alone(redis: FakeRedis, queue: JobQueue) ->
 def test_the_last_crash_gives_the_job_up(redis: FakeRedis, queue: JobQueue) -> None:
     request = add(queue)
     abandon(redis, request, retries_left=0)
-    queue.recover_abandoned()
+    queue.recover_abandoned(0.0)
     assert queue.live_ids() == set()
     assert queue.has_crashed_out(request.id)
 
@@ -173,6 +173,6 @@ def test_a_record_cannot_name_code_of_its_own(redis: FakeRedis, queue: JobQueue,
 def test_cleaning_up_runs_no_hook(redis: FakeRedis, queue: JobQueue, caplog: pytest.LogCaptureFixture) -> None:
     request = add(queue)
     abandon(redis, request, failure_callback_name="no_such_module.run")
-    queue.recover_abandoned()
+    queue.recover_abandoned(0.0)
     assert "no_such_module" not in caplog.text
     assert queue.position(request) == 0
