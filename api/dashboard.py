@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import logging
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +13,10 @@ import rq_dashboard
 from a2wsgi import WSGIMiddleware
 from flask import Flask, Response, current_app, request
 from redis import Redis
+from redis.exceptions import ResponseError
+from rq import Worker, requeue_job
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
 from rq.serializers import JSONSerializer
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -62,7 +66,7 @@ def _flask_app(redis: Redis, redis_url: str, may_write: bool) -> Flask:
     app = Flask(__name__, static_folder=str(Path(rq_dashboard.__file__).parent / "static"))
     app.config["RQ_DASHBOARD_REDIS_URL"] = redis_url
     app.config["RQ_DASHBOARD_DISABLE_DELETE"] = not may_write
-    rq_dashboard.web.config.serializer = JSONSerializer  # or job data would be unpickled
+    _read_json_only()
     rq_dashboard.web.setup_rq_connection(app)
     app.register_blueprint(rq_dashboard.blueprint)
 
@@ -72,8 +76,33 @@ def _flask_app(redis: Redis, redis_url: str, may_write: bool) -> Flask:
 
     app.before_request_funcs.setdefault(rq_dashboard.blueprint.name, []).append(use_our_connection)
     app.after_request(_escape_job)
+    for error, status in ((NoSuchJobError, 404), (LookupError, 404), (ResponseError, 409)):
+        app.register_error_handler(error, partial(_refuse, status))
     logging.getLogger("rq_dashboard").setLevel(logging.WARNING)
     return app
+
+
+def _read_json_only() -> None:
+    """The dashboard names its serializer in one place of four; in the others it would unpickle what Redis holds."""
+    web = rq_dashboard.web
+    web.config.serializer = JSONSerializer
+    web.Job = _JSONJob
+    web.Worker = _JSONWorkers
+    web.requeue_job = partial(requeue_job, serializer=JSONSerializer)
+
+
+class _JSONJob(Job):
+    @classmethod
+    def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Job:  # noqa: A002 - as in RQ
+        return super().fetch(id, connection=connection, serializer=JSONSerializer)
+
+
+class _JSONWorkers:
+    all = staticmethod(partial(Worker.all, serializer=JSONSerializer))
+
+
+def _refuse(status: int, error: Exception) -> tuple[str, int]:
+    return html.escape(f"{type(error).__name__}: {error}"), status
 
 
 def _escape_job(response: Response) -> Response:
