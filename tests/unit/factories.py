@@ -82,10 +82,10 @@ def make_request(job_id: str, **changes: Any) -> JobRequest:
     return replace(request, **changes)
 
 
-def write_noise(path: Path, pause: float, seconds: float, times: int) -> Path:
-    """So many times a pause and some seconds of noise, in a codec of one packet a second: quick to read."""
-    noise = np.random.default_rng(0).normal(0, 0.1, round(seconds * SAMPLE_RATE)).clip(-1, 1)
-    samples = np.concatenate([np.zeros(round(pause * SAMPLE_RATE)), noise] * times)
+def write_buzz(path: Path, pause: float, seconds: float, times: int) -> Path:
+    """So many times a pause and some seconds of a buzz, in a codec of one packet a second: quick to read."""
+    buzz = 0.1 * np.sign(np.sin(np.arange(round(seconds * SAMPLE_RATE)) / 30))
+    samples = np.concatenate([np.zeros(round(pause * SAMPLE_RATE)), buzz] * times)
     with av.open(str(path), "w", format="tta") as container:
         stream = container.add_stream("tta", rate=SAMPLE_RATE, layout="mono")
         frame = av.AudioFrame.from_ndarray((samples * 32767).astype(np.int16)[None, :], format="s16", layout="mono")

@@ -110,8 +110,8 @@ def test_an_m4a_without_its_index_says_that_it_is_cut_off(files: dict[str, Path]
 def test_corrupt_bytes_cost_no_more_than_their_surroundings(
     murmurs: dict[str, Path], suffix: str, seed: int, tmp_path: Path
 ) -> None:
-    samples, _ = decode(media.flipped(tmp_path / "source", murmurs[suffix], count=3, seed=seed))
-    assert len(samples) / 16_000 > 6
+    samples, _ = decode(media.flipped(tmp_path / "source", murmurs[suffix], count=2, seed=seed))
+    assert len(samples) / 16_000 > 4.5
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".m4a"])
@@ -126,7 +126,7 @@ def test_heavy_damage_is_told(murmurs: dict[str, Path], suffix: str, tmp_path: P
     assert "damaged_input" in warnings
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_no_damage_ends_in_anything_but_sound_or_our_own_error(
     files: dict[str, Path], seed: int, tmp_path: Path
 ) -> None:
@@ -178,7 +178,7 @@ def test_what_is_no_recording_is_refused(name: str, tmp_path: Path) -> None:
         decode(tmp_path / "talk.mp3")
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 def test_random_bytes_are_refused(seed: int, tmp_path: Path) -> None:
     with pytest.raises((UnsupportedMedia, NoAudioStream)):
         decode(media.random_bytes(tmp_path / "talk.mp3", seed=seed))
@@ -239,7 +239,7 @@ def test_two_recordings_joined_byte_by_byte_are_both_decoded(kind: str, tmp_path
 
 
 def test_a_raw_stream_that_begins_quietly_is_not_called_truncated(tmp_path: Path) -> None:
-    samples = np.concatenate([np.zeros(8 * 16_000, np.float32), murmur(4)])
+    samples = np.concatenate([np.zeros(8 * 16_000, np.float32), murmur(3)])
     encode(tmp_path / "source", samples, "adts", "aac", 44_100, "fltp", "mono")
     assert decode(tmp_path / "source")[1] == []
 
@@ -256,7 +256,7 @@ def test_a_film_longer_than_its_sound_is_not_called_truncated(tmp_path: Path) ->
 
 def test_a_long_recording_comes_in_small_blocks(tmp_path: Path) -> None:
     """Silence, which its codec makes small: no block grows with the recording."""
-    minutes = 10
+    minutes = 5
     with av.open(str(tmp_path / "long.tta"), "w") as container:
         stream = container.add_stream("tta", rate=8000, layout="mono")
         minute = np.zeros((1, 60 * 8000), np.int16)

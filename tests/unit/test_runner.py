@@ -22,7 +22,7 @@ from tests.unit.factories import (
     make_request,
     make_result,
     make_transcript,
-    write_noise,
+    write_buzz,
 )
 from worker.events import FEED, Events
 from worker.jobs import JobError, Outcome
@@ -32,8 +32,8 @@ from worker.store import JobNotFound, LocalStore
 
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Three windows of noise with pauses between."""
-    return write_noise(tmp_path_factory.mktemp("talk") / "talk", pause=2, seconds=25, times=3).read_bytes()
+    """Three windows of a buzz with pauses between."""
+    return write_buzz(tmp_path_factory.mktemp("talk") / "talk", pause=2, seconds=25, times=3).read_bytes()
 
 
 class Bench:

@@ -20,7 +20,7 @@ from engines.schedule import Priority
 from engines.transcriber import Progress, Transcription
 from tests import media
 from tests.conftest import Sample
-from tests.unit.factories import DEADLINE, ScriptedEngine, loud_frames, make_result, wait_for, write_noise
+from tests.unit.factories import DEADLINE, ScriptedEngine, loud_frames, make_result, wait_for, write_buzz
 
 Transcribe = Callable[..., Transcription]
 
@@ -33,8 +33,8 @@ def quick_ears(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
 
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight times a pause of 2 s and 12 s of noise: four windows."""
-    return write_noise(tmp_path_factory.mktemp("talk") / "talk", pause=2, seconds=12, times=8)
+    """Eight times a pause of 2 s and 12 s of a buzz: four windows."""
+    return write_buzz(tmp_path_factory.mktemp("talk") / "talk", pause=2, seconds=12, times=8)
 
 
 class WatchedBatcher(Batcher):
