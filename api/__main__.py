@@ -15,7 +15,7 @@ from api.settings import ApiSettings
 from api.waiting import Waiters
 from worker import lifeline
 from worker.connection import connect
-from worker.settings import WorkerSettings
+from worker.settings import WorkerSettings, explain
 from worker.store import LocalStore
 
 DRAIN = 5  # seconds for answers under way when the service stops; shorter than the supervisor's patience
@@ -38,7 +38,7 @@ def main() -> int:
     try:
         settings, worker_settings = ApiSettings(), WorkerSettings()
     except ValidationError as error:
-        print(_explained(error), file=sys.stderr)
+        print(explain(error), file=sys.stderr)
         return 2
     if not worker_settings.redis_url:
         print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
@@ -64,15 +64,6 @@ def _config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=DRAIN,
     )
-
-
-def _explained(error: ValidationError) -> str:
-    lines = ["The settings (environment, .env) are not valid:"]
-    for row in error.errors(include_input=False, include_url=False):
-        name = str(row["loc"][0])
-        setting = name if name.isupper() else f"WHISPER_{name.upper()}"
-        lines.append(f"  {setting}: {row['msg'].removeprefix('Value error, ')}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.settings import ApiSettings
-from worker.settings import WorkerSettings
+from worker.settings import WorkerSettings, explain
 
 
 class LauncherSettings(BaseSettings):
@@ -41,7 +41,7 @@ class Service:
         try:
             service = cls(ApiSettings(), WorkerSettings(), LauncherSettings().log_dir)
         except ValidationError as error:
-            raise SettingsInvalid(_explain(error)) from None
+            raise SettingsInvalid(explain(error)) from None
         _make_writable("WHISPER_DATA_DIR", service.worker.data_dir)
         _make_writable("WHISPER_LOG_DIR", service.log_dir)
         return service
@@ -67,12 +67,3 @@ def _make_writable(setting: str, directory: Path) -> None:
         raise SettingsInvalid(f"{setting}: the directory {directory} cannot be made: {error.strerror}.") from None
     if not os.access(directory, os.W_OK | os.X_OK):
         raise SettingsInvalid(f"{setting}: the directory {directory} cannot be written to by this user.")
-
-
-def _explain(error: ValidationError) -> str:
-    lines = ["The settings (environment, .env) are not valid:"]
-    for row in error.errors(include_input=False, include_url=False):
-        name = str(row["loc"][0])
-        setting = name if name.isupper() else f"WHISPER_{name.upper()}"
-        lines.append(f"  {setting}: {row['msg'].removeprefix('Value error, ')}")
-    return "\n".join(lines)

@@ -6,13 +6,19 @@ import logging
 import os
 import sys
 
+from pydantic import ValidationError
+
 from worker import lifeline
 from worker.process import WorkerProcess
-from worker.settings import WorkerSettings
+from worker.settings import WorkerSettings, explain
 
 
 def main() -> int:
-    settings = WorkerSettings()
+    try:
+        settings = WorkerSettings()
+    except ValidationError as error:
+        print(explain(error), file=sys.stderr)
+        return 2
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s worker %(name)s: %(message)s")
     if not settings.redis_url:
         print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)

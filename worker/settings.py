@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -29,3 +29,13 @@ class WorkerSettings(BaseSettings):
     interactive_slots: int = Field(default=4, ge=1, le=64, description="Jobs at once that a client waits for")
     batch_slots: int = Field(default=2, ge=1, le=64, description="Jobs at once that nobody waits for")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong with which setting, without its value: it may be a key."""
+    lines = ["The settings (environment, .env) are not valid:"]
+    for row in error.errors(include_input=False, include_url=False):
+        name = str(row["loc"][0])
+        setting = name if name.isupper() else f"WHISPER_{name.upper()}"
+        lines.append(f"  {setting}: {row['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
