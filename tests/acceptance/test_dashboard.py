@@ -1,0 +1,110 @@
+"""The rq dashboard shows the jobs there really are, in every state, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import media
+from tests.acceptance.live import LiveService, assert_error
+
+REGISTRIES = ("queued", "started", "finished", "failed", "canceled", "deferred", "scheduled")
+
+
+@pytest.fixture(scope="module")
+def jobs(
+    slow: LiveService, long_file: Path, clip: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """A real job in each state."""
+    broken = media.random_bytes(tmp_path_factory.mktemp("broken") / "random.mp3")
+    found = {"finished": slow.submit(clip), "failed": slow.submit(broken)}
+    for status, job_id in found.items():
+        assert slow.ended(job_id)["status"] == status
+    found["started"] = slow.submit(long_file)
+    slow.in_state(found["started"], "started")
+    found["queued"] = slow.submit(clip)
+    yield found
+    for status in ("started", "queued"):
+        slow.post(f"/v1/jobs/{found[status]}/cancel")
+
+
+def data(slow: LiveService, path: str) -> Any:
+    response = slow.get(f"/rq/0/data/{path}.json")
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+@pytest.mark.parametrize("status", ["started", "queued", "finished", "failed"])
+def test_each_job_is_in_its_list_and_has_its_page(slow: LiveService, jobs: dict[str, str], status: str) -> None:
+    job_id = jobs[status]
+    rows = data(slow, f"jobs/batch/{status}/100/asc/1")["jobs"]
+    assert job_id in [row["id"] for row in rows]
+    assert slow.get(f"/rq/0/view/jobs/batch/{status}/8/asc/1").status_code == 200
+    assert slow.get(f"/rq/0/view/job/{job_id}").status_code == 200
+    shown = data(slow, f"job/{job_id}")
+    assert (shown["id"], shown["status"], shown["origin"]) == (job_id, status, "batch")
+    assert slow.job(job_id)["file"]["name"] in shown["description"]
+
+
+def test_why_a_job_failed_stands_on_its_page(slow: LiveService, jobs: dict[str, str]) -> None:
+    assert "unsupported_media" in data(slow, f"job/{jobs['failed']}")["exc_info"]
+
+
+def test_queues_and_workers_are_counted(slow: LiveService, jobs: dict[str, str]) -> None:
+    queues = {row["name"]: row for row in data(slow, "queues")["queues"]}
+    assert queues["batch"]["started_job_registry_count"] == 1
+    assert queues["batch"]["count"] == 1
+    assert queues["batch"]["finished_job_registry_count"] >= 1
+    assert queues["batch"]["failed_job_registry_count"] >= 1
+    workers = data(slow, "workers")["workers"]
+    assert sorted(row["queues"] for row in workers) == [["batch"], ["interactive"]]
+    assert [row["state"] for row in workers if row["queues"] == ["batch"]] == ["busy"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/rq", "/rq/", "/rq/0/view", "/rq/0/view/queues", "/rq/0/view/workers", "/rq/0/view/jobs", "/rq/favicon.ico"],
+)
+def test_every_page_opens(slow: LiveService, jobs: dict[str, str], path: str) -> None:
+    with slow.http() as client:
+        assert client.get(path, follow_redirects=True).status_code == 200
+
+
+@pytest.mark.parametrize("registry", REGISTRIES)
+def test_every_list_opens(slow: LiveService, jobs: dict[str, str], registry: str) -> None:
+    for queue in ("batch", "interactive"):
+        for order in ("asc", "dsc"):
+            assert data(slow, f"jobs/{queue}/{registry}/8/{order}/1")["registry_name"] == registry
+        assert slow.get(f"/rq/0/view/jobs/{queue}/{registry}/8/asc/1").status_code == 200
+
+
+def test_its_pages_bring_their_own_scripts_and_styles(slow: LiveService) -> None:
+    page = slow.get("/rq/").text
+    links = [part.split('"')[0] for part in page.split('="')[1:] if part.startswith("/rq/static/")]
+    assert len(links) >= 2
+    for link in links:
+        assert slow.get(link.partition("?")[0]).status_code == 200, link
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/rq/job/{finished}/delete"),
+        ("POST", "/rq/job/{failed}/requeue"),
+        ("POST", "/rq/requeue/batch"),
+        ("GET", "/rq/requeue/batch"),
+        ("POST", "/rq/queue/batch/queued/empty"),
+        ("POST", "/rq/queue/batch/failed/empty"),
+        ("POST", "/rq/queue/batch/compact"),
+    ],
+)
+def test_nothing_can_be_changed(slow: LiveService, jobs: dict[str, str], method: str, path: str) -> None:
+    before = data(slow, "queues")
+    with slow.http(origin=slow.url) as client:
+        response = client.request(method, path.format(**jobs))
+    assert "WHISPER_DASHBOARD_WRITE" in assert_error(response, 403, "dashboard_read_only")
+    assert data(slow, "queues") == before
+    assert {status: slow.job(job_id)["status"] for status, job_id in jobs.items()} == {name: name for name in jobs}
