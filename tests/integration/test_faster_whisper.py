@@ -229,10 +229,10 @@ def test_a_prompt_longer_than_whisper_takes_is_cut(tiny: FasterWhisper, voice: S
 
 def test_above_temperature_zero_it_samples(tiny: FasterWhisper, voice: Samples) -> None:
     unclear = voice + speech.noise(len(voice) / SAMPLE_RATE, 0.1)
-    results = tiny.decode([window(unclear, temperature=1.0)] * 6)
+    results = tiny.decode([window(unclear, temperature=1.0)] * 4)
     assert len({result.text for result in results}) > 1
     assert {result.temperature for result in results} == {1.0}
-    assert len({result.text for result in tiny.decode([window(unclear)] * 3)}) == 1
+    assert len({result.text for result in tiny.decode([window(unclear)] * 2)}) == 1
 
 
 def test_lanes_decode_at_once_without_disturbing_each_other(
@@ -313,7 +313,7 @@ def test_weights_that_are_damaged_fail_at_the_start(tiny_en_model: Path, tmp_pat
     for name in ("config.json", "tokenizer.json"):
         (tmp_path / name).write_bytes((tiny_en_model / name).read_bytes())
     (tmp_path / "model.bin").write_bytes((tiny_en_model / "model.bin").read_bytes()[:1_000_000])
-    with pytest.raises(Exception, match=r"invalid|damaged"):
+    with pytest.raises(ModelNotFound, match=rf"{tmp_path.name}.*If they are damaged"):
         FasterWhisper(EngineOptions(model=str(tmp_path), device="cpu")).load()
 
 

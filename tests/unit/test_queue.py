@@ -13,7 +13,7 @@ from rq.serializers import JSONSerializer
 
 from tests.unit.factories import make_request
 from worker.jobs import JobRequest, new_job_id
-from worker.queue import CRASH_RETRIES, JOB_FUNCTION, JobQueue, QueuedJob
+from worker.queue import CRASH_RETRIES, JOB_FUNCTION, STRANDED_AFTER, JobQueue, QueuedJob
 
 
 @pytest.fixture
@@ -157,6 +157,53 @@ def test_the_last_crash_gives_the_job_up(redis: FakeRedis, queue: JobQueue) -> N
     queue.recover_abandoned(0.0)
     assert queue.live_ids() == set()
     assert queue.has_crashed_out(request.id)
+
+
+def strand(redis: FakeRedis) -> None:
+    """Takes the next job as a slot does, and goes no further."""
+    redis.lmove("rq:queue:batch", "rq:queue:batch:intermediate")
+
+
+def test_a_job_its_slot_never_began_goes_back_to_the_head_of_its_queue(redis: FakeRedis, queue: JobQueue) -> None:
+    stranded, next_one = add(queue), add(queue)
+    strand(redis)
+    queue.recover_abandoned(100.0)
+    queue.recover_abandoned(100.0 + STRANDED_AFTER - 1)
+    assert queue.position(stranded) is None, "a living slot may be about to begin it"
+    queue.recover_abandoned(100.0 + STRANDED_AFTER + 1)
+    assert (queue.position(stranded), queue.position(next_one)) == (0, 1)
+    assert redis.llen("rq:queue:batch:intermediate") == 0
+    assert record(redis, stranded).retries_left == CRASH_RETRIES
+
+
+def test_a_job_that_began_meanwhile_is_not_put_back(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    strand(redis)
+    queue.recover_abandoned(100.0)
+    redis.zadd("rq:wip:batch", {f"{request.id}:execution": 4e9})
+    queue.recover_abandoned(200.0)
+    assert queue.position(request) is None
+    assert queue.live_ids() == {request.id}
+
+
+def test_the_wait_of_a_job_that_was_taken_twice_begins_anew(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    strand(redis)
+    queue.recover_abandoned(100.0)
+    redis.lmove("rq:queue:batch:intermediate", "rq:queue:batch")
+    queue.recover_abandoned(110.0)
+    strand(redis)
+    queue.recover_abandoned(120.0)
+    assert queue.position(request) is None
+
+
+def test_what_is_left_of_a_deleted_job_is_removed(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue)
+    strand(redis)
+    queue.recover_abandoned(100.0)
+    queue.forget(request)
+    queue.recover_abandoned(200.0)
+    assert traces(redis, request) == []
 
 
 HOOKS = ("success", "failure", "stopped")

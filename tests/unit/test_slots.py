@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakeredis import FakeRedis
 from rq import Callback
+from rq.exceptions import StopRequested
 from rq.job import Job, JobStatus
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
@@ -226,6 +227,20 @@ def test_a_beat_does_not_take_a_lost_lease_back(bench: Bench) -> None:
 def test_an_idle_slot_has_nothing_to_renew(bench: Bench) -> None:
     bench.slot().beat()
     assert bench.redis.zcard("rq:wip:batch") == 0
+
+
+def test_a_slot_that_is_to_stop_puts_what_it_took_back_first_in_line(bench: Bench) -> None:
+    first, second = bench.add(), bench.add()
+    slot = bench.slot()
+    taken = slot.dequeue_job_and_maintain_ttl(None)
+    assert taken is not None
+    slot.stop()
+    with pytest.raises(StopRequested):
+        slot.execute_job(*taken)
+    assert bench.ran == []
+    assert bench.redis.lrange("rq:queue:batch", 0, -1) == [first.encode(), second.encode()]
+    assert bench.redis.exists("rq:queue:batch:intermediate", "rq:wip:batch") == 0
+    assert bench.record(first).retries_left == CRASH_RETRIES
 
 
 def test_a_slot_takes_from_its_own_queue_alone(bench: Bench) -> None:
