@@ -157,6 +157,14 @@ class Slots:
             slot = self._slots.get(number)
             if slot is not None and slot.executions:
                 thread.join(max(0.0, deadline - time.monotonic()))
+        self._let_idle_slots_put_back(deadline)
+
+    def _let_idle_slots_put_back(self, deadline: float) -> None:
+        """An idle slot, still in its blocking read, is given at once what a busy one hands back; it returns it and
+        ends, and the next one is given it. Ending the process in between would leave the job on its way."""
+        queues = [Queue(name, connection=self._redis) for name in self._counts]
+        while time.monotonic() < deadline and any(queue.intermediate_queue.get_job_ids() for queue in queues):
+            time.sleep(0.02)
 
     def _serve(self, number: int, queue: Priority) -> None:
         while not self._stopping.is_set():
