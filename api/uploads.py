@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -50,7 +49,7 @@ async def receive(
         yield await (reception.of_form(form) if form else reception.of_body(check_name))
     finally:
         with anyio.CancelScope(shield=True):
-            await run_in_threadpool(_discard, upload)
+            await run_in_threadpool(upload.discard)
 
 
 class _Reception:
@@ -144,11 +143,3 @@ def _too_large(settings: ApiSettings) -> ApiError:
         f"The upload is larger than this server's limit of {settings.max_upload_mb} MB "
         f"({settings.max_upload_bytes} bytes). Compress or split the recording, or raise WHISPER_MAX_UPLOAD_MB.",
     )
-
-
-def _discard(upload: Upload) -> None:
-    # On a full disk closing may fail at writing out the last bytes; the file is closed then all the same.
-    with contextlib.suppress(OSError):
-        upload.discard()
-        return
-    upload.discard()
