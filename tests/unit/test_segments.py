@@ -44,7 +44,7 @@ def spans(seconds: int) -> st.SearchStrategy[tuple[tuple[float, float], ...]]:
 
 @st.composite
 def results(draw: st.DrawFn) -> tuple[Window, WindowResult]:
-    """A window in two pieces and words as an aligner may give them: in order, now and then out of bounds."""
+    """A window in two pieces and words as an aligner may give them: in order, but overlapping and out of bounds."""
     gap = draw(st.integers(0, 100))
     seconds = draw(st.integers(2, 28))
     samples = seconds * SAMPLE_RATE // 2
@@ -53,9 +53,10 @@ def results(draw: st.DrawFn) -> tuple[Window, WindowResult]:
     second = Piece(first.source + samples + gap * SAMPLE_RATE, samples, samples)
     window = Window(0, window.samples, (first, second), window.options, draw(spans(seconds)))
     texts = draw(st.lists(st.sampled_from([" so", " we", " end.", " and,", " why?", '."', " 東京。"]), max_size=40))
-    times = draw(st.lists(st.floats(0, seconds + 1), min_size=2 * len(texts), max_size=2 * len(texts)))
-    times.sort()
-    return window, heard(tuple(Word(text, times[2 * at], times[2 * at + 1], 0.9) for at, text in enumerate(texts)))
+    starts = sorted(draw(st.lists(st.floats(0, seconds + 1), min_size=len(texts), max_size=len(texts))))
+    lengths = draw(st.lists(st.floats(0, 3), min_size=len(texts), max_size=len(texts)))
+    placed = zip(texts, starts, lengths, strict=True)
+    return window, heard(tuple(Word(text, start, start + length, 0.9) for text, start, length in placed))
 
 
 @few

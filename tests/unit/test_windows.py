@@ -124,6 +124,18 @@ def test_a_click_is_no_speech() -> None:
     assert pack(probabilities([(0.0, 50), (1.0, MIN_SPEECH_FRAMES - 1), (0.0, 50)])) == []
 
 
+def test_a_click_that_comes_as_a_window_is_full_is_no_speech_either() -> None:
+    windows = pack(probabilities([(1.0, 915), (0.0, 60), (1.0, 2), (0.0, 60), (1.0, 100)]))
+    packed = {frame for speech in windows for frame in kept(speech)}
+    assert packed >= {*range(915), *range(1037, 1137)}
+    assert not packed & {975, 976}
+
+
+def test_silence_between_words_is_never_kept_twice() -> None:
+    (speech,) = pack(probabilities([(0.0, 20), (1.0, 50), (0.0, 20), (1.0, 50)]))
+    assert kept(speech) == list(range(20 - PAD_FRAMES, 140))
+
+
 def test_a_click_between_words_takes_no_speech_with_it() -> None:
     chances = probabilities([(1.0, 30), (0.0, 40), (1.0, 2), (0.0, 5), (1.0, 30)])
     (speech,) = pack(chances)
@@ -208,11 +220,12 @@ def test_times_in_the_recording_keep_their_order_and_stay_inside_the_window(wind
 
 @few
 @given(windows())
-def test_the_middle_of_each_piece_is_found_where_it_was_recorded(window: Window) -> None:
+def test_the_start_and_the_middle_of_each_piece_are_found_where_it_was_recorded(window: Window) -> None:
     for piece in window.pieces:
         inside = (piece.target + piece.length / 2) / SAMPLE_RATE
         expected = (piece.source + piece.length / 2) / SAMPLE_RATE
         assert abs(recording_time(window, inside) - expected) < 1e-6
+        assert recording_time(window, piece.target / SAMPLE_RATE) == piece.source / SAMPLE_RATE
 
 
 def test_a_window_begins_and_ends_where_its_speech_does() -> None:
