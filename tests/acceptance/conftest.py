@@ -35,6 +35,8 @@ def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
     yield start
     for service in started:
+        service.ask_to_stop()
+    for service in started:
         service.stop()
 
 

@@ -81,8 +81,12 @@ class LiveService:
             self.stop()
             raise AssertionError(f"{error}\n{self.log()[-3000:]}") from None
 
-    def stop(self) -> None:
+    def ask_to_stop(self) -> None:
         self._process.terminate()
+
+    def stop(self) -> None:
+        """Returns once all its processes have ended; does nothing where they have."""
+        self.ask_to_stop()
         try:
             self._process.wait(DEADLINE)
         finally:

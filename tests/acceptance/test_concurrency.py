@@ -50,6 +50,17 @@ def test_two_clips_at_once_get_their_own_words(
     assert word_error_rate(" ".join(row.text for row in spoken), second) < 0.1
 
 
+def test_a_dozen_clients_at_once_get_each_their_own(quick: LiveService, talk: speech.Recording, tmp_path: Path) -> None:
+    """Twelve recordings of different lengths, three times as many as there are slots for waiting clients."""
+    lengths = [2 * number for number in range(1, 13)]
+    paths = [media.write(tmp_path / f"{s}.wav", talk.samples[: s * speech.SAMPLE_RATE]) for s in lengths]
+    alone = [quick.transcribe(path).json() for path in paths]
+    assert len({answer["text"] for answer in alone}) == len(paths)
+    with ThreadPoolExecutor(len(paths)) as pool:
+        together = list(pool.map(lambda path: quick.transcribe(path).json(), paths))
+    assert together == alone
+
+
 @pytest.mark.parametrize("kind", ["digital", "of a room"])
 def test_silence_has_no_words(service: LiveService, tmp_path: Path, kind: str) -> None:
     samples = speech.silence(30) if kind == "digital" else speech.noise(30, 3e-4)
