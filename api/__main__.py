@@ -61,6 +61,7 @@ def _config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
         access_log=False,  # it would log query strings; api.envelope writes the line
         proxy_headers=False,  # a forwarded address must not make a caller local
         server_header=False,
+        ws="none",  # there are none
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=DRAIN,
     )

@@ -8,11 +8,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from redis import Redis
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from starlette.responses import RedirectResponse, Response
 
 from api import audio, catalog, health, jobs, page
 from api.access import Access
@@ -56,14 +57,20 @@ def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store:
         middleware=[Middleware(Envelope), Middleware(Draining), Middleware(Access, settings=settings)],
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # a redirect has no error's shape, and loses an upload on its way
     )
     app.state.service = service
     add_error_handlers(app)
     for routes in (audio, catalog, jobs, health, page):
         app.include_router(routes.router)
     redis_url = worker_settings.redis_url or "redis://localhost"
+    app.add_route(PATH, _to_dashboard, include_in_schema=False)
     app.mount(PATH, Dashboard(redis, redis_url, may_write=settings.dashboard_write))
     return app
+
+
+async def _to_dashboard(request: Request) -> Response:
+    return RedirectResponse(f"{PATH}/")  # its pages name each other relative to this
 
 
 def _lifespan(service: Service, maintenance: Maintenance) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

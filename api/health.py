@@ -25,12 +25,14 @@ class Check:
     detail: str
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health")
 async def health() -> dict[str, str]:
     """That this process answers; it looks at nothing else."""
     return {"status": "ok"}
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready")
 async def readiness(service: ServiceDep) -> JSONResponse:
     """Whether a recording sent now would be transcribed: 200, or 503 with the reason."""

@@ -83,3 +83,9 @@ async def test_the_page_shows_keys_where_they_are_needed_and_never_one(tmp_path:
         assert "Authorization: Bearer $WHISPER_API_KEY" in text
         assert "sk-ann" not in text
         assert "<script>" not in text
+
+
+async def test_monitors_may_ask_with_head(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        assert (await running.client.head("/health")).status_code == 200
+        assert (await running.client.head("/health/ready")).status_code in (200, 503)
