@@ -18,9 +18,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import ApiError
-from api.settings import ApiSettings
+from api.settings import LOCAL_OWNER, ApiSettings
 
-LOCAL_OWNER = "local"  # who owns the jobs of callers without a key
 OPEN_PATHS = ("/health", "/health/ready")
 
 # A request that came through something else, which may stand anywhere.

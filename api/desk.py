@@ -102,7 +102,8 @@ class JobDesk:
                     continue
             except JobNotFound:
                 continue
-            except ValueError as error:  # one unreadable record must not hide the others
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                # one unreadable record must not hide the others
                 log.error("%s cannot be read: %s", job_id, error)
                 continue
             yield self.view(request)

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+LOCAL_OWNER = "local"  # who owns the jobs of callers without a key
 _KEY_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,512}")  # what fits into a header: printable ASCII without spaces
 
@@ -87,6 +88,8 @@ def _parse_api_keys(text: str) -> dict[str, str]:
             raise ValueError(
                 f"entry {number} is not of the form name:key (the name: up to 64 letters, digits, '.', '_', '-')"
             )
+        if name == LOCAL_OWNER:
+            raise ValueError(f"the name '{LOCAL_OWNER}' stands for callers without a key; choose another")
         if not _KEY.fullmatch(key):
             raise ValueError(f"the key of '{name}' is empty or has characters other than printable ASCII")
         if name in keys or key in keys.values():

@@ -22,6 +22,7 @@ from faster_whisper.transcribe import get_ctranslate2_storage, get_suppressed_to
 from numpy.typing import NDArray
 
 from engines.base import SAMPLE_RATE, WINDOW_SECONDS, DecodeOptions, Window, WindowResult
+from engines.cublas import INSTALL, load_cublas
 from engines.errors import EngineUnavailable, ModelNotFound
 from engines.models import find_ctranslate2_weights
 from engines.registry import EngineOptions
@@ -239,7 +240,7 @@ def _device(device: str) -> tuple[str, int]:
     """`cuda:1` → ("cuda", 1). Raises EngineUnavailable for what CTranslate2 has no code for."""
     name, _, index = device.strip().lower().partition(":")
     if name == "auto":
-        name = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+        name = "cuda" if ctranslate2.get_cuda_device_count() and load_cublas() else "cpu"
     if name not in ("cpu", "cuda") or (index and not index.isdigit()):
         raise EngineUnavailable(
             f"faster-whisper cannot run on the device '{device}'. It knows auto, cpu, cuda and cuda:1 (a number); "
@@ -250,6 +251,8 @@ def _device(device: str) -> tuple[str, int]:
             "No usable NVIDIA GPU was found (no device, or its driver is too old for CUDA 12). "
             "Set WHISPER_DEVICE=cpu, or repair the driver."
         )
+    if name == "cuda" and not load_cublas():
+        raise EngineUnavailable(f"cuBLAS 12 was not found. Install it: {INSTALL}; or set WHISPER_DEVICE=cpu.")
     return name, int(index or 0)
 
 

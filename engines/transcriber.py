@@ -139,7 +139,7 @@ class _Language:
         self.code = options.language
         self.probability = 1.0 if options.language else 0.0
         self.is_settled = options.language is not None
-        self._votes: dict[str, float] = {}
+        self._heard: dict[str, list[float]] = {}  # probabilities, by language
         self._windows = 0
 
     @property
@@ -147,10 +147,11 @@ class _Language:
         return self.code if self.is_settled else None
 
     def hear(self, result: WindowResult) -> None:
-        if self.is_settled:
+        """A window without words (music, a cough) has no say."""
+        if self.is_settled or not result.text.strip():
             return
         self._windows += 1
-        self._votes[result.language] = self._votes.get(result.language, 0.0) + result.language_probability
-        self.code = max(self._votes, key=lambda code: self._votes[code])
-        self.probability = max(self.probability, result.language_probability)
+        self._heard.setdefault(result.language, []).append(result.language_probability)
+        self.code = max(self._heard, key=lambda code: sum(self._heard[code]))
+        self.probability = max(self._heard[self.code])
         self.is_settled = result.language_probability >= SURE or self._windows >= LANGUAGE_WINDOWS

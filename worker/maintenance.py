@@ -76,8 +76,10 @@ class Maintenance:
     def _look_after(self, job_id: str, live: set[str], missing: set[str]) -> None:
         if outcome := self._store.outcome(job_id):
             request = self._store.request(job_id)
-            if request.kind == "sync" and self._is_done_with(job_id, outcome):
-                self._forget(request)
+            if request.kind == "sync":
+                self._store.drop_source(job_id)  # its client may have gone with an earlier API process
+                if self._is_done_with(job_id, outcome):
+                    self._forget(request)
         elif job_id not in live:
             self._revive(self._store.request(job_id), missing)
 

@@ -50,7 +50,7 @@ class WorkerProcess:
         threading.Thread(target=self._beat, name="heart", daemon=True).start()
         batcher = self._load()
         if batcher is None:
-            self._stopped.wait()
+            self._wait_for_signal()
         else:
             self._serve(batcher)
         self._withdraw()
@@ -97,21 +97,25 @@ class WorkerProcess:
         )
         feed.start()
         self._slots.start()
-        self._stopped.wait()
+        self._wait_for_signal()
         log.info("Stopping: jobs in hand go back to their queue")
         self._slots.take_no_more()
         runner.stop()
         self._slots.stop(DRAIN)
+
+    def _wait_for_signal(self) -> None:
+        while not self._stopped.wait(0.5):  # without a timeout a signal may come just before the wait and be lost
+            continue
 
     def _beat(self) -> None:
         """A sign of life for the process and a renewed lease for every running job."""
         while True:
             try:
                 presence.announce(self._redis, self._presence)
-            except RedisError as error:
-                log.warning("Redis does not answer: %s", error)
-            if self._slots:
-                self._slots.beat()
+                if self._slots:
+                    self._slots.beat()
+            except Exception:  # whatever it is, a heart that stopped would have running jobs taken away
+                log.exception("A sign of life could not be given")
             if self._stopped.wait(BEAT):
                 return
 

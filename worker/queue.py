@@ -68,7 +68,7 @@ class JobQueue:
             result_ttl=RECORD_TTL,
             failure_ttl=RECORD_TTL,
             retry=Retry(max=CRASH_RETRIES),
-            description=f"{request.filename} ({request.model}, {request.owner})",
+            description=f"{request.owner}: {request.size} bytes, {request.model}",  # no file name: all keys see it
         )
 
     def position(self, request: JobRequest) -> int | None:

@@ -64,8 +64,10 @@ class JobRunner:
         dashboard and a doubled queue entry are harmless.
         """
         try:
-            if outcome := self._store.outcome(job_id):
-                return {"state": outcome.state}
+            if ended := self._store.outcome(job_id):
+                # whoever was first may have died before it could tell
+                self._tell(lambda: self._events.state(job_id, ended.state))
+                return {"state": ended.state}
             request = self._store.request(job_id)
         except JobNotFound:
             return {"state": "deleted"}
@@ -122,6 +124,8 @@ class JobRunner:
         try:
             for progress in run.transcription:
                 self._report(job_id, progress)
+                if self._is_over(job_id):  # ended as we took it, or while Redis could not tell us
+                    raise Canceled()
             transcript = run.transcription.transcript()
             self._store.save_transcript(job_id, transcript)
             warnings = tuple(asdict(warning) for warning in transcript.warnings)

@@ -109,7 +109,9 @@ class Slot(SimpleWorker):
             if issubclass(kind, JobCanceled):
                 self._stopped_job_id = job.id
             log.info("Job %s ended: %s", job.id, error)
-        else:
+        else:  # the store failed, not the worker: no crash to count; maintenance queues the job again
+            job.retries_left = 0
+            self._stopped_job_id = job.id
             log.error("Job %s could not be run", job.id, exc_info=(kind, error, trace))
 
     def _install_signal_handlers(self) -> None:

@@ -10,17 +10,21 @@ jobs/<id>/answered        a waiting client has had its answer
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from engines.transcript import Transcript
 from worker.jobs import JobRequest, Outcome, is_job_id, new_job_id
+
+NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)  # exFAT, some network drives
+WINDOWS_PATIENCE = 10.0  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +127,7 @@ class LocalStore:
         aside = directory / f"outcome.{os.getpid()}.{time.monotonic_ns()}.tmp"
         try:
             _write_synced(aside, outcome.to_dict())
-            os.link(aside, directory / "outcome.json")
+            _create(aside, directory / "outcome.json")
         except (FileExistsError, FileNotFoundError):
             return False
         finally:
@@ -145,7 +149,7 @@ class LocalStore:
         return self._directory(job_id) / "source"
 
     def drop_source(self, job_id: str) -> None:
-        self.source(job_id).unlink(missing_ok=True)
+        _patiently(lambda: self.source(job_id).unlink(missing_ok=True))
 
     def mark_answered(self, job_id: str) -> None:
         try:
@@ -163,7 +167,9 @@ class LocalStore:
     def delete(self, job_id: str) -> None:
         doomed = self._incoming / f"deleted-{job_id}-{time.monotonic_ns()}"
         try:
-            os.rename(self._directory(job_id), doomed)  # gone at once for every reader, however large it is
+            _patiently(
+                lambda: os.rename(self._directory(job_id), doomed)
+            )  # gone at once for every reader, however large it is
         except FileNotFoundError:
             raise JobNotFound(job_id) from None
         shutil.rmtree(doomed, ignore_errors=True)
@@ -200,6 +206,30 @@ class LocalStore:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _create(aside: Path, target: Path) -> None:
+    """Gives a whole file its name; raises FileExistsError where that is taken."""
+    try:
+        os.link(aside, target)
+    except OSError as error:
+        if error.errno not in NO_HARD_LINKS:
+            raise
+        if target.exists():
+            raise FileExistsError(target) from None
+        os.replace(aside, target)  # on such a file system two that end a job in the same instant may both succeed
+
+
+def _patiently(call: Callable[[], None]) -> None:
+    """Windows moves and removes no file that a slot still reads; the slot lets go of it within a window."""
+    deadline = time.monotonic() + WINDOWS_PATIENCE
+    while True:
+        try:
+            return call()
+        except PermissionError:
+            if os.name != "nt" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _write_synced(path: Path, data: dict[str, Any]) -> None:

@@ -167,6 +167,31 @@ def test_of_unsure_windows_the_likeliest_language_is_taken(batchers: Start, talk
     assert transcription.transcript().language == "no"
 
 
+def test_a_window_without_words_has_no_say_in_the_language(batchers: Start, talk: Path) -> None:
+    def hear(window: Window) -> WindowResult:
+        if window.index == 0:  # music on hold, say
+            return make_result("", language="nn", language_probability=0.9)
+        return make_result(language="de", language_probability=0.8)
+
+    engine = ScriptedEngine(hear)
+    transcription = begin(batchers(engine), talk)
+    list(transcription)
+    assert [languages(engine)[index] for index in range(3)] == [None, None, "de"]
+    assert transcription.transcript().language == "de"
+
+
+def test_the_probability_told_is_that_of_the_language_told(batchers: Start, talk: Path) -> None:
+    chances = [("nn", 0.4), ("no", 0.3), ("no", 0.3), ("sv", 0.1)]
+
+    def hear(window: Window) -> WindowResult:
+        language, probability = chances[window.index] if window.index < len(chances) else ("no", 1.0)
+        return make_result(language=language, language_probability=probability)
+
+    transcription = begin(batchers(ScriptedEngine(hear)), talk)
+    list(transcription)
+    assert transcription.transcript().language_probability == 0.3
+
+
 def test_a_language_asked_for_is_asked_of_every_window(batchers: Start, talk: Path) -> None:
     engine = ScriptedEngine(lambda _: make_result(language="en"))
     transcription = begin(batchers(engine), talk, language="fr")
