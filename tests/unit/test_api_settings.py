@@ -42,6 +42,7 @@ def test_keys_are_names_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         (":hunter2hunter2", "entry 1"),
         ("ann:", "key of 'ann' is empty"),
         ("ann:hunter2 hunter2", "key of 'ann'"),
+        ("local:hunter2hunter2", "stands for callers without a key"),
         ("ann:hunter2hunter2,ann:other", "stands there twice"),
         ("ann:hunter2hunter2,bob:hunter2hunter2", "stands there twice"),
     ],

@@ -183,6 +183,14 @@ def test_a_waiting_client_that_never_came_back_is_given_a_day(bench: Bench) -> N
     assert list(bench.store.ids()) == []
 
 
+def test_the_recording_of_an_ended_synchronous_job_goes_at_once(bench: Bench) -> None:
+    ended, running, job = bench.add(kind="sync"), bench.add(kind="sync"), bench.add()
+    for request in (ended, job):
+        bench.store.finish(request.id, Outcome("finished"))
+    bench.run()
+    assert [bench.store.source(one.id).exists() for one in (ended, running, job)] == [False, True, True]
+
+
 def test_a_job_nobody_waits_for_is_kept(bench: Bench) -> None:
     request = bench.add()
     bench.store.finish(request.id, Outcome("finished"))

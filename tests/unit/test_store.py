@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import errno
 import json
 import os
 import stat
@@ -136,6 +138,19 @@ def at_once(count: int, work: Callable[[int], object]) -> list[object]:
     return results
 
 
+def test_a_file_system_without_hard_links_will_do(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    job_id = add(store).id
+    assert store.finish(job_id, Outcome("finished"))
+    assert not store.finish(job_id, Outcome("canceled"))
+    outcome = store.outcome(job_id)
+    assert outcome is not None
+    assert outcome.state == "finished"
+
+
 def test_of_outcomes_at_the_same_moment_one_wins(store: LocalStore) -> None:
     for _ in range(10):
         job_id = add(store).id
@@ -144,6 +159,30 @@ def test_of_outcomes_at_the_same_moment_one_wins(store: LocalStore) -> None:
         outcome = store.outcome(job_id)
         assert outcome is not None
         assert outcome.duration == wins.index(True)
+
+
+def test_the_first_outcome_wins_without_hard_links_too(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on exFAT and some network drives."""
+
+    def link(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    job_id = add(store).id
+    assert store.finish(job_id, Outcome("canceled"))
+    assert not store.finish(job_id, Outcome("finished"))
+    assert names(store.source(job_id).parent) == ["job.json", "outcome.json", "source"]
+
+
+def test_a_full_disk_is_no_lost_race(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "link", link)
+    job_id = add(store).id
+    with pytest.raises(OSError, match="No space left"):
+        store.finish(job_id, Outcome("finished"))
+    assert names(store.source(job_id).parent) == ["job.json", "source"]
 
 
 def test_an_outcome_is_never_seen_half_written(store: LocalStore) -> None:
