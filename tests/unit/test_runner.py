@@ -241,6 +241,7 @@ def test_runs_that_were_ended_elsewhere_are_found_out(bench: Bench, talk: bytes)
 
 
 def test_a_job_ended_while_nobody_could_tell_stops_at_its_next_window(bench: Bench, talk: bytes) -> None:
+    """A cancel may come while a slot takes the job, or while Redis is away: the store has it all the same."""
     job_id = bench.add(talk)
     attempt = hold(bench, job_id)
     bench.store.finish(job_id, Outcome("canceled"))
@@ -351,22 +352,3 @@ def test_a_transcript_left_by_a_crash_is_written_anew(bench: Bench, talk: bytes)
     bench.store.save_transcript(job_id, make_transcript())
     assert bench.runner.run(job_id) == {"state": "finished"}
     assert bench.store.transcript(job_id).text == "0. 1. 2."
-
-
-def test_a_cancel_nobody_told_us_of_ends_the_work_after_the_next_window(bench: Bench, talk: bytes) -> None:
-    """It may come while a slot takes the job, or while Redis is away: the store has it all the same."""
-    job_id = bench.add(talk)
-    attempt = hold(bench, job_id)
-    bench.store.finish(job_id, Outcome("canceled"))
-    bench.engine.gate.set()
-    assert isinstance(attempt.result(), JobCanceled)
-    with pytest.raises(JobNotFound):
-        bench.store.transcript(job_id)
-
-
-def test_an_end_that_was_not_told_is_told_by_the_next_run(bench: Bench, talk: bytes) -> None:
-    """Its worker was killed between writing the outcome and saying so; a client may wait for the news."""
-    job_id = bench.add(talk)
-    bench.store.finish(job_id, Outcome("finished"))
-    assert bench.runner.run(job_id) == {"state": "finished"}
-    assert ("state", {"state": "finished"}) in bench.told(job_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import errno
 import json
 import os
 import stat
@@ -139,6 +138,8 @@ def at_once(count: int, work: Callable[[int], object]) -> list[object]:
 
 
 def test_a_file_system_without_hard_links_will_do(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As exFAT is, and some network drives."""
+
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -159,19 +160,6 @@ def test_of_outcomes_at_the_same_moment_one_wins(store: LocalStore) -> None:
         outcome = store.outcome(job_id)
         assert outcome is not None
         assert outcome.duration == wins.index(True)
-
-
-def test_the_first_outcome_wins_without_hard_links_too(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on exFAT and some network drives."""
-
-    def link(*_: object) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(os, "link", link)
-    job_id = add(store).id
-    assert store.finish(job_id, Outcome("canceled"))
-    assert not store.finish(job_id, Outcome("finished"))
-    assert names(store.source(job_id).parent) == ["job.json", "outcome.json", "source"]
 
 
 def test_a_full_disk_is_no_lost_race(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
