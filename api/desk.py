@@ -85,7 +85,7 @@ class JobDesk:
         self.cancel(request.id)
         self._store.delete(request.id)
         try:
-            self._queue.forget(request)
+            self._queue.forget(request.id)
             self._events.forget(request.id)
         except RedisError as error:
             log.warning("%s is deleted, but Redis could not be told: %s", request.id, error)

@@ -104,5 +104,5 @@ class Maintenance:
 
     def _forget(self, request: JobRequest) -> None:
         self._store.delete(request.id)
-        self._queue.forget(request)
+        self._queue.forget(request.id)
         self._events.forget(request.id)

@@ -19,6 +19,7 @@ from worker.connection import connect
 from worker.events import Events, FeedReader
 from worker.jobs import Priority
 from worker.presence import BEAT, WorkerPresence
+from worker.queue import JobQueue
 from worker.runner import JobRunner
 from worker.settings import WorkerSettings
 from worker.slots import Slots
@@ -83,13 +84,14 @@ class WorkerProcess:
         settings = self._settings
         runner = JobRunner(
             self._store,
+            JobQueue(self._redis),
             self._events,
             batcher,
             beam_size=settings.beam_size,
             max_seconds=settings.max_audio_hours * 3600,
         )
         counts: dict[Priority, int] = {"interactive": settings.interactive_slots, "batch": settings.batch_slots}
-        self._slots = Slots(self._redis, runner.run, counts)
+        self._slots = Slots(self._redis, runner.run, runner.tidy, counts)
         feed = FeedReader(
             self._feed_redis,
             lambda job_id, state: runner.cancel(job_id) if state == "canceled" else None,

@@ -78,15 +78,15 @@ class JobQueue:
     def withdraw(self, request: JobRequest) -> None:
         """Takes a waiting job out of RQ; a running one is left to its slot, which notices by itself."""
         if self._redis.lrem(self._queues[request.priority].key, 1, request.id):
-            self.forget(request)
+            self.forget(request.id)
 
-    def forget(self, request: JobRequest) -> None:
+    def forget(self, job_id: str) -> None:
         """Removes every trace of the job from RQ."""
         try:
-            QueuedJob.fetch(request.id, connection=self._redis, serializer=JSONSerializer).delete()
+            QueuedJob.fetch(job_id, connection=self._redis, serializer=JSONSerializer).delete()
         except (NoSuchJobError, ValueError):  # ValueError: its lease ran out (RQ keeps half of the record then)
-            self._redis.delete(f"rq:job:{request.id}")
-        self._redis.delete(f"rq:results:{request.id}")  # which RQ leaves behind
+            self._redis.delete(f"rq:job:{job_id}")
+        self._redis.delete(f"rq:results:{job_id}")  # which RQ leaves behind
 
     def live_ids(self) -> set[str]:
         """All jobs RQ has waiting, just taken by a slot, or running under a lease."""

@@ -18,6 +18,7 @@ from engines.errors import Canceled, EngineError
 from engines.transcriber import Progress, Transcription
 from worker.events import Events
 from worker.jobs import JobError, JobRequest, Outcome
+from worker.queue import JobQueue
 from worker.store import JobNotFound, JobStore
 
 log = logging.getLogger(__name__)
@@ -46,9 +47,17 @@ class JobRunner:
     """What every slot of a worker process calls with a job's id."""
 
     def __init__(
-        self, store: JobStore, events: Events, batcher: Batcher, *, beam_size: int, max_seconds: float
+        self,
+        store: JobStore,
+        queue: JobQueue,
+        events: Events,
+        batcher: Batcher,
+        *,
+        beam_size: int,
+        max_seconds: float,
     ) -> None:
         self._store = store
+        self._queue = queue
         self._events = events
         self._batcher = batcher
         self._beam_size = beam_size
@@ -80,6 +89,14 @@ class JobRunner:
             with self._lock:
                 del self._running[job_id]
         return self._end(request, outcome)
+
+    def tidy(self, job_id: str) -> None:
+        """Removes what a job that was deleted while it ran has told Redis since."""
+        try:
+            self._store.request(job_id)
+        except JobNotFound:
+            self._queue.forget(job_id)
+            self._events.forget(job_id)
 
     def cancel(self, job_id: str) -> None:
         """Frees the model within one window; does nothing for a job that is not running here."""

@@ -32,6 +32,7 @@ IDLE_TTL = 20  # seconds; RQ blocks for 15 s less, so an idle slot looks up ever
 log = logging.getLogger(__name__)
 
 Run = Callable[[str], dict[str, str]]
+Tidy = Callable[[str], None]  # removes what a job deleted while it ran has left in Redis
 
 
 class ForeignFunction(Exception):
@@ -56,8 +57,9 @@ class Slot(SimpleWorker):
 
     death_penalty_class = TimerDeathPenalty
 
-    def __init__(self, queue: Priority, redis: Redis, run: Run) -> None:
+    def __init__(self, queue: Priority, redis: Redis, run: Run, tidy: Tidy) -> None:
         jobs = job_class(run)
+        self._tidy = tidy
         super().__init__(
             [Queue(queue, connection=redis, serializer=JSONSerializer, job_class=jobs)],
             name=f"{queue}-{uuid4().hex[:12]}",
@@ -86,6 +88,7 @@ class Slot(SimpleWorker):
             put_back(self.connection, queue, job.id)
             raise StopRequested()
         super().execute_job(job, queue)
+        self._tidy(job.id)  # last: whoever deletes the job from here on comes after all that RQ wrote
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return LEASE
@@ -121,9 +124,10 @@ class Slot(SimpleWorker):
 class Slots:
     """All slots of a worker process, each on a thread that starts over if RQ's loop gives up."""
 
-    def __init__(self, redis: Redis, run: Run, counts: dict[Priority, int]) -> None:
+    def __init__(self, redis: Redis, run: Run, tidy: Tidy, counts: dict[Priority, int]) -> None:
         self._redis = redis
         self._run = run
+        self._tidy = tidy
         self._counts = counts
         self._stopping = threading.Event()
         self._slots: dict[int, Slot] = {}
@@ -171,7 +175,7 @@ class Slots:
     def _serve(self, number: int, queue: Priority) -> None:
         while not self._stopping.is_set():
             try:
-                slot = self._slots[number] = Slot(queue, self._redis, self._run)
+                slot = self._slots[number] = Slot(queue, self._redis, self._run, self._tidy)
                 slot.work(logging_level="WARNING")
             except Exception:
                 log.exception("A slot of the queue %s gave up, starting it again", queue)

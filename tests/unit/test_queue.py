@@ -88,8 +88,8 @@ def test_a_job_that_does_not_wait_is_not_withdrawn(redis: FakeRedis, queue: JobQ
 def test_forgetting_leaves_nothing_and_may_be_done_twice(redis: FakeRedis, queue: JobQueue) -> None:
     request = add(queue)
     redis.xadd(f"rq:results:{request.id}", {"type": "1"})
-    queue.forget(request)
-    queue.forget(request)
+    queue.forget(request.id)
+    queue.forget(request.id)
     assert traces(redis, request) == []
 
 
@@ -201,7 +201,7 @@ def test_what_is_left_of_a_deleted_job_is_removed(redis: FakeRedis, queue: JobQu
     request = add(queue)
     strand(redis)
     queue.recover_abandoned(100.0)
-    queue.forget(request)
+    queue.forget(request.id)
     queue.recover_abandoned(200.0)
     assert traces(redis, request) == []
 

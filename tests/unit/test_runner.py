@@ -26,6 +26,7 @@ from tests.unit.factories import (
 )
 from worker.events import FEED, Events
 from worker.jobs import JobError, Outcome
+from worker.queue import JobQueue
 from worker.runner import HandBack, JobCanceled, JobEnded, JobRunner
 from worker.store import JobNotFound, LocalStore
 
@@ -47,9 +48,9 @@ class Bench:
         self.engine = ScriptedEngine(self.hear, max_batch=1)
         self.batcher = Batcher(self.engine)
         self.batcher.start()
-        self.runner = JobRunner(
-            self.store, self.events, self.batcher, **{"beam_size": 3, "max_seconds": 3600.0, **options}
-        )
+        self.queue = JobQueue(self.redis)
+        settings: dict[str, Any] = {"beam_size": 3, "max_seconds": 3600.0, **options}
+        self.runner = JobRunner(self.store, self.queue, self.events, self.batcher, **settings)
 
     def hear(self, window: Window) -> WindowResult:
         return make_result(f" {window.index}.", temperature=window.options.temperature)
@@ -261,6 +262,18 @@ def test_a_job_deleted_while_it_runs_ends_quietly(bench: Bench, talk: bytes, cap
     assert list(bench.store.ids()) == []
     assert not list(bench.store.root.rglob("*.tmp"))
     assert "failed unexpectedly" not in caplog.text
+
+
+def test_what_a_deleted_job_told_is_removed(bench: Bench, talk: bytes) -> None:
+    kept, deleted = bench.add(talk), bench.add(talk)
+    for job_id in (kept, deleted):
+        bench.queue.enqueue(bench.store.request(job_id))
+        bench.runner.run(job_id)
+    bench.store.delete(deleted)
+    bench.runner.tidy(kept)
+    bench.runner.tidy(deleted)
+    assert f"events:{kept}" in str(bench.redis.keys())
+    assert deleted not in str(bench.redis.keys())
 
 
 def test_the_first_outcome_stays_though_the_run_comes_to_its_end(bench: Bench, talk: bytes) -> None:

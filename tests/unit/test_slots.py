@@ -31,18 +31,19 @@ class Bench:
         self.redis = FakeRedis()
         self.queue = JobQueue(self.redis)
         self.ran: list[Any] = []
+        self.tidied: list[str] = []
 
     def add(self) -> str:
         request = make_request(new_job_id())
         self.queue.enqueue(request)
         return request.id
 
-    def slot(self, run: Run | None = None) -> Slot:
+    def slot(self, run: Run | None = None, is_deleted: bool = False) -> Slot:
         def note(job_id: str) -> dict[str, str]:
             self.ran.append(job_id)
             return {"state": "finished"} if run is None else run(job_id)
 
-        return Slot("batch", self.redis, note)
+        return Slot("batch", self.redis, note, self.queue.forget if is_deleted else self.tidied.append)
 
     def work(self, slot: Slot) -> None:
         """Takes the next job and runs it, as RQ's loop does."""
@@ -68,6 +69,26 @@ def raises(error: Exception) -> Run:
         raise error
 
     return run
+
+
+@pytest.mark.parametrize("end", [lambda _: {"state": "finished"}, raises(JobCanceled("It was deleted."))])
+def test_a_job_deleted_while_it_runs_leaves_nothing_in_rq(bench: Bench, end: Run) -> None:
+    def run(job_id: str) -> dict[str, str]:
+        bench.queue.forget(job_id)
+        return end(job_id)
+
+    job_id = bench.add()
+    bench.work(bench.slot(run, is_deleted=True))
+    assert job_id not in str(bench.redis.keys())
+    for key in bench.redis.scan_iter(_type="zset"):
+        assert job_id not in str(bench.redis.zrange(key, 0, -1))
+
+
+def test_every_job_is_tidied_up_after(bench: Bench) -> None:
+    first, second = bench.add(), bench.add()
+    bench.work(bench.slot())
+    bench.work(bench.slot(raises(JobEnded("audio_too_long: …"))))
+    assert bench.tidied == [first, second]
 
 
 def test_a_job_is_run_by_its_id(bench: Bench) -> None:
