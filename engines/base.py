@@ -23,19 +23,23 @@ class DecodeOptions:
     """How a window is to be decoded.
 
     language: ISO 639-1 code, or None to let the engine find it (among `languages`, if any are given).
+    multilingual: the recording changes its language; each window keeps the one that was found in it.
     words: whether times are wanted; without them the engine leaves the alignment out.
     prompt: text that precedes the speech, for spelling and style. hotwords: phrases to expect.
     temperature: 0 decodes with beam search, above 0 samples.
+    full_padding: encode a short window at Whisper's full 30 s, where the engine would do with less.
     """
 
     task: Task = "transcribe"
     language: str | None = None
     languages: tuple[str, ...] = ()
+    multilingual: bool = False
     words: bool = False
     prompt: str | None = None
     hotwords: str | None = None
     beam_size: int = 5
     temperature: float = 0.0
+    full_padding: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class WindowResult:
     """What an engine heard in one window. `words` has times in seconds from the window's own start, each with
-    its `word_tokens`; both are empty where no times were wanted."""
+    its `word_tokens`; both are empty where no times were wanted. is_shortened: the encoder saw less than 30 s."""
 
     text: str
     tokens: tuple[int, ...]
@@ -92,6 +96,7 @@ class WindowResult:
     temperature: float
     words: tuple[Word, ...] = ()
     word_tokens: tuple[tuple[int, ...], ...] = ()
+    is_shortened: bool = False
 
 
 class Engine(Protocol):

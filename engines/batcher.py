@@ -13,7 +13,8 @@ from collections.abc import Hashable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
 
-from engines.base import Engine, Window, WindowResult
+from engines.base import DecodeOptions, Engine, Window, WindowResult
+from engines.errors import OutOfMemory
 from engines.quality import Ladder
 from engines.schedule import Line, Priority, Schedule
 
@@ -25,6 +26,7 @@ class _Task:
     window: Window
     key: Hashable
     stream: WindowStream
+    keeps_temperature: bool  # a caller's own is no ladder's
     future: Future[WindowResult] = field(default_factory=Future)
     attempts: list[WindowResult] = field(default_factory=list)
     has_failed: bool = False
@@ -36,12 +38,22 @@ class WindowStream:
     def __init__(self, batcher: Batcher, line: Line[_Task]) -> None:
         self._batcher = batcher
         self._line = line
+        self._opened_as = line.priority
         self._tasks: set[_Task] = set()  # not answered yet; guarded, like `_is_closed`, by the batcher's lock
         self._is_closed = False
 
     def submit(self, window: Window) -> Future[WindowResult]:
         """Queues a window. The future raises what the engine raised, or CancelledError after `close`."""
         return self._batcher._submit(self, window)
+
+    def restored(self, window: Window) -> None:
+        """Counts a window that an earlier run has decoded as decoded now."""
+        self._batcher._restored(self._line, window)
+
+    @property
+    def is_demoted(self) -> bool:
+        """Whether interactive work has become batch work, having had more audio decoded than others wait for."""
+        return self._line.priority != self._opened_as
 
     def close(self) -> None:
         """Drops what has not been decoded and wakes who waits for it; safe from any thread, and twice."""
@@ -53,6 +65,7 @@ class Batcher:
 
     def __init__(self, engine: Engine, ladder: Ladder | None = None) -> None:
         self.engine = engine
+        self.max_batch = engine.max_batch  # falls when the device's memory runs out
         self._ladder = ladder or Ladder()
         self._schedule: Schedule[_Task] = Schedule()
         self._work = threading.Condition()
@@ -63,7 +76,7 @@ class Batcher:
     @property
     def window_limit(self) -> int:
         """How many windows one recording may have waiting, so that memory is bounded."""
-        return 2 * self.engine.max_batch * self.engine.lanes
+        return 2 * self.max_batch * self.engine.lanes
 
     def start(self) -> None:
         """Loads the engine on the first lane's thread and starts the others. Raises what loading raises."""
@@ -112,7 +125,7 @@ class Batcher:
     def _next_batch(self) -> list[_Task]:
         with self._work:
             while not self._stopping:
-                if batch := self._schedule.next_batch(self.engine.max_batch):
+                if batch := self._schedule.next_batch(self.max_batch):
                     return batch
                 self._work.wait()
         return []
@@ -122,11 +135,25 @@ class Batcher:
             results = self.engine.decode([task.window for task in tasks])
             if len(results) != len(tasks):
                 raise RuntimeError(f"{self.engine.name} gave {len(results)} results for {len(tasks)} windows")
+        except OutOfMemory as error:
+            self._decode_in_halves(tasks, error)
+            return
         except Exception as error:  # noqa: BLE001 - it reaches each window's owner
             self._decode_failed(tasks, error)
             return
         for task, result in zip(tasks, results, strict=True):
             self._judge(task, result)
+
+    def _decode_in_halves(self, tasks: list[_Task], error: OutOfMemory) -> None:
+        """No window is to blame for a pass that was too large: it is halved, for this process's whole life."""
+        if len(tasks) == 1:
+            self._decode_failed(tasks, error)
+            return
+        half = len(tasks) // 2
+        self.max_batch = min(self.max_batch, half)
+        log.warning("A pass of %d windows ran out of memory: from now on %d are taken", len(tasks), self.max_batch)
+        self._decode(tasks[:half])
+        self._decode(tasks[half:])
 
     def _decode_failed(self, tasks: list[_Task], error: Exception) -> None:
         """One bad window must not fail its neighbours: each is tried once more, alone."""
@@ -141,15 +168,14 @@ class Batcher:
 
     def _judge(self, task: _Task, result: WindowResult) -> None:
         task.attempts.append(result)
-        temperature = self._ladder.next_temperature(result)
-        asked_for = len(task.attempts) == 1 and task.window.options.temperature > 0  # a caller's own is no ladder's
-        if temperature is None or asked_for:
+        options = self._ladder.next_options(task.window.options, result)
+        if options is None or (task.keeps_temperature and options.temperature != task.window.options.temperature):
             self._answer(task, self._ladder.choose(task.attempts))
         else:
-            self._decode_again(task, temperature)
+            self._decode_again(task, options)
 
-    def _decode_again(self, task: _Task, temperature: float) -> None:
-        task.window = replace(task.window, options=replace(task.window.options, temperature=temperature))
+    def _decode_again(self, task: _Task, options: DecodeOptions) -> None:
+        task.window = replace(task.window, options=options)
         task.key = self.engine.batch_key(task.window.options)
         with self._work:
             if not task.stream._is_closed:
@@ -167,7 +193,8 @@ class Batcher:
             task.future.set_result(outcome)
 
     def _submit(self, stream: WindowStream, window: Window) -> Future[WindowResult]:
-        task = _Task(window, self.engine.batch_key(window.options), stream)
+        options = window.options
+        task = _Task(window, self.engine.batch_key(options), stream, keeps_temperature=options.temperature > 0)
         with self._work:
             if self._stopping or stream._is_closed:
                 raise CancelledError("The recording's windows are not wanted any more.")
@@ -175,6 +202,10 @@ class Batcher:
             self._schedule.add(stream._line, task.key, window.seconds, task)
             self._work.notify()
         return task.future
+
+    def _restored(self, line: Line[_Task], window: Window) -> None:
+        with self._work:
+            self._schedule.add_restored(line, window.seconds)
 
     def _close(self, stream: WindowStream) -> None:
         with self._work:

@@ -48,6 +48,12 @@ class EngineUnavailable(EngineError):
     code = "engine_unavailable"
 
 
+class OutOfMemory(EngineError):
+    """The device has too little memory for this model. Choose a smaller one, or a smaller WHISPER_COMPUTE_TYPE."""
+
+    code = "out_of_memory"
+
+
 class UnsupportedOption(EngineError):
     """The engine cannot do what was asked."""
 

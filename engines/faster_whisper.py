@@ -23,19 +23,21 @@ from numpy.typing import NDArray
 
 from engines.base import SAMPLE_RATE, WINDOW_SECONDS, DecodeOptions, Window, WindowResult
 from engines.cublas import INSTALL, load_cublas
-from engines.errors import EngineUnavailable, ModelNotFound
+from engines.errors import EngineUnavailable, ModelNotFound, OutOfMemory
 from engines.models import find_ctranslate2_weights
 from engines.registry import EngineOptions
 from engines.segments import compression_ratio
 from engines.transcript import Word
 
-WINDOW_SAMPLES = int(WINDOW_SECONDS * SAMPLE_RATE)
+FULL_FRAMES = int(WINDOW_SECONDS * 100)  # mel frames, 10 ms each: what Whisper was trained on
+# What a short window is encoded at on a CPU, padded with silence: the encoder is most of its cost. Tighter than a
+# margin, or under 15 s, Whisper begins to say phrases twice.
+ENCODER_FRAMES = (1500, 2000, 2500, FULL_FRAMES)
+MARGIN_FRAMES = 100
 MAX_TOKENS = 448  # Whisper's text context
 MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
 BEST_OF = 5  # samples drawn above temperature 0, as in openai/whisper
 CPU_LANES = 8  # decode calls at once at most, each on a core of its own
-CPU_THREADS = 2  # a lane's threads. Measured on 2 cores, three runs each in turn, against one thread a lane: a clip
-# alone takes 0.68 of the time; two busy lanes do 0.94 of the windows a second (0.82 to 1.03)
 GPU_BATCH = 16  # windows a pass on a GPU; not measured on one
 PREPENDED = "\"'“¿([{-"
 APPENDED = "\"'.。,，!！?？:：”)]}、"
@@ -55,7 +57,7 @@ class FasterWhisper:
         on_cpu = self.device == "cpu"
         self.lanes = options.lanes or (min(cores, CPU_LANES) if on_cpu else 1)
         self.max_batch = options.max_batch or (1 if on_cpu else GPU_BATCH)
-        self._threads = options.threads or min(cores, max(CPU_THREADS, cores // self.lanes))
+        self._threads = options.threads or max(1, cores // self.lanes)
         self._whisper: WhisperModel | None = None
 
     def load(self) -> None:
@@ -69,7 +71,7 @@ class FasterWhisper:
             ) from error
         self._tokenizer_for = lru_cache(maxsize=None)(self._make_tokenizer)
         self._suppressed = get_suppressed_tokens(self._tokenizer_for("en", "transcribe"), [-1])
-        self._encode([np.zeros(SAMPLE_RATE, np.float32)])  # warm-up: fails here, not at the first request
+        self._encode([np.zeros(SAMPLE_RATE, np.float32)], FULL_FRAMES)  # warm-up: fails here, not at the first request
 
     def _open(self, directory: Path) -> WhisperModel:
         return WhisperModel(
@@ -86,11 +88,20 @@ class FasterWhisper:
         return (len(self._prompt_tokens(options.prompt, options.hotwords)), options.beam_size, options.temperature)
 
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
-        encoded = self._encode([window.samples for window in windows])
+        try:
+            return self._decode(windows)
+        except RuntimeError as error:  # CTranslate2 has no error of its own for it
+            if "out of memory" in str(error).lower():
+                raise OutOfMemory() from error
+            raise
+
+    def _decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+        frames = max(self._encoder_frames(window) for window in windows)
+        encoded = self._encode([window.samples for window in windows], frames)
         languages = self._languages(encoded, windows)
         generated = self._generate(encoded, windows, [code for code, _ in languages])
         results = [
-            self._result(window, language, result)
+            self._result(window, language, result, frames)
             for window, language, result in zip(windows, languages, generated, strict=True)
         ]
         return self._align(encoded, windows, results)
@@ -106,12 +117,17 @@ class FasterWhisper:
             raise EngineUnavailable("The model is not loaded.")
         return self._whisper
 
-    def _encode(self, recordings: Sequence[NDArray[np.float32]]) -> ctranslate2.StorageView:
-        """Encoder output, shape (n, 1500, d), of windows padded with silence to 30 s, as Whisper was trained."""
+    def _encoder_frames(self, window: Window) -> int:
+        """Mel frames to encode the window at, padded with silence."""
+        if self.device != "cpu" or window.options.full_padding:
+            return FULL_FRAMES
+        return next(frames for frames in ENCODER_FRAMES if frames >= min(_frames(window) + MARGIN_FRAMES, FULL_FRAMES))
+
+    def _encode(self, recordings: Sequence[NDArray[np.float32]], frames: int) -> ctranslate2.StorageView:
+        """Encoder output, shape (n, frames / 2, d), of windows padded with silence."""
         extract = self._loaded.feature_extractor
-        features = [
-            extract(np.pad(samples, (0, WINDOW_SAMPLES - len(samples))), padding=0)[:, :3000] for samples in recordings
-        ]
+        samples = frames * SAMPLE_RATE // 100
+        features = [extract(np.pad(own, (0, samples - len(own))), padding=0)[:, :frames] for own in recordings]
         return self._loaded.model.encode(get_ctranslate2_storage(np.stack(features)), to_cpu=False)
 
     def _languages(self, encoded: ctranslate2.StorageView, windows: Sequence[Window]) -> list[tuple[str, float]]:
@@ -148,7 +164,7 @@ class FasterWhisper:
         )
         return results
 
-    def _result(self, window: Window, language: tuple[str, float], result: Any) -> WindowResult:
+    def _result(self, window: Window, language: tuple[str, float], result: Any, frames: int) -> WindowResult:
         tokens = tuple(result.sequences_ids[0])
         text = self._tokenizer(window.options, language[0]).decode(list(tokens))
         return WindowResult(
@@ -160,6 +176,7 @@ class FasterWhisper:
             no_speech_prob=float(result.no_speech_prob),
             compression_ratio=compression_ratio(text),
             temperature=window.options.temperature,
+            is_shortened=frames < FULL_FRAMES,
         )
 
     def _align(
@@ -221,7 +238,7 @@ def _language(options: DecodeOptions, heard: Sequence[tuple[str, float]]) -> tup
 
 def _frames(window: Window) -> int:
     """Mel frames (10 ms each) the window fills; the rest of the 30 s is padding."""
-    return min(3000, len(window.samples) * 100 // SAMPLE_RATE)
+    return min(FULL_FRAMES, len(window.samples) * 100 // SAMPLE_RATE)
 
 
 def _rows(encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.StorageView:

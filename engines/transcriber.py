@@ -12,21 +12,28 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from engines.audio import AudioReader, Samples
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.batcher import Batcher, WindowStream
 from engines.errors import AudioTooLong, Canceled
+from engines.recording_language import RecordingLanguage
 from engines.schedule import Priority
 from engines.segments import segments_of
 from engines.transcript import Segment, Transcript, TranscriptWarning
 from engines.vad import speech_frames
 from engines.windows import Speech, pack_speech
 
-SURE = 0.5  # probability from which a window's language is taken for the recording's (faster-whisper's default)
-LANGUAGE_WINDOWS = 4  # windows asked at most before the likeliest language is taken
-NO_SPEECH_LANGUAGE = "en"  # what is said of a recording in which nobody speaks, with probability 0
+
+class Checkpoint(Protocol):
+    """What an earlier run over the same recording has decoded already, and where this one's results are kept."""
+
+    def result(self, window: Window) -> WindowResult | None:
+        """The window's result, or None where it has to be decoded."""
+
+    def save(self, window: Window, result: WindowResult) -> None:
+        """Keeps a result; of two for the same window the later counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +47,54 @@ class Progress:
 
 class _Pending(NamedTuple):
     window: Window
-    future: Future[WindowResult]
+    future: Future[WindowResult] | None  # None: `result` is there already
+    result: WindowResult | None = None
+
+
+class _Heard(NamedTuple):
+    window: Window
+    result: WindowResult
 
 
 class Transcription:
     """One run over one file. Iterate it for progress, window by window; then `transcript()` has the whole.
 
+    context: give each window the text before it as prompt; windows then wait for one another.
     `cancel` may be called from any thread and ends the iteration with Canceled within one window.
     """
 
     def __init__(
-        self, batcher: Batcher, path: Path, options: DecodeOptions, priority: Priority, max_seconds: float
+        self,
+        batcher: Batcher,
+        path: Path,
+        options: DecodeOptions,
+        priority: Priority,
+        max_seconds: float,
+        checkpoint: Checkpoint | None = None,
+        *,
+        context: bool = False,
     ) -> None:
         self._batcher = batcher
         self._path = path
         self._options = options
         self._priority = priority
         self._max_seconds = max_seconds
+        self._checkpoint = checkpoint
+        self._limit = 1 if context else batcher.window_limit
+        self._context = context
+        self._before = ""  # the text of the window before, for `context`
         self._canceled = threading.Event()
         self._stream: WindowStream | None = None
-        self._language = _Language(options)
+        self._language = RecordingLanguage(options)
+        self._undecided: list[_Heard] = []  # heard before the recording's language was settled
         self._segments: list[Segment] = []
         self._duration = 0.0
         self._warnings: tuple[TranscriptWarning, ...] = ()
+
+    @property
+    def is_demoted(self) -> bool:
+        """Whether the recording has had more audio decoded than an interactive one may."""
+        return self._stream is not None and self._stream.is_demoted
 
     def cancel(self) -> None:
         self._canceled.set()
@@ -83,7 +115,7 @@ class Transcription:
         """The whole recording, once the iteration has ended."""
         return Transcript(
             task=self._options.task,
-            language=self._language.code or NO_SPEECH_LANGUAGE,
+            language=self._language.code,
             language_probability=self._language.probability,
             duration=self._duration,
             model=self._batcher.engine.model,
@@ -93,14 +125,15 @@ class Transcription:
         )
 
     def _run(self, reader: AudioReader) -> Iterator[Progress]:
-        speech = pack_speech(speech_frames(self._blocks(reader)))
         pending: deque[_Pending] = deque()
-        for index, part in enumerate(speech):
+        for index, part in enumerate(pack_speech(speech_frames(self._blocks(reader)))):
             pending.append(self._submit(index, part))
-            while pending and (len(pending) >= self._batcher.window_limit or not self._language.is_settled):
-                yield self._collect(pending.popleft(), reader)
+            while len(pending) >= self._limit:
+                yield from self._collect(pending.popleft(), reader)
         while pending:
-            yield self._collect(pending.popleft(), reader)
+            yield from self._collect(pending.popleft(), reader)
+        self._language.settle()
+        yield from self._tell_decided(reader)
         self._duration = reader.decoded
         self._warnings = reader.warnings()
         yield Progress(self._duration, self._duration, ())
@@ -115,43 +148,55 @@ class Transcription:
 
     def _submit(self, index: int, speech: Speech) -> _Pending:
         assert self._stream is not None
-        options = replace(self._options, language=self._language.code_to_use)
+        options = replace(self._options, language=self._language.to_decode_in, prompt=self._prompt())
         window = Window(index, speech.samples, speech.pieces, options, speech.spans)
         if self._canceled.is_set():
             raise Canceled()
+        if self._checkpoint and (known := self._checkpoint.result(window)):
+            self._stream.restored(window)
+            return _Pending(window, None, known)
         return _Pending(window, self._stream.submit(window))
 
-    def _collect(self, pending: _Pending, reader: AudioReader) -> Progress:
-        result = pending.future.result()
-        window = pending.window
+    def _prompt(self) -> str | None:
+        if not self._before:
+            return self._options.prompt
+        return f"{self._options.prompt or ''} {self._before}"
+
+    def _collect(self, pending: _Pending, reader: AudioReader) -> Iterator[Progress]:
+        """Takes the next result. While the recording's language is open, results are held back."""
+        result = self._result(pending)
         self._language.hear(result)
+        if self._context:
+            self._before = result.text.strip()
+        self._undecided.append(_Heard(pending.window, result))
+        if self._language.is_settled:
+            yield from self._tell_decided(reader)
+
+    def _tell_decided(self, reader: AudioReader) -> Iterator[Progress]:
+        undecided, self._undecided = self._undecided, []
+        for pending in [self._in_right_language(*heard) for heard in undecided]:  # the model has all of them by now
+            yield self._told(pending.window, self._result(pending), reader)
+
+    def _in_right_language(self, window: Window, result: WindowResult) -> _Pending:
+        """A window that was decoded in another language than the recording turned out to have goes back."""
+        assert self._stream is not None
+        if self._language.agrees(result):
+            return _Pending(window, None, result)
+        right = replace(window, options=replace(window.options, language=self._language.to_decode_in))
+        return _Pending(right, self._stream.submit(right))
+
+    def _result(self, pending: _Pending) -> WindowResult:
+        if pending.future is None:
+            assert pending.result is not None
+            return pending.result
+        result = pending.future.result()
+        if self._checkpoint:
+            self._checkpoint.save(pending.window, result)
+        return result
+
+    def _told(self, window: Window, result: WindowResult, reader: AudioReader) -> Progress:
         not_before = self._segments[-1].end if self._segments else 0.0
         segments = segments_of(window, result, len(self._segments), not_before)
         self._segments.extend(segments)
         total = max(reader.declared or 0.0, reader.decoded)
         return Progress(min(window.end, total), total, tuple(segments))
-
-
-class _Language:
-    """The recording's language: as asked for, or what its first windows say."""
-
-    def __init__(self, options: DecodeOptions) -> None:
-        self.code = options.language
-        self.probability = 1.0 if options.language else 0.0
-        self.is_settled = options.language is not None
-        self._heard: dict[str, list[float]] = {}  # probabilities, by language
-        self._windows = 0
-
-    @property
-    def code_to_use(self) -> str | None:
-        return self.code if self.is_settled else None
-
-    def hear(self, result: WindowResult) -> None:
-        """A window without words (music, a cough) has no say."""
-        if self.is_settled or not result.text.strip():
-            return
-        self._windows += 1
-        self._heard.setdefault(result.language, []).append(result.language_probability)
-        self.code = max(self._heard, key=lambda code: sum(self._heard[code]))
-        self.probability = max(self._heard[self.code])
-        self.is_settled = result.language_probability >= SURE or self._windows >= LANGUAGE_WINDOWS

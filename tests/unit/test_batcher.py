@@ -11,6 +11,7 @@ import pytest
 
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.batcher import Batcher, WindowStream
+from engines.errors import OutOfMemory
 from engines.quality import Ladder
 from engines.schedule import Priority
 from tests.unit.factories import DEADLINE, ScriptedEngine, make_result, make_window
@@ -141,6 +142,50 @@ def test_a_temperature_the_caller_chose_is_not_raised(start: Start) -> None:
     (result,) = answers(submit(start(engine).open("batch"), make_window(temperature=0.3)))
     assert result.temperature == 0.3
     assert len(engine.passes) == 1
+
+
+def test_a_temperature_the_caller_chose_stays_at_full_length_too(start: Start) -> None:
+    def hear(window: Window) -> WindowResult:
+        options = window.options
+        return make_result(avg_logprob=-3.0, temperature=options.temperature, is_shortened=not options.full_padding)
+
+    engine = ScriptedEngine(hear)
+    (result,) = answers(submit(start(engine).open("batch"), make_window(temperature=0.3)))
+    assert [row.options.full_padding for windows in engine.passes for row in windows] == [False, True]
+    assert result.temperature == 0.3
+
+
+class SmallEngine(ScriptedEngine):
+    """Has memory for `room` windows at once."""
+
+    room = 3
+
+    def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+        results = super().decode(windows)
+        if len(windows) > self.room:
+            raise OutOfMemory()
+        return results
+
+
+def test_a_pass_too_large_for_the_memory_is_halved_until_it_fits_and_stays_so(start: Start) -> None:
+    engine = SmallEngine(max_batch=16)
+    batcher = start(engine)
+    hold(batcher, engine)
+    futures = submit(batcher.open("batch"), *map(make_window, range(32)))
+    engine.gate.set()
+    assert [result.text for result in answers(futures)] == [f" {index}" for index in range(32)]
+    assert batcher.max_batch == 2
+    assert [len(windows) for windows in engine.passes[1:3]] == [16, 8]
+    assert {len(windows) for windows in engine.passes[-8:]} == {2}
+    assert batcher.window_limit == 4
+
+
+def test_a_window_too_large_alone_fails_with_the_remedy(start: Start) -> None:
+    engine = SmallEngine(max_batch=4)
+    engine.room = 0
+    (future,) = submit(start(engine).open("batch"), make_window())
+    with pytest.raises(OutOfMemory, match="WHISPER_COMPUTE_TYPE"):
+        future.result(DEADLINE)
 
 
 def fails_on(index: int, times: int = 1000) -> Callable[[Window], WindowResult]:

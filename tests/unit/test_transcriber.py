@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import engines.schedule
 import engines.transcriber
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.batcher import Batcher, WindowStream
@@ -20,7 +21,7 @@ from engines.schedule import Priority
 from engines.transcriber import Progress, Transcription
 from tests import media
 from tests.conftest import Sample
-from tests.unit.factories import DEADLINE, ScriptedEngine, loud_frames, make_result, wait_for, write_buzz
+from tests.unit.factories import DEADLINE, ScriptedEngine, loud_frames, make_result, make_window, wait_for, write_buzz
 
 Transcribe = Callable[..., Transcription]
 
@@ -35,6 +36,12 @@ def quick_ears(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight times a pause of 2 s and 12 s of a buzz: four windows."""
     return write_buzz(tmp_path_factory.mktemp("talk") / "talk", pause=2, seconds=12, times=8)
+
+
+@pytest.fixture(scope="module")
+def long_talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight windows."""
+    return write_buzz(tmp_path_factory.mktemp("talk") / "long", pause=2, seconds=27, times=8)
 
 
 class WatchedBatcher(Batcher):
@@ -138,72 +145,100 @@ def test_segments_have_words_where_times_are_wanted(batchers: Start, talk: Path,
     assert all(bool(segment.words) == words for segment in transcription.transcript().segments)
 
 
-def languages(engine: ScriptedEngine) -> dict[int, str | None]:
-    """What language each window was asked for in."""
-    return {window.index: window.options.language for windows in engine.passes for window in windows}
+def languages(engine: ScriptedEngine) -> dict[int, list[str | None]]:
+    """What language each window was asked for in, each time it was decoded."""
+    asked: dict[int, list[str | None]] = {}
+    for windows in engine.passes:
+        for window in windows:
+            asked.setdefault(window.index, []).append(window.options.language)
+    return asked
 
 
-def test_a_language_heard_for_sure_is_used_from_then_on(batchers: Start, talk: Path) -> None:
-    engine = ScriptedEngine(lambda window: make_result(language="de", language_probability=0.8))
-    transcription = begin(batchers(engine), talk)
+def speaks(*heard: tuple[str, float]) -> Callable[[Window], WindowResult]:
+    """What is heard in each window, the last from there on; a language asked for is a language found."""
+
+    def hear(window: Window) -> WindowResult:
+        language, probability = heard[min(window.index, len(heard) - 1)]
+        if window.options.language:
+            language, probability = window.options.language, 1.0
+        return make_result(f" {window.index}{language}", language=language, language_probability=probability)
+
+    return hear
+
+
+def told(steps: list[Progress]) -> list[str]:
+    return [segment.text for step in steps for segment in step.segments]
+
+
+def test_a_language_heard_for_sure_is_used_from_then_on(batchers: Start, long_talk: Path) -> None:
+    engine = ScriptedEngine(speaks(("de", 0.8)), max_batch=1)
+    transcription = begin(batchers(engine), long_talk)
     list(transcription)
     asked = languages(engine)
-    assert asked == {0: None} | dict.fromkeys(range(1, len(asked)), "de")
+    assert (asked[0], asked[len(asked) - 1]) == ([None], ["de"])
     assert (transcription.transcript().language, transcription.transcript().language_probability) == ("de", 0.8)
 
 
-def test_of_unsure_windows_the_likeliest_language_is_taken(batchers: Start, talk: Path) -> None:
-    chances = {0: ("nn", 0.4), 1: ("no", 0.3), 2: ("no", 0.3), 3: ("sv", 0.1)}
-
-    def hear(window: Window) -> WindowResult:
-        language, probability = chances.get(window.index, ("no", 1.0))
-        return make_result(language=language, language_probability=probability)
-
-    engine = ScriptedEngine(hear)
-    transcription = begin(batchers(engine), talk)
-    list(transcription)
-    assert [languages(engine)[index] for index in range(4)] == [None] * 4
-    assert set(languages(engine).values()) <= {None, "no"}
+def test_unsure_windows_vote_and_those_in_another_language_are_decoded_again(batchers: Start, long_talk: Path) -> None:
+    engine = ScriptedEngine(speaks(("nn", 0.4), ("no", 0.3), ("no", 0.3), ("sv", 0.1), ("sv", 0.9)))
+    transcription = begin(batchers(engine), long_talk)
+    steps = list(transcription)
+    asked = languages(engine)
+    assert [asked[index] for index in range(4)] == [[None, "no"], [None], [None], [None, "no"]]
+    assert told(steps) == [f" {index}no" for index in range(len(asked))]
     assert transcription.transcript().language == "no"
+    assert transcription.transcript().language_probability == 0.3
 
 
-def test_a_window_without_words_has_no_say_in_the_language(batchers: Start, talk: Path) -> None:
+def test_nothing_is_told_before_the_language_is_settled(batchers: Start, long_talk: Path) -> None:
+    engine = ScriptedEngine(speaks(("nn", 0.4), ("no", 0.45), ("no", 0.9)), max_batch=1)
+    steps = begin(batchers(engine), long_talk)
+    first = next(iter(steps))
+    assert [segment.text for segment in first.segments] == [" 0no"]
+
+
+def test_a_recording_too_short_to_be_sure_gets_the_likeliest(batchers: Start, talk: Path) -> None:
+    engine = ScriptedEngine(speaks(("nn", 0.3), ("no", 0.4), ("nn", 0.2)))
+    transcription = begin(batchers(engine), talk)
+    assert set(told(list(transcription))) >= {" 0nn", " 1nn", " 2nn"}
+    assert transcription.transcript().language == "nn"
+
+
+def test_a_window_without_words_has_no_say_in_the_language(batchers: Start, long_talk: Path) -> None:
     def hear(window: Window) -> WindowResult:
         if window.index == 0:  # music on hold, say
             return make_result("", language="nn", language_probability=0.9)
-        return make_result(language="de", language_probability=0.8)
+        return speaks(("de", 0.8))(window)
 
-    engine = ScriptedEngine(hear)
-    transcription = begin(batchers(engine), talk)
+    engine = ScriptedEngine(hear, max_batch=1)
+    transcription = begin(batchers(engine), long_talk)
     list(transcription)
-    assert [languages(engine)[index] for index in range(3)] == [None, None, "de"]
+    asked = languages(engine)
+    assert asked[0] == [None]
+    assert asked[len(asked) - 1] == ["de"]
     assert transcription.transcript().language == "de"
 
 
-def test_the_probability_told_is_that_of_the_language_told(batchers: Start, talk: Path) -> None:
-    chances = [("nn", 0.4), ("no", 0.3), ("no", 0.3), ("sv", 0.1)]
+def test_each_window_of_a_multilingual_recording_keeps_its_own_language(batchers: Start, long_talk: Path) -> None:
+    engine = ScriptedEngine(speaks(("de", 0.9), ("en", 0.3), ("de", 0.8), ("fr", 0.9), ("de", 0.9)))
+    transcription = begin(batchers(engine), long_talk, multilingual=True)
+    assert told(list(transcription))[:4] == [" 0de", " 1en", " 2de", " 3fr"]
+    assert all(asked == [None] for asked in languages(engine).values())
+    assert transcription.transcript().language == "de"
 
-    def hear(window: Window) -> WindowResult:
-        language, probability = chances[window.index] if window.index < len(chances) else ("no", 1.0)
-        return make_result(language=language, language_probability=probability)
 
-    transcription = begin(batchers(ScriptedEngine(hear)), talk)
+def test_a_recording_in_which_nobody_speaks_has_a_language_of_no_probability(batchers: Start, talk: Path) -> None:
+    transcription = begin(batchers(ScriptedEngine(lambda _: make_result(""))), talk)
     list(transcription)
-    assert transcription.transcript().language_probability == 0.3
+    assert (transcription.transcript().language, transcription.transcript().language_probability) == ("en", 0.0)
 
 
 def test_a_language_asked_for_is_asked_of_every_window(batchers: Start, talk: Path) -> None:
     engine = ScriptedEngine(lambda _: make_result(language="en"))
     transcription = begin(batchers(engine), talk, language="fr")
     list(transcription)
-    assert set(languages(engine).values()) == {"fr"}
+    assert all(asked == ["fr"] for asked in languages(engine).values())
     assert (transcription.transcript().language, transcription.transcript().language_probability) == ("fr", 1.0)
-
-
-def test_while_the_language_is_unknown_one_window_goes_at_a_time(batchers: Start, talk: Path) -> None:
-    batcher = batchers(ScriptedEngine(lambda _: make_result(language_probability=0.1)))
-    list(begin(batcher, talk))
-    assert batcher.most_waiting == 1
 
 
 def test_a_recording_has_a_bounded_number_of_windows_waiting(batchers: Start, talk: Path) -> None:
@@ -323,3 +358,65 @@ def test_what_the_engine_raises_reaches_the_caller(batchers: Start, talk: Path) 
 
     with pytest.raises(RuntimeError, match="out of order"):
         list(begin(batchers(ScriptedEngine(hear)), talk, language="en"))
+
+
+class Notes:
+    """A checkpoint in memory."""
+
+    def __init__(self, **known: WindowResult) -> None:
+        self.known = {int(index.strip("_")): result for index, result in known.items()}
+        self.saved: list[tuple[int, str]] = []
+
+    def result(self, window: Window) -> WindowResult | None:
+        return self.known.get(window.index)
+
+    def save(self, window: Window, result: WindowResult) -> None:
+        self.known[window.index] = result
+        self.saved.append((window.index, result.text))
+
+
+def test_what_an_earlier_run_has_decoded_is_not_decoded_again(batchers: Start, long_talk: Path) -> None:
+    undisturbed = Notes()
+    batcher = batchers(ScriptedEngine(speaks(("de", 0.8))))
+    whole = Transcription(batcher, long_talk, DecodeOptions(), "batch", 1e6, undisturbed)
+    steps = list(whole)
+    indices = sorted(undisturbed.known)
+    assert undisturbed.saved == [(index, f" {index}de") for index in indices]
+
+    half = Notes(**{f"_{index}": undisturbed.known[index] for index in indices[:5]})
+    engine = ScriptedEngine(speaks(("de", 0.8)))
+    resumed = Transcription(batchers(engine), long_talk, DecodeOptions(), "batch", 1e6, half)
+    assert list(resumed) == steps
+    assert resumed.transcript() == whole.transcript()
+    assert sorted(languages(engine)) == indices[5:]
+    assert [index for index, _ in half.saved] == indices[5:]
+
+
+def test_a_vote_that_was_not_finished_is_finished_by_the_next_run(batchers: Start, long_talk: Path) -> None:
+    voices = speaks(("nn", 0.4), ("no", 0.3), ("no", 0.3), ("sv", 0.1), ("sv", 0.9))
+    undisturbed = Notes()
+    steps = list(Transcription(batchers(ScriptedEngine(voices)), long_talk, DecodeOptions(), "batch", 1e6, undisturbed))
+    first = make_result(" 0nn", language="nn", language_probability=0.4)
+    resumed = Transcription(batchers(ScriptedEngine(voices)), long_talk, DecodeOptions(), "batch", 1e6, Notes(_0=first))
+    assert told(list(resumed)) == told(steps)
+
+
+@pytest.mark.parametrize("known", [0, 3])
+def test_a_long_recording_stops_being_interactive(
+    batchers: Start, long_talk: Path, monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    monkeypatch.setattr(engines.schedule, "DEMOTE_AFTER", 100.0)
+    batcher = batchers(ScriptedEngine(speaks(("de", 0.8)), max_batch=1))
+    restored = Notes(**{f"_{index}": speaks(("de", 0.8))(make_window(index)) for index in range(known)})
+    long = Transcription(batcher, long_talk, DecodeOptions(), "interactive", 1e6, restored)
+    assert not long.is_demoted
+    demoted = [long.is_demoted for _ in long]
+    assert (demoted[0], demoted[-1]) == (False, True)
+
+
+def test_with_context_each_window_is_given_the_text_before_it(batchers: Start, talk: Path) -> None:
+    engine = ScriptedEngine(speaks(("de", 0.8)))
+    options = DecodeOptions(prompt="Names: Grit.")
+    list(Transcription(batchers(engine), talk, options, "batch", 1e6, context=True))
+    prompts = [window.options.prompt for windows in engine.passes for window in windows]
+    assert prompts[:3] == ["Names: Grit.", "Names: Grit. 0de", "Names: Grit. 1de"]
