@@ -104,12 +104,15 @@ class Engine(Protocol):
 
     lanes: how many `decode` calls may run at once; more than 1 promises a thread-safe decode over shared weights.
     max_batch: how many windows one `decode` call takes.
+    express_lanes: `decode` calls on top of these, for an interactive window that finds all lanes at batch work: it
+    shares the processor with them rather than wait for one to finish. 0 where a pass cannot share.
     """
 
     name: str
     model: str
     lanes: int
     max_batch: int
+    express_lanes: int
 
     def load(self) -> None:
         """Loads the weights and ends with a warm-up pass. Runs on the first lane's thread."""

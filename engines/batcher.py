@@ -12,6 +12,7 @@ import threading
 from collections.abc import Hashable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from engines.base import DecodeOptions, Engine, Window, WindowResult
 from engines.errors import OutOfMemory
@@ -30,6 +31,11 @@ class _Task:
     future: Future[WindowResult] = field(default_factory=Future)
     attempts: list[WindowResult] = field(default_factory=list)
     has_failed: bool = False
+
+
+class _Pass(NamedTuple):
+    tasks: list[_Task]
+    is_interactive: bool  # when it was taken; a line may be demoted meanwhile
 
 
 class WindowStream:
@@ -61,7 +67,7 @@ class WindowStream:
 
 
 class Batcher:
-    """Runs `engine.lanes` threads over one engine."""
+    """Runs a thread over the engine for each of its lanes, express lanes included."""
 
     def __init__(self, engine: Engine, ladder: Ladder | None = None) -> None:
         self.engine = engine
@@ -72,6 +78,8 @@ class Batcher:
         self._stopping = False
         self._threads: list[threading.Thread] = []
         self._streams: set[WindowStream] = set()
+        self._passes = 0  # in hand
+        self._interactive_passes = 0  # of these
 
     @property
     def window_limit(self) -> int:
@@ -83,7 +91,7 @@ class Batcher:
         loaded: Future[None] = Future()
         self._start_lane(0, loaded)
         loaded.result()
-        for lane in range(1, self.engine.lanes):
+        for lane in range(1, self.engine.lanes + self.engine.express_lanes):
             self._start_lane(lane, None)
 
     def open(self, priority: Priority) -> WindowStream:
@@ -115,20 +123,38 @@ class Batcher:
                 loaded.set_exception(error)
                 return
             loaded.set_result(None)
-        while batch := self._next_batch():
-            self._decode(batch)
+        while taken := self._next_pass():
+            self._decode(taken.tasks)
+            with self._work:
+                self._count(taken, -1)
+                self._work.notify_all()
         if loaded is not None:
             for thread in self._threads[1:]:
                 thread.join()
             self.engine.close()
 
-    def _next_batch(self) -> list[_Task]:
+    def _next_pass(self) -> _Pass | None:
         with self._work:
             while not self._stopping:
-                if batch := self._schedule.next_batch(self.max_batch):
-                    return batch
+                if tasks := self._take():
+                    taken = _Pass(tasks, any(task.stream._line.priority == "interactive" for task in tasks))
+                    self._count(taken, 1)
+                    return taken
                 self._work.wait()
+        return None
+
+    def _take(self) -> list[_Task]:
+        """Past the engine's lanes only interactive windows go, and never more of them than it has lanes: then no
+        batch window begins until as many passes have ended, so all lanes stay busy and no more."""
+        if self._passes < self.engine.lanes:
+            return self._schedule.next_batch(self.max_batch)
+        if self._interactive_passes < self.engine.lanes:
+            return self._schedule.next_batch(self.max_batch, interactive_only=True)
         return []
+
+    def _count(self, taken: _Pass, step: int) -> None:
+        self._passes += step
+        self._interactive_passes += step if taken.is_interactive else 0
 
     def _decode(self, tasks: list[_Task]) -> None:
         try:
@@ -180,7 +206,7 @@ class Batcher:
         with self._work:
             if not task.stream._is_closed:
                 self._schedule.add_again(task.stream._line, task.key, task)
-                self._work.notify()
+                self._work.notify_all()
 
     def _answer(self, task: _Task, outcome: WindowResult | Exception) -> None:
         with self._work:
@@ -200,7 +226,7 @@ class Batcher:
                 raise CancelledError("The recording's windows are not wanted any more.")
             stream._tasks.add(task)
             self._schedule.add(stream._line, task.key, window.seconds, task)
-            self._work.notify()
+            self._work.notify_all()
         return task.future
 
     def _restored(self, line: Line[_Task], window: Window) -> None:

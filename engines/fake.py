@@ -19,6 +19,7 @@ class FakeEngine:
         self.model = options.model
         self.lanes = options.lanes or 2
         self.max_batch = options.max_batch or 4
+        self.express_lanes = 0
         self.passes: list[list[Window]] = []  # what each decode call was given, for tests
 
     def load(self) -> None:

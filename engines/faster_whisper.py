@@ -33,7 +33,7 @@ FULL_FRAMES = int(WINDOW_SECONDS * 100)  # mel frames, 10 ms each: what Whisper 
 # What a short window is encoded at on a CPU, padded with silence: the encoder is most of its cost. Tighter than a
 # margin, or under 15 s, Whisper begins to say phrases twice.
 ENCODER_FRAMES = (1500, 2000, 2500, FULL_FRAMES)
-MARGIN_FRAMES = 100
+MARGIN_FRAMES = 200
 MAX_TOKENS = 448  # Whisper's text context
 MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
 BEST_OF = 5  # samples drawn above temperature 0, as in openai/whisper
@@ -57,6 +57,7 @@ class FasterWhisper:
         on_cpu = self.device == "cpu"
         self.lanes = options.lanes or (min(cores, CPU_LANES) if on_cpu else 1)
         self.max_batch = options.max_batch or (1 if on_cpu else GPU_BATCH)
+        self.express_lanes = 1 if on_cpu else 0
         self._threads = options.threads or max(1, cores // self.lanes)
         self._whisper: WhisperModel | None = None
 
@@ -80,7 +81,7 @@ class FasterWhisper:
             device_index=self._device_index,
             compute_type=self.compute_type,
             cpu_threads=self._threads,
-            num_workers=self.lanes,
+            num_workers=self.lanes + self.express_lanes,
         )
 
     def batch_key(self, options: DecodeOptions) -> Hashable:

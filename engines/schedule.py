@@ -12,15 +12,18 @@ Priority = Literal["interactive", "batch"]
 Item = TypeVar("Item")
 
 MAX_PASSES = 8  # passes of the model a waiting batch window lets others go first
+DEMOTE_AFTER = 300.0  # seconds of audio after which an interactive recording has become batch work
 
 
 @dataclass(eq=False, slots=True)
 class Line(Generic[Item]):
-    """The waiting windows of one recording, in order. seconds: audio it has had decoded, from its class's level on."""
+    """The waiting windows of one recording, in order. consumed: seconds of audio it has had decoded; seconds: the same
+    from its class's level on, which is what its turn goes by."""
 
     priority: Priority
     arrival: int
     seconds: float = 0.0
+    consumed: float = 0.0
     waiting: deque[tuple[Hashable, float, Item]] = field(default_factory=deque)
 
 
@@ -28,7 +31,8 @@ class Schedule(Generic[Item]):
     """Interactive lines before batch lines; within a class the line that had least audio decoded goes first.
 
     A batch is filled up with whatever shares the first window's key, so nothing idles. A waiting batch window
-    lets at most `MAX_PASSES` passes go before it.
+    lets at most `MAX_PASSES` passes go before it. An interactive line that has had `DEMOTE_AFTER` seconds of audio
+    decoded becomes a batch line, so nobody has to say beforehand how long a recording is.
     """
 
     def __init__(self) -> None:
@@ -39,8 +43,7 @@ class Schedule(Generic[Item]):
     def open(self, priority: Priority) -> Line[Item]:
         """A new line starts level with the one of its class that had least, so that a row of newcomers does not
         keep a long recording waiting until each has had as much."""
-        level = min((line.seconds for line in self._lines if line.priority == priority), default=0.0)
-        line: Line[Item] = Line(priority, next(self._arrivals), level)
+        line: Line[Item] = Line(priority, next(self._arrivals), self._level(priority))
         self._lines.append(line)
         return line
 
@@ -57,24 +60,43 @@ class Schedule(Generic[Item]):
         """A window to be decoded once more goes before the line's others, and its audio counts once."""
         line.waiting.appendleft((key, 0.0, item))
 
-    def next_batch(self, size: int) -> list[Item]:
-        """Takes out up to `size` items that may share a pass; empty where nothing waits."""
+    def add_restored(self, line: Line[Item], seconds: float) -> None:
+        """Audio that an earlier run has decoded counts for what the recording is, and not for its turn."""
+        line.consumed += seconds
+        self._demote(line)
+
+    def next_batch(self, size: int, interactive_only: bool = False) -> list[Item]:
+        """Takes out up to `size` items that may share a pass; empty where nothing waits. interactive_only: for a
+        pass on top of those that serve everybody, which no batch window waits for."""
         batch: list[Item] = []
         key: Hashable = None
         has_batch_window = False
         while len(batch) < size:
-            line = min(self._candidates(batch, key), key=self._rank, default=None)
+            candidates = self._candidates(batch, key, interactive_only)
+            line = min(candidates, key=self._rank, default=None)
             if line is None:
                 break
             key, seconds, item = line.waiting.popleft()
-            line.seconds += seconds
             has_batch_window |= line.priority == "batch"
+            line.seconds += seconds
+            line.consumed += seconds
+            self._demote(line)
             batch.append(item)
-        self._count_pass(batch, has_batch_window)
+        if not interactive_only:
+            self._count_pass(batch, has_batch_window)
         return batch
 
-    def _candidates(self, batch: list[Item], key: Hashable) -> list[Line[Item]]:
-        return [line for line in self._lines if line.waiting and (not batch or line.waiting[0][0] == key)]
+    def _level(self, priority: Priority) -> float:
+        return min((line.seconds for line in self._lines if line.priority == priority), default=0.0)
+
+    def _demote(self, line: Line[Item]) -> None:
+        if line.priority == "interactive" and line.consumed >= DEMOTE_AFTER:
+            level = self._level("batch")
+            line.priority, line.seconds = "batch", level
+
+    def _candidates(self, batch: list[Item], key: Hashable, interactive_only: bool) -> list[Line[Item]]:
+        lines = [line for line in self._lines if line.waiting and (not batch or line.waiting[0][0] == key)]
+        return [line for line in lines if line.priority == "interactive"] if interactive_only else lines
 
     def _rank(self, line: Line[Item]) -> tuple[bool, float, int]:
         goes_first = line.priority == ("batch" if self._passes_over_batch >= MAX_PASSES else "interactive")

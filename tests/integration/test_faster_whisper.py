@@ -124,6 +124,26 @@ def test_words_are_the_text_with_times_inside_the_window(tiny: FasterWhisper, vo
         assert word.end - word.start < 2
 
 
+def test_a_short_window_is_encoded_shorter_with_the_same_words_at_the_same_times(
+    base: FasterWhisper, voice: Samples, talk: speech.Recording
+) -> None:
+    for samples in (voice, said(talk, 0), said(talk, 3)):
+        short, full = (
+            decode_one(base, samples, language="en", words=True, full_padding=padding) for padding in (False, True)
+        )
+        assert (short.is_shortened, full.is_shortened) == (True, False)
+        assert normalised(short.text) == normalised(full.text)
+        for word, twin in zip(short.words, full.words, strict=True):
+            assert word.start == pytest.approx(twin.start, abs=0.25)
+
+
+def test_windows_of_one_pass_are_encoded_as_long_as_the_longest_needs(tiny: FasterWhisper, voice: Samples) -> None:
+    long = np.concatenate([voice, voice, voice[: 5 * SAMPLE_RATE]])
+    together = tiny.decode([window(voice), window(long)])
+    assert [result.is_shortened for result in together] == [False, False]
+    assert [decode_one(tiny, samples).is_shortened for samples in (voice, long)] == [True, False]
+
+
 def test_a_full_window_and_a_very_short_one_are_decoded(tiny: FasterWhisper, voice: Samples) -> None:
     full = np.resize(voice, 30 * SAMPLE_RATE)
     short = voice[SAMPLE_RATE : SAMPLE_RATE + 1600]

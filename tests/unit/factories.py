@@ -112,9 +112,15 @@ class ScriptedEngine:
     model = "scripted-1"
 
     def __init__(
-        self, hear: Callable[[Window], WindowResult] | None = None, *, lanes: int = 1, max_batch: int = 4
+        self,
+        hear: Callable[[Window], WindowResult] | None = None,
+        *,
+        lanes: int = 1,
+        max_batch: int = 4,
+        express_lanes: int = 0,
     ) -> None:
         self.lanes = lanes
+        self.express_lanes = express_lanes
         self.max_batch = max_batch
         self.passes: list[list[Window]] = []
         self.gate = threading.Event()

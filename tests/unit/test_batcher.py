@@ -14,7 +14,7 @@ from engines.batcher import Batcher, WindowStream
 from engines.errors import OutOfMemory
 from engines.quality import Ladder
 from engines.schedule import Priority
-from tests.unit.factories import DEADLINE, ScriptedEngine, make_result, make_window
+from tests.unit.factories import DEADLINE, ScriptedEngine, make_result, make_window, wait_for
 
 Start = Callable[[ScriptedEngine], Batcher]
 
@@ -336,6 +336,80 @@ def test_one_lane_never_decodes_twice_at_once(start: Start) -> None:
     assert not engine.entered.acquire(timeout=0.1), "a second pass began while one was in hand"
     engine.gate.set()
     answers(futures)
+
+
+class SteppedEngine(ScriptedEngine):
+    """Every window waits until it is let go."""
+
+    def __init__(self, **numbers: int) -> None:
+        super().__init__(None, **numbers)
+        self._inside: dict[int, threading.Event] = {}
+
+    def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+        (window,) = windows
+        go = self._inside[window.index] = threading.Event()
+        wait_for(lambda: go.is_set() or self.is_over)
+        self._inside.pop(window.index, None)
+        return super().decode(windows)
+
+    is_over = False
+
+    def let(self, index: int) -> None:
+        self._inside.pop(index).set()
+
+    def wait_for(self, *indices: int) -> None:
+        wait_for(lambda: sorted(self._inside) == list(indices))
+
+
+def test_a_clip_that_finds_all_lanes_at_batch_work_takes_the_express_lane(start: Start) -> None:
+    engine = ScriptedEngine(max_batch=1, lanes=2, express_lanes=1)
+    batcher = start(engine)
+    engine.gate.clear()
+    long = batcher.open("batch")
+    submit(long, *map(make_window, range(4)))
+    for _ in range(2):
+        assert engine.entered.acquire(timeout=DEADLINE)
+    assert not engine.entered.acquire(timeout=0.1)  # batch work never gets there
+    clip = batcher.open("interactive")
+    submit(clip, make_window(50), make_window(51))
+    assert engine.entered.acquire(timeout=DEADLINE)
+    assert engine.heard[2] == [50]
+    assert not engine.entered.acquire(timeout=0.1)  # it is one lane
+
+
+def test_while_the_express_lane_is_in_use_no_batch_window_begins_on_the_others(start: Start) -> None:
+    engine = SteppedEngine(max_batch=1, lanes=2, express_lanes=1)
+    batcher = start(engine)
+    submit(batcher.open("batch"), *map(make_window, range(4)))
+    engine.wait_for(0, 1)
+    submit(batcher.open("interactive"), make_window(50))
+    engine.wait_for(0, 1, 50)
+    engine.let(0)
+    time.sleep(0.1)
+    engine.wait_for(1, 50)
+    engine.let(50)
+    engine.wait_for(1, 2)
+    engine.is_over = True
+
+
+def test_clips_alone_do_not_crowd_the_processor(start: Start) -> None:
+    engine = ScriptedEngine(max_batch=1, lanes=2, express_lanes=1)
+    batcher = start(engine)
+    engine.gate.clear()
+    submit(batcher.open("interactive"), *map(make_window, range(6)))
+    for _ in range(2):
+        assert engine.entered.acquire(timeout=DEADLINE)
+    assert not engine.entered.acquire(timeout=0.1)
+    engine.gate.set()
+    wait_for(lambda: len(engine.passes) == 6)
+
+
+def test_close_ends_express_lanes_too(start: Start) -> None:
+    engine = ScriptedEngine(lanes=2, express_lanes=2)
+    batcher = Batcher(engine)
+    batcher.start()
+    batcher.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lane-")]
 
 
 def test_close_ends_the_pass_in_hand_then_the_engine_on_the_thread_that_loaded_it() -> None:
