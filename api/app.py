@@ -46,6 +46,7 @@ def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store:
         settings=settings,
         store=store,
         redis=redis,
+        events=events,
         desk=desk,
         waiters=Waiters(store, redis, give_up=desk.give_up),
         models=ServedModels(canonical_name(worker_settings.model), created=int(time.time())),

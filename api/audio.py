@@ -11,6 +11,7 @@ from api.errors import ApiError
 from api.formats import Rendered, render
 from api.parameters import Route
 from api.state import Service, ServiceDep
+from api.streams import transcription_events
 from api.submission import Caller, accepted, form_schema, submit
 from worker.jobs import JobRequest, Outcome
 
@@ -35,6 +36,8 @@ async def _answer(request: Request, service: Service, route: Route, owner: str) 
         job = await submit(request, service, route, Caller(owner, waits=False))
         return await accepted(service, job, {"preference-applied": "respond-async"})
     job = await submit(request, service, route, Caller(owner, waits=True))
+    if job.stream:
+        return transcription_events(service, job)
     outcome = await service.waiters.ended_while_here(job.id, service.settings.sync_timeout, request.receive)
     if outcome is None:
         raise _unfinished(service, job)

@@ -54,6 +54,20 @@ def verbose_json(transcript: Transcript, granularities: Sequence[str]) -> dict[s
     return answer
 
 
+def streamed_done(transcript: Transcript) -> dict[str, Any]:
+    """The last event of a streamed transcription. Its audio tokens are the positions Whisper's encoder has for it."""
+    audio, spoken = math.ceil(transcript.duration * 50), sum(len(segment.tokens) for segment in transcript.segments)
+    usage = {
+        "type": "tokens",
+        "input_tokens": audio,
+        "input_token_details": {"audio_tokens": audio, "text_tokens": 0},
+        "output_tokens": spoken,
+        "total_tokens": audio + spoken,
+    }
+    answer = {"type": "transcript.text.done", "text": transcript.text, "languages": [{"code": transcript.language}]}
+    return answer if transcript.task == "translate" else {**answer, "usage": usage}
+
+
 def text(transcript: Transcript) -> str:
     return f"{transcript.text}\n" if transcript.text else ""
 

@@ -12,10 +12,12 @@ from starlette.responses import FileResponse, Response
 from api.access import Owner
 from api.errors import ApiError
 from api.fields import Fields
+from api.following import END, Cursor
 from api.formats import Rendered, render
 from api.media import content_type
 from api.parameters import read_transcript_format
 from api.state import Service, ServiceDep
+from api.streams import job_events
 from api.submission import Caller, accepted, form_schema, submit
 from worker.jobs import JobRequest, State, is_job_id
 
@@ -65,6 +67,21 @@ async def retrieve_audio(job_id: str, service: ServiceDep, owner: Owner) -> Resp
     """The recording as it was sent; Range requests are served."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
     return await run_in_threadpool(_audio, service, job)
+
+
+@router.get("/{job_id}/events")
+async def follow_job(job_id: str, request: Request, service: ServiceDep, owner: Owner) -> Response:
+    """The job's news as server-sent events: state, progress, segment, and done as the last. A reader that comes back
+    with `Last-Event-ID` (or `?last_event_id=`) goes on where it was."""
+    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    last = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+    if last == END:
+        return Response(status_code=204)  # which keeps a browser from coming back
+    try:
+        return job_events(service, job, Cursor.parse(last) if last else None)
+    except ValueError:
+        message = f"'{last}' is no id of this service's events. Send the last one you had, or none to begin anew."
+        raise ApiError("invalid_value", message, param="last_event_id") from None
 
 
 @router.post("/{job_id}/cancel")

@@ -37,6 +37,7 @@ class Parameters:
     options: DecodeOptions
     priority: Priority = "batch"
     metadata: dict[str, Any] = field(default_factory=dict)
+    stream: bool = False
 
 
 def check_name(name: str) -> None:
@@ -59,13 +60,20 @@ def read_parameters(fields: Fields, route: Route, models: ServedModels, *, is_jo
         task=task,
         language=language,
         languages=tuple(code for text in fields.many("languages") if (code := _language(text, "languages"))),
+        multilingual=_switch(fields, "multilingual"),
         words=is_job or response_format in TIMED_FORMATS,  # a job's transcript is asked for in any format later
         prompt=_text(fields.one("prompt"), "prompt"),
         hotwords=_hotwords(fields),
         temperature=_temperature(fields.one("temperature")),
     )
     return Parameters(
-        model, response_format, granularities, options, _priority(fields.one("priority")), _metadata(fields)
+        model,
+        response_format,
+        granularities,
+        options,
+        _priority(fields.one("priority")),
+        _metadata(fields),
+        stream=not is_job and _stream(fields, response_format),
     )
 
 
@@ -93,11 +101,8 @@ def _model(fields: Fields, route: Route, models: ServedModels) -> str:
 
 
 def _refuse_unsupported(fields: Fields, route: Route) -> None:
-    stream = (fields.one("stream") or "false").strip().lower()
-    if stream in _ON:
-        raise _unsupported("stream", "Streaming is not possible in this version yet; leave it out")
-    if stream not in _OFF:
-        raise _invalid("stream", "'stream' is true or false")
+    if route == "job" and _switch(fields, "stream"):
+        raise _unsupported("stream", "A job's text can be read as it comes at GET /v1/jobs/{id}/events")
     for value in fields.many("include"):
         if value == "logprobs":
             raise _unsupported("include", "Log probabilities of tokens are not given by this version yet")
@@ -105,6 +110,24 @@ def _refuse_unsupported(fields: Fields, route: Route) -> None:
     if route == "job" and fields.one("webhook_url"):
         raise _unsupported("webhook_url", f"This version does not call back yet; {_POLL}")
     _check_chunking(fields)
+
+
+def _stream(fields: Fields, response_format: ResponseFormat) -> bool:
+    if not _switch(fields, "stream"):
+        return False
+    if response_format in TIMED_FORMATS:
+        message = (
+            f"A stream is text as it comes, not '{response_format}'; send response_format 'json' or 'text' with it"
+        )
+        raise _unsupported("stream", f"{message}, or send a job and follow its events, which have times")
+    return True
+
+
+def _switch(fields: Fields, param: str) -> bool:
+    text = (fields.one(param) or "false").strip().lower()
+    if text not in (*_ON, *_OFF):
+        raise _invalid(param, f"'{param}' is true or false")
+    return text in _ON
 
 
 def _check_chunking(fields: Fields) -> None:

@@ -12,6 +12,7 @@ from api.desk import JobDesk
 from api.models import ServedModels
 from api.settings import ApiSettings
 from api.waiting import Waiters
+from worker.events import Events
 from worker.store import JobStore
 
 
@@ -22,6 +23,7 @@ class Service:
     settings: ApiSettings
     store: JobStore
     redis: Redis
+    events: Events
     desk: JobDesk
     waiters: Waiters
     models: ServedModels

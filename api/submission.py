@@ -56,6 +56,7 @@ def _job(received: Received, parameters: Parameters, caller: Caller) -> JobReque
         size=received.upload.size,
         options=parameters.options,
         metadata=parameters.metadata,
+        stream=caller.waits and parameters.stream,
     )
 
 
@@ -73,10 +74,13 @@ def form_schema(*, is_job: bool) -> dict[str, Any]:
         "timestamp_granularities[]": {"type": "array", "items": {"type": "string", "enum": list(GRANULARITIES)}},
         "languages[]": texts,
         "keywords[]": texts,
+        "multilingual": {"type": "boolean", "default": False, "description": "The recording changes its language"},
     }
     if is_job:
         properties["task"] = {"type": "string", "enum": ["transcribe", "translate"], "default": "transcribe"}
         properties["priority"] = {"type": "string", "enum": list(PRIORITIES), "default": "batch"}
         properties["metadata"] = {"type": "string", "description": "A JSON object of your own, given back with the job"}
+    else:
+        properties["stream"] = {"type": "boolean", "default": False}
     schema = {"type": "object", "properties": properties, "required": ["file"] if is_job else ["file", "model"]}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

@@ -74,7 +74,13 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
 def job_urls(job_id: str) -> dict[str, str]:
     """Where the job's parts are, as paths on this server."""
     here = f"/v1/jobs/{job_id}"
-    return {"self": here, "transcript": f"{here}/transcript", "audio": f"{here}/audio", "cancel": f"{here}/cancel"}
+    return {
+        "self": here,
+        "transcript": f"{here}/transcript",
+        "events": f"{here}/events",
+        "audio": f"{here}/audio",
+        "cancel": f"{here}/cancel",
+    }
 
 
 def _state(outcome: Outcome | None, live: Live | None) -> State:

@@ -1,11 +1,12 @@
-"""Clients that wait for a job's end, all on one reader of the feed. Nobody polls."""
+"""Clients that wait for a job's end or follow its news, all on one reader of the feed. Nobody polls."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from redis import Redis
 from starlette.concurrency import run_in_threadpool
@@ -33,7 +34,7 @@ class Waiters:
         self._give_up = give_up
         self._grace = grace
         self._reader = FeedReader(redis, self._on_state, self._on_gap)
-        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: defaultdict[str, dict[asyncio.Event, bool]] = defaultdict(dict)  # True: every news, not the end
         self._abandoned: set[str] = set()  # jobs whose own client has left
         self._countdowns: dict[str, asyncio.TimerHandle] = {}
         self._giving_up: set[asyncio.Task[None]] = set()
@@ -72,7 +73,7 @@ class Waiters:
     async def ended_while_here(self, job_id: str, timeout: float, receive: Receive) -> Outcome | None:
         """As `ended`, for a client whose request is read: once it leaves, ClientDisconnect is raised, and the job is
         canceled 30 s later unless somebody else waits for it by then."""
-        self._abandoned.discard(job_id)
+        self.returned(job_id)
         ended = asyncio.create_task(self.ended(job_id, timeout))
         left = asyncio.create_task(_disconnect(receive))
         try:
@@ -83,9 +84,26 @@ class Waiters:
             for task in (ended, left):
                 task.cancel()
             await asyncio.wait({ended, left})
+        self.abandon(job_id)
+        raise ClientDisconnect()
+
+    @contextmanager
+    def following(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever there may be news of the job, or the server stops."""
+        woken = self._join(job_id, wants_news=True)
+        try:
+            yield woken
+        finally:
+            self._leave(job_id, woken)
+
+    def returned(self, job_id: str) -> None:
+        """The job's own client is here (again)."""
+        self._abandoned.discard(job_id)
+
+    def abandon(self, job_id: str) -> None:
+        """The job's own client has left: it is canceled 30 s from now unless somebody else waits for it by then."""
         self._abandoned.add(job_id)
         self._count_down(job_id)
-        raise ClientDisconnect()
 
     async def _outcome(self, job_id: str, woken: asyncio.Event) -> Outcome | None:
         while not self.is_closing:
@@ -103,15 +121,15 @@ class Waiters:
             self._store.request(job_id)  # raises JobNotFound
         return outcome
 
-    def _join(self, job_id: str) -> asyncio.Event:
+    def _join(self, job_id: str, wants_news: bool = False) -> asyncio.Event:
         if countdown := self._countdowns.pop(job_id, None):
             countdown.cancel()
         woken = asyncio.Event()
-        self._waiting[job_id].add(woken)
+        self._waiting[job_id][woken] = wants_news
         return woken
 
     def _leave(self, job_id: str, woken: asyncio.Event) -> None:
-        self._waiting[job_id].discard(woken)
+        self._waiting[job_id].pop(woken, None)
         if not self._waiting[job_id]:
             del self._waiting[job_id]
             if job_id in self._abandoned:  # whoever looked in on it leaves it as alone as it was
@@ -136,20 +154,20 @@ class Waiters:
             log.exception("%s, which nobody waits for, could not be canceled", job_id)
 
     def _on_state(self, job_id: str, state: str) -> None:
-        if state in _ENDS:
-            self._on_loop(self._wake, job_id)
+        self._on_loop(self._wake, job_id, state in _ENDS)
 
     def _on_gap(self) -> None:
         self._on_loop(self._wake_all)
 
-    def _on_loop(self, call: Callable[..., None], *args: str) -> None:
+    def _on_loop(self, call: Callable[..., None], *args: object) -> None:
         loop = self._loop  # the reader's thread may still run when the loop has gone
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(call, *args)
 
-    def _wake(self, job_id: str) -> None:
-        for woken in self._waiting.get(job_id, ()):
-            woken.set()
+    def _wake(self, job_id: str, has_ended: bool = True) -> None:
+        for woken, wants_news in self._waiting.get(job_id, {}).items():
+            if has_ended or wants_news:
+                woken.set()
 
     def _wake_all(self) -> None:
         for job_id in self._waiting:

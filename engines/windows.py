@@ -18,6 +18,8 @@ from engines.vad import FRAME
 
 Samples = NDArray[np.float32]
 
+PLAN = 1  # how recordings are cut; raise it with any change that cuts the same recording differently
+
 FRAMES_PER_SECOND = SAMPLE_RATE / FRAME
 MAX_FRAMES = int(WINDOW_SECONDS * FRAMES_PER_SECOND)  # 937 frames: 29.98 s
 SPEECH = 0.5  # probability from which a frame is speech (Silero's default)

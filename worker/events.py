@@ -1,8 +1,8 @@
 """What a job tells the world while it runs: a small hash to look at, a stream to follow, one feed for all ends.
 
-whisper:status:<id>  hash    started_at, processed, total (seconds of audio), segments
+whisper:status:<id>  hash    started_at, processed, total (seconds of audio), segments (told so far)
 whisper:events:<id>  stream  every event of one job, capped
-whisper:feed         stream  state changes of all jobs, capped: what waiting clients and running slots hang on
+whisper:feed         stream  what happens to all jobs, capped: what waiting clients and running slots hang on
 """
 
 from __future__ import annotations
@@ -11,21 +11,33 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from engines.transcript import Segment
 from worker.connection import KEY_PREFIX
 
 FEED = f"{KEY_PREFIX}feed"
 FEED_LENGTH = 10_000  # entries, about
-EVENTS_LENGTH = 20_000  # entries of one job, about
+EVENTS_LENGTH = 100_000  # entries of one job, about: a day of talk has fewer
 EVENTS_TTL = 24 * 3600  # seconds
+NEWS = "news"  # what the feed says of a job that goes on: its own stream has the rest
 BLOCK_MS = 2_000  # shorter than any socket timeout, so a quiet feed is no error
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """id: the stream's own, which sorts by time. name: state, progress or segment."""
+
+    id: str
+    name: str
+    data: dict[str, Any]
 
 
 class Events:
@@ -41,20 +53,37 @@ class Events:
         pipeline.xadd(FEED, {"job": job_id, "state": state}, maxlen=FEED_LENGTH, approximate=True)
         pipeline.execute()
 
-    def publish(self, job_id: str, event: str, data: dict[str, Any]) -> None:
-        """Adds an event to the job's own stream."""
-        pipeline = self._redis.pipeline(transaction=False)
-        self._add(pipeline, job_id, event, data)
-        pipeline.execute()
-
-    def progress(self, job_id: str, **fields: float | int) -> None:
-        """Updates the job's live status and tells it to its stream."""
-        pipeline = self._redis.pipeline(transaction=False)
+    def started(self, job_id: str, at: float) -> None:
+        """Tells that a slot has begun with the job, or goes on with it. at: unix seconds."""
         key = f"{KEY_PREFIX}status:{job_id}"
+        self._redis.hsetnx(key, "started_at", str(at))
+        self._redis.expire(key, EVENTS_TTL)
+        self.state(job_id, "started")
+
+    def window(self, job_id: str, processed: float, total: float, segments: Sequence[Segment]) -> None:
+        """Tells what one window brought. processed, total: seconds of audio. What an earlier run of the job has told
+        already is not told again; only one run at a time may tell."""
+        key = f"{KEY_PREFIX}status:{job_id}"
+        before = self.status(job_id)
+        told = int(before.get("segments", 0))
+        new = [segment for segment in segments if segment.id >= told]
+        if not new and processed <= before.get("processed", -1.0):
+            return
+        pipeline = self._redis.pipeline(transaction=True)
+        fields = {"processed": processed, "total": total, "segments": told + len(new)}
         pipeline.hset(key, mapping={name: str(value) for name, value in fields.items()})
         pipeline.expire(key, EVENTS_TTL)
-        self._add(pipeline, job_id, "progress", dict(fields))
+        for segment in new:
+            told_of_it = {"id": segment.id, "start": segment.start, "end": segment.end, "text": segment.text}
+            self._add(pipeline, job_id, "segment", told_of_it)
+        self._add(pipeline, job_id, "progress", {"processed": processed, "total": total})
+        pipeline.xadd(FEED, {"job": job_id, "state": NEWS}, maxlen=FEED_LENGTH, approximate=True)
         pipeline.execute()
+
+    def read(self, job_id: str, after: str, count: int) -> list[Event]:
+        """Up to `count` events after the one with this id, oldest first; "0-0" is before all."""
+        rows: Any = self._redis.xrange(f"{KEY_PREFIX}events:{job_id}", min=f"({after}", count=count)
+        return [Event(row.decode(), fields[b"event"].decode(), json.loads(fields[b"data"])) for row, fields in rows]
 
     def status(self, job_id: str) -> dict[str, float]:
         """The live status, empty where the job has not started."""
@@ -72,7 +101,7 @@ class Events:
 
 
 class FeedReader:
-    """One thread a process that follows the feed and calls `on_state(job_id, state)`.
+    """One thread a process that follows the feed and calls `on_state(job_id, state)`; the state may be `NEWS`.
 
     `on_gap()` is called after Redis was away or the reader started, since states may have been missed then.
     """

@@ -30,8 +30,8 @@ def is_job_id(text: str) -> bool:
 class JobRequest:
     """`job.json`: what was asked, by whom. created_at: unix seconds. size: bytes of the upload.
 
-    kind `sync` is a client that waits on the OpenAI route: its audio is deleted once it is answered.
-    model: the name as it was asked for. filename: for display only, never a path.
+    kind `sync` is a client that waits on the OpenAI route: its audio is deleted once it is answered. stream: whether
+    it reads the text as it comes. model: the name as it was asked for. filename: for display only, never a path.
     """
 
     id: str
@@ -46,6 +46,7 @@ class JobRequest:
     options: DecodeOptions
     created_at: float = field(default_factory=time.time)
     metadata: dict[str, Any] = field(default_factory=dict)
+    stream: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

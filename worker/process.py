@@ -89,9 +89,10 @@ class WorkerProcess:
             batcher,
             beam_size=settings.beam_size,
             max_seconds=settings.max_audio_hours * 3600,
+            context=settings.context,
         )
         counts: dict[Priority, int] = {"interactive": settings.interactive_slots, "batch": settings.batch_slots}
-        self._slots = Slots(self._redis, runner.run, runner.tidy, counts)
+        self._slots = Slots(self._redis, runner, counts)
         feed = FeedReader(
             self._feed_redis,
             lambda job_id, state: runner.cancel(job_id) if state == "canceled" else None,

@@ -48,6 +48,11 @@ def put_back(redis: Redis, queue: Queue, job_id: str) -> None:
         pipeline.execute()
 
 
+def _queues_of(request: JobRequest) -> tuple[Priority, ...]:
+    """Where the job may wait: an interactive one that turned out to be long goes on as batch work."""
+    return ("batch",) if request.priority == "batch" else ("interactive", "batch")
+
+
 class JobQueue:
     """The two queues, `interactive` and `batch`."""
 
@@ -58,9 +63,9 @@ class JobQueue:
             name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=QueuedJob) for name in PRIORITIES
         }
 
-    def enqueue(self, request: JobRequest) -> None:
-        """Puts the job at its queue's end."""
-        self._queues[request.priority].enqueue_call(
+    def enqueue(self, request: JobRequest, queue: Priority | None = None, at_front: bool = False) -> None:
+        """Puts the job at the end of its queue, or where else it is told to."""
+        self._queues[queue or request.priority].enqueue_call(
             JOB_FUNCTION,
             args=(request.id,),
             job_id=request.id,
@@ -69,15 +74,22 @@ class JobQueue:
             failure_ttl=RECORD_TTL,
             retry=Retry(max=CRASH_RETRIES),
             description=f"{request.owner}: {request.size} bytes, {request.model}",  # no file name: all keys see it
+            at_front=at_front,
         )
+
+    def move_to_batch(self, request: JobRequest) -> None:
+        """Puts a job that gave its interactive slot back at the head of the batch queue: it has begun."""
+        self.forget(request.id)
+        self.enqueue(request, "batch", at_front=True)
 
     def position(self, request: JobRequest) -> int | None:
         """How many jobs of the same queue run before this one, or None where it does not wait."""
-        return self._queues[request.priority].get_job_position(request.id)
+        places = (self._queues[name].get_job_position(request.id) for name in _queues_of(request))
+        return next((place for place in places if place is not None), None)
 
     def withdraw(self, request: JobRequest) -> None:
         """Takes a waiting job out of RQ; a running one is left to its slot, which notices by itself."""
-        if self._redis.lrem(self._queues[request.priority].key, 1, request.id):
+        if any(self._redis.lrem(self._queues[name].key, 1, request.id) for name in _queues_of(request)):
             self.forget(request.id)
 
     def forget(self, job_id: str) -> None:
@@ -128,6 +140,10 @@ class JobQueue:
             else:
                 put_back(self._redis, queue, job_id)
             del seen[job_id]
+
+    def waits(self, queue: Priority) -> bool:
+        """Whether a job waits for a slot of this queue."""
+        return self._queues[queue].count > 0
 
     def depth(self) -> dict[str, Any]:
         """Jobs waiting in each queue."""

@@ -23,6 +23,7 @@ class WorkerSettings(BaseSettings):
     threads: int | None = Field(default=None, ge=1, le=64, description="CPU threads of a lane; else the engine's own")
     max_batch: int | None = Field(default=None, ge=1, le=256, description="Windows in a decode call; else the engine's")
     beam_size: int = Field(default=5, ge=1, le=10, description="Beams of the search at temperature 0")
+    context: bool = Field(default=False, description="Give each window the text before it as prompt; slower")
     max_audio_hours: float = Field(default=24.0, gt=0, description="Longest recording, in hours of decoded audio")
     data_dir: Path = Field(default=Path("data"), description="Where jobs, the embedded Redis and joined weights lie")
     redis_url: str | None = Field(default=None, description="A Redis to use; without it the service starts its own")

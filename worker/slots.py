@@ -10,8 +10,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from redis import Redis
@@ -24,7 +25,7 @@ from rq.timeouts import TimerDeathPenalty
 
 from worker.jobs import Priority
 from worker.queue import JOB_FUNCTION, QueuedJob, put_back
-from worker.runner import HandBack, JobCanceled, JobEnded
+from worker.runner import Demoted, HandBack, JobCanceled, JobEnded
 
 LEASE = 30  # seconds without a beat after which a job counts as abandoned
 IDLE_TTL = 20  # seconds; RQ blocks for 15 s less, so an idle slot looks up every 5 s
@@ -32,7 +33,14 @@ IDLE_TTL = 20  # seconds; RQ blocks for 15 s less, so an idle slot looks up ever
 log = logging.getLogger(__name__)
 
 Run = Callable[[str], dict[str, str]]
-Tidy = Callable[[str], None]  # removes what a job deleted while it ran has left in Redis
+After = Callable[[str], None]  # what is left to do for a job, by its id, once RQ has written all it writes
+
+
+class Work(Protocol):
+    """What a slot does with a job's id."""
+
+    def run(self, job_id: str, queue: Priority) -> dict[str, str]: ...
+    def after(self, job_id: str) -> None: ...
 
 
 class ForeignFunction(Exception):
@@ -57,9 +65,9 @@ class Slot(SimpleWorker):
 
     death_penalty_class = TimerDeathPenalty
 
-    def __init__(self, queue: Priority, redis: Redis, run: Run, tidy: Tidy) -> None:
+    def __init__(self, queue: Priority, redis: Redis, run: Run, after: After) -> None:
         jobs = job_class(run)
-        self._tidy = tidy
+        self._after = after
         super().__init__(
             [Queue(queue, connection=redis, serializer=JSONSerializer, job_class=jobs)],
             name=f"{queue}-{uuid4().hex[:12]}",
@@ -88,7 +96,7 @@ class Slot(SimpleWorker):
             put_back(self.connection, queue, job.id)
             raise StopRequested()
         super().execute_job(job, queue)
-        self._tidy(job.id)  # last: whoever deletes the job from here on comes after all that RQ wrote
+        self._after(job.id)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return LEASE
@@ -109,7 +117,7 @@ class Slot(SimpleWorker):
             log.info("Job %s goes back to its queue", job.id)
         elif issubclass(kind, JobEnded | ForeignFunction):
             job.retries_left = 0
-            if issubclass(kind, JobCanceled):
+            if issubclass(kind, JobCanceled | Demoted):
                 self._stopped_job_id = job.id
             log.info("Job %s ended: %s", job.id, error)
         else:  # the store failed, not the worker: no crash to count; maintenance queues the job again
@@ -124,10 +132,9 @@ class Slot(SimpleWorker):
 class Slots:
     """All slots of a worker process, each on a thread that starts over if RQ's loop gives up."""
 
-    def __init__(self, redis: Redis, run: Run, tidy: Tidy, counts: dict[Priority, int]) -> None:
+    def __init__(self, redis: Redis, work: Work, counts: dict[Priority, int]) -> None:
         self._redis = redis
-        self._run = run
-        self._tidy = tidy
+        self._work = work
         self._counts = counts
         self._stopping = threading.Event()
         self._slots: dict[int, Slot] = {}
@@ -175,7 +182,8 @@ class Slots:
     def _serve(self, number: int, queue: Priority) -> None:
         while not self._stopping.is_set():
             try:
-                slot = self._slots[number] = Slot(queue, self._redis, self._run, self._tidy)
+                run = partial(self._work.run, queue=queue)
+                slot = self._slots[number] = Slot(queue, self._redis, run, self._work.after)
                 slot.work(logging_level="WARNING")
             except Exception:
                 log.exception("A slot of the queue %s gave up, starting it again", queue)

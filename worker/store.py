@@ -3,6 +3,7 @@
 incoming/<id>/source      an upload as it grows
 jobs/<id>/source          the upload, without an extension
 jobs/<id>/job.json        the request, never changed
+jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far, until the job has ended
 jobs/<id>/transcript.json the result, written aside and renamed
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins
 jobs/<id>/answered        a waiting client has had its answer
@@ -14,6 +15,7 @@ import errno
 import json
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +27,8 @@ from worker.jobs import JobRequest, Outcome, is_job_id, new_job_id
 
 NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)  # exFAT, some network drives
 WINDOWS_PATIENCE = 10.0  # seconds
+
+_CHECKPOINT = re.compile(r"checkpoint\.(\d+)\.jsonl")
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +60,9 @@ class JobStore(Protocol):
     def finish(self, job_id: str, outcome: Outcome) -> bool: ...
     def transcript(self, job_id: str) -> Transcript: ...
     def save_transcript(self, job_id: str, transcript: Transcript) -> None: ...
+    def checkpoints(self, job_id: str) -> list[bytes]: ...
+    def begin_checkpoint(self, job_id: str) -> BinaryIO: ...
+    def drop_checkpoints(self, job_id: str) -> None: ...
     def source(self, job_id: str) -> Path: ...
     def drop_source(self, job_id: str) -> None: ...
     def mark_answered(self, job_id: str) -> None: ...
@@ -145,6 +152,22 @@ class LocalStore:
         os.replace(aside, directory / "transcript.json")
         _sync_directory(directory)
 
+    def checkpoints(self, job_id: str) -> list[bytes]:
+        """What all attempts have written, the first one's first."""
+        return [path.read_bytes() for _, path in self._checkpoints(job_id)]
+
+    def begin_checkpoint(self, job_id: str) -> BinaryIO:
+        """A file of the next attempt's own; raises JobNotFound for a job that is gone."""
+        number = max((number for number, _ in self._checkpoints(job_id)), default=0) + 1
+        try:
+            return open(self._directory(job_id) / f"checkpoint.{number}.jsonl", "xb", opener=_private)
+        except FileNotFoundError:
+            raise JobNotFound(job_id) from None
+
+    def drop_checkpoints(self, job_id: str) -> None:
+        for _, path in self._checkpoints(job_id):
+            path.unlink(missing_ok=True)
+
     def source(self, job_id: str) -> Path:
         return self._directory(job_id) / "source"
 
@@ -195,6 +218,10 @@ class LocalStore:
         if not is_job_id(job_id):
             raise JobNotFound(job_id)
         return self._jobs / job_id
+
+    def _checkpoints(self, job_id: str) -> list[tuple[int, Path]]:
+        names = ((_CHECKPOINT.fullmatch(path.name), path) for path in self._directory(job_id).glob("checkpoint.*"))
+        return sorted((int(found[1]), path) for found, path in names if found)
 
     def _read(self, job_id: str, name: str) -> dict[str, Any]:
         try:

@@ -73,7 +73,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], int, str, str]] = [
         "invalid_value",
         "timestamp_granularities",
     ),
-    ({"stream": "true"}, 400, "unsupported_parameter", "stream"),
+    ({"stream": "true", "response_format": "srt"}, 400, "unsupported_parameter", "stream"),
     ({"stream": "maybe"}, 400, "invalid_value", "stream"),
     ({"include[]": "logprobs"}, 400, "unsupported_parameter", "include"),
     ({"chunking_strategy": "manual"}, 400, "invalid_value", "chunking_strategy"),

@@ -26,7 +26,7 @@ BAD_REQUESTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "timestamp_granularities",
     ),
     "granularity of json": ({"timestamp_granularities": ["word"]}, "invalid_value", "timestamp_granularities"),
-    "stream": ({"stream": True}, "unsupported_parameter", "stream"),
+    "stream": ({"stream": True, "response_format": "srt"}, "unsupported_parameter", "stream"),
     "include": ({"include": ["logprobs"]}, "unsupported_parameter", "include"),
     "diarized": ({"response_format": "diarized_json"}, "unsupported_parameter", "response_format"),
     "no audio": ({"file": b"this is no audio, " * 50}, "unsupported_media", "file"),

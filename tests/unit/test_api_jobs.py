@@ -52,10 +52,10 @@ async def test_a_running_job_shows_how_far_it_is(tmp_path: Path) -> None:
         request = running.add_job()
         running.redis.delete("rq:queue:batch")  # a slot has taken it
         began = time.time() - 10
-        Events(running.redis).progress(request.id, started_at=began, processed=0.0, total=0.0)
+        Events(running.redis).started(request.id, began)
         job = (await running.client.get(f"/v1/jobs/{request.id}")).json()
         assert (job["status"], job["progress"], job["total_seconds"]) == ("started", 0.0, None)
-        Events(running.redis).progress(request.id, started_at=began, processed=600.0, total=2400.0)
+        Events(running.redis).window(request.id, 600.0, 2400.0, [])
         job = (await running.client.get(f"/v1/jobs/{request.id}")).json()
         assert (job["status"], job["started_at"], job["position"]) == ("started", int(began), None)
         assert (job["progress"], job["processed_seconds"], job["total_seconds"]) == (0.25, 600.0, 2400.0)
@@ -202,7 +202,7 @@ async def test_a_job_is_canceled_in_every_live_state(tmp_path: Path, state: str)
         request = running.add_job()
         if state == "started":
             running.redis.delete("rq:queue:batch")
-            Events(running.redis).progress(request.id, started_at=time.time(), processed=1.0, total=4.0)
+            Events(running.redis).started(request.id, time.time())
         response = await running.client.post(f"/v1/jobs/{request.id}/cancel")
         job = response.json()
         assert (response.status_code, job["status"], job["position"]) == (200, "canceled", None)
@@ -230,7 +230,7 @@ async def test_what_has_ended_cannot_be_canceled(tmp_path: Path) -> None:
 async def test_deleting_leaves_no_trace(tmp_path: Path, ended: bool) -> None:
     async with serving(tmp_path) as running:
         request = running.add_job()
-        Events(running.redis).progress(request.id, started_at=time.time(), processed=1.0)
+        Events(running.redis).started(request.id, time.time())
         if ended:
             running.finish(request.id)
         response = await running.client.delete(f"/v1/jobs/{request.id}")

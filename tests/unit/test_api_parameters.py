@@ -91,6 +91,7 @@ def test_words_are_timed_where_they_are_needed(sent: str, words: bool) -> None:
         (("timestamp_granularities[]", "word"), "timestamp_granularities", "verbose_json"),
         (("include[]", "everything"), "include", "everything"),
         (("stream", "perhaps"), "stream", "true or false"),
+        (("multilingual", "perhaps"), "multilingual", "true or false"),
         (("chunking_strategy", "manual"), "chunking_strategy", "server_vad"),
         (("chunking_strategy[type]", "manual"), "chunking_strategy", "server_vad"),
         (("prompt", "x" * 10_001), "prompt", "10000"),
@@ -111,8 +112,6 @@ def test_a_bad_granularity_is_refused() -> None:
 @pytest.mark.parametrize(
     ("pair", "param"),
     [
-        (("stream", "true"), "stream"),
-        (("stream", "True"), "stream"),
         (("response_format", "diarized_json"), "response_format"),
         (("include[]", "logprobs"), "include"),
     ],
@@ -121,6 +120,13 @@ def test_what_this_version_cannot_do_is_said(pair: tuple[str, str], param: str) 
     error = refused(pair)
     assert (error.status, error.code, error.param) == (400, "unsupported_parameter", param)
     assert "version" in error.message
+
+
+@pytest.mark.parametrize("response_format", ["srt", "vtt", "verbose_json"])
+def test_a_stream_has_no_times(response_format: str) -> None:
+    error = refused(("stream", "true"), ("response_format", response_format))
+    assert (error.status, error.code, error.param) == (400, "unsupported_parameter", "stream")
+    assert "'json'" in error.message
 
 
 @pytest.mark.parametrize("name", ["known_speaker_names[]", "known_speaker_references", "known_speaker_references[]"])

@@ -11,7 +11,7 @@ import pytest
 from fakeredis import FakeRedis, FakeServer
 
 import worker.events
-from tests.unit.factories import wait_for
+from tests.unit.factories import make_segment, wait_for
 from worker.events import EVENTS_LENGTH, EVENTS_TTL, FEED, FEED_LENGTH, Events, FeedReader
 
 
@@ -32,49 +32,81 @@ def stream(redis: FakeRedis, job_id: str) -> list[tuple[str, Any]]:
 
 def test_a_jobs_events_are_one_stream_in_order(redis: FakeRedis) -> None:
     events = Events(redis)
-    events.state("a", "started")
-    events.progress("a", processed=1.5, total=3.0)
-    events.publish("a", "segment", {"text": " Grüße."})
+    events.started("a", 1_700_000_000.25)
+    events.window("a", 1.5, 3.0, [make_segment(0, text=" Grüße."), make_segment(1, start=1.0, end=1.5)])
     events.state("b", "queued")
     assert stream(redis, "a") == [
         ("state", {"state": "started"}),
+        ("segment", {"id": 0, "start": 0.0, "end": 1.0, "text": " Grüße."}),
+        ("segment", {"id": 1, "start": 1.0, "end": 1.5, "text": " Hello."}),
         ("progress", {"processed": 1.5, "total": 3.0}),
-        ("segment", {"text": " Grüße."}),
     ]
 
 
-def test_the_status_is_the_latest_of_every_number(redis: FakeRedis) -> None:
+def test_the_status_is_the_latest_of_every_number_and_the_first_start(redis: FakeRedis) -> None:
     events = Events(redis)
-    events.progress("a", started_at=1_700_000_000.25, processed=0.0)
-    events.progress("a", processed=30.0, total=60)
-    assert events.status("a") == {"started_at": 1_700_000_000.25, "processed": 30.0, "total": 60.0}
+    events.started("a", 1_700_000_000.25)
+    events.window("a", 0.5, 60.0, [])
+    events.started("a", 1_700_000_100.0)
+    events.window("a", 30.0, 60.0, [make_segment()])
+    assert events.status("a") == {"started_at": 1_700_000_000.25, "processed": 30.0, "total": 60.0, "segments": 1.0}
     assert events.status("b") == {}
 
 
-def test_the_feed_tells_states_of_all_jobs_and_nothing_else(redis: FakeRedis) -> None:
+def test_what_was_told_is_not_told_again_by_a_run_that_goes_on(redis: FakeRedis) -> None:
+    def run(windows: int) -> None:
+        events = Events(redis)
+        for number in range(windows):
+            segments = [make_segment(2 * number), make_segment(2 * number + 1)]
+            events.window("a", 30.0 * (number + 1), 300.0, segments)
+
+    run(3)
+    interrupted = stream(redis, "a")
+    run(5)
+    assert stream(redis, "a")[: len(interrupted)] == interrupted
+    told = [data["id"] for name, data in stream(redis, "a") if name == "segment"]
+    assert told == list(range(10))
+    assert [data["processed"] for name, data in stream(redis, "a") if name == "progress"] == [30, 60, 90, 120, 150]
+
+
+def test_the_feed_says_whose_news_there_are(redis: FakeRedis) -> None:
     events = Events(redis)
     events.state("a", "started")
-    events.progress("a", processed=1.0)
+    events.window("a", 1.0, 2.0, [make_segment(0), make_segment(1)])
     events.state("b", "finished")
     rows: Any = redis.xrange(FEED)
     feed = [(fields[b"job"], fields[b"state"]) for _, fields in rows]
-    assert feed == [(b"a", b"started"), (b"b", b"finished")]
+    assert feed == [(b"a", b"started"), (b"a", b"news"), (b"b", b"finished")]
+
+
+def test_a_reader_gets_on_in_helpings(redis: FakeRedis) -> None:
+    events = Events(redis)
+    for number in range(10):
+        events.window("a", number + 1.0, 10.0, [make_segment(number)])
+    cursor, read = "0-0", []
+    while helping := events.read("a", cursor, 3):
+        assert len(helping) <= 3
+        read += helping
+        cursor = helping[-1].id
+    assert [event.data["id"] for event in read if event.name == "segment"] == list(range(10))
+    assert [event.id for event in read] == sorted({event.id for event in read})
 
 
 def test_nothing_of_a_job_stays_for_ever(redis: FakeRedis) -> None:
     events = Events(redis)
-    events.progress("a", processed=1.0)
-    for key in ("whisper:status:a", "whisper:events:a"):
+    events.window("a", 1.0, 2.0, [])
+    events.started("b", 1.0)
+    for key in ("whisper:status:a", "whisper:events:a", "whisper:status:b"):
         assert 0 < redis.ttl(key) <= EVENTS_TTL
 
 
 def test_forgetting_a_job_leaves_nothing(redis: FakeRedis) -> None:
     events = Events(redis)
-    events.progress("a", processed=1.0)
-    events.progress("b", processed=1.0)
+    for job_id in ("a", "b"):
+        events.window(job_id, 1.0, 2.0, [])
     events.forget("a")
     assert list(redis.scan_iter("*:a")) == []
-    assert events.status("b") == {"processed": 1.0}
+    assert events.status("b")["processed"] == 1.0
 
 
 def test_streams_are_capped(redis: FakeRedis, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,7 +164,7 @@ def test_an_answered_job_is_forgotten_after_a_while(bench: Bench) -> None:
     request = bench.add(kind="sync")
     bench.queue.enqueue(request)
     bench.redis.delete("rq:queue:batch")
-    bench.events.progress(request.id, processed=1.0)
+    bench.events.window(request.id, 1.0, 2.0, [])
     bench.store.finish(request.id, Outcome("finished"))
     bench.store.mark_answered(request.id)
     bench.run()

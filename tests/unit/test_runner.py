@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fakeredis import FakeRedis, FakeServer
 
+import engines.schedule
 import engines.transcriber
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.batcher import Batcher
@@ -27,7 +28,7 @@ from tests.unit.factories import (
 from worker.events import FEED, Events
 from worker.jobs import JobError, Outcome
 from worker.queue import JobQueue
-from worker.runner import HandBack, JobCanceled, JobEnded, JobRunner
+from worker.runner import Demoted, HandBack, JobCanceled, JobEnded, JobRunner
 from worker.store import JobNotFound, LocalStore
 
 
@@ -93,7 +94,7 @@ class Attempt(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.ended = self._bench.runner.run(self._job_id)
+            self.ended = self._bench.runner.run(self._job_id, "batch")
         except Exception as error:  # noqa: BLE001 - the test looks at it
             self.ended = error
 
@@ -113,7 +114,7 @@ def hold(bench: Bench, job_id: str) -> Attempt:
 
 def test_a_job_ends_with_its_transcript_and_its_outcome(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
-    assert bench.runner.run(job_id) == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
     assert bench.store.transcript(job_id).text == "0. 1. 2."
     outcome = bench.outcome(job_id)
     assert (outcome.state, outcome.duration, outcome.error, outcome.warnings) == ("finished", 81.0, None, ())
@@ -123,22 +124,22 @@ def test_a_job_ends_with_its_transcript_and_its_outcome(bench: Bench, talk: byte
 
 def test_a_running_job_tells_its_state_progress_and_segments(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
-    bench.runner.run(job_id)
+    bench.runner.run(job_id, "batch")
     told = bench.told(job_id)
-    assert told[1] == ("state", {"state": "started"})
+    assert told[0] == ("state", {"state": "started"})
     assert told[-1] == ("state", {"state": "finished"})
     processed = [data["processed"] for name, data in told if name == "progress"]
     assert processed == sorted(processed)
-    assert (processed[0], processed[-1]) == (0.0, 81.0)
+    assert processed[-1] == 81.0
     assert [data["text"] for name, data in told if name == "segment"] == [" 0.", " 1.", " 2."]
     assert bench.events.status(job_id).keys() >= {"started_at", "processed", "total"}
     feed: Any = bench.redis.xrange(FEED)
-    assert [fields[b"state"] for _, fields in feed] == [b"started", b"finished"]
+    assert [fields[b"state"] for _, fields in feed] == [b"started", *[b"news"] * 3, b"finished"]
 
 
 def test_the_request_and_the_servers_beams_reach_the_engine(bench: Bench, talk: bytes) -> None:
     options = DecodeOptions(task="translate", language="de", prompt="Names", hotwords="Acme", words=True)
-    bench.runner.run(bench.add(talk, options=options))
+    bench.runner.run(bench.add(talk, options=options), "batch")
     for (window,) in bench.engine.passes:
         assert (window.options.task, window.options.language) == ("translate", "de")
         assert (window.options.prompt, window.options.hotwords, window.options.words) == ("Names", "Acme", True)
@@ -149,7 +150,7 @@ def test_the_request_and_the_servers_beams_reach_the_engine(bench: Bench, talk: 
 def test_a_job_that_has_its_outcome_is_left_alone(bench: Bench, talk: bytes, state: Any) -> None:
     job_id = bench.add(talk)
     bench.store.finish(job_id, Outcome(state))
-    assert bench.runner.run(job_id) == {"state": state}
+    assert bench.runner.run(job_id, "batch") == {"state": state}
     assert bench.engine.passes == []
     assert bench.told(job_id) == [("state", {"state": state})], "who ended it may not have come to telling it"
 
@@ -157,8 +158,8 @@ def test_a_job_that_has_its_outcome_is_left_alone(bench: Bench, talk: bytes, sta
 def test_a_job_that_is_gone_is_no_error(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     bench.store.delete(job_id)
-    assert bench.runner.run(job_id) == {"state": "deleted"}
-    assert bench.runner.run("job_of_nobody") == {"state": "deleted"}
+    assert bench.runner.run(job_id, "batch") == {"state": "deleted"}
+    assert bench.runner.run("job_of_nobody", "batch") == {"state": "deleted"}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_a_job_that_is_gone_is_no_error(bench: Bench, talk: bytes) -> None:
 def test_what_is_no_recording_fails_with_its_code(bench: Bench, audio: bytes, code: str) -> None:
     job_id = bench.add(audio)
     with pytest.raises(JobEnded, match=f"^{code}: "):
-        bench.runner.run(job_id)
+        bench.runner.run(job_id, "batch")
     outcome = bench.outcome(job_id)
     assert outcome.state == "failed"
     assert outcome.error is not None
@@ -180,14 +181,14 @@ def test_what_is_no_recording_fails_with_its_code(bench: Bench, audio: bytes, co
 def test_a_recording_without_a_sample_fails_as_empty(bench: Bench, tmp_path: Path) -> None:
     job_id = bench.add(media.header_only_wav(tmp_path / "empty.wav").read_bytes())
     with pytest.raises(JobEnded, match=r"^empty_audio: "):
-        bench.runner.run(job_id)
+        bench.runner.run(job_id, "batch")
 
 
 def test_a_recording_over_the_limit_fails(tmp_path: Path, talk: bytes) -> None:
     bench = Bench(tmp_path, max_seconds=10.0)
     job_id = bench.add(talk)
     with pytest.raises(JobEnded, match=r"^audio_too_long: "):
-        bench.runner.run(job_id)
+        bench.runner.run(job_id, "batch")
     bench.batcher.close()
 
 
@@ -198,7 +199,7 @@ def test_what_nobody_foresaw_fails_without_telling_too_much(bench: Bench, talk: 
     bench.engine._hear = hear
     job_id = bench.add(talk)
     with pytest.raises(JobEnded, match=r"^server_error: "):
-        bench.runner.run(job_id)
+        bench.runner.run(job_id, "batch")
     error = bench.outcome(job_id).error
     assert error is not None
     assert "secret" not in error.message
@@ -207,7 +208,7 @@ def test_what_nobody_foresaw_fails_without_telling_too_much(bench: Bench, talk: 
 
 def test_a_file_cut_off_is_transcribed_with_a_warning(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk[: len(talk) // 2])
-    assert bench.runner.run(job_id) == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
     assert "truncated_input" in [warning["code"] for warning in bench.outcome(job_id).warnings]
 
 
@@ -227,7 +228,7 @@ def test_cancel_of_what_does_not_run_does_nothing(bench: Bench, talk: bytes) -> 
     job_id = bench.add(talk)
     bench.runner.cancel(job_id)
     bench.runner.cancel("job_of_nobody")
-    assert bench.runner.run(job_id) == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
 
 
 def test_runs_that_were_ended_elsewhere_are_found_out(bench: Bench, talk: bytes) -> None:
@@ -268,10 +269,10 @@ def test_what_a_deleted_job_told_is_removed(bench: Bench, talk: bytes) -> None:
     kept, deleted = bench.add(talk), bench.add(talk)
     for job_id in (kept, deleted):
         bench.queue.enqueue(bench.store.request(job_id))
-        bench.runner.run(job_id)
+        bench.runner.run(job_id, "batch")
     bench.store.delete(deleted)
-    bench.runner.tidy(kept)
-    bench.runner.tidy(deleted)
+    bench.runner.after(kept)
+    bench.runner.after(deleted)
     assert f"events:{kept}" in str(bench.redis.keys())
     assert deleted not in str(bench.redis.keys())
 
@@ -307,7 +308,7 @@ def test_a_stopping_worker_begins_nothing(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     bench.runner.stop()
     with pytest.raises(HandBack):
-        bench.runner.run(job_id)
+        bench.runner.run(job_id, "batch")
     assert bench.store.outcome(job_id) is None
     assert bench.engine.passes == []
 
@@ -323,17 +324,17 @@ def test_a_job_canceled_as_the_worker_stops_is_not_handed_back(bench: Bench, tal
 def test_a_doubled_entry_of_the_queue_runs_once(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     first = hold(bench, job_id)
-    assert bench.runner.run(job_id) == {"state": "started"}
+    assert bench.runner.run(job_id, "batch") == {"state": "started"}
     bench.engine.gate.set()
     assert first.result() == {"state": "finished"}
     assert sorted(window.index for (window,) in bench.engine.passes) == [0, 1, 2]
-    assert bench.runner.run(job_id) == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
 
 
 def test_the_one_that_runs_can_still_be_canceled_after_a_doubled_entry(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     first = hold(bench, job_id)
-    bench.runner.run(job_id)
+    bench.runner.run(job_id, "batch")
     bench.runner.cancel(job_id)
     assert isinstance(first.result(), JobCanceled)
 
@@ -347,7 +348,7 @@ def test_several_jobs_run_at_once(bench: Bench, talk: bytes) -> None:
 def test_a_job_goes_on_without_redis(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     bench.server.connected = False
-    assert bench.runner.run(job_id) == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
     assert bench.store.transcript(job_id).text == "0. 1. 2."
 
 
@@ -355,7 +356,7 @@ def test_a_job_whose_audio_is_gone_fails_and_does_not_hang(bench: Bench, talk: b
     job_id = bench.add(talk)
     bench.store.drop_source(job_id)
     with pytest.raises(JobEnded):
-        bench.runner.run(job_id)
+        bench.runner.run(job_id, "batch")
     assert bench.outcome(job_id).state == "failed"
 
 
@@ -363,5 +364,72 @@ def test_a_transcript_left_by_a_crash_is_written_anew(bench: Bench, talk: bytes)
     """The last worker died between transcript and outcome."""
     job_id = bench.add(talk)
     bench.store.save_transcript(job_id, make_transcript())
-    assert bench.runner.run(job_id) == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
     assert bench.store.transcript(job_id).text == "0. 1. 2."
+
+
+def test_a_job_that_was_interrupted_goes_on_where_it_was(bench: Bench, talk: bytes) -> None:
+    undisturbed = bench.add(talk)
+    bench.runner.run(undisturbed, "batch")
+    job_id = bench.add(talk)
+    bench.engine.passes.clear()
+
+    def die(window: Window) -> WindowResult:
+        if window.index == 2:
+            bench.runner.stop()
+        return bench.hear(window)
+
+    bench.engine._hear = die
+    with pytest.raises(HandBack):
+        bench.runner.run(job_id, "batch")
+    assert (bench.store.root / "jobs" / job_id / "checkpoint.1.jsonl").exists()
+    next_worker = JobRunner(bench.store, bench.queue, bench.events, bench.batcher, beam_size=3, max_seconds=3600.0)
+    bench.engine._hear = bench.hear
+    bench.engine.passes.clear()
+    assert next_worker.run(job_id, "batch") == {"state": "finished"}
+    assert bench.engine.heard == [[2]]
+    assert bench.store.transcript(job_id) == bench.store.transcript(undisturbed)
+    assert [data["id"] for name, data in bench.told(job_id) if name == "segment"] == [0, 1, 2]
+    assert bench.outcome(job_id).started_at == bench.events.status(job_id)["started_at"]
+    assert not list((bench.store.root / "jobs").glob("*/checkpoint.*"))
+
+
+@pytest.fixture
+def quickly_demoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines.schedule, "DEMOTE_AFTER", 20.0)
+
+
+@pytest.mark.usefixtures("quickly_demoted")
+def test_a_long_job_leaves_its_interactive_slot_to_one_that_waits(bench: Bench, talk: bytes) -> None:
+    long, waiting = (bench.add(talk, priority="interactive") for _ in range(2))
+    bench.queue.enqueue(bench.store.request(waiting))
+    with pytest.raises(Demoted):
+        bench.runner.run(long, "interactive")
+    bench.runner.after(long)
+    request = bench.store.request(long)
+    assert bench.queue.depth() == {"interactive": 1, "batch": 1}
+    assert bench.queue.position(request) == 0
+    assert bench.store.outcome(long) is None
+    first = [window.index for (window,) in bench.engine.passes]
+    bench.engine.passes.clear()
+    assert bench.runner.run(long, "batch") == {"state": "finished"}
+    assert 0 not in [window.index for (window,) in bench.engine.passes]
+    assert bench.store.transcript(long).text == "0. 1. 2."
+    assert len(first) < 3
+    bench.queue.withdraw(request)
+    assert bench.queue.depth() == {"interactive": 1, "batch": 0}
+
+
+@pytest.mark.usefixtures("quickly_demoted")
+def test_a_long_job_keeps_its_slot_while_nobody_waits_for_one(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk, priority="interactive")
+    assert bench.runner.run(job_id, "interactive") == {"state": "finished"}
+    bench.runner.after(job_id)
+    assert bench.queue.depth() == {"interactive": 0, "batch": 0}
+
+
+@pytest.mark.usefixtures("quickly_demoted")
+def test_without_redis_a_long_job_goes_on_where_it_is(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk, priority="interactive")
+    bench.server.connected = False
+    assert bench.runner.run(job_id, "interactive") == {"state": "finished"}
