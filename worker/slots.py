@@ -18,7 +18,7 @@ from uuid import uuid4
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
-from rq.exceptions import StopRequested
+from rq.exceptions import DeserializationError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
@@ -96,7 +96,8 @@ class Slot(SimpleWorker):
             put_back(self.connection, queue, job.id)
             raise StopRequested()
         super().execute_job(job, queue)
-        self._after(job.id)
+        if _is_ours(job):  # a foreign one stays where the dashboard shows that it failed
+            self._after(job.id)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return LEASE
@@ -127,6 +128,13 @@ class Slot(SimpleWorker):
 
     def _install_signal_handlers(self) -> None:
         """Signals belong to the process, not to a slot's thread."""
+
+
+def _is_ours(job: Job) -> bool:
+    try:
+        return job.func_name == JOB_FUNCTION
+    except DeserializationError:
+        return False
 
 
 class Slots:

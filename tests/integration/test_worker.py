@@ -106,7 +106,7 @@ def test_a_canceled_job_in_the_queue_never_runs(worker: RunningWorker, talk: Pat
 def test_cancel_frees_the_slot_though_the_model_is_busy(worker: RunningWorker, talk: Path) -> None:
     worker.start(model="60", lanes="1", max_batch="1", batch_slots="1")
     running, waiting = worker.submit(talk), worker.submit(talk)
-    wait_for(lambda: "progress" in worker.told(running))
+    worker.wait_for_status(running, "started")
     assert worker.desk.cancel(running.id)
     worker.wait_for_status(running, "stopped", timeout=5)
     worker.wait_for_status(waiting, "started", timeout=5)
@@ -219,7 +219,7 @@ def test_a_killed_workers_job_is_taken_over_and_its_transcript_is_the_same(worke
 def test_a_stopped_worker_hands_its_job_back_uncounted(worker: RunningWorker, talk: Path, slots: str) -> None:
     process = worker.start(model="30", lanes="1", max_batch="1", batch_slots=slots)
     request = worker.submit(talk)
-    wait_for(lambda: "progress" in worker.told(request))
+    worker.wait_for_status(request, "started")
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
     assert worker.status(request) == "queued"
@@ -253,7 +253,7 @@ def test_an_idle_worker_stops_at_once(worker: RunningWorker) -> None:
 def test_a_worker_stops_though_redis_is_gone(worker: RunningWorker, redis: RedisServer, talk: Path) -> None:
     process = worker.start(model="30", lanes="1", max_batch="1")
     request = worker.submit(talk)
-    wait_for(lambda: "progress" in worker.told(request))
+    worker.wait_for_status(request, "started")
     redis.kill()
     try:
         process.send_signal(signal.SIGTERM)
