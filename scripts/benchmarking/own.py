@@ -1,0 +1,90 @@
+"""What is measured of our own parts without the running service: a second instance, the line without its ladder."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from engines.audio import AudioReader
+from engines.base import DecodeOptions
+from engines.batcher import Batcher
+from engines.quality import Ladder
+from engines.registry import EngineOptions, create_engine
+from engines.transcriber import Transcription
+from engines.vad import speech_frames
+from engines.windows import pack_speech
+from scripts.benchmarking.corpus import CACHE
+from scripts.benchmarking.targets import Native
+from scripts.benchmarking.timed import Heard
+from tests import media, speech
+from tests.acceptance.live import LiveService
+from worker.settings import WorkerSettings
+
+
+@contextmanager
+def service(name: str, **settings: str) -> Iterator[tuple[Native, float]]:
+    """A service of its own in a directory of its own, and the seconds it took to be ready."""
+    with tempfile.TemporaryDirectory() as folder:
+        live = LiveService(Path(folder) / name, settings)
+        models = WorkerSettings().data_dir.resolve() / "models"
+        if models.is_dir():
+            live.data.mkdir(parents=True)
+            (live.data / "models").symlink_to(models, target_is_directory=True)
+        begun = time.perf_counter()
+        live.start()
+        seconds = time.perf_counter() - begun
+        try:
+            with Native(name, live.url, "whisper-1") as target:
+                yield target, seconds
+        finally:
+            live.stop()
+
+
+def without_model(path: Path, times: int = 5) -> list[float]:
+    """Seconds that reading the file and cutting it into windows takes."""
+    seconds = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        with AudioReader(path) as reader:
+            list(pack_speech(speech_frames(iter(reader))))
+        seconds.append(time.perf_counter() - begun)
+    return seconds
+
+
+def without_ladder(model: str, paths: Sequence[Path]) -> list[Heard]:
+    """Our own line, taking whatever the first decoding gives."""
+    options = EngineOptions(model=model, device="cpu", compute_type="int8", data_dir=WorkerSettings().data_dir)
+    batcher = Batcher(create_engine("faster-whisper", options), Ladder(temperatures=(0.0,)))
+    batcher.start()
+    try:
+        return [_heard(batcher, path) for path in paths]
+    finally:
+        batcher.close()
+
+
+def _heard(batcher: Batcher, path: Path) -> Heard:
+    begun = time.perf_counter()
+    transcription = Transcription(batcher, path, DecodeOptions(), "batch", float("inf"))
+    for _ in transcription:
+        pass
+    return Heard(transcription.transcript().text, (), time.perf_counter() - begun)
+
+
+def very_long() -> Iterator[tuple[str, Path, float]]:
+    """Name, file and hours: three hours of talk, ten hours of which almost all is silence."""
+    talk = speech.recording(45).samples
+    CACHE.mkdir(parents=True, exist_ok=True)
+    path = CACHE / "talk-3h.mp3"
+    if not path.exists():
+        media.write(path, np.tile(talk, 4), bit_rate=48_000)
+    yield "3 hours of talk", path, 3 * len(talk) * 4 / (3 * 3600 * speech.SAMPLE_RATE)
+    path = CACHE / "silence-10h.mp3"
+    if not path.exists():
+        hour = np.concatenate([talk[: 60 * speech.SAMPLE_RATE], speech.silence(59 * 60)])
+        media.write(path, np.tile(hour, 10), bit_rate=32_000)
+    yield "10 hours, nearly all silence", path, 10.0
