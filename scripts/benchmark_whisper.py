@@ -112,7 +112,7 @@ def _remarks(model: str, sizes: Sizes) -> list[str]:
         f"Python {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in packages)}",
         f"Model {model}, int8, beam 5. Settings: {settings or 'defaults'}",
         f"Load of the machine before: {psutil.getloadavg()[0]:.2f}",
-        f"Sizes: {asdict(sizes)}; the long file runs once for each side",
+        f"Sizes: {asdict(sizes)}",
     ]
 
 

@@ -25,6 +25,8 @@ from worker.settings import WorkerSettings
 from worker.slots import Slots
 from worker.store import LocalStore
 
+LEAST_SLOTS = 4  # for recordings a client waits for …
+MOST_SLOTS = 64  # … unless the settings say how many
 DRAIN = 8.0  # seconds for a job to leave the model after SIGTERM: about one window
 
 log = logging.getLogger(__name__)
@@ -91,8 +93,7 @@ class WorkerProcess:
             max_seconds=settings.max_audio_hours * 3600,
             context=settings.context,
         )
-        counts: dict[Priority, int] = {"interactive": settings.interactive_slots, "batch": settings.batch_slots}
-        self._slots = Slots(self._redis, runner, counts)
+        self._slots = Slots(self._redis, runner, self._slot_counts(batcher))
         feed = FeedReader(
             self._feed_redis,
             lambda job_id, state: runner.cancel(job_id) if state == "canceled" else None,
@@ -105,6 +106,12 @@ class WorkerProcess:
         self._slots.take_no_more()
         runner.stop()
         self._slots.stop(DRAIN)
+
+    def _slot_counts(self, batcher: Batcher) -> dict[Priority, int]:
+        """Fewer interactive slots than windows in a pass would leave a GPU's passes half empty when many clips wait."""
+        at_once = batcher.engine.lanes * batcher.engine.max_batch
+        interactive = self._settings.interactive_slots or min(max(LEAST_SLOTS, at_once), MOST_SLOTS)
+        return {"interactive": interactive, "batch": self._settings.batch_slots}
 
     def _wait_for_signal(self) -> None:
         while not self._stopped.wait(0.5):  # without a timeout a signal may come just before the wait and be lost

@@ -27,7 +27,9 @@ class WorkerSettings(BaseSettings):
     max_audio_hours: float = Field(default=24.0, gt=0, description="Longest recording, in hours of decoded audio")
     data_dir: Path = Field(default=Path("data"), description="Where jobs, the embedded Redis and joined weights lie")
     redis_url: str | None = Field(default=None, description="A Redis to use; without it the service starts its own")
-    interactive_slots: int = Field(default=4, ge=1, le=64, description="Jobs at once that a client waits for")
+    interactive_slots: int | None = Field(
+        default=None, ge=1, le=64, description="Jobs at once that a client waits for; else what a pass takes, 4 or more"
+    )
     batch_slots: int = Field(default=2, ge=1, le=64, description="Jobs at once that nobody waits for")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
 

@@ -40,6 +40,15 @@ def talk(minutes: float, seed: int = 1) -> Known:
     return _kept(f"talk-{minutes:g}min-seed{seed}", lambda: part(whole, 0, minutes * 60))
 
 
+def over_and_over(minutes: float, hours: float) -> Path:
+    """The talk again and again: a recording that outlasts what is measured beside it."""
+    path = CACHE / f"talk-{minutes:g}min-for-{hours:g}h.mp3"
+    if not path.exists():
+        samples = media.read(talk(minutes).path, SAMPLE_RATE)
+        media.write(path, np.tile(samples, -(-round(hours * 3600 * SAMPLE_RATE) // len(samples))), bit_rate=48_000)
+    return path
+
+
 def conditions(minutes: float) -> list[Known]:
     """Clean, in noise, faster, quieter, with music between: each from another part of the talk; parts may overlap."""
     whole = speech.recording(45 if minutes > 1 else 3)

@@ -18,7 +18,7 @@ from engines.registry import EngineOptions, create_engine
 from engines.transcriber import Transcription
 from engines.vad import speech_frames
 from engines.windows import pack_speech
-from scripts.benchmarking.corpus import CACHE
+from scripts.benchmarking import corpus
 from scripts.benchmarking.targets import Native
 from scripts.benchmarking.timed import Heard
 from tests import media, speech
@@ -27,8 +27,8 @@ from worker.settings import WorkerSettings
 
 
 @contextmanager
-def service(name: str, **settings: str) -> Iterator[tuple[Native, float]]:
-    """A service of its own in a directory of its own, and the seconds it took to be ready."""
+def service(name: str, **settings: str) -> Iterator[tuple[Native, float, Path]]:
+    """A service of its own, the seconds it took to be ready, and the directory its jobs lie in."""
     with tempfile.TemporaryDirectory() as folder:
         live = LiveService(Path(folder) / name, settings)
         models = WorkerSettings().data_dir.resolve() / "models"
@@ -40,7 +40,7 @@ def service(name: str, **settings: str) -> Iterator[tuple[Native, float]]:
         seconds = time.perf_counter() - begun
         try:
             with Native(name, live.url, "whisper-1") as target:
-                yield target, seconds
+                yield target, seconds, live.data / "jobs"
         finally:
             live.stop()
 
@@ -56,20 +56,21 @@ def without_model(path: Path, times: int = 5) -> list[float]:
     return seconds
 
 
-def without_ladder(model: str, paths: Sequence[Path]) -> list[Heard]:
-    """Our own line, taking whatever the first decoding gives."""
+def line(model: str, paths: Sequence[Path], *, ladder: bool = True, context: bool = False) -> list[Heard]:
+    """Our own line in this process. Without the ladder it takes whatever the first decoding gives; with context each
+    window is given the text before it."""
     options = EngineOptions(model=model, device="cpu", compute_type="int8", data_dir=WorkerSettings().data_dir)
-    batcher = Batcher(create_engine("faster-whisper", options), Ladder(temperatures=(0.0,)))
+    batcher = Batcher(create_engine("faster-whisper", options), Ladder() if ladder else Ladder(temperatures=(0.0,)))
     batcher.start()
     try:
-        return [_heard(batcher, path) for path in paths]
+        return [_heard(batcher, path, context) for path in paths]
     finally:
         batcher.close()
 
 
-def _heard(batcher: Batcher, path: Path) -> Heard:
+def _heard(batcher: Batcher, path: Path, context: bool) -> Heard:
     begun = time.perf_counter()
-    transcription = Transcription(batcher, path, DecodeOptions(), "batch", float("inf"))
+    transcription = Transcription(batcher, path, DecodeOptions(), "batch", float("inf"), context=context)
     for _ in transcription:
         pass
     return Heard(transcription.transcript().text, (), time.perf_counter() - begun)
@@ -78,12 +79,8 @@ def _heard(batcher: Batcher, path: Path) -> Heard:
 def very_long() -> Iterator[tuple[str, Path, float]]:
     """Name, file and hours: three hours of talk, ten hours of which almost all is silence."""
     talk = speech.recording(45).samples
-    CACHE.mkdir(parents=True, exist_ok=True)
-    path = CACHE / "talk-3h.mp3"
-    if not path.exists():
-        media.write(path, np.tile(talk, 4), bit_rate=48_000)
-    yield "3 hours of talk", path, 3 * len(talk) * 4 / (3 * 3600 * speech.SAMPLE_RATE)
-    path = CACHE / "silence-10h.mp3"
+    yield "3 hours of talk", corpus.over_and_over(45, 3), 3.0
+    path = corpus.CACHE / "silence-10h.mp3"
     if not path.exists():
         hour = np.concatenate([talk[: 60 * speech.SAMPLE_RATE], speech.silence(59 * 60)])
         media.write(path, np.tile(hour, 10), bit_rate=32_000)

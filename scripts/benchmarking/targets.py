@@ -89,8 +89,14 @@ class Native(Target):
         if answer.status_code != 200:
             raise TargetError(f"The service at {self.url} is not ready: {answer.text}")
 
-    def submit(self, path: Path) -> str:
-        return str(self._post("/v1/jobs", path)["id"])
+    def submit(self, path: Path, **fields: str) -> str:
+        return str(self._post("/v1/jobs", path, **fields)["id"])
+
+    def text_of(self, job_id: str) -> str:
+        return str(self._answer(self._http.get(f"/v1/jobs/{job_id}/transcript", params={"format": "json"}))["text"])
+
+    def can_see(self, job_id: str) -> bool:
+        return self._http.get(f"/v1/jobs/{job_id}").status_code != 404
 
     def job(self, job_id: str, wait: float = 0) -> dict[str, Any]:
         return self._answer(self._http.get(f"/v1/jobs/{job_id}", params={"wait": wait}))

@@ -24,7 +24,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_nothing_set_is_enough() -> None:
     settings = WorkerSettings()
     assert (settings.model, settings.engine, settings.device) == ("base", "auto", "auto")
-    assert (settings.interactive_slots, settings.batch_slots) == (4, 2)
+    assert (settings.interactive_slots, settings.batch_slots) == (None, 2)
     assert (settings.lanes, settings.max_batch, settings.redis_url) == (None, None, None)
 
 
