@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import platform
 import sys
 
 from pydantic import ValidationError
@@ -11,6 +13,8 @@ from pydantic import ValidationError
 from worker import lifeline
 from worker.process import WorkerProcess
 from worker.settings import WorkerSettings, explain
+
+_M_ARENA_MAX = -8  # malloc.h
 
 
 def main() -> int:
@@ -27,9 +31,17 @@ def main() -> int:
     # Before the engine's library is loaded: threads of a lane that wait for each other sleep instead of spinning, or
     # lanes, and whatever else the machine runs, take the cores from one another.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _share_arenas()
     WorkerProcess(settings, settings.redis_url).run()
     sys.stdout.flush()
     os._exit(0)  # slots idle in a blocking read and native threads must not hold the exit up
+
+
+def _share_arenas() -> None:
+    """glibc gives each thread a heap of its own, where freed memory stays: with a dozen threads that take turns, over
+    100 MB more at base (measured), and nothing faster."""
+    if platform.libc_ver()[0] == "glibc" and "MALLOC_ARENA_MAX" not in os.environ:
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class Watch:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.peak = 0.0
+        self.peaks: dict[str, float] = {}  # MB, of each program by itself
         self.cores = 0.0  # cores busy on average
 
     def __enter__(self) -> Self:
@@ -40,7 +41,12 @@ class Watch:
 
     def _watch(self) -> None:
         while True:
-            self.peak = max(self.peak, sum(map(_memory, self._processes())))
+            now: dict[str, float] = {}
+            for process in self._processes():
+                name = _name(process)
+                now[name] = now.get(name, 0.0) + _memory(process)
+            self.peak = max(self.peak, sum(now.values()))
+            self.peaks = {name: max(now.get(name, 0.0), self.peaks.get(name, 0.0)) for name in now | self.peaks}
             if self._ended.wait(INTERVAL):
                 return
 
@@ -51,6 +57,14 @@ class Watch:
                 times = process.cpu_times()
                 total += times.user + times.system
         return total
+
+
+def _name(process: psutil.Process) -> str:
+    """`worker` of `python -m worker`, or the program's own name."""
+    with contextlib.suppress(psutil.Error):
+        words = process.cmdline()
+        return words[words.index("-m") + 1] if "-m" in words[:-1] else process.name()
+    return ""
 
 
 def _memory(process: psutil.Process) -> float:

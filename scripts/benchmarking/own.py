@@ -45,6 +45,14 @@ def service(name: str, **settings: str) -> Iterator[tuple[Native, float, Path]]:
             live.stop()
 
 
+def length(path: Path) -> float:
+    """Seconds of audio in a file, decoded."""
+    with AudioReader(path) as reader:
+        for _ in reader:
+            continue
+        return reader.decoded
+
+
 def without_model(path: Path, times: int = 5) -> list[float]:
     """Seconds that reading the file and cutting it into windows takes."""
     seconds = []

@@ -115,7 +115,7 @@ class Native(Target):
         rows = self._answer(self._http.get(f"/v1/jobs/{job_id}/transcript", params=wanted))
         self.delete(job_id)
         words = tuple((row["word"], float(row["start"])) for row in rows["words"])
-        return Load((Heard(rows["text"], words, seconds),), seconds, watch.cores, watch.peak)
+        return Load((Heard(rows["text"], words, seconds),), seconds, watch.cores, watch.peak, watch.peaks)
 
     def delete(self, job_id: str) -> None:
         """Cancels the job first, where it has not ended."""

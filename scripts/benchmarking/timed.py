@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,13 @@ class Heard:
 @dataclass(frozen=True, slots=True)
 class Load:
     """Several transcriptions at once. seconds: from the first's begin to the last's end; cores: busy on average;
-    peak: memory in MB, of all processes together."""
+    peak: memory in MB, of all processes together; peaks: of each program by itself."""
 
     heard: tuple[Heard, ...]
     seconds: float
     cores: float
     peak: float
+    peaks: dict[str, float] = field(default_factory=dict)
 
     @property
     def latencies(self) -> list[float]:
