@@ -7,7 +7,7 @@ venv := .venv/bin
 ARGS ?=
 
 .PHONY: help whisper-native whisper-native-status whisper-native-logs whisper-native-stop run dashboard \
-        setup test test-unit test-integration test-acceptance lint typecheck format lock clean
+        setup test test-unit test-integration test-acceptance test-faults reliability lint typecheck format lock clean
 
 help: ## show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,12 @@ test-integration: setup ## real Redis, real weights
 
 test-acceptance: setup ## the service, started as a user starts it
 	$(venv)/python -m pytest tests/acceptance $(ARGS)
+
+test-faults: setup ## what goes wrong, done on purpose
+	$(venv)/python -m pytest tests/faults $(ARGS)
+
+reliability: setup ## run every test that shows a row of docs/RELIABILITY.md, and write its table
+	WRITE_FAULTS_TABLE=1 $(venv)/python -m pytest -m fault $(ARGS)
 
 lint: setup ## style and common mistakes
 	$(venv)/ruff check .

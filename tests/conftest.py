@@ -1,4 +1,4 @@
-"""What tests of every level share: real weights, the spoken sample, and a marker by folder."""
+"""What tests of every level share: real weights, the spoken sample, running services, and a marker by folder."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import services
+from tests.faults.collector import FaultCollector
+
 ROOT = Path(__file__).parent.parent
-LEVELS = ("unit", "integration", "acceptance")
+LEVELS = ("unit", "integration", "acceptance", "faults")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Sample:
 def pytest_configure(config: pytest.Config) -> None:
     for level in LEVELS:
         config.addinivalue_line("markers", f"{level}: tests in tests/{level}")
+    config.pluginmanager.register(services)  # one set of them for all levels
+    config.pluginmanager.register(FaultCollector())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.conftest import KEYS
 from tests.acceptance.live import LiveService, assert_error
+from tests.services import KEYS
 
 FAKE_TEXT = "w0.0 w0.1 w0.2"
 OPEN = ("/health", "/health/ready")

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from tests import media
-from tests.acceptance.conftest import KEYS
 from tests.acceptance.live import LiveService, assert_error, until
+from tests.services import KEYS
 
 
 class Event(NamedTuple):

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from tests import media, speech
-from tests.acceptance.conftest import KEYS
 from tests.acceptance.live import LiveService, until
+from tests.services import KEYS
 
 LANES, MAX_BATCH = 2, 1
 

@@ -12,11 +12,11 @@ import pytest
 
 from tests import media, speech
 from tests.acceptance import wire
-from tests.acceptance.conftest import KEYS, Start
 from tests.acceptance.live import ENDED, LiveService, assert_error, until
 from tests.acceptance.subtitles import read_srt, read_vtt, text_of
 from tests.accuracy import normalised
 from tests.conftest import Sample
+from tests.services import KEYS, Start
 
 FAKE_TEXT = "w0.0 w0.1 w0.2"  # what the engine without a model hears in the clip
 

@@ -12,9 +12,9 @@ import openai
 import pytest
 
 from tests import media
-from tests.acceptance.conftest import Start
 from tests.acceptance.live import LiveService, until
 from tests.acceptance.sdk import KINDS, Kind, call, transcribe
+from tests.services import Start
 
 BAD_REQUESTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "language": ({"language": "xx"}, "invalid_value", "language"),

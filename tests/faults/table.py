@@ -1,0 +1,226 @@
+"""What can go wrong, and what the service promises then. Tests say with `@pytest.mark.fault(n)` which row they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One row: what happens, and what callers can rely on all the same."""
+
+    number: int
+    fault: str
+    promised: str
+
+
+FAULTS: tuple[Fault, ...] = (
+    # workers, leases and attempts
+    Fault(
+        1,
+        "The worker is killed (SIGKILL) in the middle of a job",
+        "Another goes on from the last window, within 5 s under the supervisor and within 45 s without it; the "
+        "transcript equals the undisturbed one; a call-back has one id",
+    ),
+    Fault(
+        2,
+        "The worker is killed ten times in a row at random moments",
+        "The job is finished: only crashes without progress count as attempts",
+    ),
+    Fault(
+        3,
+        "A recording that kills its worker every time",
+        "`failed` with `worker_crashed` after three attempts; the next job runs",
+    ),
+    Fault(
+        4,
+        "SIGTERM to the worker in the middle of a job",
+        "What is decoded is kept, the job goes back to its queue uncounted, exit code 0 within 10 s",
+    ),
+    Fault(5, "A second SIGTERM", "The worker leaves at once; then as row 1"),
+    Fault(6, "Only the supervisor is killed", "Its children notice and end; nothing runs twice"),
+    Fault(7, "Two workers are told of the same job", "One has the lease and runs it, the other drops it"),
+    Fault(
+        8,
+        "A worker sleeps (SIGSTOP) past its lease and wakes up after another has finished its job",
+        "Its late result is refused: one terminal state, one call-back",
+    ),
+    # Redis
+    Fault(
+        9,
+        "Redis is killed in the middle of a job and comes back after 20 s",
+        "The worker goes on and reconnects, the result is kept; meanwhile the API answers 503 with Retry-After",
+    ),
+    Fault(10, "Redis is away when a job ends", "The result is on disk, and is told once Redis is back"),
+    Fault(
+        11,
+        "Redis comes back empty",
+        "The store is read again: waiting jobs run, ended ones are listed",
+    ),
+    Fault(
+        12,
+        "Redis has no memory left",
+        "A new job is refused with 503 and nothing of it is left; the running one ends",
+    ),
+    # the API
+    Fault(
+        13,
+        "The API is killed while a client waits for its transcript",
+        "The client sees its connection end, the job goes on; the same request again attaches to it: one run",
+    ),
+    Fault(
+        14,
+        "The API is killed between a job's upload and its place in the queue",
+        "The job is in the store and is queued at the next start",
+    ),
+    Fault(15, "A client leaves in mid-upload", "What had come is removed: no job, no open file"),
+    Fault(
+        16,
+        "A client leaves while it waits for a transcript",
+        "Its job is canceled 30 s later unless the same request came back; the model is free",
+    ),
+    # disk and memory
+    Fault(17, "The disk fills up during an upload", "507; what had come is removed; the service goes on"),
+    Fault(
+        18,
+        "The disk fills up while a result is written",
+        "`storage_full`; the recording is kept, and works once there is room again",
+    ),
+    Fault(
+        19,
+        "The GPU runs out of memory",
+        "The batch is halved and tried again; a single window that does not fit fails its job with `out_of_memory`; "
+        "the worker lives",
+    ),
+    Fault(
+        20,
+        "A small file that unpacks to gigabytes of sound",
+        "It is decoded as a stream: a process with little memory reads it to its end",
+    ),
+    # recordings
+    Fault(21, "An empty file", "400 `empty_file`"),
+    Fault(
+        22,
+        "Random bytes, text, HTML or an archive named .mp3",
+        "400 `unsupported_media`; a job fails with the same code",
+    ),
+    Fault(23, "An m4a without its index", "400 `unsupported_media` that says the file is cut off"),
+    Fault(
+        24, "An mp3, wav or flac that is cut off", "What is there is transcribed, with the warning `truncated_input`"
+    ),
+    Fault(25, "A wav that is nothing but a header", "400 `empty_audio`; a job fails with the same code"),
+    Fault(26, "A film with sound", "Its sound is transcribed"),
+    Fault(27, "A film without sound", "422 `no_audio_stream`"),
+    Fault(28, "Nothing but silence", "An empty text: no sentence is made up"),
+    Fault(
+        29,
+        "Ten hours of sound with speech at its beginning and end",
+        "It is finished; the worker's memory stays bounded, progress never goes back, times are right at the end",
+    ),
+    Fault(
+        30,
+        "A file of a few megabytes that is longer than `WHISPER_MAX_AUDIO_HOURS`",
+        "413 `audio_too_long`, found while decoding",
+    ),
+    # uploads and parameters
+    Fault(
+        31,
+        "An upload beyond the limit that says so in its Content-Length",
+        "413 before the body is read; nothing on disk",
+    ),
+    Fault(32, "An upload beyond the limit without a length", "413 when the limit is passed; what had come is removed"),
+    Fault(
+        33,
+        "Another content type, no boundary, no file, two files",
+        "400 that names the parameter, and nothing is left",
+    ),
+    Fault(34, "An unknown model", "404 `model_not_found`"),
+    Fault(
+        35,
+        "Values that make no sense; requests made up from the OpenAPI document",
+        "400 that names the parameter; never a 500, never an undocumented status, never an error of another shape",
+    ),
+    Fault(36, "A prompt of 1 MB; 5000 form fields", "400, in bounded memory"),
+    # call-backs
+    Fault(
+        37,
+        "A receiver is down for three attempts",
+        "The call-back arrives with the same id, a new timestamp and a valid signature",
+    ),
+    Fault(
+        38,
+        "A receiver is slow, never answers or never stops answering",
+        "Cut off and tried again; transcription does not wait for it",
+    ),
+    Fault(39, "A receiver answers 500, 503, 429 or 409", "Tried again, not before its Retry-After"),
+    Fault(40, "A receiver answers 410", "No more attempts; the delivery says `gone`"),
+    Fault(41, "A receiver redirects to an internal address", "Not followed; counts as a failure"),
+    Fault(
+        42,
+        "A receiver with a certificate nobody vouches for, or of another name",
+        "A failure that says why; works with the CA that is configured",
+    ),
+    Fault(
+        43,
+        "The sender is killed between a delivery and its record",
+        "Delivered again with the same id: at least once",
+    ),
+    Fault(44, "A receiver is down for the whole schedule", "`exhausted`, visible, and can be sent again by hand"),
+    # repeated requests
+    Fault(45, "The same Idempotency-Key and body twice", "The same job; one run"),
+    Fault(46, "The same Idempotency-Key with another body", "422 `idempotency_key_reused`"),
+    Fault(47, "The same Idempotency-Key while the first upload still comes", "409 with Retry-After"),
+    Fault(48, "50 submissions with the same Idempotency-Key at once", "One job"),
+    Fault(
+        49,
+        "A cancel of a job that waits, runs, has ended, or never was",
+        "Gone from its queue; stopped within a window and the model free; 409; 404",
+    ),
+    Fault(50, "A job is deleted while its audio is read", "The download ends or fails cleanly; no 500"),
+    Fault(51, "The clock jumps by an hour", "No lease runs out for it; signatures carry the wall clock"),
+    # what strangers send
+    Fault(
+        52,
+        "File names with paths, control characters, 300 characters, reserved names",
+        "Stored under the job's id; the name is only shown",
+    ),
+    Fault(53, "Line breaks in file name, model, language or metadata", "No header of ours carries them"),
+    Fault(54, "HTML in a file name and in a transcript", "Shown as text; cues of vtt and srt stay whole"),
+    Fault(
+        55,
+        "No key, a wrong one, one in the query, a very long one",
+        "401 in OpenAI's shape before the body is read; no key in a log",
+    ),
+    Fault(56, "One key's holder asks for another's job", "404"),
+    Fault(
+        57,
+        "A call-back to an internal address in any spelling, or by a name that changes its mind",
+        "Refused at submission and at sending; allowed where configured",
+    ),
+    Fault(58, "A call-back to another scheme, with a password, or to a port of another service", "400 at submission"),
+    Fault(
+        59,
+        "A playlist, concat script, SDP or DASH manifest, with a harmless name",
+        "`unsupported_media`; nothing it names is fetched or read",
+    ),
+    Fault(60, "A foreign function's name in the queue", "Refused and logged; the worker lives"),
+    Fault(61, "Redis without a password within others' reach", "The service says so when it starts"),
+    # load and time
+    Fault(62, "An upload of a byte a second; 200 idle connections", "Given up after a grace; others are served"),
+    Fault(63, "1000 small submissions at once", "All are taken or refused with 429 or 503; none is lost"),
+    Fault(64, "A queue beyond its limit", "429 with Retry-After; waiting jobs know their position"),
+    Fault(65, "The model is missing or damaged at start", "The worker is not ready and says why; jobs wait"),
+    Fault(
+        66,
+        "Readers of events that read slowly, 200 of them, readers that come back",
+        "Bounded memory; nobody misses the end, nobody gets anything twice",
+    ),
+    Fault(
+        67,
+        "A `job.json` or `outcome.json` that cannot be read",
+        "The job is set aside in `broken/`; the service starts and serves all others",
+    ),
+)
+
+# Rows no test can show here, and why not; each could be shown on another machine.
+UNRUNNABLE: dict[int, str] = {}
