@@ -6,7 +6,7 @@ service := $(python) scripts/whisper-native.py
 venv := .venv/bin
 ARGS ?=
 
-.PHONY: help whisper-native whisper-native-status whisper-native-logs whisper-native-stop run dashboard \
+.PHONY: help doctor whisper-native whisper-native-status whisper-native-logs whisper-native-stop run dashboard \
         setup test test-unit test-integration test-acceptance test-faults reliability lint typecheck format lock clean
 
 help: ## show this menu
@@ -23,6 +23,9 @@ whisper-native-logs: ## the end of its log (ARGS=-f follows)
 
 whisper-native-stop: ## stop it
 	@$(service) stop
+
+doctor: ## look at all it needs and say what is missing
+	@$(service) doctor
 
 run: ## run it in the foreground
 	@$(service) run $(ARGS)

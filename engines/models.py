@@ -64,8 +64,27 @@ def find_ctranslate2_weights(model: str, data_dir: Path) -> Path:
     In order: a directory as given, the Hugging Face cache, the weights a Python package carries (joined into
     `data_dir` once), a download from the hub. Raises ModelNotFound, saying what was tried.
     """
+    found = weights_on_this_machine(model, data_dir)
+    if found is None:
+        return _download(model, repository_of(model))
+    return _join_carried_base(data_dir / "models" / "base") if _is_half(found) else found
+
+
+def weights_on_this_machine(model: str, data_dir: Path) -> Path | None:
+    """Where the model's weights lie, or None where they are yet to be downloaded; the first of two halves where a
+    package carries them. Raises ModelNotFound for a directory without weights and a name that means no model."""
     if _is_path(model):
         return _complete_directory(Path(model).expanduser())
+    if cached := _cached(repository_of(model)):
+        return cached
+    if canonical_name(model) == "base" and all(map(importlib.util.find_spec, CARRIED_BASE)):
+        joined = data_dir / "models" / "base"
+        return joined if (joined / "model.bin").is_file() else Path(_package_directory(CARRIED_BASE[0])) / "data"
+    return None
+
+
+def repository_of(model: str) -> str:
+    """The repository on the Hugging Face hub that a model's name means. Raises ModelNotFound."""
     name = canonical_name(model)
     repository = CTRANSLATE2_REPOSITORIES.get(name, name)
     if "/" not in repository:
@@ -73,11 +92,11 @@ def find_ctranslate2_weights(model: str, data_dir: Path) -> Path:
             f"There is no model '{model}'. Known: {', '.join(CTRANSLATE2_REPOSITORIES)}, turbo, "
             "any Hugging Face id (owner/name) with CTranslate2 weights, or a directory."
         )
-    if cached := _cached(repository):
-        return cached
-    if name == "base" and all(map(importlib.util.find_spec, CARRIED_BASE)):
-        return _join_carried_base(data_dir / "models" / "base")
-    return _download(model, repository)
+    return repository
+
+
+def _is_half(directory: Path) -> bool:
+    return not (directory / "model.bin").is_file()
 
 
 def _is_path(model: str) -> bool:

@@ -32,7 +32,7 @@ def main(root: str) -> int:
     arguments = _parser().parse_args()
     if arguments.command not in STARTING and not venv_python().exists():
         print("whisper-native is not set up, so it is not running. Set it up and start it with: make whisper-native")
-        return NOT_RUNNING if arguments.command == "status" else 0
+        return {"status": NOT_RUNNING, "doctor": 1}.get(arguments.command, 0)
     try:
         python = setup_environment.ensure() if arguments.command in STARTING else venv_python()
     except SetupFailed as error:
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--wait", type=float, default=900.0, help="seconds to wait until it is ready (900)")
         command.add_argument("--log", help=argparse.SUPPRESS)  # `start` tells `run` where its output goes
     commands.add_parser("stop", help="stop the service")
+    commands.add_parser("doctor", help="look at all the service needs; exit code 1 where something is missing")
     commands.add_parser("status", help="whether it runs; exit code 0 ready, 1 running but not ready, 3 not running")
     logs = commands.add_parser("logs", help="show the end of the log")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what is added")

@@ -9,6 +9,7 @@ import time
 import webbrowser
 from collections.abc import Mapping
 
+from scripts import doctor
 from scripts.background import StartFailed, start_and_wait
 from scripts.command_line import NOT_RUNNING
 from scripts.foreground import run
@@ -23,6 +24,8 @@ from scripts.stopping import stop_running
 def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:
     """Runs the command the arguments name."""
     try:
+        if arguments.command == "doctor":
+            return doctor.report()  # it says itself what is wrong with the settings
         service = Service.from_settings()
         match arguments.command:
             case "run":

@@ -1,0 +1,1 @@
+"""What `whisper-native.py doctor` looks at, a module for each part of the machine."""
