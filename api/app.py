@@ -28,12 +28,10 @@ from api.state import Service
 from api.waiting import Waiters
 from engines.models import canonical_name
 from worker.events import Events
-from worker.maintenance import Maintenance
+from worker.maintenance import MAINTENANCE_EVERY, Maintenance
 from worker.queue import JobQueue
 from worker.settings import WorkerSettings
 from worker.store import JobStore
-
-MAINTENANCE_EVERY = 10.0  # seconds
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Hashable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
@@ -61,6 +62,10 @@ class WindowStream:
         """Whether interactive work has become batch work, having had more audio decoded than others wait for."""
         return self._line.priority != self._opened_as
 
+    def drain(self) -> None:
+        """Drops what has not been taken by a pass and lets the passes in hand end; safe from any thread."""
+        self._batcher._drain(self)
+
     def close(self) -> None:
         """Drops what has not been decoded and wakes who waits for it; safe from any thread, and twice."""
         self._batcher._close(self)
@@ -80,11 +85,17 @@ class Batcher:
         self._streams: set[WindowStream] = set()
         self._passes = 0  # in hand
         self._interactive_passes = 0  # of these
+        self._began: dict[int, float] = {}  # when the pass of each busy thread began, in monotonic seconds
 
     @property
     def window_limit(self) -> int:
         """How many windows one recording may have waiting, so that memory is bounded."""
         return 2 * self.max_batch * self.engine.lanes
+
+    def oldest_pass(self) -> float:
+        """Seconds since the pass began that has been in hand longest; 0 where none is."""
+        now = time.monotonic()
+        return max((now - began for began in list(self._began.values())), default=0.0)
 
     def start(self) -> None:
         """Loads the engine on the first lane's thread and starts the others. Raises what loading raises."""
@@ -124,7 +135,9 @@ class Batcher:
                 return
             loaded.set_result(None)
         while taken := self._next_pass():
+            self._began[threading.get_ident()] = time.monotonic()
             self._decode(taken.tasks)
+            del self._began[threading.get_ident()]
             with self._work:
                 self._count(taken, -1)
                 self._work.notify_all()
@@ -207,6 +220,9 @@ class Batcher:
             if not task.stream._is_closed:
                 self._schedule.add_again(task.stream._line, task.key, task)
                 self._work.notify_all()
+                return
+            task.stream._tasks.discard(task)
+        task.future.cancel()  # its recording is not wanted any more, or goes on elsewhere
 
     def _answer(self, task: _Task, outcome: WindowResult | Exception) -> None:
         with self._work:
@@ -232,6 +248,15 @@ class Batcher:
     def _restored(self, line: Line[_Task], window: Window) -> None:
         with self._work:
             self._schedule.add_restored(line, window.seconds)
+
+    def _drain(self, stream: WindowStream) -> None:
+        with self._work:
+            stream._is_closed = True
+            waiting = [task for _, _, task in stream._line.waiting]
+            self._schedule.close(stream._line)
+            stream._tasks.difference_update(waiting)
+        for task in waiting:
+            task.future.cancel()
 
     def _close(self, stream: WindowStream) -> None:
         with self._work:

@@ -1,13 +1,24 @@
-"""A deterministic engine for tests and for measuring everything but the model: it says how long it listened."""
+"""A deterministic engine for tests and for measuring everything but the model: it says how long it listened.
+
+Prompts make it fail: `die at 3` ends the process at window 3, `hang at 3` never returns, `fail at 3` raises, and
+`oom above 2` runs out of memory in passes of more windows than that.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import threading
 import time
 from collections.abc import Hashable, Sequence
 
 from engines.base import DecodeOptions, Window, WindowResult
+from engines.errors import OutOfMemory
 from engines.registry import EngineOptions
 from engines.transcript import Word
+
+_FAULT = re.compile(r"(die|hang|fail) at (\d+)|oom above (\d+)")
 
 
 class FakeEngine:
@@ -30,11 +41,29 @@ class FakeEngine:
 
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
         self.passes.append(list(windows))
+        for window in windows:
+            _misbehave(window, len(windows))
         time.sleep(self._seconds)
         return [_hear(window) for window in windows]
 
     def close(self) -> None:
         return
+
+
+def _misbehave(window: Window, at_once: int) -> None:
+    fault = _FAULT.search(window.options.prompt or "")
+    if fault is None:
+        return
+    kind, index, most = fault.groups()
+    if most is not None:
+        if at_once > int(most):
+            raise OutOfMemory()
+    elif window.index == int(index):
+        if kind == "die":
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+        if kind == "hang":
+            threading.Event().wait()
+        raise RuntimeError(f"Window {index} was told to fail.")
 
 
 def _number(text: str) -> float:

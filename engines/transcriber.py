@@ -7,6 +7,7 @@ results are taken in the recording's order.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
@@ -60,7 +61,8 @@ class Transcription:
     """One run over one file. Iterate it for progress, window by window; then `transcript()` has the whole.
 
     context: give each window the text before it as prompt; windows then wait for one another.
-    `cancel` may be called from any thread and ends the iteration with Canceled within one window.
+    `cancel` may be called from any thread and ends the iteration with Canceled within one window. So does
+    `hand_back`, once the windows that the model has in hand are decoded and kept in the checkpoint.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class Transcription:
         self._context = context
         self._before = ""  # the text of the window before, for `context`
         self._canceled = threading.Event()
+        self._kept_until = 0.0  # monotonic seconds up to which a canceled run waits for the windows in hand
+        self._pending: deque[_Pending] = deque()
         self._stream: WindowStream | None = None
         self._language = RecordingLanguage(options)
         self._undecided: list[_Heard] = []  # heard before the recording's language was settled
@@ -101,15 +105,37 @@ class Transcription:
         if stream := self._stream:
             stream.close()
 
+    def hand_back(self, patience: float) -> None:
+        """patience: seconds that the windows in hand may take."""
+        self._kept_until = time.monotonic() + patience
+        self._canceled.set()
+        if stream := self._stream:
+            stream.drain()
+
     def __iter__(self) -> Iterator[Progress]:
         self._stream = self._batcher.open(self._priority)
         try:
             with AudioReader(self._path) as reader:
                 yield from self._run(reader)
-        except CancelledError:
+        except (CancelledError, Canceled):
+            self._keep_windows_in_hand()
             raise Canceled() from None
         finally:
             self._stream.close()
+
+    def _keep_windows_in_hand(self) -> None:
+        for pending in self._pending:
+            patience = self._kept_until - time.monotonic()
+            if pending.future is None or patience <= 0:
+                continue
+            try:
+                result = pending.future.result(patience)
+            except (CancelledError, TimeoutError):
+                continue
+            except Exception:  # noqa: BLE001, S112 - the next attempt comes upon it again
+                continue
+            if self._checkpoint:
+                self._checkpoint.save(pending.window, result)
 
     def transcript(self) -> Transcript:
         """The whole recording, once the iteration has ended."""
@@ -125,7 +151,7 @@ class Transcription:
         )
 
     def _run(self, reader: AudioReader) -> Iterator[Progress]:
-        pending: deque[_Pending] = deque()
+        pending = self._pending
         for index, part in enumerate(pack_speech(speech_frames(self._blocks(reader)))):
             pending.append(self._submit(index, part))
             while len(pending) >= self._limit:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 import sys
 import threading
 import time
@@ -21,6 +20,8 @@ from scripts.readiness import ask
 from scripts.service import Service
 from worker import presence
 from worker.embedded_redis import EmbeddedRedis, RedisUnavailable, connect_briefly
+from worker.leases import Leases
+from worker.queue import QUEUES
 from worker.supervisor import ChildCannotStart, ChildSpec, Supervisor
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def _children(redis: EmbeddedRedis | None, redis_url: str, port: int) -> list[Ch
     """In the order they start; they stop in the reverse."""
     env = {"WHISPER_REDIS_URL": redis_url, "NATIVE_WHISPER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     programs = [
-        ChildSpec("worker", (sys.executable, "-m", "worker"), env, died=lambda pid: _withdraw_worker(redis_url, pid)),
+        ChildSpec("worker", (sys.executable, "-m", "worker"), env, died=lambda pid: _hand_on(redis_url, pid)),
         ChildSpec("api", (sys.executable, "-m", "api"), env),
     ]
     if redis is None:
@@ -88,8 +89,8 @@ def _children(redis: EmbeddedRedis | None, redis_url: str, port: int) -> list[Ch
 
 
 def _forgets_earlier_workers(redis: EmbeddedRedis) -> Callable[[], bool]:
-    """Ready once Redis answers. The first time it drops the signs of life of an earlier run's workers, which it
-    would keep for some seconds more: nobody else uses this Redis."""
+    """Ready once Redis answers. The first time it drops the signs of life of an earlier run's workers and hands on
+    what they had in hand, which would stay theirs for some seconds more: nobody else uses this Redis."""
     forgotten = False
 
     def ready() -> bool:
@@ -100,21 +101,23 @@ def _forgets_earlier_workers(redis: EmbeddedRedis) -> Callable[[], bool]:
             with connect_briefly(redis.url) as client:
                 for worker in presence.workers(client):
                     presence.withdraw(client, worker.name)
+                Leases(client, QUEUES).release_of(lambda slot: True)
             forgotten = True
         return True
 
     return ready
 
 
-def _withdraw_worker(redis_url: str, pid: int) -> None:
-    """Takes a dead worker's sign of life away at once, or readiness would count it in until it expires."""
+def _hand_on(redis_url: str, pid: int) -> None:
+    """Takes a dead worker's sign of life and its jobs away at once. It would count as ready, and its jobs as running,
+    until both expire."""
+    name = presence.process_name(pid)
     try:
         with connect_briefly(redis_url) as client:
-            for worker in presence.workers(client):
-                if worker.pid == pid and worker.name.startswith(socket.gethostname()):
-                    presence.withdraw(client, worker.name)
+            presence.withdraw(client, name)
+            Leases(client, QUEUES).release_of(lambda slot: presence.process_of(slot) == name)
     except RedisError as error:
-        log.warning("The dead worker's sign of life stays until it expires: %s", error)
+        log.warning("The dead worker's jobs stay with it until maintenance finds out: %s", error)
 
 
 def _say_when_ready(url: str, needs_key: bool, wait: float) -> None:

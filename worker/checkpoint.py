@@ -3,23 +3,48 @@
 checkpoint.<n>.jsonl   one file for each attempt, which nobody else writes to
   first line           the plan: whatever, if it were different, would give other windows or other words
   every other line     a window and its result; of two lines for one window the later counts
+
+The files are also the job's history: an attempt whose file was not ended died with its worker, and the number of the
+newest says whose work counts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 from engines.base import Window, WindowResult
 from engines.transcript import Word
-from worker.store import JobNotFound, JobStore
+from worker.store import Attempt, JobNotFound, JobStore
 
 FORMAT = 1
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """crashes: attempts that died with their worker. strikes: those of them since a window was last decoded that
+    brought none. is_suspect: it was running in a crash and has decoded no window since."""
+
+    crashes: int = 0
+    strikes: int = 0
+    is_suspect: bool = False
+
+    @classmethod
+    def of(cls, attempts: Sequence[Attempt]) -> History:
+        crashes = strikes = 0
+        is_suspect = False
+        for attempt in attempts:
+            has_crashed, has_window = not attempt.has_ended, attempt.content.count(b"\n") > 1
+            crashes += has_crashed
+            strikes = 0 if has_window else strikes + has_crashed
+            is_suspect = has_crashed or (is_suspect and not has_window)
+        return cls(crashes, strikes, is_suspect)
 
 
 class JobCheckpoint:
@@ -33,9 +58,25 @@ class JobCheckpoint:
         self._store = store
         self._job_id = job_id
         self._plan = {"format": FORMAT, **json.loads(json.dumps(plan))}
-        self._results = dict(_known(store.checkpoints(job_id), self._plan))
+        attempts = store.attempts(job_id)
+        self.history = History.of(attempts)
+        self.has_progressed = False  # whether this attempt has decoded a window
+        self._results = dict(_known([attempt.content for attempt in attempts], self._plan))
+        self._number = 0
         self._file: BinaryIO | None = None
-        self._is_broken = False
+
+    def begin(self) -> None:
+        """Opens this attempt's file: from here on a crash is one of this job, and earlier attempts are too late."""
+        try:
+            self._number, self._file = self._store.begin_attempt(self._job_id)
+            self._write(self._plan)
+        except (OSError, JobNotFound) as error:
+            self._give_up(error)
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another attempt has begun since: what this one finds out counts no more."""
+        return 0 < self._number < self._store.newest_attempt(self._job_id)
 
     def result(self, window: Window) -> WindowResult | None:
         """The window's result, where it was decoded before."""
@@ -43,24 +84,31 @@ class JobCheckpoint:
 
     def save(self, window: Window, result: WindowResult) -> None:
         """Keeps it where a crash of this process does not reach. Not synced: a loss of power costs decoding time."""
-        if self._is_broken:
+        self.has_progressed = True
+        if self._file is None:
             return
         try:
-            if self._file is None:
-                self._file = self._store.begin_checkpoint(self._job_id)
-                self._write(self._plan)
             self._write({"window": _place(window), "result": asdict(result)})
-        except (OSError, JobNotFound) as error:
-            self._is_broken = True
-            log.warning("Job %s goes on without a checkpoint: %s", self._job_id, error)
+        except OSError as error:
+            self._give_up(error)
 
-    def close(self) -> None:
-        """Ends this attempt's file."""
-        if self._file is not None:
-            try:
-                self._file.close()
-            except OSError as error:
-                log.warning("The checkpoint of %s could not be closed: %s", self._job_id, error)
+    def end(self) -> None:
+        """Ends this attempt in good order. May be called twice."""
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+            if self._number:
+                self._store.end_attempt(self._job_id, self._number)
+        except OSError as error:
+            log.warning("The checkpoint of %s could not be ended: %s", self._job_id, error)
+
+    def _give_up(self, error: Exception) -> None:
+        log.warning("Job %s goes on without a checkpoint: %s", self._job_id, error)
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # what it still holds does not fit either
+                file.close()
 
     def _write(self, row: Mapping[str, Any]) -> None:
         assert self._file is not None

@@ -67,7 +67,10 @@ class JobError:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`outcome.json`: the one terminal state. Times are unix seconds, `duration` is seconds of audio."""
+    """`outcome.json`: the one terminal state. Times are unix seconds, `duration` is seconds of audio.
+
+    attempts: how often the job was begun; every one but the last ended with its worker.
+    """
 
     state: Literal["finished", "failed", "canceled"]
     ended_at: float = field(default_factory=time.time)
@@ -75,6 +78,7 @@ class Outcome:
     duration: float | None = None
     error: JobError | None = None
     warnings: tuple[dict[str, str], ...] = ()
+    attempts: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Keeps store and Redis in step. Run every few seconds by every API process; a lock lets one at a time work."""
+"""Keeps store and Redis in step. Run every few seconds by every API and worker; a lock lets one at a time work."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from redis.exceptions import WatchError
 
 from worker.connection import KEY_PREFIX
 from worker.events import Events
-from worker.jobs import JobError, JobRequest, Outcome
+from worker.jobs import JobRequest, Outcome
 from worker.queue import JobQueue
 from worker.store import JobNotFound, JobStore
 
 LOCK = f"{KEY_PREFIX}maintenance"
+KNOWN = f"{KEY_PREFIX}known"  # set once store and queues have been put in step; gone where Redis lost its contents
 LOCK_TTL = 60  # seconds; a holder that was killed blocks nobody for longer
+MAINTENANCE_EVERY = 3.0  # seconds between two rounds
 RECONCILE_EVERY = 60.0  # seconds
+SECOND_LOOK = 5.0  # seconds; a job may be on its way into the queue, which takes milliseconds
+SETTLE = 10.0  # seconds running jobs have to renew their leases in a Redis that came back empty
 KEEP_ANSWERED = 600.0  # seconds a synchronous job's record stays after its answer
 KEEP_UNANSWERED = 24 * 3600.0  # seconds one stays whose client never came back for it
 KEEP_PARTIAL = 24 * 3600.0  # seconds an upload may stand still before it is swept
@@ -33,8 +37,9 @@ class Maintenance:
         self._queue = queue
         self._events = events
         self._redis = redis
-        self._reconciled_at = float("-inf")
+        self._reconcile_at = float("-inf")
         self._missing: set[str] = set()  # jobs RQ did not know at the last look
+        self._empty_since: float | None = None
 
     def run_once(self) -> None:
         token = uuid4().hex
@@ -42,12 +47,24 @@ class Maintenance:
             return
         try:
             self._queue.recover_abandoned(time.monotonic())
-            if time.monotonic() - self._reconciled_at >= RECONCILE_EVERY:
+            if self._is_due(time.monotonic()):
                 self._reconcile()
                 self._store.sweep_incoming(KEEP_PARTIAL)
-                self._reconciled_at = time.monotonic()
+                self._redis.set(KNOWN, "1")
+                self._reconcile_at = time.monotonic() + (SECOND_LOOK if self._missing else RECONCILE_EVERY)
         finally:
             self._release(token)
+
+    def _is_due(self, now: float) -> bool:
+        """Whether to look at all jobs. Redis that came back empty is filled again as soon as those that still run
+        have made themselves known."""
+        if self._redis.exists(KNOWN):
+            self._empty_since = None
+            return now >= self._reconcile_at
+        if self._empty_since is None:
+            log.info("Redis knows of no jobs: what the store has is queued in %.0f s", SETTLE)
+            self._empty_since = now
+        return now - self._empty_since >= SETTLE
 
     def _release(self, token: str) -> None:
         """Gives the lock back, unless it ran out meanwhile and is another's now."""
@@ -90,13 +107,9 @@ class Maintenance:
         return answered_at < time.time() - KEEP_ANSWERED
 
     def _revive(self, request: JobRequest, missing: set[str]) -> None:
-        """A job without an outcome that RQ gave up or lost. It may be on its way into the queue this very
-        moment, so it is queued again only when it was missing at two looks in a row, or at the first."""
-        if self._queue.has_crashed_out(request.id):
-            error = JobError("worker_crashed", "The recording ended its worker three times; it was given up.")
-            if self._store.finish(request.id, Outcome("failed", error=error)):
-                self._events.state(request.id, "failed")
-        elif request.id in self._missing or request.created_at < time.time() - RECONCILE_EVERY:
+        """A job without an outcome that is in no queue and in nobody's hands. It may be on its way into the queue this
+        very moment, so it is queued again only when it was missing at two looks in a row, or is older than that."""
+        if request.id in self._missing or request.created_at < time.time() - RECONCILE_EVERY:
             log.info("Job %s was not in its queue: queued again", request.id)
             self._queue.enqueue(request)
         else:

@@ -5,7 +5,11 @@ whisper:worker:<name>  hash that expires 15 s after the last beat: state, model,
 
 from __future__ import annotations
 
+import os
+import socket
 from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from redis import Redis
@@ -14,6 +18,40 @@ from worker.connection import KEY_PREFIX
 
 BEAT = 5.0  # seconds between two signs of life
 TTL = 15  # seconds without one after which a worker counts as gone
+
+
+def process_name(pid: int | None = None) -> str:
+    """A worker process by machine and process id; of this process, or of another one on this machine."""
+    return f"{_machine()}-{os.getpid() if pid is None else pid}"
+
+
+def process_of(slot: str) -> str:
+    """The process a slot belongs to, by its name: `<queue>.<process>.<n>`."""
+    return slot.partition(".")[2].rpartition(".")[0]
+
+
+def is_dead(slot: str) -> bool:
+    """Whether the process of a slot is certain to be gone: it ran on this machine."""
+    machine, _, pid = process_of(slot).rpartition("-")
+    if os.name == "nt" or machine != _machine() or not pid.isdecimal():  # Windows has no way to ask without killing
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+@cache
+def _machine() -> str:
+    """This host since it was started. Containers may share a name, but not the numbers of their processes."""
+    namespace, boot = Path("/proc/self/ns/pid"), Path("/proc/sys/kernel/random/boot_id")
+    if not (namespace.exists() and boot.exists()):
+        return socket.gethostname()
+    numbers = "".join(character for character in os.readlink(namespace) if character.isdecimal())
+    return f"{socket.gethostname()}-{boot.read_text()[:8]}-{numbers}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
-import socket
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 
+from filelock import FileLock, Timeout
 from redis.exceptions import RedisError
 
 from engines.batcher import Batcher
@@ -18,7 +22,8 @@ from worker import presence
 from worker.connection import connect
 from worker.events import Events, FeedReader
 from worker.jobs import Priority
-from worker.presence import BEAT, WorkerPresence
+from worker.maintenance import MAINTENANCE_EVERY, Maintenance
+from worker.presence import BEAT, WorkerPresence, process_name
 from worker.queue import JobQueue
 from worker.runner import JobRunner
 from worker.settings import WorkerSettings
@@ -27,7 +32,8 @@ from worker.store import LocalStore
 
 LEAST_SLOTS = 4  # for recordings a client waits for …
 MOST_SLOTS = 64  # … unless the settings say how many
-DRAIN = 8.0  # seconds for a job to leave the model after SIGTERM: about one window
+DRAIN = 8.5  # seconds for the windows in hand after SIGTERM; longer than JobRunner's patience for them
+HUNG = 70  # exit code: a pass of the model does not end
 
 log = logging.getLogger(__name__)
 
@@ -38,25 +44,39 @@ class WorkerProcess:
 
     def __init__(self, settings: WorkerSettings, redis_url: str) -> None:
         self._settings = settings
+        self._redis_url = redis_url
         self._redis = connect(redis_url, patient=True)
         self._events = Events(connect(redis_url))
         self._feed_redis = connect(redis_url)
         self._store = LocalStore(settings.data_dir)
         self._stopped = threading.Event()
         self._slots: Slots | None = None
-        name = f"{socket.gethostname()}-{os.getpid()}"
-        self._presence = WorkerPresence(name, "loading", settings.model, pid=os.getpid())
+        self._presence = WorkerPresence(process_name(), "loading", settings.model, pid=os.getpid())
 
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         threading.Thread(target=self._beat, name="heart", daemon=True).start()
-        batcher = self._load()
-        if batcher is None:
-            self._wait_for_signal()
-        else:
-            self._serve(batcher)
+        with self._the_device():
+            batcher = self._load()
+            if batcher is None:
+                self._wait_for_signal()
+            else:
+                self._serve(batcher)
         self._withdraw()
+
+    @contextmanager
+    def _the_device(self) -> Iterator[None]:
+        """Two models on one device would take its memory from each other. The lock ends with its holder."""
+        device = re.sub(r"\W", "-", self._settings.device)
+        lock = FileLock(self._settings.data_dir / f"worker.{device}.lock")
+        while True:
+            try:
+                with lock.acquire(timeout=1.0):
+                    yield
+                    return
+            except Timeout:
+                log.info("Another worker still holds the device %s: waiting for its end", self._settings.device)
 
     def _load(self) -> Batcher | None:
         settings = self._settings
@@ -93,19 +113,21 @@ class WorkerProcess:
             max_seconds=settings.max_audio_hours * 3600,
             context=settings.context,
         )
-        self._slots = Slots(self._redis, runner, self._slot_counts(batcher))
+        slots = self._slots = Slots(self._redis, runner, self._slot_counts(batcher))
         feed = FeedReader(
             self._feed_redis,
             lambda job_id, state: runner.cancel(job_id) if state == "canceled" else None,
             runner.cancel_ended,
         )
         feed.start()
-        self._slots.start()
+        slots.start()
+        threading.Thread(target=self._watch, args=(batcher,), name="watchdog", daemon=True).start()
+        threading.Thread(target=self._maintain, name="maintenance", daemon=True).start()
         self._wait_for_signal()
         log.info("Stopping: jobs in hand go back to their queue")
-        self._slots.take_no_more()
+        slots.take_no_more()
         runner.stop()
-        self._slots.stop(DRAIN)
+        slots.stop(DRAIN, runner.leave_all)
 
     def _slot_counts(self, batcher: Batcher) -> dict[Priority, int]:
         """Fewer interactive slots than windows in a pass would leave a GPU's passes half empty when many clips wait."""
@@ -128,6 +150,27 @@ class WorkerProcess:
                 log.exception("A sign of life could not be given")
             if self._stopped.wait(BEAT):
                 return
+
+    def _watch(self, batcher: Batcher) -> None:
+        """Nothing can interrupt a call that hangs in native code; the end of the process can. Its job goes on in the
+        worker that the supervisor starts next."""
+        limit = self._settings.pass_timeout
+        while batcher.oldest_pass() <= limit:
+            time.sleep(min(1.0, limit / 4))
+        log.critical("A pass of the model has taken over %.0f s: the worker ends itself", limit)
+        os._exit(HUNG)
+
+    def _maintain(self) -> None:
+        """The API does this too; a worker that runs without one must not depend on it."""
+        redis = connect(self._redis_url)
+        maintenance = Maintenance(self._store, JobQueue(redis), self._events, redis)
+        while not self._stopped.wait(MAINTENANCE_EVERY):
+            try:
+                maintenance.run_once()
+            except RedisError as error:
+                log.warning("Maintenance waits for Redis: %s", error)
+            except Exception:
+                log.exception("Maintenance failed; the next round is in %.0f s", MAINTENANCE_EVERY)
 
     def _announce(self, now: WorkerPresence) -> None:
         self._presence = now

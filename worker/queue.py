@@ -1,24 +1,32 @@
-"""RQ carries jobs from the API to a slot. Only ids travel; the store holds the rest."""
+"""RQ carries jobs from the API to a slot. Only ids travel; the store holds the rest.
+
+interactive, batch  where a job waits, by its priority
+alone               where one waits that was running as its worker died: it is tried while nothing else runs
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from redis import Redis
-from rq import Queue, Retry
+from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
-from rq.registry import clean_registries
+from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry
 
 from worker.jobs import PRIORITIES, JobRequest, Priority
+from worker.leases import Leases
+from worker.presence import is_dead
 
+QueueName = Priority | Literal["alone"]
+ALONE: Literal["alone"] = "alone"
+QUEUES: tuple[QueueName, ...] = (*PRIORITIES, ALONE)
 JOB_FUNCTION = "whisper_native.transcribe"  # the one name a slot will run; it stands for JobRunner.run
 STRANDED_AFTER = 15.0  # seconds a job may be on its way from the queue to a slot; it takes milliseconds
 RECORD_TTL = 24 * 3600  # seconds RQ's own record of an ended job stays visible in the dashboard
-CRASH_RETRIES = 2  # how often a job is tried again after its worker died
 
 
 class QueuedJob(Job):
@@ -48,39 +56,34 @@ def put_back(redis: Redis, queue: Queue, job_id: str) -> None:
         pipeline.execute()
 
 
-def _queues_of(request: JobRequest) -> tuple[Priority, ...]:
+def _queues_of(request: JobRequest) -> tuple[QueueName, ...]:
     """Where the job may wait: an interactive one that turned out to be long goes on as batch work."""
-    return ("batch",) if request.priority == "batch" else ("interactive", "batch")
+    return ("batch", ALONE) if request.priority == "batch" else QUEUES
 
 
 class JobQueue:
-    """The two queues, `interactive` and `batch`."""
+    """The three queues, and who holds which job. is_dead: whether the process of a slot's name is known to be gone."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, is_dead: Callable[[str], bool] = is_dead) -> None:
+        self.leases = Leases(redis, QUEUES)
         self._redis = redis
-        self._on_the_way: dict[str, dict[str, float]] = {name: {} for name in PRIORITIES}  # since when, by id
-        self._queues: Mapping[Priority, Queue] = {
-            name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=QueuedJob) for name in PRIORITIES
+        self._is_dead = is_dead
+        self._on_the_way: dict[str, dict[str, float]] = {name: {} for name in QUEUES}  # since when, by id
+        self._queues: Mapping[QueueName, Queue] = {
+            name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=QueuedJob) for name in QUEUES
         }
 
-    def enqueue(self, request: JobRequest, queue: Priority | None = None, at_front: bool = False) -> None:
-        """Puts the job at the end of its queue, or where else it is told to."""
-        self._queues[queue or request.priority].enqueue_call(
+    def enqueue(self, request: JobRequest) -> None:
+        """Puts the job at the end of its queue."""
+        self._queues[request.priority].enqueue_call(
             JOB_FUNCTION,
             args=(request.id,),
             job_id=request.id,
             timeout=-1,
             result_ttl=RECORD_TTL,
             failure_ttl=RECORD_TTL,
-            retry=Retry(max=CRASH_RETRIES),
             description=f"{request.owner}: {request.size} bytes, {request.model}",  # no file name: all keys see it
-            at_front=at_front,
         )
-
-    def move_to_batch(self, request: JobRequest) -> None:
-        """Puts a job that gave its interactive slot back at the head of the batch queue: it has begun."""
-        self.forget(request.id)
-        self.enqueue(request, "batch", at_front=True)
 
     def position(self, request: JobRequest) -> int | None:
         """How many jobs of the same queue run before this one, or None where it does not wait."""
@@ -106,28 +109,22 @@ class JobQueue:
         for queue in self._queues.values():
             found.update(queue.get_job_ids())
             found.update(queue.intermediate_queue.get_job_ids())
-            found.update(queue.started_job_registry.get_job_ids(cleanup=False))
-        return found
-
-    def has_crashed_out(self, job_id: str) -> bool:
-        """Whether RQ gave the job up: its worker died once more than it may be tried again."""
-        try:
-            job = QueuedJob.fetch(job_id, connection=self._redis, serializer=JSONSerializer)
-        except NoSuchJobError:
-            return False
-        return job.get_status(refresh=False) == JobStatus.FAILED
+        return found | self.leases.ids()
 
     def recover_abandoned(self, now: float) -> None:
-        """Hands jobs whose lease ran out, or whose slot died before it began, to another slot. Only one caller at a
-        time may do this. now: monotonic seconds."""
+        """Hands jobs whose worker is dead or silent, or whose slot died before it began, to another slot. Only one
+        caller at a time may do this. now: monotonic seconds."""
+        self.leases.release_of(self._is_dead)
+        self.leases.release_expired(now)
         for queue in self._queues.values():
-            clean_registries(queue)
+            for registry in (FinishedJobRegistry, FailedJobRegistry):  # RQ's clean-up of the others would meddle
+                registry(queue=queue).cleanup()
             clean_worker_registry(queue)
             self._put_back_stranded(queue, now)
 
     def _put_back_stranded(self, queue: Queue, now: float) -> None:
         """RQ moves a job to a slot through a list of its own; a slot that dies right then leaves it there."""
-        started = set(queue.started_job_registry.get_job_ids(cleanup=False))
+        started = self.leases.ids()
         on_the_way = set(queue.intermediate_queue.get_job_ids())
         seen = self._on_the_way[queue.name]
         for job_id in seen.keys() - on_the_way:
@@ -141,7 +138,7 @@ class JobQueue:
                 put_back(self._redis, queue, job_id)
             del seen[job_id]
 
-    def waits(self, queue: Priority) -> bool:
+    def waits(self, queue: QueueName) -> bool:
         """Whether a job waits for a slot of this queue."""
         return self._queues[queue].count > 0
 

@@ -5,6 +5,7 @@ id ─► store.request ─► Transcription ─► checkpoint ─► progress, 
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 import time
@@ -20,8 +21,12 @@ from engines.windows import PLAN
 from worker.checkpoint import JobCheckpoint
 from worker.events import Events
 from worker.jobs import JobError, JobRequest, Outcome, Priority
-from worker.queue import JobQueue
+from worker.queue import ALONE, JobQueue, QueueName
 from worker.store import JobNotFound, JobStore
+
+MAX_STRIKES = 3  # crashes in a row that brought no window, after which a job is given up
+PATIENCE = 8.0  # seconds the windows in hand may take when a job is handed back: about one pass
+STORE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 log = logging.getLogger(__name__)
 
@@ -34,21 +39,33 @@ class JobCanceled(JobEnded):
     """The job was canceled."""
 
 
-class Demoted(JobEnded):
-    """The job turned out to be long: it gives its interactive slot back and goes on in the batch queue."""
+class Requeued(Exception):
+    """The run ends and the job goes on from another place in the queues. queue: None for the one it was taken from."""
+
+    def __init__(self, message: str, queue: QueueName | None = None, *, at_front: bool = True) -> None:
+        super().__init__(message)
+        self.queue = queue
+        self.at_front = at_front
 
 
-class HandBack(Exception):
-    """The worker stops: the job goes back to its queue, and this attempt does not count."""
+class LeaseLost(Exception):
+    """Another worker has the job: whatever this run finds out counts no more."""
 
 
 @dataclass(slots=True)
 class _Run:
     request: JobRequest
-    queue: Priority
+    queue: QueueName
     checkpoint: JobCheckpoint
     transcription: Transcription
     started_at: float
+    handed_back: str = ""  # why, where it is
+    is_lost: bool = False
+
+    @property
+    def home(self) -> Priority:
+        """The queue the job belongs to by now."""
+        return "batch" if self.transcription.is_demoted else self.request.priority
 
 
 class JobRunner:
@@ -72,14 +89,13 @@ class JobRunner:
         self._beam_size = beam_size
         self._max_seconds = max_seconds
         self._context = context
-        self._demoted: set[str] = set()  # jobs on their way to the batch queue
         self._running: dict[str, _Run] = {}
         self._lock = threading.Lock()
         self._stopping = False
 
-    def run(self, job_id: str, queue: Priority) -> dict[str, str]:
-        """Returns what RQ keeps. Raises JobEnded where the outcome is no transcript, HandBack on shutdown.
-        queue: the one whose slot this is.
+    def run(self, job_id: str, queue: QueueName) -> dict[str, str]:
+        """Returns what RQ keeps. Raises JobEnded where the outcome is no transcript, Requeued where the job goes on
+        elsewhere, LeaseLost where another worker has it, OSError where the store failed. queue: the slot's own.
 
         A job that has its outcome already, or is gone from the store, is left alone: a requeue from the
         dashboard and a doubled queue entry are harmless.
@@ -89,34 +105,25 @@ class JobRunner:
                 # whoever was first may have died before it could tell
                 self._tell(lambda: self._events.state(job_id, ended.state))
                 return {"state": ended.state}
-            request = self._store.request(job_id)
+            run = self._prepared(self._store.request(job_id), queue)
         except JobNotFound:
             return {"state": "deleted"}
-        run = self._start(request, queue)
-        if run is None:
+        if not self._enter(run):
             return {"state": "started"}  # here already, from another entry of the queue
         try:
-            outcome = self._transcribe(run)
+            outcome = self._outcome(run)
         finally:
-            run.checkpoint.close()
-            with self._lock:
-                del self._running[job_id]
-        return self._end(request, outcome)
+            self._leave(run)
+        return self._end(run, outcome)
 
     def after(self, job_id: str) -> None:
-        """Called when RQ has written all it writes of a run: moves a demoted job to its new queue, and removes what a
-        job that was deleted while it ran has told Redis since."""
+        """Called when RQ has written all it writes of a run: removes what a job that was deleted while it ran has told
+        Redis since."""
         try:
-            request = self._store.request(job_id)
+            self._store.request(job_id)
         except JobNotFound:
             self._queue.forget(job_id)
             self._events.forget(job_id)
-            return
-        with self._lock:
-            is_demoted = job_id in self._demoted
-            self._demoted.discard(job_id)
-        if is_demoted:
-            self._queue.move_to_batch(request)
 
     def cancel(self, job_id: str) -> None:
         """Frees the model within one window; does nothing for a job that is not running here."""
@@ -133,26 +140,54 @@ class JobRunner:
             if self._is_over(job_id):
                 self.cancel(job_id)
 
-    def stop(self) -> None:
-        """Hands all running jobs back."""
+    def lose(self, job_id: str) -> None:
+        """Stops work on a job that another worker was given."""
         with self._lock:
-            self._stopping = True
-            running = list(self._running.values())
-        for run in running:
+            run = self._running.get(job_id)
+        if run:
+            run.is_lost = True
             run.transcription.cancel()
 
-    def _start(self, request: JobRequest, queue: Priority) -> _Run | None:
-        run = self._prepared(request, queue)
+    def make_way(self, job_id: str) -> None:
+        """Hands all jobs back but this one, which is to be tried alone."""
+        self._hand_back("The model is wanted for one recording alone.", but=job_id)
+
+    def stop(self) -> None:
+        """Hands all running jobs back, and takes no more."""
+        with self._lock:
+            self._stopping = True
+        self._hand_back("The worker is stopping.")
+
+    def leave_all(self) -> None:
+        """Ends in good order what did not end by itself, before the process is ended."""
+        with self._lock:
+            running = list(self._running.values())
+        for run in running:
+            run.checkpoint.end()
+
+    def _hand_back(self, why: str, but: str = "") -> None:
+        with self._lock:
+            runs = [run for job_id, run in self._running.items() if job_id != but and not run.handed_back]
+            for run in runs:
+                run.handed_back = why
+        for run in runs:
+            run.transcription.hand_back(PATIENCE)
+
+    def _enter(self, run: _Run) -> bool:
         with self._lock:
             if self._stopping:
-                raise HandBack("The worker is stopping.")
-            if request.id in self._running:
-                return None
-            self._running[request.id] = run
-        self._tell(lambda: self._events.started(request.id, run.started_at))
-        return run
+                raise Requeued("The worker is stopping.")
+            if run.request.id in self._running:
+                return False
+            self._running[run.request.id] = run
+            return True
 
-    def _prepared(self, request: JobRequest, queue: Priority) -> _Run:
+    def _leave(self, run: _Run) -> None:
+        run.checkpoint.end()
+        with self._lock:
+            del self._running[run.request.id]
+
+    def _prepared(self, request: JobRequest, queue: QueueName) -> _Run:
         engine = self._batcher.engine
         options = replace(request.options, beam_size=self._beam_size)
         plan = {"windows": PLAN, "engine": engine.name, "model": engine.model, "context": self._context}
@@ -161,7 +196,7 @@ class JobRunner:
             self._batcher,
             self._store.source(request.id),
             options,
-            queue,
+            request.priority if queue == ALONE else queue,
             self._max_seconds,
             checkpoint,
             context=self._context,
@@ -175,39 +210,74 @@ class JobRunner:
         except RedisError:
             return time.time()
 
-    def _transcribe(self, run: _Run) -> Outcome:
-        job_id = run.request.id
+    def _outcome(self, run: _Run) -> Outcome:
+        """What the run comes to, as far as it is for this run to say."""
+        started_at, attempts = run.started_at, run.checkpoint.history.crashes + 1
+        if run.checkpoint.history.strikes >= MAX_STRIKES:
+            return _given_up(run)
         try:
-            for progress in run.transcription:
-                self._report(job_id, progress)
-                if self._is_over(job_id):  # ended as we took it, or while Redis could not tell us
-                    raise Canceled()
-                self._demote(run)
-            transcript = run.transcription.transcript()
-            self._store.save_transcript(job_id, transcript)
-            warnings = tuple(asdict(warning) for warning in transcript.warnings)
-            return Outcome("finished", started_at=run.started_at, duration=transcript.duration, warnings=warnings)
+            self._begin(run)
+            duration, warnings = self._transcribe(run)
+            return Outcome("finished", started_at=started_at, duration=duration, warnings=warnings, attempts=attempts)
         except Canceled:
-            if self._stopping and not self._is_over(job_id):
-                raise HandBack("The worker is stopping.") from None
-            return Outcome("canceled", started_at=run.started_at)
-        except Demoted:
-            raise
+            return self._called_off(run)
         except EngineError as error:
-            log.warning("Job %s failed: %s: %s", job_id, error.code, error)
-            return Outcome("failed", started_at=run.started_at, error=JobError(error.code, str(error)))
+            log.warning("Job %s failed: %s: %s", run.request.id, error.code, error)
+            failed = JobError(error.code, str(error))
+            return Outcome("failed", started_at=started_at, error=failed, attempts=attempts)
+        except (Requeued, LeaseLost):
+            raise
         except Exception as error:
-            if self._is_over(job_id):  # deleted under our hands
-                return Outcome("canceled", started_at=run.started_at)
-            log.exception("Job %s failed unexpectedly", job_id)
+            if self._is_over(run.request.id):  # deleted under our hands
+                return Outcome("canceled", started_at=started_at)
+            if isinstance(error, OSError) and error.errno in STORE_FAILED:
+                raise
+            log.exception("Job %s failed unexpectedly", run.request.id)
             message = f"The server could not transcribe the recording ({type(error).__name__}); its log says more."
-            return Outcome("failed", started_at=run.started_at, error=JobError("server_error", message))
+            failed = JobError("server_error", message)
+            return Outcome("failed", started_at=started_at, error=failed, attempts=attempts)
 
-    def _end(self, request: JobRequest, outcome: Outcome) -> dict[str, str]:
-        if not self._store.finish(request.id, outcome):
-            outcome = self._ended_elsewhere(request.id)
-        self._store.drop_checkpoints(request.id)
-        self._tell(lambda: self._events.state(request.id, outcome.state))
+    def _begin(self, run: _Run) -> None:
+        if run.checkpoint.history.is_suspect and run.queue != ALONE:
+            raise Requeued("It was running as its worker ended: it is tried alone.", ALONE, at_front=False)
+        run.checkpoint.begin()
+        self._tell(lambda: self._events.started(run.request.id, run.started_at))
+
+    def _transcribe(self, run: _Run) -> tuple[float, tuple[dict[str, str], ...]]:
+        """Returns the seconds of audio and the warnings, once the transcript is in the store."""
+        job_id = run.request.id
+        for progress in run.transcription:
+            self._report(job_id, progress)
+            if self._is_over(job_id):  # ended as we took it, or while Redis could not tell us
+                raise Canceled()
+            self._check_lease(run)
+            self._demote(run)
+            if run.queue == ALONE and run.checkpoint.has_progressed and progress.processed < progress.total:
+                raise Requeued("It got further than the crash: it goes on beside the others.", run.home)
+        transcript = run.transcription.transcript()
+        self._check_lease(run)
+        self._store.save_transcript(job_id, transcript)
+        return transcript.duration, tuple(asdict(warning) for warning in transcript.warnings)
+
+    def _check_lease(self, run: _Run) -> None:
+        if run.is_lost or run.checkpoint.is_overtaken:
+            raise LeaseLost(f"Another worker goes on with {run.request.id}.")
+
+    def _called_off(self, run: _Run) -> Outcome:
+        if self._is_over(run.request.id):
+            return Outcome("canceled", started_at=run.started_at)
+        self._check_lease(run)
+        if run.handed_back:
+            raise Requeued(run.handed_back)
+        return Outcome("canceled", started_at=run.started_at)
+
+    def _end(self, run: _Run, outcome: Outcome) -> dict[str, str]:
+        job_id = run.request.id
+        self._check_lease(run)
+        if not self._store.finish(job_id, outcome):
+            outcome = self._ended_elsewhere(job_id)
+        self._store.drop_checkpoints(job_id)
+        self._tell(lambda: self._events.state(job_id, outcome.state))
         if outcome.state == "canceled":
             raise JobCanceled("The job was canceled.")
         if outcome.error:
@@ -235,10 +305,8 @@ class JobRunner:
                 return
         except RedisError:
             return
-        with self._lock:
-            self._demoted.add(run.request.id)
         log.info("Job %s turned out to be long: it goes on in the batch queue", run.request.id)
-        raise Demoted("The recording is long: it goes on in the batch queue.")
+        raise Requeued("The recording is long: it goes on in the batch queue.", "batch")
 
     def _report(self, job_id: str, progress: Progress) -> None:
         self._tell(lambda: self._events.window(job_id, progress.processed, progress.total, progress.segments))
@@ -249,3 +317,14 @@ class JobRunner:
             tell()
         except RedisError as error:
             log.warning("Redis did not take an event: %s", error)
+
+
+def _given_up(run: _Run) -> Outcome:
+    history = run.checkpoint.history
+    log.error("Job %s ended its worker %d times in a row: it is given up", run.request.id, history.strikes)
+    message = (
+        f"The recording ended its worker {history.strikes} times without getting further, so it was given up. "
+        "Convert it to WAV or FLAC and send it again; where that fails too, the server's log says more."
+    )
+    error = JobError("worker_crashed", message)
+    return Outcome("failed", started_at=run.started_at, error=error, attempts=history.crashes)

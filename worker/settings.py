@@ -31,6 +31,9 @@ class WorkerSettings(BaseSettings):
         default=None, ge=1, le=64, description="Jobs at once that a client waits for; else what a pass takes, 4 or more"
     )
     batch_slots: int = Field(default=2, ge=1, le=64, description="Jobs at once that nobody waits for")
+    pass_timeout: float = Field(
+        default=600.0, gt=0, description="Seconds a pass of the model may take before the worker counts as hung"
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
 
 

@@ -1,7 +1,8 @@
 """Slots: threads that each take one job at a time from one queue. All feed the one batcher.
 
 RQ's SimpleWorker runs jobs in its own process, as a warm model needs, but sends no heartbeat while a job runs,
-wants the main thread, and runs whatever function a job names. This subclass mends the three.
+wants the main thread, and runs whatever function a job names. This subclass mends the three, and lets go of a job
+in one step, whatever it goes on to.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
@@ -19,28 +21,32 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import DeserializationError, StopRequested
+from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
 from worker.jobs import Priority
-from worker.queue import JOB_FUNCTION, QueuedJob, put_back
-from worker.runner import Demoted, HandBack, JobCanceled, JobEnded
+from worker.leases import LEASE, Lease, Leases
+from worker.presence import process_name
+from worker.queue import ALONE, JOB_FUNCTION, QUEUES, QueuedJob, QueueName, put_back
+from worker.runner import JobCanceled, JobEnded, LeaseLost, Requeued
 
-LEASE = 30  # seconds without a beat after which a job counts as abandoned
 IDLE_TTL = 20  # seconds; RQ blocks for 15 s less, so an idle slot looks up every 5 s
+MAKE_WAY = 10.0  # seconds others have to hand their jobs back before one is tried alone
 
 log = logging.getLogger(__name__)
 
 Run = Callable[[str], dict[str, str]]
-After = Callable[[str], None]  # what is left to do for a job, by its id, once RQ has written all it writes
 
 
 class Work(Protocol):
-    """What a slot does with a job's id."""
+    """What slots do with a job's id. See JobRunner."""
 
-    def run(self, job_id: str, queue: Priority) -> dict[str, str]: ...
+    def run(self, job_id: str, queue: QueueName) -> dict[str, str]: ...
     def after(self, job_id: str) -> None: ...
+    def lose(self, job_id: str) -> None: ...
+    def make_way(self, job_id: str) -> None: ...
 
 
 class ForeignFunction(Exception):
@@ -60,17 +66,67 @@ def job_class(run: Run) -> type[Job]:
     return TranscriptionJob
 
 
+class Gate:
+    """Lets every slot run a job, or none but the one that runs a job alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._is_closed = False
+
+    def enter(self) -> bool:
+        """Whether a job may begin; the caller of a True calls `leave` in the end."""
+        with self._changed:
+            if self._is_closed:
+                return False
+            self._inside += 1
+            return True
+
+    def leave(self) -> None:
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()
+
+    def wait(self, timeout: float) -> None:
+        """Until jobs may begin again."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_closed, timeout)
+
+    @contextmanager
+    def alone(self, make_way: Callable[[], None]) -> Iterator[None]:
+        """Keeps others out, after those inside have been asked to leave. One that hangs is not waited for."""
+        deadline = time.monotonic() + MAKE_WAY
+        with self._changed:
+            self._is_closed = True
+        try:
+            while self._is_busy() and time.monotonic() < deadline:
+                make_way()
+                with self._changed:
+                    self._changed.wait(0.1)
+            yield
+        finally:
+            with self._changed:
+                self._is_closed = False
+                self._changed.notify_all()
+
+    def _is_busy(self) -> bool:
+        with self._changed:
+            return self._inside > 0
+
+
 class Slot(SimpleWorker):
     """One RQ worker on one queue (with one, RQ moves jobs atomically and loses none in a crash)."""
 
     death_penalty_class = TimerDeathPenalty
 
-    def __init__(self, queue: Priority, redis: Redis, run: Run, after: After) -> None:
-        jobs = job_class(run)
-        self._after = after
+    def __init__(self, queue: QueueName, redis: Redis, work: Work, gate: Gate) -> None:
+        jobs = job_class(partial(work.run, queue=queue))
+        self._work = work
+        self._gate = gate
+        self._leases = Leases(redis, QUEUES)
         super().__init__(
             [Queue(queue, connection=redis, serializer=JSONSerializer, job_class=jobs)],
-            name=f"{queue}-{uuid4().hex[:12]}",
+            name=f"{queue}.{process_name()}.{uuid4().hex[:8]}",
             connection=redis,
             job_class=jobs,
             serializer=JSONSerializer,
@@ -78,26 +134,55 @@ class Slot(SimpleWorker):
             log_job_description=False,  # file names stay out of the log
         )
 
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.executions)
+
     def beat(self) -> None:
-        """Renews the lease of the job this slot runs, if any."""
+        """Renews the lease of the job this slot runs, if any, and stops work on one that another worker has."""
         for execution in list(self.executions.values()):
+            if not self._leases.renew(self._lease(execution)):
+                log.warning("Job %s is another worker's by now", execution.job_id)
+                self._work.lose(execution.job_id)
+                continue
             with self.connection.pipeline() as pipeline:
                 self.heartbeat(LEASE + IDLE_TTL, pipeline=pipeline)
-                execution.heartbeat(execution.job.started_job_registry, LEASE, pipeline=pipeline)
+                execution.save(LEASE, pipeline=pipeline)
                 pipeline.execute()
 
     def stop(self) -> None:
         self._stop_requested = True
 
+    def give_back(self) -> None:
+        """Returns the job to its queue though its run has not ended: the process is about to."""
+        for execution in list(self.executions.values()):
+            self._let_go(execution, Requeued("The worker is stopping."))
+
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Runs the job, unless the process has begun to stop: then it goes back, or the slots of a stopping process
-        would take turns at the jobs they hand back."""
-        if self._stop_requested:
+        """Runs the job, unless the process has begun to stop, or another job is to be alone, or somebody runs it."""
+        if self._stop_requested:  # or the slots of a stopping process would take turns at the jobs they hand back
             put_back(self.connection, queue, job.id)
             raise StopRequested()
+        if self._leases.is_held(job.id):
+            log.info("Job %s runs already: a second entry of the queue is dropped", job.id)
+            queue.intermediate_queue.remove(job.id)
+            return
+        if queue.name == ALONE:
+            with self._gate.alone(partial(self._work.make_way, job.id)):
+                self._execute(job, queue)
+        elif self._gate.enter():
+            try:
+                self._execute(job, queue)
+            finally:
+                self._gate.leave()
+        else:
+            put_back(self.connection, queue, job.id)
+            self._gate.wait(IDLE_TTL)
+
+    def _execute(self, job: Job, queue: Queue) -> None:
         super().execute_job(job, queue)
         if _is_ours(job):  # a foreign one stays where the dashboard shows that it failed
-            self._after(job.id)
+            self._work.after(job.id)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return LEASE
@@ -109,22 +194,52 @@ class Slot(SimpleWorker):
         """The service has no groups."""
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Decides what a raised error means for RQ's retries, which are there for crashes only."""
+        """Decides how RQ is to note an end that is no transcript: as failed or as stopped. It retries nothing."""
         kind: type[BaseException] = exc_info[0]
         error: BaseException = exc_info[1]
         trace: TracebackType = exc_info[2]
-        if issubclass(kind, HandBack):
-            job.retries_left = (job.retries_left or 0) + 1
-            log.info("Job %s goes back to its queue", job.id)
-        elif issubclass(kind, JobEnded | ForeignFunction):
-            job.retries_left = 0
-            if issubclass(kind, JobCanceled | Demoted):
+        if issubclass(kind, JobEnded | ForeignFunction):
+            if issubclass(kind, JobCanceled):
                 self._stopped_job_id = job.id
             log.info("Job %s ended: %s", job.id, error)
         else:  # the store failed, not the worker: no crash to count; maintenance queues the job again
-            job.retries_left = 0
             self._stopped_job_id = job.id
-            log.error("Job %s could not be run", job.id, exc_info=(kind, error, trace))
+            log.error("Job %s could not be run: it is tried again later", job.id, exc_info=(kind, error, trace))
+
+    def _finalize_success(self, job: Job, queue: Queue, execution: Execution, return_value: Any) -> None:
+        if self._leases.renew(self._lease(execution)):
+            super()._finalize_success(job, queue, execution, return_value)
+        else:
+            self._let_go(execution)
+
+    def _finalize_failure(
+        self,
+        job: Job,
+        queue: Queue,
+        execution: Execution,
+        exc_info: tuple[type[BaseException] | None, BaseException | None, TracebackType | None],
+    ) -> None:
+        error = exc_info[1]
+        if isinstance(error, Requeued):
+            log.info("Job %s: %s", job.id, error)
+            self._let_go(execution, error)
+        elif isinstance(error, LeaseLost) or not self._leases.renew(self._lease(execution)):
+            log.warning("A late result of job %s is refused: %s", job.id, error)
+            self._let_go(execution)
+        else:
+            super()._finalize_failure(job, queue, execution, exc_info)
+
+    def _let_go(self, execution: Execution, to: Requeued | None = None) -> None:
+        """Ends the execution without a word about the job's state, and passes the job on where it is to go on."""
+        lease = self._lease(execution)
+        if to is None:
+            self._leases.drop(lease)
+        else:
+            self._leases.pass_on(lease, to.queue or lease.queue, at_front=to.at_front)
+        self.executions.pop(execution.id, None)
+
+    def _lease(self, execution: Execution) -> Lease:
+        return Lease(self.queues[0].name, execution.job_id, execution.id)
 
     def _install_signal_handlers(self) -> None:
         """Signals belong to the process, not to a slot's thread."""
@@ -143,7 +258,10 @@ class Slots:
     def __init__(self, redis: Redis, work: Work, counts: dict[Priority, int]) -> None:
         self._redis = redis
         self._work = work
-        self._counts = counts
+        self._counts: dict[QueueName, int] = {ALONE: 1}
+        for name, count in counts.items():
+            self._counts[name] = count
+        self._gate = Gate()
         self._stopping = threading.Event()
         self._slots: dict[int, Slot] = {}
         self._threads: list[threading.Thread] = []
@@ -170,15 +288,22 @@ class Slots:
         for slot in list(self._slots.values()):
             slot.stop()
 
-    def stop(self, timeout: float) -> None:
-        """Takes no more jobs; waits up to `timeout` seconds for each slot's job to end."""
+    def stop(self, timeout: float, leave_all: Callable[[], None] = lambda: None) -> None:
+        """Takes no more jobs and waits up to `timeout` seconds for those in hand to end; then calls `leave_all` and
+        hands back what is left of them."""
         self.take_no_more()
         deadline = time.monotonic() + timeout
         for number, thread in enumerate(self._threads):
             slot = self._slots.get(number)
-            if slot is not None and slot.executions:
+            if slot is not None and slot.is_busy:
                 thread.join(max(0.0, deadline - time.monotonic()))
         self._let_idle_slots_put_back(deadline)
+        leave_all()
+        for slot in self._slots.values():
+            try:
+                slot.give_back()
+            except RedisError as error:
+                log.warning("A job could not be handed back, its lease runs out: %s", error)
 
     def _let_idle_slots_put_back(self, deadline: float) -> None:
         """An idle slot, still in its blocking read, is given at once what a busy one hands back; it returns it and
@@ -187,11 +312,10 @@ class Slots:
         while time.monotonic() < deadline and any(queue.intermediate_queue.get_job_ids() for queue in queues):
             time.sleep(0.02)
 
-    def _serve(self, number: int, queue: Priority) -> None:
+    def _serve(self, number: int, queue: QueueName) -> None:
         while not self._stopping.is_set():
             try:
-                run = partial(self._work.run, queue=queue)
-                slot = self._slots[number] = Slot(queue, self._redis, run, self._work.after)
+                slot = self._slots[number] = Slot(queue, self._redis, self._work, self._gate)
                 slot.work(logging_level="WARNING")
             except Exception:
                 log.exception("A slot of the queue %s gave up, starting it again", queue)

@@ -3,7 +3,7 @@
 incoming/<id>/source      an upload as it grows
 jobs/<id>/source          the upload, without an extension
 jobs/<id>/job.json        the request, never changed
-jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far, until the job has ended
+jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>.ended.jsonl once it left in good order
 jobs/<id>/transcript.json the result, written aside and renamed
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins
 jobs/<id>/answered        a waiting client has had its answer
@@ -11,6 +11,7 @@ jobs/<id>/answered        a waiting client has had its answer
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
@@ -19,6 +20,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -28,7 +30,7 @@ from worker.jobs import JobRequest, Outcome, is_job_id, new_job_id
 NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)  # exFAT, some network drives
 WINDOWS_PATIENCE = 10.0  # seconds
 
-_CHECKPOINT = re.compile(r"checkpoint\.(\d+)\.jsonl")
+_CHECKPOINT = re.compile(r"checkpoint\.(\d+)(\.ended)?\.jsonl")
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,15 @@ class JobNotFound(Exception):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"There is no job '{job_id}'.")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one run of a job has written down. has_ended: it left in good order; else its worker died, or goes on."""
+
+    number: int
+    has_ended: bool
+    content: bytes
 
 
 class Upload(Protocol):
@@ -60,8 +71,10 @@ class JobStore(Protocol):
     def finish(self, job_id: str, outcome: Outcome) -> bool: ...
     def transcript(self, job_id: str) -> Transcript: ...
     def save_transcript(self, job_id: str, transcript: Transcript) -> None: ...
-    def checkpoints(self, job_id: str) -> list[bytes]: ...
-    def begin_checkpoint(self, job_id: str) -> BinaryIO: ...
+    def attempts(self, job_id: str) -> list[Attempt]: ...
+    def begin_attempt(self, job_id: str) -> tuple[int, BinaryIO]: ...
+    def newest_attempt(self, job_id: str) -> int: ...
+    def end_attempt(self, job_id: str, number: int) -> None: ...
     def drop_checkpoints(self, job_id: str) -> None: ...
     def source(self, job_id: str) -> Path: ...
     def drop_source(self, job_id: str) -> None: ...
@@ -152,20 +165,40 @@ class LocalStore:
         os.replace(aside, directory / "transcript.json")
         _sync_directory(directory)
 
-    def checkpoints(self, job_id: str) -> list[bytes]:
-        """What all attempts have written, the first one's first."""
-        return [path.read_bytes() for _, path in self._checkpoints(job_id)]
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """All runs of the job so far, the first one first."""
+        while True:
+            try:
+                rows = self._checkpoints(job_id)
+                return [Attempt(number, has_ended, path.read_bytes()) for number, has_ended, path in rows]
+            except FileNotFoundError:  # one was ended, and so renamed, since they were listed
+                continue
 
-    def begin_checkpoint(self, job_id: str) -> BinaryIO:
-        """A file of the next attempt's own; raises JobNotFound for a job that is gone."""
-        number = max((number for number, _ in self._checkpoints(job_id)), default=0) + 1
-        try:
-            return open(self._directory(job_id) / f"checkpoint.{number}.jsonl", "xb", opener=_private)
-        except FileNotFoundError:
-            raise JobNotFound(job_id) from None
+    def begin_attempt(self, job_id: str) -> tuple[int, BinaryIO]:
+        """The number of a new attempt and a file of its own; raises JobNotFound for a job that is gone."""
+        number = self.newest_attempt(job_id)
+        while True:
+            number += 1
+            try:
+                path = self._directory(job_id) / f"checkpoint.{number}.jsonl"
+                return number, open(path, "xb", opener=_private)
+            except FileExistsError:
+                continue
+            except FileNotFoundError:
+                raise JobNotFound(job_id) from None
+
+    def newest_attempt(self, job_id: str) -> int:
+        """The number of the job's latest attempt, 0 for none."""
+        return max((number for number, _, _ in self._checkpoints(job_id)), default=0)
+
+    def end_attempt(self, job_id: str, number: int) -> None:
+        """Notes that an attempt left in good order; a name needs no room on a full disk."""
+        path = self._directory(job_id) / f"checkpoint.{number}.jsonl"
+        with contextlib.suppress(FileNotFoundError):  # the job is deleted, or has its outcome
+            os.rename(path, path.with_name(f"checkpoint.{number}.ended.jsonl"))
 
     def drop_checkpoints(self, job_id: str) -> None:
-        for _, path in self._checkpoints(job_id):
+        for _, _, path in self._checkpoints(job_id):
             path.unlink(missing_ok=True)
 
     def source(self, job_id: str) -> Path:
@@ -219,9 +252,9 @@ class LocalStore:
             raise JobNotFound(job_id)
         return self._jobs / job_id
 
-    def _checkpoints(self, job_id: str) -> list[tuple[int, Path]]:
+    def _checkpoints(self, job_id: str) -> list[tuple[int, bool, Path]]:
         names = ((_CHECKPOINT.fullmatch(path.name), path) for path in self._directory(job_id).glob("checkpoint.*"))
-        return sorted((int(found[1]), path) for found, path in names if found)
+        return sorted((int(found[1]), found[2] is not None, path) for found, path in names if found)
 
     def _read(self, job_id: str, name: str) -> dict[str, Any]:
         try:

@@ -17,6 +17,7 @@ from worker.lifeline import PARENT_PIPE
 
 FIRST_DELAY = 0.5  # seconds
 LONGEST_DELAY = 30.0  # seconds
+LONGEST_DELAY_KILLED = 4.0  # seconds; a worker that a recording kills is wanted back by all the others
 PROVEN_AFTER = 60.0  # seconds of life after which a death counts as the first again
 START_LIMIT = 5  # exits in a row of a child that never lived as long: it cannot start here
 GRACE = 10.0  # seconds between asking a child to stop and killing it
@@ -53,7 +54,8 @@ class ChildSpec:
 
 
 class RestartPolicy:
-    """How long to wait before a dead child is started again: twice as long each time, up to 30 s."""
+    """How long to wait before a dead child is started again: twice as long each time, up to 30 s, or 4 s where it was
+    killed: that is no sign that it cannot start."""
 
     def __init__(self) -> None:
         self._delay = FIRST_DELAY
@@ -68,7 +70,7 @@ class RestartPolicy:
         self._exits = 0 if by_signal else self._exits + 1
         delay = self._delay
         self._delay = min(self._delay * 2, LONGEST_DELAY)
-        return delay
+        return min(delay, LONGEST_DELAY_KILLED) if by_signal else delay
 
     @property
     def hopeless(self) -> bool:

@@ -93,7 +93,8 @@ class RunningWorker:
 
     def start(self, *, ready: bool = True, **settings: str) -> subprocess.Popen[bytes]:
         """Starts a worker with these settings (`model="0.5"`); with the fake engine unless one is named."""
-        own = {"redis_url": self.url, "data_dir": str(self.store.root), "engine": "fake", "model": "0", **settings}
+        base = {"engine": "fake", "model": "0", "device": f"cpu:{len(self.processes)}"}  # each has a device of its own
+        own = {"redis_url": self.url, "data_dir": str(self.store.root), **base, **settings}
         env = {name: value for name, value in os.environ.items() if not name.startswith("WHISPER_")}
         env |= {f"WHISPER_{name.upper()}": value for name, value in own.items()}
         with open(self.log_file, "ab") as log:

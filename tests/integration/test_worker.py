@@ -24,7 +24,6 @@ from tests.conftest import Sample
 from tests.integration.running_worker import RedisServer, RunningWorker, redis_server, wait_for
 from worker import presence
 from worker.jobs import Outcome, new_job_id
-from worker.queue import CRASH_RETRIES
 from worker.store import JobNotFound
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
@@ -212,7 +211,7 @@ def test_a_killed_workers_job_is_taken_over_and_its_transcript_is_the_same(worke
     assert time.monotonic() - killed_at < TAKEOVER
     assert worker.store.transcript(request.id).text == undisturbed
     worker.wait_for_status(request, "finished")
-    assert worker.record(request).retries_left == CRASH_RETRIES - 1
+    assert worker.outcome(request).attempts == 2
 
 
 @pytest.mark.parametrize("slots", ["1", "3"])
@@ -224,7 +223,6 @@ def test_a_stopped_worker_hands_its_job_back_uncounted(worker: RunningWorker, ta
     assert process.wait(10) == 0
     assert worker.status(request) == "queued"
     assert worker.queue.position(request) == 0
-    assert worker.record(request).retries_left == CRASH_RETRIES
     assert worker.store.outcome(request.id) is None
     assert presence.workers(worker.redis) == []
     worker.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import math
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from engines.base import Window, WindowResult
 from engines.transcript import Word
 from tests.unit.factories import make_request, make_result, make_window
-from worker.checkpoint import JobCheckpoint
+from worker.checkpoint import History, JobCheckpoint
 from worker.store import LocalStore
 
 PLAN = {"model": "base", "options": {"beam_size": 5, "languages": ("de", "en")}}
@@ -53,9 +52,11 @@ def job_id(store: LocalStore) -> str:
 
 def keep(store: LocalStore, job_id: str, *rows: tuple[Window, WindowResult], plan: Any = PLAN) -> None:
     """An attempt that decodes these windows and ends."""
-    with closing(JobCheckpoint(store, job_id, plan)) as checkpoint:
-        for window, result in rows:
-            checkpoint.save(window, result)
+    checkpoint = JobCheckpoint(store, job_id, plan)
+    checkpoint.begin()
+    for window, result in rows:
+        checkpoint.save(window, result)
+    checkpoint.end()
 
 
 def files(store: LocalStore) -> list[Path]:
@@ -85,9 +86,56 @@ def test_every_attempt_has_a_file_of_its_own_and_knows_all_before(store: LocalSt
     assert last.text == " 11"
 
 
-def test_a_run_that_decodes_nothing_leaves_no_file(store: LocalStore, job_id: str) -> None:
-    JobCheckpoint(store, job_id, PLAN).close()
-    assert files(store) == []
+def attempt(store: LocalStore, job_id: str, windows: int, *, crashes: bool) -> JobCheckpoint:
+    """An attempt that decodes so many windows more, and dies with its worker or leaves in good order."""
+    checkpoint = JobCheckpoint(store, job_id, PLAN)
+    checkpoint.begin()
+    for _ in range(windows):
+        checkpoint.save(make_window(), make_result())
+    if crashes:
+        assert checkpoint._file is not None
+        checkpoint._file.close()  # as the end of a process does
+    else:
+        checkpoint.end()
+    return checkpoint
+
+
+@pytest.mark.parametrize(
+    ("attempts", "history"),
+    [
+        ("", History(0, 0, False)),
+        ("ended 0", History(0, 0, False)),
+        ("ended 5", History(0, 0, False)),
+        ("crash 0", History(1, 1, True)),
+        ("crash 2", History(1, 0, True)),
+        ("crash 2, ended 0", History(1, 0, True)),
+        ("crash 2, ended 1", History(1, 0, False)),
+        ("crash 0, ended 1", History(1, 0, False)),
+        ("crash 0, ended 0, crash 0, crash 0", History(3, 3, True)),
+        ("crash 0, crash 0, crash 1, crash 0", History(4, 1, True)),
+        (", ".join(["crash 1"] * 10), History(10, 0, True)),
+    ],
+)
+@pytest.mark.fault(2)
+def test_only_crashes_without_a_window_in_a_row_are_strikes(
+    store: LocalStore, job_id: str, attempts: str, history: History
+) -> None:
+    for kind, windows in (row.split() for row in attempts.split(", ") if row):
+        attempt(store, job_id, int(windows), crashes=kind == "crash")
+    assert JobCheckpoint(store, job_id, PLAN).history == history
+
+
+@pytest.mark.fault(8)
+def test_an_attempt_knows_that_another_has_begun_since(store: LocalStore, job_id: str) -> None:
+    attempts = []
+    for newest in range(3):
+        attempts.append(attempt(store, job_id, 1, crashes=True))
+        assert [one.is_overtaken for one in attempts] == [True] * newest + [False]
+
+
+def test_an_attempt_may_be_ended_twice(store: LocalStore, job_id: str) -> None:
+    attempt(store, job_id, 1, crashes=False).end()
+    assert JobCheckpoint(store, job_id, PLAN).history.crashes == 0
 
 
 def test_whatever_is_cut_off_the_whole_lines_count(store: LocalStore, job_id: str) -> None:
@@ -136,18 +184,21 @@ def test_on_a_full_disk_the_job_goes_on_and_it_is_said_once(
     def full(_: str) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store, "begin_checkpoint", full)
+    monkeypatch.setattr(store, "begin_attempt", full)
     checkpoint = JobCheckpoint(store, job_id, PLAN)
+    checkpoint.begin()
     for index in range(3):
         checkpoint.save(make_window(index), make_result())
-    checkpoint.close()
+    checkpoint.end()
     assert caplog.text.count("goes on without a checkpoint") == 1
 
 
 def test_a_job_deleted_meanwhile_is_no_error(store: LocalStore, job_id: str) -> None:
     checkpoint = JobCheckpoint(store, job_id, PLAN)
     store.delete(job_id)
+    checkpoint.begin()
     checkpoint.save(make_window(), make_result())
+    checkpoint.end()
     assert files(store) == []
 
 

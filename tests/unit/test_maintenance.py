@@ -11,17 +11,22 @@ from typing import Any
 import pytest
 from fakeredis import FakeRedis
 
+import worker.leases
 import worker.maintenance
 from tests.unit.factories import make_request
-from worker.events import FEED, Events
+from worker.events import Events
 from worker.jobs import JobRequest, Outcome
+from worker.leases import CONFIRM, Lease
 from worker.maintenance import (
     KEEP_ANSWERED,
     KEEP_PARTIAL,
     KEEP_UNANSWERED,
+    KNOWN,
     LOCK,
     LOCK_TTL,
     RECONCILE_EVERY,
+    SECOND_LOOK,
+    SETTLE,
     Maintenance,
 )
 from worker.queue import JobQueue
@@ -34,6 +39,7 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.store = LocalStore(root)
         self.redis = FakeRedis()
+        self.redis.set(KNOWN, "1")
         self.queue = JobQueue(self.redis)
         self.events = Events(self.redis)
         self.passed = 0.0
@@ -69,22 +75,27 @@ def test_a_job_that_redis_lost_is_queued_again(bench: Bench) -> None:
     assert bench.waiting() == [request.id]
 
 
+@pytest.mark.fault(11)
 def test_all_jobs_survive_a_redis_that_comes_back_empty(bench: Bench) -> None:
     requests = [bench.add(age=3600) for _ in range(5)]
     ended = bench.add(age=3600)
     bench.store.finish(ended.id, Outcome("finished"))
     for request in requests:
         bench.queue.enqueue(request)
-    bench.redis.flushall()
     bench.run()
+    bench.redis.flushall()
+    bench.run(later=1)
+    assert bench.waiting() == [], "those that still run make themselves known first"
+    bench.run(later=SETTLE)
     assert sorted(bench.waiting()) == sorted(request.id for request in requests)
 
 
+@pytest.mark.fault(14)
 def test_a_job_on_its_way_into_the_queue_is_given_time(bench: Bench) -> None:
     request = bench.add()
     bench.run()
     assert bench.waiting() == []
-    bench.run(later=RECONCILE_EVERY + 1)
+    bench.run(later=SECOND_LOOK + 1)
     assert bench.waiting() == [request.id]
 
 
@@ -116,19 +127,21 @@ def test_reconciling_is_done_once_a_minute(bench: Bench) -> None:
     assert bench.waiting() == [request.id]
 
 
-def abandon(bench: Bench, request: JobRequest, retries_left: int) -> None:
+def abandon(bench: Bench, request: JobRequest) -> None:
     """Leaves the job as a worker that was killed does."""
     bench.queue.enqueue(request)
     bench.redis.delete("rq:queue:batch")
-    bench.redis.hset(f"rq:job:{request.id}", mapping={"status": "started", "retries_left": retries_left})
+    bench.redis.hset(f"rq:job:{request.id}", mapping={"status": "started"})
     bench.redis.zadd("rq:wip:batch", {f"{request.id}:execution": 1.0})
 
 
 def test_an_abandoned_job_goes_back_at_every_look(bench: Bench) -> None:
     request = bench.add(age=3600)
     bench.run()
-    abandon(bench, request, retries_left=2)
+    abandon(bench, request)
     bench.run(later=1)
+    assert bench.waiting() == [], "its worker may renew the lease, if only the clock jumped"
+    bench.run(later=CONFIRM)
     assert bench.waiting() == [request.id]
 
 
@@ -146,18 +159,25 @@ def test_a_job_taken_by_a_slot_that_died_at_once_goes_back(bench: Bench) -> None
     assert bench.queue.live_ids() == {request.id}
 
 
-def test_a_job_that_ended_its_worker_too_often_fails_and_is_not_queued_again(bench: Bench) -> None:
-    request = bench.add(age=3600)
-    abandon(bench, request, retries_left=0)
+@pytest.mark.fault(51)
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_clock_that_jumps_takes_no_job_from_a_living_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    running = bench.add(age=3600)
+    abandon(bench, running)
+    lease = Lease("batch", running.id, "execution")
+    clock = SimpleNamespace(time=lambda: time.time() + bench.passed)
+    monkeypatch.setattr(worker.leases, "time", clock)
     bench.run()
-    outcome = bench.store.outcome(request.id)
-    assert outcome is not None
-    assert outcome.error is not None
-    assert (outcome.state, outcome.error.code) == ("failed", "worker_crashed")
-    feed: Any = bench.redis.xrange(FEED)
-    assert [(fields[b"job"].decode(), fields[b"state"]) for _, fields in feed] == [(request.id, b"failed")]
-    bench.run(later=RECONCILE_EVERY + 1)
+    assert bench.queue.leases.renew(lease)
+    bench.passed += jump
+    bench.maintenance.run_once()
+    assert bench.queue.leases.renew(lease), "its beat comes every few seconds"
+    for _ in range(3):
+        bench.maintenance.run_once()
     assert bench.waiting() == []
+    assert bench.queue.live_ids() == {running.id}
 
 
 def test_an_answered_job_is_forgotten_after_a_while(bench: Bench) -> None:

@@ -13,7 +13,8 @@ from rq.serializers import JSONSerializer
 
 from tests.unit.factories import make_request
 from worker.jobs import JobRequest, new_job_id
-from worker.queue import CRASH_RETRIES, JOB_FUNCTION, STRANDED_AFTER, JobQueue, QueuedJob
+from worker.leases import CONFIRM
+from worker.queue import JOB_FUNCTION, STRANDED_AFTER, JobQueue, QueuedJob
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_a_job_in_the_queue_is_its_id_and_our_one_function(redis: FakeRedis, que
     raw: Any = redis.hget(f"rq:job:{request.id}", "data")
     assert json.loads(zlib.decompress(raw)) == [JOB_FUNCTION, None, [request.id], {}]
     job = record(redis, request)
-    assert (job.origin, job.timeout, job.retries_left) == ("batch", -1, CRASH_RETRIES)
+    assert (job.origin, job.timeout, job.retries_left) == ("batch", -1, None)
     assert job.failure_ttl
     assert job.result_ttl
 
@@ -62,7 +63,7 @@ def test_each_priority_has_its_queue(queue: JobQueue) -> None:
     add(queue, priority="interactive")
     add(queue)
     add(queue)
-    assert queue.depth() == {"interactive": 1, "batch": 2}
+    assert queue.depth() == {"interactive": 1, "batch": 2, "alone": 0}
 
 
 def test_a_position_counts_the_jobs_before_it_in_its_queue(queue: JobQueue) -> None:
@@ -108,22 +109,13 @@ def test_an_ended_job_is_not_live(redis: FakeRedis, queue: JobQueue) -> None:
     assert queue.live_ids() == set()
 
 
-def test_only_a_job_that_rq_gave_up_has_crashed_out(redis: FakeRedis, queue: JobQueue) -> None:
-    request = add(queue)
-    assert not queue.has_crashed_out(request.id)
-    redis.hset(f"rq:job:{request.id}", "status", "failed")
-    assert queue.has_crashed_out(request.id)
-    assert not queue.has_crashed_out(new_job_id())
-
-
 def test_enqueued_again_a_job_starts_afresh(redis: FakeRedis, queue: JobQueue) -> None:
     request = add(queue)
     redis.lrem("rq:queue:batch", 1, request.id)
-    redis.hset(f"rq:job:{request.id}", mapping={"status": "failed", "retries_left": 0})
+    redis.hset(f"rq:job:{request.id}", mapping={"status": "failed"})
     queue.enqueue(request)
     assert queue.position(request) == 0
-    assert not queue.has_crashed_out(request.id)
-    assert record(redis, request).retries_left == CRASH_RETRIES
+    assert record(redis, request).get_status() == "queued"
 
 
 def abandon(redis: FakeRedis, request: JobRequest, **fields: Any) -> None:
@@ -134,12 +126,20 @@ def abandon(redis: FakeRedis, request: JobRequest, **fields: Any) -> None:
     redis.zadd("rq:wip:batch", {f"{request.id}:execution": 1.0})
 
 
-def test_an_abandoned_job_goes_back_and_the_crash_counts(redis: FakeRedis, queue: JobQueue) -> None:
+def recover(queue: JobQueue) -> None:
+    """Looks twice, as far apart as an expired lease needs to be believed."""
+    queue.recover_abandoned(100.0)
+    queue.recover_abandoned(100.0 + CONFIRM)
+
+
+def test_an_abandoned_job_goes_back_to_the_head_of_its_queue(redis: FakeRedis, queue: JobQueue) -> None:
     request = add(queue)
     abandon(redis, request)
-    queue.recover_abandoned(0.0)
+    add(queue)
+    recover(queue)
     assert queue.position(request) == 0
-    assert record(redis, request).retries_left == CRASH_RETRIES - 1
+    assert record(redis, request).get_status() == "queued"
+    assert redis.zcard("rq:wip:batch") == 0
 
 
 def test_a_job_under_a_lease_is_left_alone(redis: FakeRedis, queue: JobQueue) -> None:
@@ -149,14 +149,6 @@ def test_a_job_under_a_lease_is_left_alone(redis: FakeRedis, queue: JobQueue) ->
     queue.recover_abandoned(0.0)
     assert queue.position(request) is None
     assert queue.live_ids() == {request.id}
-
-
-def test_the_last_crash_gives_the_job_up(redis: FakeRedis, queue: JobQueue) -> None:
-    request = add(queue)
-    abandon(redis, request, retries_left=0)
-    queue.recover_abandoned(0.0)
-    assert queue.live_ids() == set()
-    assert queue.has_crashed_out(request.id)
 
 
 def strand(redis: FakeRedis) -> None:
@@ -173,7 +165,6 @@ def test_a_job_its_slot_never_began_goes_back_to_the_head_of_its_queue(redis: Fa
     queue.recover_abandoned(100.0 + STRANDED_AFTER + 1)
     assert (queue.position(stranded), queue.position(next_one)) == (0, 1)
     assert redis.llen("rq:queue:batch:intermediate") == 0
-    assert record(redis, stranded).retries_left == CRASH_RETRIES
 
 
 def test_a_job_that_began_meanwhile_is_not_put_back(redis: FakeRedis, queue: JobQueue) -> None:
@@ -220,6 +211,6 @@ def test_a_record_cannot_name_code_of_its_own(redis: FakeRedis, queue: JobQueue,
 def test_cleaning_up_runs_no_hook(redis: FakeRedis, queue: JobQueue, caplog: pytest.LogCaptureFixture) -> None:
     request = add(queue)
     abandon(redis, request, failure_callback_name="no_such_module.run")
-    queue.recover_abandoned(0.0)
+    recover(queue)
     assert "no_such_module" not in caplog.text
     assert queue.position(request) == 0

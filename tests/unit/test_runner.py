@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from tests.unit.factories import (
 from worker.events import FEED, Events
 from worker.jobs import JobError, Outcome
 from worker.queue import JobQueue
-from worker.runner import Demoted, HandBack, JobCanceled, JobEnded, JobRunner
+from worker.runner import MAX_STRIKES, JobCanceled, JobEnded, JobRunner, LeaseLost, Requeued
 from worker.store import JobNotFound, LocalStore
 
 
@@ -299,15 +300,19 @@ def test_a_stopping_worker_hands_its_jobs_back_without_an_outcome(bench: Bench, 
     job_id = bench.add(talk)
     attempt = hold(bench, job_id)
     bench.runner.stop()
-    assert isinstance(attempt.result(), HandBack)
-    assert not bench.engine.gate.is_set(), "it does not wait for the model"
+    bench.engine.gate.set()
+    assert isinstance(attempt.result(), Requeued)
+    assert attempt.result().queue is None, "it goes back where it was"
     assert bench.store.outcome(job_id) is None
+    assert bench.engine.heard == [[0]]
+    (kept,) = bench.store.attempts(job_id)
+    assert (kept.has_ended, kept.content.count(b"\n")) == (True, 2), "the window that was in hand is kept"
 
 
 def test_a_stopping_worker_begins_nothing(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     bench.runner.stop()
-    with pytest.raises(HandBack):
+    with pytest.raises(Requeued):
         bench.runner.run(job_id, "batch")
     assert bench.store.outcome(job_id) is None
     assert bench.engine.passes == []
@@ -318,6 +323,7 @@ def test_a_job_canceled_as_the_worker_stops_is_not_handed_back(bench: Bench, tal
     attempt = hold(bench, job_id)
     bench.store.finish(job_id, Outcome("canceled"))
     bench.runner.stop()
+    bench.engine.gate.set()
     assert isinstance(attempt.result(), JobCanceled)
 
 
@@ -375,14 +381,14 @@ def test_a_job_that_was_interrupted_goes_on_where_it_was(bench: Bench, talk: byt
     bench.engine.passes.clear()
 
     def die(window: Window) -> WindowResult:
-        if window.index == 2:
+        if window.index == 1:
             bench.runner.stop()
         return bench.hear(window)
 
     bench.engine._hear = die
-    with pytest.raises(HandBack):
+    with pytest.raises(Requeued):
         bench.runner.run(job_id, "batch")
-    assert (bench.store.root / "jobs" / job_id / "checkpoint.1.jsonl").exists()
+    assert (bench.store.root / "jobs" / job_id / "checkpoint.1.ended.jsonl").exists()
     next_worker = JobRunner(bench.store, bench.queue, bench.events, bench.batcher, beam_size=3, max_seconds=3600.0)
     bench.engine._hear = bench.hear
     bench.engine.passes.clear()
@@ -403,12 +409,9 @@ def quickly_demoted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_long_job_leaves_its_interactive_slot_to_one_that_waits(bench: Bench, talk: bytes) -> None:
     long, waiting = (bench.add(talk, priority="interactive") for _ in range(2))
     bench.queue.enqueue(bench.store.request(waiting))
-    with pytest.raises(Demoted):
+    with pytest.raises(Requeued) as moved:
         bench.runner.run(long, "interactive")
-    bench.runner.after(long)
-    request = bench.store.request(long)
-    assert bench.queue.depth() == {"interactive": 1, "batch": 1}
-    assert bench.queue.position(request) == 0
+    assert (moved.value.queue, moved.value.at_front) == ("batch", True)
     assert bench.store.outcome(long) is None
     first = [window.index for (window,) in bench.engine.passes]
     bench.engine.passes.clear()
@@ -416,16 +419,13 @@ def test_a_long_job_leaves_its_interactive_slot_to_one_that_waits(bench: Bench, 
     assert 0 not in [window.index for (window,) in bench.engine.passes]
     assert bench.store.transcript(long).text == "0. 1. 2."
     assert len(first) < 3
-    bench.queue.withdraw(request)
-    assert bench.queue.depth() == {"interactive": 1, "batch": 0}
 
 
 @pytest.mark.usefixtures("quickly_demoted")
 def test_a_long_job_keeps_its_slot_while_nobody_waits_for_one(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk, priority="interactive")
     assert bench.runner.run(job_id, "interactive") == {"state": "finished"}
-    bench.runner.after(job_id)
-    assert bench.queue.depth() == {"interactive": 0, "batch": 0}
+    assert len(bench.engine.passes) == 3
 
 
 @pytest.mark.usefixtures("quickly_demoted")
@@ -433,3 +433,83 @@ def test_without_redis_a_long_job_goes_on_where_it_is(bench: Bench, talk: bytes)
     job_id = bench.add(talk, priority="interactive")
     bench.server.connected = False
     assert bench.runner.run(job_id, "interactive") == {"state": "finished"}
+
+
+def crash(bench: Bench, job_id: str, windows: int = 0) -> None:
+    """What is left of an attempt whose worker died after so many windows."""
+    _, file = bench.store.begin_attempt(job_id)
+    with file:
+        file.write(b"{}\n" + b'{"window": [99, 0, 0, 0], "result": {}}\n' * windows)
+
+
+@pytest.mark.fault(3)
+def test_a_job_that_ended_its_worker_again_and_again_is_given_up(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    for _ in range(MAX_STRIKES):
+        crash(bench, job_id)
+    with pytest.raises(JobEnded, match=r"^worker_crashed: .* 3 times"):
+        bench.runner.run(job_id, "alone")
+    outcome = bench.outcome(job_id)
+    assert (outcome.state, outcome.attempts) == ("failed", MAX_STRIKES)
+    assert bench.engine.passes == []
+
+
+def test_a_job_that_was_running_in_a_crash_is_tried_alone(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    crash(bench, job_id)
+    with pytest.raises(Requeued) as moved:
+        bench.runner.run(job_id, "batch")
+    assert (moved.value.queue, moved.value.at_front) == ("alone", False)
+    assert len(bench.store.attempts(job_id)) == 1, "that it moved is no attempt"
+    with pytest.raises(Requeued) as moved:
+        bench.runner.run(job_id, "alone")
+    assert (moved.value.queue, moved.value.at_front) == ("batch", True)
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.outcome(job_id).attempts == 2
+    assert bench.store.transcript(job_id).text == "0. 1. 2."
+
+
+def test_others_make_way_for_a_job_to_be_tried_alone(bench: Bench, talk: bytes) -> None:
+    one, other = bench.add(talk), bench.add(talk)
+    attempt = hold(bench, one)
+    bench.runner.make_way(other)
+    bench.engine.gate.set()
+    assert isinstance(attempt.result(), Requeued)
+    assert bench.runner.run(one, "batch") == {"state": "finished"}
+    assert bench.outcome(one).attempts == 1, "making way is not held against it"
+
+
+@pytest.mark.fault(8)
+def test_a_late_result_is_refused(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    crash(bench, job_id)  # another worker has begun meanwhile
+    bench.engine.gate.set()
+    assert isinstance(attempt.result(), LeaseLost)
+    assert bench.store.outcome(job_id) is None
+    with pytest.raises(JobNotFound):
+        bench.store.transcript(job_id)
+
+
+def test_a_run_that_hears_it_lost_its_job_stops(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.runner.lose(job_id)
+    assert isinstance(attempt.result(), LeaseLost)
+    assert bench.store.outcome(job_id) is None
+
+
+@pytest.mark.fault(18)
+def test_a_full_disk_ends_no_job(bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = bench.add(talk)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(bench.store, "save_transcript", full)
+        with pytest.raises(OSError, match="No space"):
+            bench.runner.run(job_id, "batch")
+    assert bench.store.outcome(job_id) is None
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.outcome(job_id).attempts == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +16,35 @@ from rq.job import Job, JobStatus
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
+import worker.queue
+import worker.slots
 from tests.unit.factories import make_request
 from worker.jobs import new_job_id
-from worker.queue import CRASH_RETRIES, JOB_FUNCTION, JobQueue
-from worker.runner import HandBack, JobCanceled, JobEnded
-from worker.slots import LEASE, Slot
+from worker.leases import LEASE
+from worker.queue import JOB_FUNCTION, JobQueue, QueueName
+from worker.runner import JobCanceled, JobEnded, LeaseLost, Requeued
+from worker.slots import Gate, Slot
 
 Run = Callable[[str], dict[str, str]]
+
+
+class WorkOf:
+    """What a slot calls; `run` is the test's."""
+
+    def __init__(self, run: Run, after: Callable[[str], None]) -> None:
+        self._run = run
+        self.after = after
+        self.lost: list[str] = []
+        self.asked_to_leave = threading.Event()
+
+    def run(self, job_id: str, queue: QueueName) -> dict[str, str]:
+        return self._run(job_id)
+
+    def lose(self, job_id: str) -> None:
+        self.lost.append(job_id)
+
+    def make_way(self, job_id: str) -> None:
+        self.asked_to_leave.set()
 
 
 class Bench:
@@ -32,18 +55,20 @@ class Bench:
         self.queue = JobQueue(self.redis)
         self.ran: list[Any] = []
         self.tidied: list[str] = []
+        self.gate = Gate()
 
     def add(self) -> str:
         request = make_request(new_job_id())
         self.queue.enqueue(request)
         return request.id
 
-    def slot(self, run: Run | None = None, is_deleted: bool = False) -> Slot:
+    def slot(self, run: Run | None = None, is_deleted: bool = False, queue: QueueName = "batch") -> Slot:
         def note(job_id: str) -> dict[str, str]:
             self.ran.append(job_id)
             return {"state": "finished"} if run is None else run(job_id)
 
-        return Slot("batch", self.redis, note, self.queue.forget if is_deleted else self.tidied.append)
+        self.calls = WorkOf(note, self.queue.forget if is_deleted else self.tidied.append)
+        return Slot(queue, self.redis, self.calls, self.gate)
 
     def work(self, slot: Slot) -> None:
         """Takes the next job and runs it, as RQ's loop does."""
@@ -130,22 +155,23 @@ def test_after_a_canceled_job_the_next_one_fails_as_a_failure(bench: Bench) -> N
     assert bench.record(second).get_status() == JobStatus.FAILED
 
 
-def test_a_job_handed_back_waits_again_and_nothing_is_counted(bench: Bench) -> None:
-    job_id = bench.add()
-    slot = bench.slot(raises(HandBack("The worker is stopping.")))
-    for _ in range(CRASH_RETRIES + 3):
+def test_a_job_handed_back_waits_first_in_line(bench: Bench) -> None:
+    job_id, other = bench.add(), bench.add()
+    slot = bench.slot(raises(Requeued("The worker is stopping.")))
+    for _ in range(3):
         bench.work(slot)
-        assert bench.waiting() == 1
-        assert bench.record(job_id).retries_left == CRASH_RETRIES
+        assert bench.redis.lrange("rq:queue:batch", 0, -1) == [job_id.encode(), other.encode()]
         assert bench.record(job_id).get_status() == JobStatus.QUEUED
+        assert bench.queue.leases.ids() == set()
 
 
-def test_a_job_on_its_last_try_can_be_handed_back_too(bench: Bench) -> None:
+def test_a_job_that_moves_goes_on_in_the_other_queue(bench: Bench) -> None:
     job_id = bench.add()
-    bench.redis.hset(f"rq:job:{job_id}", "retries_left", "0")
-    bench.work(bench.slot(raises(HandBack("The worker is stopping."))))
-    assert bench.waiting() == 1
-    assert not bench.record(job_id).retries_left
+    bench.work(bench.slot(raises(Requeued("It is tried alone.", "alone", at_front=False))))
+    assert bench.queue.depth() == {"interactive": 0, "batch": 0, "alone": 1}
+    bench.work(bench.slot(queue="alone"))
+    assert bench.ran == [job_id] * 2
+    assert bench.record(job_id).get_status() == JobStatus.FINISHED
 
 
 def test_a_store_that_fails_is_no_crash_of_the_worker(bench: Bench) -> None:
@@ -154,7 +180,6 @@ def test_a_store_that_fails_is_no_crash_of_the_worker(bench: Bench) -> None:
     bench.work(bench.slot(raises(OSError("the disk is gone"))))
     assert bench.waiting() == 0
     assert job_id not in bench.queue.live_ids()
-    assert not bench.queue.has_crashed_out(job_id)
 
 
 def foreign(bench: Bench, function: str, *args: Any, **options: Any) -> str:
@@ -233,15 +258,142 @@ def test_a_running_job_holds_a_lease_that_beats_renew(bench: Bench) -> None:
 
 def test_a_beat_does_not_take_a_lost_lease_back(bench: Bench) -> None:
     def run(_: str) -> dict[str, str]:
-        bench.redis.delete("rq:wip:batch")  # another worker was given the job meanwhile
+        other_has_it(bench, job_id)
         slot.beat()
-        assert bench.redis.zcard("rq:wip:batch") == 0
+        assert bench.calls.lost == [job_id]
+        return {"state": "finished"}
+
+    job_id = bench.add()
+    slot = bench.slot(run)
+    bench.work(slot)
+    assert len(bench.ran) == 1
+    assert bench.redis.zrange("rq:wip:batch", 0, -1) == [f"{job_id}:other".encode()]
+    assert bench.record(job_id).get_status() == JobStatus.STARTED, "a late result changes nothing"
+
+
+def other_has_it(bench: Bench, job_id: str) -> None:
+    """Another worker was given the job while this one was silent."""
+    bench.redis.delete("rq:wip:batch")
+    bench.redis.zadd("rq:wip:batch", {f"{job_id}:other": time.time() + LEASE})
+
+
+@pytest.mark.fault(8)
+@pytest.mark.parametrize("error", [None, JobEnded("failed"), LeaseLost("late"), OSError("broken")])
+def test_a_late_end_changes_nothing(bench: Bench, error: Exception | None) -> None:
+    def run(job_id: str) -> dict[str, str]:
+        other_has_it(bench, job_id)
+        if error:
+            raise error
+        return {"state": "finished"}
+
+    job_id = bench.add()
+    slot = bench.slot(run)
+    bench.work(slot)
+    assert bench.record(job_id).get_status() == JobStatus.STARTED
+    assert bench.redis.zrange("rq:wip:batch", 0, -1) == [f"{job_id}:other".encode()]
+    assert bench.waiting() == 0
+    assert not slot.is_busy
+
+
+def test_a_job_given_back_while_its_worker_was_silent_is_taken_out_of_the_queue_again(bench: Bench) -> None:
+    def run(job_id: str) -> dict[str, str]:
+        bench.queue.leases.release_of(lambda _: True)
+        assert bench.waiting() == 1
+        slot.beat()
+        assert bench.waiting() == 0
+        assert bench.calls.lost == []
+        return {"state": "finished"}
+
+    job_id = bench.add()
+    slot = bench.slot(run)
+    bench.work(slot)
+    assert bench.record(job_id).get_status() == JobStatus.FINISHED
+
+
+@pytest.mark.fault(11)
+def test_a_running_job_takes_its_lease_anew_in_an_emptied_redis(bench: Bench) -> None:
+    def run(job_id: str) -> dict[str, str]:
+        bench.redis.flushall()
+        slot.beat()
+        assert bench.queue.live_ids() == {job_id}
         return {"state": "finished"}
 
     bench.add()
     slot = bench.slot(run)
     bench.work(slot)
-    assert len(bench.ran) == 1
+    assert bench.calls.lost == []
+    assert bench.queue.live_ids() == set()
+
+
+@pytest.mark.fault(7)
+def test_a_job_that_runs_elsewhere_is_not_begun(bench: Bench) -> None:
+    job_id = bench.add()
+    other_has_it(bench, job_id)
+    bench.work(bench.slot())
+    assert bench.ran == []
+    assert bench.queue.live_ids() == {job_id}
+    assert bench.redis.llen("rq:queue:batch:intermediate") == 0
+
+
+def test_while_a_job_is_tried_alone_no_other_begins(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_back = threading.Event()
+
+    def note(*args: Any) -> None:
+        worker.queue.put_back(*args)
+        put_back.set()
+
+    monkeypatch.setattr(worker.slots, "put_back", note)
+    first, second = bench.add(), bench.add()
+    bench.work(bench.slot(raises(Requeued("It is tried alone.", "alone"))))
+    other = bench.slot()
+    thread = threading.Thread(target=bench.work, args=(other,))
+
+    def run(_: str) -> dict[str, str]:
+        thread.start()
+        assert put_back.wait(10)
+        assert second not in bench.ran
+        return {"state": "finished"}
+
+    bench.work(bench.slot(run, queue="alone"))
+    thread.join(10)
+    assert bench.ran == [first] * 2
+    assert bench.waiting() == 1
+    bench.work(other)
+    assert bench.ran[-1] == second
+
+
+def test_a_job_to_be_tried_alone_waits_until_the_others_have_left(bench: Bench) -> None:
+    order: list[str] = []
+
+    def leave(_: str) -> dict[str, str]:
+        assert bench.calls.asked_to_leave.wait(10)
+        order.append("left")
+        return {"state": "finished"}
+
+    running, suspect = bench.add(), bench.add()
+    bench.redis.lmove("rq:queue:batch", "rq:queue:alone", "RIGHT", "LEFT")
+    bench.redis.hset(f"rq:job:{suspect}", "origin", "alone")
+    thread = threading.Thread(target=bench.work, args=(bench.slot(leave),))
+    thread.start()
+    wait_until(lambda: bench.ran == [running])
+    calls = bench.calls
+
+    def run_alone(_: str) -> dict[str, str]:
+        order.append("alone")
+        return {"state": "finished"}
+
+    alone = bench.slot(run_alone, queue="alone")
+    bench.calls.asked_to_leave = calls.asked_to_leave
+    bench.work(alone)
+    thread.join(10)
+    assert order == ["left", "alone"]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_an_idle_slot_has_nothing_to_renew(bench: Bench) -> None:
@@ -260,7 +412,6 @@ def test_a_slot_that_is_to_stop_puts_what_it_took_back_first_in_line(bench: Benc
     assert bench.ran == []
     assert bench.redis.lrange("rq:queue:batch", 0, -1) == [first.encode(), second.encode()]
     assert bench.redis.exists("rq:queue:batch:intermediate", "rq:wip:batch") == 0
-    assert bench.record(first).retries_left == CRASH_RETRIES
 
 
 def test_a_slot_takes_from_its_own_queue_alone(bench: Bench) -> None:
