@@ -94,16 +94,18 @@ class JobDesk:
         wants_ended = status in ("finished", "failed", "canceled")  # they are served while Redis is away
 
         for job_id in self._store.ids():
-            if after is not None and job_id >= after:
-                continue
-            try:
-                request = self.request(job_id, owner)
-                if wants_ended and self._store.outcome(job_id) is None:
-                    continue
-            except JobNotFound:
-                continue
-            except (OSError, ValueError, TypeError, KeyError) as error:
-                # one unreadable record must not hide the others
-                log.error("%s cannot be read: %s", job_id, error)
-                continue
-            yield self.view(request)
+            if after is None or job_id < after:
+                with contextlib.suppress(JobNotFound):  # another's, deleted meanwhile, or set aside
+                    if view := self._view_of(job_id, owner, wants_ended):
+                        yield view
+
+    def _view_of(self, job_id: str, owner: str, wants_ended: bool) -> dict[str, Any] | None:
+        """None for a job that was not asked for, or that the disk does not give: it must not hide the others."""
+        try:
+            request = self.request(job_id, owner)
+            if wants_ended and self._store.outcome(job_id) is None:
+                return None
+            return self.view(request)
+        except OSError as error:
+            log.error("%s cannot be read: %s", job_id, error)
+            return None

@@ -8,6 +8,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
 from engines.base import DecodeOptions
 
 State = Literal["queued", "started", "finished", "failed", "canceled"]
@@ -53,8 +55,8 @@ class JobRequest:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> JobRequest:
-        options = DecodeOptions(**{**data["options"], "languages": tuple(data["options"]["languages"])})
-        return cls(**{**data, "granularities": tuple(data["granularities"]), "options": options})
+        """Raises ValueError where a field is missing or not of its type; leaves out fields of later versions."""
+        return _REQUEST.validate_python(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +87,8 @@ class Outcome:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Outcome:
-        error = JobError(**data["error"]) if data["error"] else None
-        return cls(**{**data, "error": error, "warnings": tuple(data["warnings"])})
+        """As JobRequest's."""
+        return _OUTCOME.validate_python(data)
+
+
+_REQUEST, _OUTCOME = TypeAdapter(JobRequest), TypeAdapter(Outcome)

@@ -85,8 +85,8 @@ class Maintenance:
             try:
                 self._look_after(job_id, live, missing)
             except JobNotFound:
-                continue  # deleted while we looked
-            except (OSError, ValueError, TypeError, KeyError):  # one unreadable record must not stop the others
+                continue  # deleted while we looked, or set aside
+            except OSError:  # one job the disk does not give must not stop the others
                 log.exception("The record of %s cannot be read", job_id)
         self._missing = missing
 

@@ -7,6 +7,7 @@ jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>
 jobs/<id>/transcript.json the result, written aside and renamed
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins
 jobs/<id>/answered        a waiting client has had its answer
+broken/<id>/              a job whose record cannot be read: set aside for whoever looks into it
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from engines.transcript import Transcript
 from worker.jobs import JobRequest, Outcome, is_job_id, new_job_id
@@ -32,6 +33,8 @@ WINDOWS_PATIENCE = 10.0  # seconds
 
 _CHECKPOINT = re.compile(r"checkpoint\.(\d+)(\.ended)?\.jsonl")
 
+Record = TypeVar("Record")
+
 log = logging.getLogger(__name__)
 
 
@@ -40,6 +43,13 @@ class JobNotFound(Exception):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"There is no job '{job_id}'.")
+
+
+class RecordBroken(JobNotFound):
+    """A job's record cannot be read. It has been set aside, so that nothing stumbles over it again."""
+
+    def __init__(self, job_id: str) -> None:
+        Exception.__init__(self, f"The record of '{job_id}' is damaged; it was set aside. See the server's log.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +136,21 @@ class LocalStore:
         self.root = root
         self._incoming = root / "incoming"
         self._jobs = root / "jobs"
-        for directory in (self._incoming, self._jobs):
+        self._broken = root / "broken"
+        for directory in (self._incoming, self._jobs, self._broken):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def receive(self) -> LocalUpload:
         return LocalUpload(self._incoming, self._jobs)
 
     def request(self, job_id: str) -> JobRequest:
-        return JobRequest.from_dict(self._read(job_id, "job.json"))
+        return self._read(job_id, "job.json", JobRequest.from_dict)
 
     def outcome(self, job_id: str) -> Outcome | None:
         try:
-            return Outcome.from_dict(self._read(job_id, "outcome.json"))
+            return self._read(job_id, "outcome.json", Outcome.from_dict)
+        except RecordBroken:
+            raise
         except JobNotFound:
             return None
 
@@ -156,7 +169,7 @@ class LocalStore:
         return True
 
     def transcript(self, job_id: str) -> Transcript:
-        return Transcript.from_dict(self._read(job_id, "transcript.json"))
+        return self._read(job_id, "transcript.json", Transcript.from_dict)
 
     def save_transcript(self, job_id: str, transcript: Transcript) -> None:
         directory = self._directory(job_id)
@@ -256,12 +269,24 @@ class LocalStore:
         names = ((_CHECKPOINT.fullmatch(path.name), path) for path in self._directory(job_id).glob("checkpoint.*"))
         return sorted((int(found[1]), found[2] is not None, path) for found, path in names if found)
 
-    def _read(self, job_id: str, name: str) -> dict[str, Any]:
+    def _read(self, job_id: str, name: str, parse: Callable[[dict[str, Any]], Record]) -> Record:
         try:
-            data: dict[str, Any] = json.loads((self._directory(job_id) / name).read_bytes())
+            content = (self._directory(job_id) / name).read_bytes()
         except FileNotFoundError:
             raise JobNotFound(job_id) from None
-        return data
+        try:
+            return parse(json.loads(content))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            self._set_aside(job_id, f"{name}: {' '.join(str(error).split())[:300]}")
+            raise RecordBroken(job_id) from error
+
+    def _set_aside(self, job_id: str, reason: str) -> None:
+        """Whole writes make a damaged record impossible, but disks and people do not."""
+        log.error("The record of %s is damaged and lies in %s now (%s)", job_id, self._broken, reason)
+        try:
+            os.rename(self._directory(job_id), self._broken / job_id)
+        except OSError as error:  # another process was first, or a file of it is open on Windows
+            log.warning("%s was not moved: %s", job_id, error)
 
 
 def _private(path: str, flags: int) -> int:

@@ -17,6 +17,7 @@ FAKE_TEXT = "w0.0 w0.1 w0.2"
 
 
 @pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.fault(33)
 def test_no_file(quick: LiveService, path: str) -> None:
     with nothing_left(quick):
         message = assert_error(
@@ -25,6 +26,7 @@ def test_no_file(quick: LiveService, path: str) -> None:
     assert "-F file=@" in message
 
 
+@pytest.mark.fault(33)
 def test_a_file_under_another_name(quick: LiveService, clip: Path) -> None:
     with nothing_left(quick):
         parts = wire.field("model", "base"), wire.file(clip.read_bytes(), name="audio")
@@ -32,6 +34,7 @@ def test_a_file_under_another_name(quick: LiveService, clip: Path) -> None:
     assert "'audio'" in message
 
 
+@pytest.mark.fault(33)
 def test_text_where_the_file_should_be(quick: LiveService) -> None:
     with nothing_left(quick):
         response = quick.post_form(ROUTES[0], wire.field("model", "base"), wire.field("file", "@recording.mp3"))
@@ -39,6 +42,7 @@ def test_text_where_the_file_should_be(quick: LiveService) -> None:
 
 
 @pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.fault(33)
 def test_two_files(quick: LiveService, clip: Path, path: str) -> None:
     part = wire.file(clip.read_bytes())
     with nothing_left(quick):
@@ -46,6 +50,7 @@ def test_two_files(quick: LiveService, clip: Path, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.fault(21)
 def test_an_empty_file(quick: LiveService, path: str) -> None:
     with nothing_left(quick):
         response = quick.post_form(path, wire.field("model", "base"), wire.file(b""))
@@ -83,8 +88,16 @@ BAD_FIELDS: list[tuple[dict[str, Any], int, str, str]] = [
 ]
 
 
+def shows(fields: dict[str, Any]) -> int:
+    """The row of the faults table."""
+    if "prompt" in fields:
+        return 36
+    return 34 if fields.get("model") else 35
+
+
 @pytest.mark.parametrize(
-    ("fields", "status", "code", "param"), BAD_FIELDS, ids=[f"{row[0]!s:.60} {row[2]}" for row in BAD_FIELDS]
+    ("fields", "status", "code", "param"),
+    [pytest.param(*row, id=f"{row[0]!s:.60} {row[2]}", marks=pytest.mark.fault(shows(row[0]))) for row in BAD_FIELDS],
 )
 def test_a_bad_field(
     quick: LiveService, clip: Path, fields: dict[str, Any], status: int, code: str, param: str
@@ -104,6 +117,7 @@ def test_a_bad_field(
         ("language", "xx", "invalid_value"),
     ],
 )
+@pytest.mark.fault(35)
 def test_a_bad_field_of_a_job(quick: LiveService, clip: Path, field: str, value: str, code: str) -> None:
     with nothing_left(quick):
         response = quick.post("/v1/jobs", data={field: value}, files={"file": clip.read_bytes()})
@@ -116,6 +130,7 @@ def test_a_bad_field_behind_the_file(quick: LiveService, clip: Path) -> None:
         assert_error(quick.post_form(ROUTES[0], *parts), 400, "invalid_value", "language")
 
 
+@pytest.mark.fault(36)
 def test_five_thousand_fields(quick: LiveService, clip: Path) -> None:
     fields = [wire.field(f"field{number}", "x") for number in range(5000)]
     with nothing_left(quick):
@@ -133,6 +148,7 @@ def test_five_thousand_fields(quick: LiveService, clip: Path) -> None:
         ("", "invalid_content_type"),
     ],
 )
+@pytest.mark.fault(33)
 def test_a_body_that_is_no_form(quick: LiveService, clip: Path, content_type: str, code: str) -> None:
     body = wire.form(wire.field("model", "base"), wire.file(clip.read_bytes()))
     with nothing_left(quick):
@@ -154,6 +170,7 @@ BROKEN: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("path", [ROUTES[0], ROUTES[2]])
 @pytest.mark.parametrize("how", BROKEN)
+@pytest.mark.fault(33)
 def test_a_broken_form(quick: LiveService, clip: Path, how: str, path: str) -> None:
     body = BROKEN[how](wire.form(wire.field("model", "base"), wire.file(clip.read_bytes())))
     with nothing_left(quick):
@@ -189,6 +206,7 @@ JOB = "job_0123456789ab0123456789abcdef"
         ("GET", f"/v1/jobs/{JOB}?wait=1000", 400, "invalid_value"),
     ],
 )
+@pytest.mark.fault(35)
 def test_every_answer_that_is_not_2xx_has_openais_shape(
     quick: LiveService, method: str, path: str, status: int, code: str
 ) -> None:

@@ -62,6 +62,7 @@ def test_a_dozen_clients_at_once_get_each_their_own(quick: LiveService, talk: sp
 
 
 @pytest.mark.parametrize("kind", ["digital", "of a room"])
+@pytest.mark.fault(28)
 def test_silence_has_no_words(service: LiveService, tmp_path: Path, kind: str) -> None:
     samples = speech.silence(30) if kind == "digital" else speech.noise(30, 3e-4)
     path = media.write(tmp_path / "silence.wav", samples)

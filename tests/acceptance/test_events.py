@@ -59,6 +59,7 @@ def test_the_news_are_complete_in_order_and_end_with_the_job(quick: LiveService,
     assert (events[-1].name, events[-1].data) == ("done", quick.job(job_id))
 
 
+@pytest.mark.fault(66)
 def test_a_reader_that_comes_back_gets_exactly_the_rest(quick: LiveService, talk_file: Path) -> None:
     job_id = quick.submit(talk_file)
     events = list(follow(quick, job_id))
@@ -108,6 +109,7 @@ def test_only_the_owner_follows_and_only_from_where_he_was(keyed: LiveService, c
         assert_error(keyed.get(f"/v1/jobs/{job_id}/events", last_event_id=bad), 400, "invalid_value", "last_event_id")
 
 
+@pytest.mark.fault(66)
 def test_neither_gap_nor_repeat_over_a_restart(start_service: Callable[..., LiveService], talk_file: Path) -> None:
     service = start_service(
         "restarted", WHISPER_ENGINE="fake", WHISPER_MODEL="1", WHISPER_LANES="1", WHISPER_MAX_BATCH="1"
@@ -132,6 +134,7 @@ READERS = 200
 MOST_PER_READER = 0.25  # MB: a helping of events, the buffers of a connection
 
 
+@pytest.mark.fault(66)
 def test_readers_that_do_not_read_cost_little_and_hold_nobody_up(quick: LiveService, long_file: Path) -> None:
     job_id = quick.submit(long_file)
     assert quick.ended(job_id)["status"] == "finished"

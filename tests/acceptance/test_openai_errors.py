@@ -61,6 +61,7 @@ def assert_raises(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", BAD_REQUESTS)
+@pytest.mark.fault(35)
 def test_400_bad_request(quick: LiveService, clip: Path, kind: Kind, name: str) -> None:
     options, code, param = BAD_REQUESTS[name]
     assert_raises(openai.BadRequestError, kind, quick, transcribe(clip, **options), (400, code, param))
@@ -87,6 +88,7 @@ def test_403_a_web_page_of_another_site(quick: LiveService, clip: Path, kind: Ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.fault(34)
 def test_404_unknown_model(quick: LiveService, clip: Path, kind: Kind) -> None:
     expected = (404, "model_not_found", "model")
     message = assert_raises(openai.NotFoundError, kind, quick, transcribe(clip, model="large-v9"), expected)

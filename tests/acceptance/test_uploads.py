@@ -14,6 +14,7 @@ ROUTES = ["/v1/audio/transcriptions", "/v1/audio/translations", "/v1/jobs"]
 MEGABYTE = 1024 * 1024
 
 
+@pytest.mark.fault(31)
 def test_too_large_by_its_own_word(keyed: LiveService) -> None:
     with nothing_left(keyed):
         body = wire.form(wire.field("model", "base"), wire.file(bytes(3 * MEGABYTE)))
@@ -24,6 +25,7 @@ def test_too_large_by_its_own_word(keyed: LiveService) -> None:
 
 
 @pytest.mark.parametrize("path", [ROUTES[0], ROUTES[2]])
+@pytest.mark.fault(32)
 def test_too_large_without_a_length(keyed: LiveService, path: str) -> None:
     body = wire.form(wire.field("model", "base"), wire.file(bytes(3 * MEGABYTE)))
     pieces = (body[at : at + 65_536] for at in range(0, len(body), 65_536))
@@ -40,6 +42,7 @@ def test_the_largest_upload_is_taken(keyed: LiveService) -> None:
 
 
 @pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.fault(15)
 def test_a_client_that_leaves_in_mid_upload(quick: LiveService, path: str) -> None:
     body = wire.form(wire.field("model", "base"), wire.file(bytes(3 * MEGABYTE)))
     before = quick.traces()
@@ -49,6 +52,7 @@ def test_a_client_that_leaves_in_mid_upload(quick: LiveService, path: str) -> No
     until(lambda: quick.traces() <= before, "the upload is removed", timeout=20)
 
 
+@pytest.mark.fault(15)
 def test_a_client_that_resets_the_connection_in_mid_upload(quick: LiveService) -> None:
     body = wire.form(wire.field("model", "base"), wire.file(bytes(MEGABYTE)))
     with nothing_left(quick), wire.connect(quick.port) as connection:

@@ -83,6 +83,7 @@ async def test_an_empty_file_is_refused(tmp_path: Path, raw: bool) -> None:
         assert_nothing_left(running)
 
 
+@pytest.mark.fault(31)
 async def test_too_large_by_its_own_word_is_refused_unread(tmp_path: Path) -> None:
     async with serving(tmp_path, max_upload_mb=1) as running:
         taken = 0
@@ -147,6 +148,7 @@ async def test_a_disk_without_room_refuses_before_reading(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("step", ["write", "commit"])
+@pytest.mark.fault(17)
 async def test_a_disk_that_fills_up_removes_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from engines.audio import AudioReader
 from engines.errors import EmptyAudio, EngineError, NoAudioStream, UnsupportedMedia
 from tests import media
+from tests.playlists import PLAYLISTS, Canary, watched
 
 Samples = NDArray[np.float32]
 Decoded = tuple[Samples, list[str]]
@@ -273,47 +272,18 @@ def test_a_long_recording_comes_in_small_blocks(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def canary() -> Iterator[HTTPServer]:
-    """A server that nobody must call; `calls` says who did."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            calls.append(self.path)
-            self.send_error(404)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    calls: list[str] = []
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.calls = calls  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-PLAYLISTS = {
-    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:{port}/a.ts\n#EXT-X-ENDLIST\n",
-    "hls of a file": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile://{secret}\n#EXT-X-ENDLIST\n",
-    "hls of a neighbour": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nsecret.wav\n#EXT-X-ENDLIST\n",
-    "ffconcat": "ffconcat version 1.0\nfile secret.wav\n",
-    "ffconcat of an address": "ffconcat version 1.0\nfile http://127.0.0.1:{port}/a.wav\n",
-    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 59998 RTP/AVP 0\n",
-    "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet '
-    'mimeType="audio/mp4"><Representation id="1" bandwidth="1"><BaseURL>http://127.0.0.1:{port}/a.mp4</BaseURL>'
-    "</Representation></AdaptationSet></Period></MPD>",
-}
+def canary() -> Iterator[Canary]:
+    with watched() as canary:
+        yield canary
 
 
 @pytest.mark.parametrize("name", ["source", "talk.mp3", "talk.m3u8", "talk.ffconcat", "talk.sdp", "talk.mpd"])
 @pytest.mark.parametrize("kind", PLAYLISTS)
-def test_a_playlist_opens_nothing(canary: HTTPServer, kind: str, name: str, tmp_path: Path) -> None:
+@pytest.mark.fault(59)
+def test_a_playlist_opens_nothing(canary: Canary, kind: str, name: str, tmp_path: Path) -> None:
     """Whatever its name. The neighbour is a sound file: a demuxer that follows the list would decode it."""
     secret = media.write(tmp_path / "secret.wav", sweep(0.2))
-    (tmp_path / name).write_text(PLAYLISTS[kind].format(port=canary.server_port, secret=secret))
+    (tmp_path / name).write_text(PLAYLISTS[kind].format(port=canary.port, secret=secret))
     with pytest.raises(UnsupportedMedia):
         decode(tmp_path / name)
-    assert canary.calls == []  # type: ignore[attr-defined]
+    assert canary.calls == []

@@ -270,3 +270,11 @@ def test_uploads_cut_off_are_swept(bench: Bench) -> None:
     bench.run()
     assert not directory.exists()
     upload.discard()
+
+
+@pytest.mark.fault(67)
+def test_a_damaged_record_stops_no_other(bench: Bench) -> None:
+    jobs = [bench.add(age=3600) for _ in range(3)]
+    (bench.store.source(jobs[1].id).parent / "job.json").write_text('{"id": ')
+    bench.run()
+    assert sorted(bench.waiting()) == [jobs[0].id, jobs[2].id]

@@ -16,7 +16,7 @@ import pytest
 
 from tests.unit.factories import make_request, make_transcript
 from worker.jobs import JobError, JobRequest, Outcome, new_job_id
-from worker.store import JobNotFound, LocalStore
+from worker.store import JobNotFound, LocalStore, RecordBroken
 
 
 @pytest.fixture
@@ -338,3 +338,35 @@ def test_what_lies_on_the_disk_is_plain_json(store: LocalStore) -> None:
 
 def test_free_space_is_the_disks(store: LocalStore) -> None:
     assert 0 < store.free_bytes() < 2**60
+
+
+@pytest.mark.fault(67)
+@pytest.mark.parametrize("name", ["job.json", "outcome.json", "transcript.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"null", b"[]", b"\xff\xfe", b'{"id": 3}'])
+def test_a_damaged_record_is_set_aside_with_all_its_job_has(store: LocalStore, name: str, content: bytes) -> None:
+    bad, good = add(store), add(store)
+    for request in (bad, good):
+        store.save_transcript(request.id, make_transcript())
+        store.finish(request.id, Outcome("finished"))
+    (store.source(bad.id).parent / name).write_bytes(content)
+    with pytest.raises(RecordBroken, match=bad.id):
+        read_all(store, bad.id)
+    assert list(store.ids()) == [good.id]
+    with pytest.raises(JobNotFound):
+        store.request(bad.id)
+    assert names(store.root / "broken" / bad.id) == ["job.json", "outcome.json", "source", "transcript.json"]
+    read_all(store, good.id)
+
+
+def read_all(store: LocalStore, job_id: str) -> None:
+    store.request(job_id)
+    store.outcome(job_id)
+    store.transcript(job_id)
+
+
+@pytest.mark.fault(67)
+def test_a_record_of_a_later_version_is_read(store: LocalStore) -> None:
+    request = add(store)
+    path = store.source(request.id).parent / "job.json"
+    path.write_text(json.dumps({**request.to_dict(), "of_later": 1}))
+    assert store.request(request.id) == request

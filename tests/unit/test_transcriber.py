@@ -308,6 +308,7 @@ def test_given_up_in_the_middle_its_windows_are_dropped(batchers: Start, talk: P
     assert len(engine.passes) <= decoded + 2, "the window in hand and the other stream's"
 
 
+@pytest.mark.fault(30)
 def test_a_recording_over_the_limit_is_refused_while_it_is_read(batchers: Start, talk: Path) -> None:
     engine = ScriptedEngine()
     with pytest.raises(AudioTooLong, match="WHISPER_MAX_AUDIO_HOURS"):
@@ -326,6 +327,7 @@ def test_speech_is_found_and_placed_in_the_recording(batchers: Start, sample: Sa
     assert segment.end == pytest.approx(4.0 + 11.6, abs=0.8)
 
 
+@pytest.mark.fault(28)
 def test_silence_is_never_decoded(batchers: Start, tmp_path: Path) -> None:
     engine = fake()
     path = media.write(tmp_path / "silence.wav", np.zeros(10 * 16_000, np.float32))
