@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -51,13 +51,19 @@ class Piece:
     length: int
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """At most 30 s of speech of one recording.
 
     samples: float32, shape (n,), 16 kHz mono, -1..1. Pauses longer than a moment are left out, so `pieces`
     tells where each stretch lies in the recording. speech: where in the window somebody speaks, as pairs of
-    seconds from its start. index: the window's number in the recording, from 0.
+    seconds from its start. index: the window's number in the recording, from 0. is_canceled: whether nobody wants
+    its result any more; an engine that can stop in the midst of a pass asks now and then, and raises Canceled once
+    that goes for all windows of the pass.
     """
 
     index: int
@@ -65,6 +71,7 @@ class Window:
     pieces: tuple[Piece, ...]
     options: DecodeOptions
     speech: tuple[tuple[float, float], ...] = ()
+    is_canceled: Callable[[], bool] = _never
 
     @property
     def seconds(self) -> float:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from engines.base import DecodeOptions, Engine, Window, WindowResult
-from engines.errors import OutOfMemory
+from engines.errors import Canceled, OutOfMemory
 from engines.quality import Ladder
 from engines.schedule import Line, Priority, Schedule
 
@@ -176,6 +176,10 @@ class Batcher:
                 raise RuntimeError(f"{self.engine.name} gave {len(results)} results for {len(tasks)} windows")
         except OutOfMemory as error:
             self._decode_in_halves(tasks, error)
+            return
+        except Canceled as error:  # nobody waits for any of them
+            for task in tasks:
+                self._answer(task, error)
             return
         except Exception as error:  # noqa: BLE001 - it reaches each window's owner
             self._decode_failed(tasks, error)

@@ -9,7 +9,7 @@ import json
 import os
 import struct
 from collections.abc import Iterable
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +20,8 @@ from engines.ctranslate2_file import Array, WhisperWeights
 
 GGML_MAGIC = 0x67676D6C
 _N_FFT_BINS = 201
-_KEPT_FLOAT32 = ("encoder.positional_embedding", "decoder.positional_embedding", "encoder.conv1.bias", "encoder.conv2.bias")
+_CONV_BIASES = ("encoder.conv1.bias", "encoder.conv2.bias")
+_KEPT_FLOAT32 = (*_CONV_BIASES, "encoder.positional_embedding", "decoder.positional_embedding")
 
 
 def write_mlx(weights: WhisperWeights, target: Path) -> None:
@@ -80,7 +81,7 @@ def _write_ggml_head(file: BinaryIO, weights: WhisperWeights, mel_filters: NDArr
 
 def _write_ggml_array(file: BinaryIO, name: str, array: Array) -> None:
     is_exact = array.ndim == 1 or name in _KEPT_FLOAT32
-    if name in ("encoder.conv1.bias", "encoder.conv2.bias"):
+    if name in _CONV_BIASES:
         array = array.reshape(-1, 1)
     encoded = name.encode()
     _write_numbers(file, (array.ndim, len(encoded), 0 if is_exact else 1, *reversed(array.shape)))

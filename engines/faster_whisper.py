@@ -6,7 +6,6 @@ batches; so the library's parts are used (model, tokenizer, mel features, alignm
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -21,26 +20,23 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_ctranslate2_storage, get_suppressed_tokens, merge_punctuations
 from numpy.typing import NDArray
 
-from engines.base import SAMPLE_RATE, WINDOW_SECONDS, DecodeOptions, Window, WindowResult
+from engines.base import SAMPLE_RATE, DecodeOptions, Window, WindowResult
+from engines.cores import available_cores
 from engines.cublas import INSTALL, load_cublas
 from engines.errors import EngineUnavailable, ModelNotFound, OutOfMemory
 from engines.models import find_ctranslate2_weights
+from engines.padding import FULL_FRAMES, encoder_frames, filled_frames
 from engines.registry import EngineOptions
 from engines.segments import compression_ratio
 from engines.transcript import Word
+from engines.words import APPENDED, PREPENDED
 
-FULL_FRAMES = int(WINDOW_SECONDS * 100)  # mel frames, 10 ms each: what Whisper was trained on
-# What a short window is encoded at on a CPU, padded with silence: the encoder is most of its cost. Tighter than a
-# margin, or under 15 s, Whisper begins to say phrases twice.
-ENCODER_FRAMES = (1500, 2000, 2500, FULL_FRAMES)
-MARGIN_FRAMES = 200
+SHORTEST_FRAMES = 10  # mel frames that words can be aligned to
 MAX_TOKENS = 448  # Whisper's text context
 MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
 BEST_OF = 5  # samples drawn above temperature 0, as in openai/whisper
 CPU_LANES = 8  # decode calls at once at most, each on a core of its own
 GPU_BATCH = 16  # windows a pass on a GPU; not measured on one
-PREPENDED = "\"'“¿([{-"
-APPENDED = "\"'.。,，!！?？:：”)]}、"
 
 
 class FasterWhisper:
@@ -53,7 +49,7 @@ class FasterWhisper:
         self._options = options
         self.device, self._device_index = _device(options.device)
         self.compute_type = _compute_type(self.device, options.compute_type)
-        cores = _cores()
+        cores = available_cores()
         on_cpu = self.device == "cpu"
         self.lanes = options.lanes or (min(cores, CPU_LANES) if on_cpu else 1)
         self.max_batch = options.max_batch or (1 if on_cpu else GPU_BATCH)
@@ -119,10 +115,7 @@ class FasterWhisper:
         return self._whisper
 
     def _encoder_frames(self, window: Window) -> int:
-        """Mel frames to encode the window at, padded with silence."""
-        if self.device != "cpu" or window.options.full_padding:
-            return FULL_FRAMES
-        return next(frames for frames in ENCODER_FRAMES if frames >= min(_frames(window) + MARGIN_FRAMES, FULL_FRAMES))
+        return FULL_FRAMES if self.device != "cpu" else encoder_frames(window)
 
     def _encode(self, recordings: Sequence[NDArray[np.float32]], frames: int) -> ctranslate2.StorageView:
         """Encoder output, shape (n, frames / 2, d), of windows padded with silence."""
@@ -196,10 +189,10 @@ class FasterWhisper:
                 self._tokenizer_for(language, task),
                 [list(results[at].tokens) for at in rows],
                 part,
-                [_frames(windows[at]) for at in rows],
+                [max(SHORTEST_FRAMES, filled_frames(windows[at])) for at in rows],
             )
             for at, words in zip(rows, aligned, strict=True):
-                results[at] = _with_words(results[at], words)
+                results[at] = _with_words(results[at], words, windows[at].seconds)
         return results
 
     def _prompt(self, options: DecodeOptions, language: str) -> list[int]:
@@ -237,20 +230,18 @@ def _language(options: DecodeOptions, heard: Sequence[tuple[str, float]]) -> tup
     return max(candidates, key=lambda row: row[1])
 
 
-def _frames(window: Window) -> int:
-    """Mel frames (10 ms each) the window fills; the rest of the 30 s is padding."""
-    return min(FULL_FRAMES, len(window.samples) * 100 // SAMPLE_RATE)
-
-
 def _rows(encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.StorageView:
     on_cpu = encoded.to_device(ctranslate2.Device.cpu) if encoded.device != "cpu" else encoded
     return ctranslate2.StorageView.from_array(np.ascontiguousarray(np.array(on_cpu)[list(rows)]))
 
 
-def _with_words(result: WindowResult, aligned: list[dict[str, Any]]) -> WindowResult:
+def _with_words(result: WindowResult, aligned: list[dict[str, Any]], seconds: float) -> WindowResult:
     merge_punctuations(aligned, PREPENDED, APPENDED)
     kept = [row for row in aligned if row["word"]]
-    words = tuple(Word(row["word"], float(row["start"]), float(row["end"]), float(row["probability"])) for row in kept)
+    words = tuple(
+        Word(row["word"], min(float(row["start"]), seconds), min(float(row["end"]), seconds), float(row["probability"]))
+        for row in kept
+    )
     return replace(result, words=words, word_tokens=tuple(tuple(row["tokens"]) for row in kept))
 
 
@@ -261,8 +252,8 @@ def _device(device: str) -> tuple[str, int]:
         name = "cuda" if ctranslate2.get_cuda_device_count() and load_cublas() else "cpu"
     if name not in ("cpu", "cuda") or (index and not index.isdigit()):
         raise EngineUnavailable(
-            f"faster-whisper cannot run on the device '{device}'. It knows auto, cpu, cuda and cuda:1 (a number); "
-            "on Apple Silicon it runs on the CPU."
+            f"faster-whisper cannot run on the device '{device}'. It knows auto, cpu, cuda and cuda:1 (a number). "
+            "For the GPU of a Mac set WHISPER_ENGINE=mlx-whisper (or whisper-cpp)."
         )
     if name == "cuda" and not ctranslate2.get_cuda_device_count():
         raise EngineUnavailable(
@@ -285,9 +276,3 @@ def _compute_type(device: str, compute_type: str) -> str:
             f"The device '{device}' cannot compute in '{compute_type}'. It can: {', '.join(sorted(supported))}."
         )
     return compute_type
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -77,7 +77,7 @@ def weights_on_this_machine(model: str, data_dir: Path) -> Path | None:
         return _complete_directory(Path(model).expanduser())
     if cached := _cached(repository_of(model)):
         return cached
-    if canonical_name(model) == "base" and all(map(importlib.util.find_spec, CARRIED_BASE)):
+    if canonical_name(model) == "base" and carries_base():
         joined = data_dir / "models" / "base"
         return joined if (joined / "model.bin").is_file() else Path(_package_directory(CARRIED_BASE[0])) / "data"
     return None
@@ -93,6 +93,11 @@ def repository_of(model: str) -> str:
             "any Hugging Face id (owner/name) with CTranslate2 weights, or a directory."
         )
     return repository
+
+
+def carries_base() -> bool:
+    """Whether the weights of `base` came with the installation."""
+    return all(map(importlib.util.find_spec, CARRIED_BASE))
 
 
 def _is_half(directory: Path) -> bool:

@@ -11,9 +11,16 @@ from engines.errors import EngineUnavailable
 
 ENGINES: dict[str, str] = {
     "faster-whisper": "engines.faster_whisper:FasterWhisper",
+    "whisper-cpp": "engines.whisper_cpp:WhisperCpp",
     "fake": "engines.fake:FakeEngine",
 }
-LIBRARIES = {"faster-whisper": ("faster_whisper", "ctranslate2")}  # what each engine's module imports
+LIBRARIES = {  # what each engine's module imports
+    "faster-whisper": ("faster_whisper", "ctranslate2"),
+    "whisper-cpp": ("_pywhispercpp",),
+}
+EXTRAS = {
+    "whisper-cpp": "whisper-cpp"
+}  # engines that do not come with the installation -> their extra in pyproject.toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +49,13 @@ def create_engine(name: str, options: EngineOptions) -> Engine:
         if error.name not in LIBRARIES.get(name, ()):
             raise  # something the library itself lacks: a broken installation must not look like a missing one
         raise EngineUnavailable(
-            f"The engine '{name}' needs the package {error.name}, which is not installed. Run make whisper-native, "
-            "or pip install -r requirements.txt."
+            f"The engine '{name}' needs {error.name}, which is not installed. {_remedy(name)}"
         ) from error
     engine: Engine = getattr(module, class_name)(options)
     return engine
+
+
+def _remedy(name: str) -> str:
+    if extra := EXTRAS.get(name):
+        return f"Install it: make engine EXTRA={extra} (or: python scripts/setup_environment.py --extra {extra})."
+    return "Run make whisper-native, or pip install -r requirements.txt."

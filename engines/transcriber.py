@@ -175,7 +175,7 @@ class Transcription:
     def _submit(self, index: int, speech: Speech) -> _Pending:
         assert self._stream is not None
         options = replace(self._options, language=self._language.to_decode_in, prompt=self._prompt())
-        window = Window(index, speech.samples, speech.pieces, options, speech.spans)
+        window = Window(index, speech.samples, speech.pieces, options, speech.spans, self._canceled.is_set)
         if self._canceled.is_set():
             raise Canceled()
         if self._checkpoint and (known := self._checkpoint.result(window)):

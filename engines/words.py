@@ -1,4 +1,4 @@
-"""Decoded tokens put together into words, as Whisper's own tokenizer does it (openai/whisper, `split_to_word_tokens`)."""
+"""Decoded tokens put together into words, as openai/whisper's tokenizer does it (`split_to_word_tokens`)."""
 
 from __future__ import annotations
 
