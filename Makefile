@@ -7,7 +7,7 @@ venv := .venv/bin
 ARGS ?=
 
 .PHONY: help doctor whisper-native whisper-native-status whisper-native-logs whisper-native-stop run dashboard \
-        setup test test-unit test-integration test-acceptance test-faults reliability lint typecheck format lock clean
+        setup engine test test-engines test-unit test-integration test-acceptance test-faults reliability lint typecheck format lock clean
 
 help: ## show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ run: ## run it in the foreground
 dashboard: ## open the queue dashboard, starting the service if needed
 	@$(service) dashboard $(ARGS)
 
+engine: ## add an engine: EXTRA=mlx, whisper-cpp or openai-whisper
+	@$(python) scripts/setup_environment.py --extra $(EXTRA)
+
 setup: ## set up the environment with what the tests need
 	@$(python) scripts/setup_environment.py --dev
 
@@ -44,6 +47,10 @@ test-unit: setup ## no network, no processes
 
 test-integration: setup ## real Redis, real weights
 	$(venv)/python -m pytest tests/integration $(ARGS)
+
+test-engines: ## all engines on real weights, in an environment of their own (.venv-engines)
+	@$(python) scripts/setup_environment.py --engines
+	.venv-engines/bin/python -m pytest tests/integration/test_engines.py tests/engines $(ARGS)
 
 test-acceptance: setup ## the service, started as a user starts it
 	$(venv)/python -m pytest tests/acceptance $(ARGS)
@@ -72,8 +79,11 @@ lock := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 lock: ## pin the newest versions that pyproject.toml allows (needs uv; ARGS=--upgrade)
 	$(lock) $(ARGS) --output-file requirements.txt
 	$(lock) $(ARGS) --extra dev --output-file requirements-dev.txt
+	$(lock) $(ARGS) --extra dev --extra mlx --extra whisper-cpp --extra openai-whisper \
+	        --output-file requirements-engines.txt
+	$(lock) $(ARGS) --extra mlx --output-file requirements-mlx.txt
 
 clean: ## remove the environment and caches; recordings, transcripts and logs stay
 	@if [ -x $(venv)/python ]; then $(service) stop; fi
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-engines .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

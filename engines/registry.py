@@ -49,7 +49,7 @@ def create_engine(name: str, options: EngineOptions) -> Engine:
         if error.name not in LIBRARIES.get(name, ()):
             raise  # something the library itself lacks: a broken installation must not look like a missing one
         raise EngineUnavailable(
-            f"The engine '{name}' needs {error.name}, which is not installed. {_remedy(name)}"
+            f"The engine '{name}' needs the package {error.name}, which is not installed. {_remedy(name)}"
         ) from error
     engine: Engine = getattr(module, class_name)(options)
     return engine

@@ -31,6 +31,7 @@ from engines.words import TimedToken, text_of, words_of
 log = logging.getLogger(__name__)
 
 ERROR = 4  # whisper.cpp's level for it
+VOCABULARY_OF_ENGLISH, VOCABULARY_OF_V3 = 51864, 51866  # tokens; the other models have 51865
 MOST_THREADS = 8
 BEST_OF = 5  # samples drawn above temperature 0, as in openai/whisper
 # Samples. Less than 0.1 s is not decoded at all, and the alignment of less than 0.15 s ends the process.
@@ -258,11 +259,16 @@ def _device(device: str) -> tuple[str, int]:
 
 
 def _alignment_heads(header: GgmlHeader) -> Any:
+    """Which of a model's heads follow the speech: whisper.cpp knows it for OpenAI's own."""
     presets = cpp.whisper_alignment_heads_preset
-    size = {(4, 384): "TINY", (6, 512): "BASE", (12, 768): "SMALL", (24, 1024): "MEDIUM", (32, 1280): "LARGE_V2"}
-    name = size.get((header.n_text_layer, header.n_audio_state))
-    if header.n_vocab == 51866:
-        name = {32: "LARGE_V3", 4: "LARGE_V3_TURBO"}.get(header.n_text_layer)
-    elif name and header.n_vocab == 51864:
-        name = None if name == "LARGE_V2" else f"{name}_EN"
-    return getattr(presets, f"WHISPER_AHEADS_{name}" if name else "WHISPER_AHEADS_N_TOP_MOST")
+    if header.n_vocab == VOCABULARY_OF_V3:
+        by_layers = {32: presets.WHISPER_AHEADS_LARGE_V3, 4: presets.WHISPER_AHEADS_LARGE_V3_TURBO}
+        return by_layers.get(header.n_text_layer, presets.WHISPER_AHEADS_N_TOP_MOST)
+    many, english = {
+        (4, 384): (presets.WHISPER_AHEADS_TINY, presets.WHISPER_AHEADS_TINY_EN),
+        (6, 512): (presets.WHISPER_AHEADS_BASE, presets.WHISPER_AHEADS_BASE_EN),
+        (12, 768): (presets.WHISPER_AHEADS_SMALL, presets.WHISPER_AHEADS_SMALL_EN),
+        (24, 1024): (presets.WHISPER_AHEADS_MEDIUM, presets.WHISPER_AHEADS_MEDIUM_EN),
+        (32, 1280): (presets.WHISPER_AHEADS_LARGE_V2, presets.WHISPER_AHEADS_LARGE_V2),
+    }.get((header.n_text_layer, header.n_audio_state), (presets.WHISPER_AHEADS_N_TOP_MOST,) * 2)
+    return english if header.n_vocab == VOCABULARY_OF_ENGLISH else many

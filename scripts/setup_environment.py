@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+ENGINES_VENV = ROOT / ".venv-engines"  # for the tests of all engines: some bring much that nobody else needs
+EXTRAS = ("mlx", "whisper-cpp", "openai-whisper")
+TORCH = "torch==2.13.0"  # in no lock: which build a machine gets (CUDA, ROCm, CPU) is its own
+# A lock holds all that is needed; mlx-whisper's own list has PyTorch on it, which it never imports.
+NO_DEPENDENCIES = ["--no-deps"]
 OLDEST, NEWEST = (3, 11), (3, 13)
 VERSIONS = "Python 3.11, 3.12 or 3.13"
 
@@ -45,9 +51,38 @@ def ensure(*, dev: bool = False, venv: Path = VENV) -> Path:
         started = time.monotonic()
         _create(venv)
         _install(venv, lock_file(dev=dev))
+        if _is_apple_silicon():
+            _install(venv, ROOT / "requirements-mlx.txt", NO_DEPENDENCIES)
         _write_stamp(venv, dev=dev)
         print(f"Set up in {time.monotonic() - started:.0f} s.", flush=True)
     return venv_python(venv)
+
+
+def ensure_engines(venv: Path = ENGINES_VENV) -> Path:
+    """The Python of an environment with every engine and what the tests need. Raises SetupFailed."""
+    lock = ROOT / "requirements-engines.txt"
+    if not venv_python(venv).exists() or _read_stamp(venv).get(lock.name) != _digest(lock):
+        _create(venv)
+        _install(venv, lock, [*NO_DEPENDENCIES, "--no-binary", "openai-whisper"])
+        _pip(venv, [TORCH])
+        _stamp(venv).write_text(json.dumps({lock.name: _digest(lock)}), encoding="utf-8")
+    return venv_python(venv)
+
+
+def add_extra(extra: str, venv: Path = VENV) -> None:
+    """Adds an engine to the environment. Raises SetupFailed."""
+    ensure(venv=venv)
+    if extra == "mlx":
+        _install(venv, ROOT / "requirements-mlx.txt", NO_DEPENDENCIES)
+    else:
+        import tomllib  # not before it is known that this Python has it
+
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        _pip(venv, project["optional-dependencies"][extra])
+
+
+def _is_apple_silicon() -> bool:
+    return sys.platform == "darwin" and platform.machine() == "arm64"
 
 
 def find_python() -> str:
@@ -115,19 +150,24 @@ def _create(venv: Path) -> None:
         )
 
 
-def _install(venv: Path, lock: Path) -> None:
+def _install(venv: Path, lock: Path, more: list[str] | None = None) -> None:
     """With uv where it is, else with pip; only what the lock names by hash, and nothing built from source."""
     print(f"Installing what {lock.name} pins (some hundred megabytes the first time) ...", flush=True)
     python = str(venv_python(venv))
-    options = ["install", "--require-hashes", "--only-binary", ":all:", "-r", str(lock)]
+    options = ["install", "--require-hashes", "--only-binary", ":all:", *(more or []), "-r", str(lock)]
     uv = shutil.which("uv")
     if uv and subprocess.call([uv, "pip", *options, "--python", python]) == 0:
         return
     if uv:
         print("uv could not install it; trying pip.", flush=True)
+    _pip(venv, options[1:])
+
+
+def _pip(venv: Path, arguments: list[str]) -> None:
+    python = str(venv_python(venv))
     if subprocess.call([python, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) != 0:
         subprocess.call([python, "-m", "ensurepip", "--default-pip"])
-    if subprocess.call([python, "-m", "pip", *options, "--no-input", "--disable-pip-version-check"]) != 0:
+    if subprocess.call([python, "-m", "pip", "install", *arguments, "--no-input", "--disable-pip-version-check"]) != 0:
         raise SetupFailed(
             "The packages could not be installed; the reason stands above. A package index must be reachable "
             "(the network, or the mirror that pip is set up for), and macOS must be 14 or newer."
@@ -158,8 +198,16 @@ def _stamp(venv: Path) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--dev", action="store_true", help="with what the tests need")
+    parser.add_argument("--extra", choices=EXTRAS, help="add an engine that does not come with the installation")
+    parser.add_argument("--engines", action="store_true", help=f"an environment with all engines, {ENGINES_VENV.name}")
+    arguments = parser.parse_args()
     try:
-        ensure(dev=parser.parse_args().dev)
+        if arguments.engines:
+            ensure_engines()
+        elif arguments.extra:
+            add_extra(arguments.extra)
+        else:
+            ensure(dev=arguments.dev)
     except SetupFailed as error:
         print(error, file=sys.stderr)
         return 1

@@ -184,9 +184,9 @@ def test_a_prompt_and_hotwords_settle_how_a_name_is_spelled(
     engine = request.getfixturevalue("tiny")
     names = said(talk, 2)
     if name != SLOW:
-        assert "Kaitlynn" not in one(engine, names, language="en").text
+        assert "Zephyrex" not in one(engine, names, language="en").text
     told = one(engine, names, language="en", **{option: "Kaitlynn, Zephyrex"}).text
-    assert "Zephyrex server belongs to Kaitlynn" in told
+    assert "The Zephyrex server belongs to" in told
 
 
 def test_a_prompt_longer_than_whisper_takes_is_cut(quick: Engine, voice: Samples) -> None:

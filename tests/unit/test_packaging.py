@@ -51,7 +51,10 @@ def test_the_example_has_no_setting_that_does_nothing() -> None:
     assert set(names) == {name for name, _ in settings()}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-mlx.txt", "requirements-engines.txt")
+
+
+@pytest.mark.parametrize("name", LOCKS)
 def test_every_package_is_pinned_by_hash_and_no_index_is_named(name: str) -> None:
     text = (ROOT / name).read_text()
     entries = [entry for entry in re.split(r"\n(?=\S)", text.strip()) if not entry.startswith("#")]
@@ -63,7 +66,9 @@ def test_every_package_is_pinned_by_hash_and_no_index_is_named(name: str) -> Non
 
 
 def test_the_tests_run_on_the_versions_that_users_get() -> None:
-    assert pins("requirements.txt") <= pins("requirements-dev.txt")
+    users = pins("requirements.txt")
+    assert users <= pins("requirements-dev.txt") <= pins("requirements-engines.txt")
+    assert users <= pins("requirements-mlx.txt") <= pins("requirements-engines.txt")
 
 
 def test_what_is_declared_is_in_the_lock() -> None:
@@ -71,13 +76,16 @@ def test_what_is_declared_is_in_the_lock() -> None:
     for declared, lock in (
         (project["dependencies"], "requirements.txt"),
         (project["optional-dependencies"]["dev"], "requirements-dev.txt"),
+        (project["optional-dependencies"]["mlx"], "requirements-mlx.txt"),
+        *((extra, "requirements-engines.txt") for extra in project["optional-dependencies"].values()),
     ):
         names = {re.split(r"[^a-z0-9-]", each)[0] for each in declared}
         assert names <= {name for name, _ in pins(lock)}
 
 
 def test_nobody_needs_torch() -> None:
-    assert not {name for name, _ in pins("requirements-dev.txt")} & {"torch", "torchaudio"}
+    for lock in LOCKS:
+        assert not {name for name, _ in pins(lock)} & {"torch", "torchaudio", "triton"}
 
 
 def test_redis_in_docker_is_durable_and_on_this_machine_only() -> None:

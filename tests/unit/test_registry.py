@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from engines.errors import EngineUnavailable
 from engines.fake import FakeEngine
-from engines.registry import ENGINES, EngineOptions, create_engine
+from engines.registry import ENGINES, EXTRAS, LIBRARIES, EngineOptions, create_engine
+from scripts import setup_environment
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_an_engine_gets_its_options() -> None:
@@ -17,8 +23,16 @@ def test_an_engine_gets_its_options() -> None:
     assert (engine.model, engine.lanes, engine.max_batch) == ("0.5", 3, 7)
 
 
+def is_installed(name: str) -> bool:
+    return all(map(importlib.util.find_spec, LIBRARIES.get(name, ())))
+
+
 @pytest.mark.parametrize("name", ENGINES)
-def test_every_engine_in_the_list_can_be_made(name: str) -> None:
+def test_every_engine_in_the_list_can_be_made_or_says_what_to_install(name: str) -> None:
+    if not is_installed(name):
+        with pytest.raises(EngineUnavailable, match=f"make engine EXTRA={EXTRAS[name]}"):
+            create_engine(name, EngineOptions(device="cpu"))
+        return
     engine = create_engine(name, EngineOptions(device="cpu"))
     assert engine.name == name
     assert engine.lanes >= 1
@@ -46,6 +60,12 @@ def test_an_engine_that_is_not_installed_says_what_to_install(monkeypatch: pytes
     lacking(monkeypatch, "ctranslate2")
     with pytest.raises(EngineUnavailable, match="needs the package ctranslate2"):
         create_engine("faster-whisper", EngineOptions())
+
+
+def test_every_extra_is_one_of_the_projects() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(EXTRAS.values()) <= set(project["optional-dependencies"]) - {"dev"} == set(setup_environment.EXTRAS)
+    assert set(EXTRAS) == set(LIBRARIES) - {"faster-whisper"}
 
 
 def test_a_broken_installation_is_not_called_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,152 @@
+"""whisper.cpp's own traps: what would kill the process, or give another recording's text."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.errors import EngineUnavailable, ModelNotFound
+from engines.ggml import read_ggml
+from engines.registry import EngineOptions
+from engines.weights import find_ggml_weights
+from tests import media
+from tests.accuracy import normalised
+from tests.conftest import ROOT, Sample
+from tests.weights import converted, quantised
+from tests.windows import window
+
+from engines.whisper_cpp import WhisperCpp  # isort: skip - it needs the library, and the others do not
+
+
+@pytest.fixture(scope="module")
+def ggml(tiny_en_model: Path) -> Path:
+    return converted("whisper-cpp", tiny_en_model, "tiny.en")
+
+
+@pytest.fixture(scope="module")
+def engine(ggml: Path) -> Iterator[WhisperCpp]:
+    made = WhisperCpp(EngineOptions(model=str(ggml), device="cpu"))
+    made.load()
+    yield made
+    made.close()
+
+
+def test_a_quantised_file_is_smaller_and_says_the_same(ggml: Path, sample: Sample, tmp_path: Path) -> None:
+    small = quantised(ggml, tmp_path / "tiny.en-q8_0.bin")
+    assert small.stat().st_size < 0.65 * ggml.stat().st_size
+    made = WhisperCpp(EngineOptions(model=str(small), device="cpu"))
+    made.load()
+    (result,) = made.decode([window(media.read(sample.path))])
+    made.close()
+    assert normalised(result.text) == normalised(sample.text)
+
+
+@pytest.mark.parametrize("cut", [3, 40, 5_000, 200_000, 1_000_000, -1])
+def test_a_file_that_ends_too_early_is_found_out_before_it_is_opened(ggml: Path, cut: int, tmp_path: Path) -> None:
+    path = tmp_path / "cut.bin"
+    path.write_bytes(ggml.read_bytes()[:cut])
+    with pytest.raises(ModelNotFound, match=r"cut\.bin' is no whole ggml model.*fetch it again"):
+        read_ggml(path)
+
+
+def test_a_file_without_its_last_array_is_found_out(ggml: Path, tmp_path: Path) -> None:
+    data = ggml.read_bytes()
+    last = data.rindex(b"decoder.ln.") - 16  # one dimension: three numbers and its length before the name
+    path = tmp_path / "lacks.bin"
+    path.write_bytes(data[:last])
+    with pytest.raises(ModelNotFound, match="arrays"):
+        read_ggml(path)
+
+
+@pytest.mark.parametrize("header", [[0] * 11, [-1] * 11, [1 << 30] * 11])
+def test_a_header_that_makes_no_sense_is_found_out(header: list[int], tmp_path: Path) -> None:
+    path = tmp_path / "odd.bin"
+    path.write_bytes(struct.pack("<12i", 0x67676D6C, *header) + bytes(1000))
+    with pytest.raises(ModelNotFound, match="makes no sense"):
+        read_ggml(path)
+
+
+def test_the_check_knows_a_whole_file(ggml: Path) -> None:
+    header = read_ggml(ggml)
+    assert (header.n_vocab, header.n_audio_state, header.n_text_layer, header.n_mels) == (51864, 384, 4, 80)
+
+
+def test_several_lanes_have_a_context_each(ggml: Path, sample: Sample) -> None:
+    from engines.base import DecodeOptions
+    from engines.batcher import Batcher
+
+    made = Batcher(WhisperCpp(EngineOptions(model=str(ggml), device="cpu", lanes=2)))
+    made.start()
+    stream = made.open("batch")
+    voice = media.read(sample.path)
+    futures = [stream.submit(window(voice, words=True)) for _ in range(4)]
+    texts = {future.result(120).text for future in futures}
+    made.close()
+    assert DecodeOptions().words is False
+    assert {normalised(text) for text in texts} == {normalised(sample.text)}
+
+
+@pytest.mark.parametrize(("name", "file"), [("base-q5_1", "ggml-base-q5_1.bin"), ("turbo", "ggml-large-v3-turbo.bin")])
+def test_models_go_by_whisper_cpps_own_names(
+    name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    snapshot = tmp_path / "hub" / "models--ggerganov--whisper.cpp" / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("a" * 40)
+    (snapshot / file).write_bytes(b"weights")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert find_ggml_weights(name, tmp_path).name == file
+
+
+def test_base_comes_with_the_installation(base_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(base_model.parent)
+    try:
+        assert read_ggml(find_ggml_weights("base", tmp_path)).n_audio_state == 512
+    finally:
+        (base_model.parent / "ggml-base.bin").unlink(missing_ok=True)
+
+
+def test_an_unknown_name_lists_the_known(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match=r"Known: tiny, .*a ggml file"):
+        find_ggml_weights("gigantic", tmp_path)
+
+
+@pytest.mark.parametrize("device", ["metal", "mps", "cuda", "cuda:1", "vulkan"])
+def test_a_gpu_this_build_has_no_code_for_says_how_to_get_it(device: str) -> None:
+    import _pywhispercpp
+
+    if any(name in _pywhispercpp.whisper_print_system_info() for name in ("MTL", "Metal", "CUDA", "Vulkan")):
+        pytest.skip("this build has code for a GPU")
+    with pytest.raises(EngineUnavailable, match="WHISPER_DEVICE=cpu"):
+        WhisperCpp(EngineOptions(device=device))
+
+
+def test_a_number_format_is_a_files_to_choose() -> None:
+    with pytest.raises(EngineUnavailable, match="base-q8_0"):
+        WhisperCpp(EngineOptions(device="cpu", compute_type="int8"))
+
+
+def test_it_writes_nothing_to_the_terminal_and_ends_without_close(ggml: Path) -> None:
+    program = (
+        "import sys, numpy as np; from engines.registry import *; from tests.windows import window\n"
+        "engine = create_engine('whisper-cpp', EngineOptions(model=sys.argv[1], device='cpu')); engine.load()\n"
+        "engine.decode([window(np.zeros(16000, np.float32))])"
+    )
+    command = [sys.executable, "-c", program, str(ggml)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_a_silent_window_has_no_text_or_next_to_none(engine: WhisperCpp) -> None:
+    (result,) = engine.decode([window(np.zeros(30 * 16_000, np.float32))])
+    assert "[" not in result.text, "no [BLANK_AUDIO]"
+    assert len(result.text.split()) <= 2
