@@ -11,6 +11,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from api.views import Live, job_view
+from worker.claims import Claim, Claimed
 from worker.events import Events
 from worker.jobs import JobRequest, Outcome
 from worker.queue import JobQueue
@@ -35,6 +36,15 @@ class JobDesk:
             self._queue.enqueue(request)
         except BaseException:
             self._store.delete(request.id)
+            raise
+
+    def submit_claimed(self, upload: Upload, request: JobRequest, claim: Claim, fingerprint: str) -> None:
+        """As `submit`, and the claim stands for the job from the moment it is there."""
+        claim.write(Claimed(request.id, fingerprint))  # before the job: it counts only once that is there
+        try:
+            self.submit(upload, request)
+        except BaseException:
+            claim.clear()
             raise
 
     def request(self, job_id: str, owner: str) -> JobRequest:

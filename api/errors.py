@@ -50,6 +50,8 @@ STATUS: dict[str, int] = {
     "upload_stalled": 408,
     "job_not_finished": 409,
     "job_already_ended": 409,
+    "idempotency_key_in_use": 409,
+    "idempotency_key_reused": 422,
     "canceled": 409,
     "audio_deleted": 410,
     # our side
@@ -68,7 +70,8 @@ RETRY_AFTER = 5  # seconds
 _ABOUT_THE_FILE = {
     "empty_file", "empty_audio", "unsupported_media", "no_audio_stream", "file_too_large", "audio_too_long",
 }  # fmt: skip
-_PASSING = {"upload_stalled", "redis_unavailable", "shutting_down"}  # the same request may succeed in a moment
+# the same request may succeed in a moment
+_PASSING = {"upload_stalled", "redis_unavailable", "shutting_down", "idempotency_key_in_use"}
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
 
 
@@ -96,8 +99,8 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
         if not (code in _PASSING if passing is None else passing):
             self.headers["x-should-retry"] = "false"
-        elif self.status == 503:
-            self.headers["retry-after"] = str(RETRY_AFTER)
+        elif self.status in (409, 429, 503):
+            self.headers.setdefault("retry-after", str(RETRY_AFTER))
 
     @classmethod
     def of_job(cls, error: JobError | None) -> ApiError:

@@ -11,9 +11,17 @@ from starlette.responses import JSONResponse
 
 from api.fields import Fields
 from api.parameters import FORMATS, GRANULARITIES, Parameters, Route, check_name, read_parameters
+from api.repeats import HEADER, LONGEST_KEY, Key, fingerprint, holding_key, repeated, submit_once
 from api.state import Service
 from api.uploads import Received, receive
 from worker.jobs import PRIORITIES, JobRequest
+
+_KEY_PARAMETER = {
+    "in": "header",
+    "name": HEADER,
+    "description": "The same key with the same request gives the same job",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +37,31 @@ class Caller:
 
 
 async def submit(request: Request, service: Service, route: Route, caller: Caller) -> JobRequest:
-    """Takes the upload in and queues it; raises ApiError and leaves nothing behind where that is not possible."""
-    async with receive(request, service.store, service.settings, check_name, raw=route == "job") as received:
+    """Takes the upload in and queues it; raises ApiError and leaves nothing behind where that is not possible.
+
+    Returns an earlier job where the request is the repeat of the one that made it.
+    """
+    async with (
+        holding_key(request.headers, service.store, caller.owner) as key,
+        receive(request, service.store, service.settings, check_name, raw=route == "job") as received,
+    ):
         parameters = read_parameters(Fields(received.fields), route, service.models, is_job=not caller.waits)
-        job = _job(received, parameters, caller)
-        await run_in_threadpool(service.desk.submit, received.upload, job)
+        return await run_in_threadpool(_queued, service, key, received, parameters, caller)
+
+
+def _queued(service: Service, key: Key, received: Received, parameters: Parameters, caller: Caller) -> JobRequest:
+    store, desk, upload = service.store, service.desk, received.upload
+    job = _job(received, parameters, caller)
+    mark = fingerprint(upload.digest, parameters, caller.kind)
+    if key.earlier:
+        return repeated(store, key.earlier, mark)
+    if key.claim:
+        desk.submit_claimed(upload, job, key.claim, mark)
         return job
+    if caller.waits:
+        return submit_once(store, desk, upload, job, mark)
+    desk.submit(upload, job)
+    return job
 
 
 async def accepted(service: Service, job: JobRequest, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -83,4 +110,5 @@ def form_schema(*, is_job: bool) -> dict[str, Any]:
     else:
         properties["stream"] = {"type": "boolean", "default": False}
     schema = {"type": "object", "properties": properties, "required": ["file"] if is_job else ["file", "model"]}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    body = {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    return {"requestBody": body, "parameters": [_KEY_PARAMETER]}

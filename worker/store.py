@@ -8,12 +8,14 @@ jobs/<id>/transcript.json the result, written aside and renamed
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins
 jobs/<id>/answered        a waiting client has had its answer
 broken/<id>/              a job whose record cannot be read: set aside for whoever looks into it
+claims/<hash>             which job an idempotency key stands for
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -26,6 +28,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 from engines.transcript import Transcript
+from worker.claims import Claims
 from worker.jobs import JobRequest, Outcome, is_job_id, new_job_id
 
 NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)  # exFAT, some network drives
@@ -62,10 +65,13 @@ class Attempt:
 
 
 class Upload(Protocol):
-    """A recording on its way in. `discard` after `commit` does nothing."""
+    """A recording on its way in. `discard` after `commit` does nothing. digest: SHA-256 of what was written."""
 
     id: str
     size: int
+
+    @property
+    def digest(self) -> str: ...
 
     def write(self, chunk: bytes) -> None: ...
     def commit(self, request: JobRequest) -> None: ...
@@ -74,6 +80,8 @@ class Upload(Protocol):
 
 class JobStore(Protocol):
     """Where jobs live. A shared object store can stand behind the same calls."""
+
+    claims: Claims
 
     def receive(self) -> Upload: ...
     def request(self, job_id: str) -> JobRequest: ...
@@ -104,12 +112,18 @@ class LocalUpload:
         self.size = 0
         self._directory = incoming / self.id
         self._target = jobs / self.id
+        self._hash = hashlib.sha256()
         self._directory.mkdir(mode=0o700)
         self._file: BinaryIO = open(self._directory / "source", "xb", opener=_private)  # noqa: SIM115 - grows with the upload
 
     def write(self, chunk: bytes) -> None:
         self._file.write(chunk)
+        self._hash.update(chunk)
         self.size += len(chunk)
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
 
     def commit(self, request: JobRequest) -> None:
         """After this the job survives a loss of power."""
@@ -139,6 +153,7 @@ class LocalStore:
         self._broken = root / "broken"
         for directory in (self._incoming, self._jobs, self._broken):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.claims = Claims(root / "claims")
 
     def receive(self) -> LocalUpload:
         return LocalUpload(self._incoming, self._jobs)
