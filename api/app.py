@@ -26,7 +26,7 @@ from api.models import ServedModels
 from api.settings import ApiSettings
 from api.state import Service
 from api.waiting import Waiters
-from engines.models import canonical_name
+from engines.names import canonical_name
 from worker.events import Events
 from worker.maintenance import MAINTENANCE_EVERY, Maintenance
 from worker.queue import JobQueue

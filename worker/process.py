@@ -88,6 +88,7 @@ class WorkerProcess:
             threads=settings.threads,
             max_batch=settings.max_batch,
             data_dir=settings.data_dir,
+            offline=settings.offline,
         )
         try:
             batcher = Batcher(create_engine(settings.engine, options))

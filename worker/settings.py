@@ -16,6 +16,7 @@ class WorkerSettings(BaseSettings):
     )
 
     model: str = Field(default="base", description="Model name, Hugging Face id or directory")
+    offline: bool = Field(default=False, description="Never ask a model hub: a model that is not here is an error")
     engine: str = Field(default="auto", description="Which engine decodes; `auto` takes the fastest this machine has")
     device: str = Field(default="auto", description="`auto`, `cpu`, `cuda` or `cuda:1`")
     compute_type: str = Field(default="auto", description="Number format: `auto`, `int8`, `float16`, `float32` …")
