@@ -15,8 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
 
-from api import audio, catalog, health, jobs, page
+from api import audio, catalog, deliveries, health, jobs, page
 from api.access import Access
+from api.callbacks import Callbacks
 from api.dashboard import PATH, Dashboard
 from api.desk import JobDesk
 from api.draining import Draining
@@ -48,6 +49,7 @@ def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store:
         desk=desk,
         waiters=Waiters(store, redis, give_up=desk.give_up),
         models=ServedModels(canonical_name(worker_settings.model), created=int(time.time())),
+        callbacks=Callbacks(worker_settings),
     )
     app = FastAPI(
         title="whisper-native",
@@ -60,7 +62,7 @@ def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store:
     )
     app.state.service = service
     add_error_handlers(app)
-    for routes in (audio, catalog, jobs, health, page):
+    for routes in (audio, catalog, jobs, deliveries, health, page):
         app.include_router(routes.router)
     redis_url = worker_settings.redis_url or "redis://localhost"
     app.add_route(PATH, _to_dashboard, include_in_schema=False)

@@ -10,12 +10,12 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from api.views import Live, job_view
 from worker.claims import Claim, Claimed
 from worker.events import Events
 from worker.jobs import JobRequest, Outcome
 from worker.queue import JobQueue
 from worker.store import JobNotFound, JobStore, Upload
+from worker.views import Live, job_view
 
 log = logging.getLogger(__name__)
 

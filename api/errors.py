@@ -35,6 +35,7 @@ STATUS: dict[str, int] = {
     "empty_audio": 400,
     "unsupported_media": 400,
     "no_audio_stream": 422,
+    "webhook_not_allowed": 422,
     "file_too_large": 413,
     "audio_too_long": 413,
     # access
@@ -53,6 +54,7 @@ STATUS: dict[str, int] = {
     "idempotency_key_in_use": 409,
     "idempotency_key_reused": 422,
     "canceled": 409,
+    "no_webhook": 409,
     "audio_deleted": 410,
     # our side
     "server_error": 500,

@@ -17,10 +17,10 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api.state import Service
-from api.views import job_view
 from worker.events import Event
 from worker.jobs import JobRequest, Outcome
 from worker.store import JobNotFound
+from worker.views import job_view
 
 HEARTBEAT = 10.0  # seconds of silence after which a reader is told that the line is alive
 HELPING = 100  # events read from Redis at a time

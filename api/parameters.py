@@ -11,7 +11,7 @@ from api.fields import Fields
 from api.models import ServedModels
 from engines.base import DecodeOptions, Task
 from engines.languages import language_code
-from worker.jobs import PRIORITIES, JobRequest, Priority
+from worker.jobs import PRIORITIES, JobRequest, Priority, Webhook
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 FORMATS: tuple[ResponseFormat, ...] = get_args(ResponseFormat)
@@ -24,7 +24,6 @@ LONGEST_PROMPT = 10_000  # characters; Whisper reads the last 224 tokens
 LARGEST_METADATA = 16 * 1024  # bytes
 _OFF = ("false", "0", "no", "off", "null", "none")
 _ON = ("true", "1", "yes", "on")
-_POLL = "poll GET /v1/jobs/{id}?wait=30 instead, which answers when the job ends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,7 @@ class Parameters:
     priority: Priority = "batch"
     metadata: dict[str, Any] = field(default_factory=dict)
     stream: bool = False
+    webhook: Webhook | None = None
 
 
 def check_name(name: str) -> None:
@@ -107,8 +107,6 @@ def _refuse_unsupported(fields: Fields, route: Route) -> None:
         if value == "logprobs":
             raise _unsupported("include", "Log probabilities of tokens are not given by this version yet")
         raise _invalid("include", f"'{value[:100]}' cannot be included")
-    if route == "job" and fields.one("webhook_url"):
-        raise _unsupported("webhook_url", f"This version does not call back yet; {_POLL}")
     _check_chunking(fields)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from redis import Redis
 
+from api.callbacks import Callbacks
 from api.desk import JobDesk
 from api.models import ServedModels
 from api.settings import ApiSettings
@@ -27,6 +28,7 @@ class Service:
     desk: JobDesk
     waiters: Waiters
     models: ServedModels
+    callbacks: Callbacks
 
 
 async def _service(request: Request) -> Service:

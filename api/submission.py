@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
+from api.callbacks import form_fields, origin
 from api.fields import Fields
 from api.parameters import FORMATS, GRANULARITIES, Parameters, Route, check_name, read_parameters
 from api.repeats import HEADER, LONGEST_KEY, Key, fingerprint, holding_key, repeated, submit_once
@@ -45,7 +46,10 @@ async def submit(request: Request, service: Service, route: Route, caller: Calle
         holding_key(request.headers, service.store, caller.owner) as key,
         receive(request, service.store, service.settings, check_name, raw=route == "job") as received,
     ):
-        parameters = read_parameters(Fields(received.fields), route, service.models, is_job=not caller.waits)
+        fields, is_job = Fields(received.fields), not caller.waits
+        parameters = read_parameters(fields, route, service.models, is_job=is_job)
+        webhook = await run_in_threadpool(service.callbacks.read, fields, origin(request), is_job=is_job)
+        parameters = replace(parameters, webhook=webhook)
         return await run_in_threadpool(_queued, service, key, received, parameters, caller)
 
 
@@ -84,6 +88,7 @@ def _job(received: Received, parameters: Parameters, caller: Caller) -> JobReque
         options=parameters.options,
         metadata=parameters.metadata,
         stream=caller.waits and parameters.stream,
+        webhook=parameters.webhook,
     )
 
 
@@ -107,6 +112,7 @@ def form_schema(*, is_job: bool) -> dict[str, Any]:
         properties["task"] = {"type": "string", "enum": ["transcribe", "translate"], "default": "transcribe"}
         properties["priority"] = {"type": "string", "enum": list(PRIORITIES), "default": "batch"}
         properties["metadata"] = {"type": "string", "description": "A JSON object of your own, given back with the job"}
+        properties |= form_fields()
     else:
         properties["stream"] = {"type": "boolean", "default": False}
     schema = {"type": "object", "properties": properties, "required": ["file"] if is_job else ["file", "model"]}

@@ -65,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("stop", help="stop the service")
     commands.add_parser("doctor", help="look at all the service needs; exit code 1 where something is missing")
     commands.add_parser("status", help="whether it runs; exit code 0 ready, 1 running but not ready, 3 not running")
+    secret = commands.add_parser("webhook-secret", help="print the secret that call-backs are signed with")
+    secret.add_argument("--new", action="store_true", help="make one up, to put into WHISPER_WEBHOOK_SECRET")
     logs = commands.add_parser("logs", help="show the end of the log")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
     logs.add_argument("-n", "--lines", type=int, default=50, help="how many lines (50)")

@@ -19,6 +19,7 @@ from scripts.pid_file import AlreadyRunning, PidFile
 from scripts.readiness import ask
 from scripts.service import Service, SettingsInvalid
 from scripts.stopping import stop_running
+from worker.webhooks.keys import key_of, new_secret, own_secret
 
 
 def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:
@@ -40,6 +41,8 @@ def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:
                 return stop(service)
             case "status":
                 return status(service)
+            case "webhook-secret":
+                return webhook_secret(service, new=arguments.new)
             case _:
                 return logs(service, arguments.lines, follow=arguments.follow)
     except SettingsInvalid as error:
@@ -113,6 +116,16 @@ def logs(service: Service, lines: int, *, follow: bool) -> int:
         print(f"There is no log yet ({service.log_file}). The service writes one when started in the background.")
         return 0
     show(service.log_file, lines, follow=follow)
+    return 0
+
+
+def webhook_secret(service: Service, *, new: bool) -> int:
+    """Secrets one a line on standard output; what else there is to know on the other."""
+    configured = [secret.get_secret_value() for secret in service.worker.webhook_secret]
+    found = [new_secret()] if new else configured or [own_secret(service.worker.data_dir)]
+    for secret in found:
+        print(secret)
+        print(f"  as text, for tools that take no base64: {key_of(secret).decode('ascii', 'replace')}", file=sys.stderr)
     return 0
 
 

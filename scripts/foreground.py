@@ -81,6 +81,7 @@ def _children(redis: EmbeddedRedis | None, redis_url: str, port: int) -> list[Ch
     programs = [
         ChildSpec("worker", (sys.executable, "-m", "worker"), env, died=lambda pid: _hand_on(redis_url, pid)),
         ChildSpec("api", (sys.executable, "-m", "api"), env),
+        ChildSpec("webhooks", (sys.executable, "-m", "worker.webhooks"), env),
     ]
     if redis is None:
         return programs

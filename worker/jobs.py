@@ -29,6 +29,17 @@ def is_job_id(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a job's end is told. headers: sent along, and never shown. include: what the message holds besides the
+    job. base_url: the service's address as the submitter used it, for links; empty where it is not to be trusted."""
+
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JobRequest:
     """`job.json`: what was asked, by whom. created_at: unix seconds. size: bytes of the upload.
 
@@ -49,6 +60,7 @@ class JobRequest:
     created_at: float = field(default_factory=time.time)
     metadata: dict[str, Any] = field(default_factory=dict)
     stream: bool = False
+    webhook: Webhook | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

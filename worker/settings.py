@@ -5,14 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from worker.webhooks.settings import WebhookSettings
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(WebhookSettings):
     """Environment variables with the prefix WHISPER_, or lines of `.env`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="WHISPER_", env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
+        env_prefix="WHISPER_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # or a malformed secret would stand in the log
     )
 
     model: str = Field(default="base", description="Model name, Hugging Face id or directory")

@@ -6,6 +6,7 @@ jobs/<id>/job.json        the request, never changed
 jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>.ended.jsonl once it left in good order
 jobs/<id>/transcript.json the result, written aside and renamed
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins
+jobs/<id>/deliveries.jsonl what came of each attempt to call back
 jobs/<id>/answered        a waiting client has had its answer
 broken/<id>/              a job whose record cannot be read: set aside for whoever looks into it
 claims/<hash>             which job an idempotency key stands for
@@ -96,6 +97,8 @@ class JobStore(Protocol):
     def drop_checkpoints(self, job_id: str) -> None: ...
     def source(self, job_id: str) -> Path: ...
     def drop_source(self, job_id: str) -> None: ...
+    def deliveries(self, job_id: str) -> bytes: ...
+    def add_delivery(self, job_id: str, line: bytes) -> None: ...
     def mark_answered(self, job_id: str) -> None: ...
     def answered_at(self, job_id: str) -> float | None: ...
     def delete(self, job_id: str) -> None: ...
@@ -234,6 +237,26 @@ class LocalStore:
 
     def drop_source(self, job_id: str) -> None:
         _patiently(lambda: self.source(job_id).unlink(missing_ok=True))
+
+    def deliveries(self, job_id: str) -> bytes:
+        """The lines of all attempts to call back; empty before the first."""
+        try:
+            return (self._directory(job_id) / "deliveries.jsonl").read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def add_delivery(self, job_id: str, line: bytes) -> None:
+        """Appends in one piece, whoever else does; raises JobNotFound for a job that is gone."""
+        path = self._directory(job_id) / "deliveries.jsonl"
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            raise JobNotFound(job_id) from None
+        try:
+            os.write(descriptor, line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def mark_answered(self, job_id: str) -> None:
         try:

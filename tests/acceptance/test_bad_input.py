@@ -109,7 +109,6 @@ def test_a_bad_field(
 @pytest.mark.parametrize(
     ("field", "value", "code"),
     [
-        ("webhook_url", "https://example.com/hook", "unsupported_parameter"),
         ("priority", "urgent", "invalid_value"),
         ("task", "summarise", "invalid_value"),
         ("metadata", "[1, 2]", "invalid_value"),

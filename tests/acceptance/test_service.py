@@ -219,7 +219,7 @@ class TestStarted:
         assert redis.net_connections("inet") == []
         assert (service.directory / "logs" / "redis.log").exists()
 
-    @pytest.mark.parametrize("name", ["worker", "redis-server", "api"])
+    @pytest.mark.parametrize("name", ["worker", "redis-server", "api", "worker.webhooks"])
     def test_a_killed_process_is_replaced(self, service: Launcher, name: str) -> None:
         before = service.children()[name]
         before.kill()
@@ -234,8 +234,9 @@ class TestStarted:
             wait_for(lambda: before.pid not in {each.pid for each in service.workers()}, "the dead one's farewell")
             assert time.monotonic() - killed_at < 5  # it would expire after 15
         wait_for(service.is_ready, "ready again")
-        assert re.search(rf"{name.partition('-')[0]} \(pid {before.pid}\) was ended by SIGKILL", service.log())
-        assert sorted(service.children()) == ["api", "redis-server", "worker"]
+        label = name.partition("-")[0].rpartition(".")[2]
+        assert re.search(rf"{label} \(pid {before.pid}\) was ended by SIGKILL", service.log())
+        assert sorted(service.children()) == ["api", "redis-server", "worker", "worker.webhooks"]
 
     def test_stop_stops_everything(self, service: Launcher) -> None:
         supervisor, children = psutil.Process(service.pid), list(service.children().values())
@@ -254,7 +255,7 @@ class TestStarted:
 def test_children_die_with_a_killed_supervisor_and_the_stale_pid_file_is_no_obstacle(launcher: Launcher) -> None:
     launcher.start()
     pid, children = launcher.pid, list(launcher.children().values())
-    assert len(children) == 3
+    assert len(children) == 4
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not any(lives(child) for child in children), "the children's end")
     status = launcher.run("status")
@@ -342,7 +343,7 @@ def test_a_redis_that_was_set_is_used_and_left_running(launcher: Launcher) -> No
     try:
         wait_for(redis.answers, "Redis")
         launcher.start(WHISPER_REDIS_URL=redis.url)
-        assert sorted(launcher.children()) == ["api", "worker"]
+        assert sorted(launcher.children()) == ["api", "worker", "worker.webhooks"]
         assert not (launcher.directory / "data" / "redis").exists()
         assert launcher.run("stop").returncode == 0
         assert redis.answers()

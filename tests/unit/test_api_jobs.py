@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio
 KEYS = {
     "id", "object", "status", "created_at", "started_at", "ended_at", "model", "task", "language", "priority", "file",
     "progress", "processed_seconds", "total_seconds", "speed", "eta_seconds", "position", "error", "warnings",
-    "metadata", "urls",
+    "metadata", "webhook", "urls",
 }  # fmt: skip
 
 

@@ -194,12 +194,6 @@ def test_a_jobs_bad_fields_are_refused(pair: tuple[str, str], param: str) -> Non
     assert (error.code, error.param) == ("invalid_value", param)
 
 
-def test_callbacks_are_not_possible_yet_and_the_remedy_is_told() -> None:
-    error = refused(("webhook_url", "http://localhost/hook"), route="job")
-    assert (error.code, error.param) == ("unsupported_parameter", "webhook_url")
-    assert "wait=30" in error.message
-
-
 def ask(*pairs: tuple[str, str], **job: Any) -> tuple[str, tuple[str, ...]]:
     return read_transcript_format(Fields(pairs), make_request("job_x", **job))
 

@@ -24,6 +24,7 @@ from scripts.log_file import LARGEST, rotate, show, tail
 from scripts.pid_file import AlreadyRunning, PidFile, Running
 from scripts.readiness import ask
 from scripts.service import Service, SettingsInvalid
+from worker.webhooks.keys import key_of, new_secret
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 20.0  # seconds
@@ -445,3 +446,19 @@ class TestShellScripts:
             assert f"'--{option}'" in text
         for parameter in ("Port", "BindHost", "Model", "Device", "ComputeType", "Engine"):
             assert re.search(rf"\[(int|string)\] \${parameter}\b", text)
+
+
+def test_the_secret_of_call_backs_is_the_configured_one_or_the_services_own(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert commands.webhook_secret(service, new=False) == 0
+    own = capsys.readouterr().out
+    assert own.strip() == (service.worker.data_dir / "webhook-secret").read_text().strip()
+    monkeypatch.setenv("WHISPER_WEBHOOK_SECRET", f"{new_secret()},{own}")
+    configured = Service.from_settings()
+    commands.webhook_secret(configured, new=False)
+    assert capsys.readouterr().out.splitlines() == os.environ["WHISPER_WEBHOOK_SECRET"].strip().split(",")
+    commands.webhook_secret(configured, new=True)
+    fresh = capsys.readouterr()
+    assert fresh.out not in os.environ["WHISPER_WEBHOOK_SECRET"]
+    assert f"as text, for tools that take no base64: {key_of(fresh.out.strip()).decode()}\n" in fresh.err

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker.jobs import JobRequest, Outcome, State
+from worker.jobs import JobRequest, Outcome, State, Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
         "error": {"code": outcome.error.code, "message": outcome.error.message} if outcome and outcome.error else None,
         "warnings": list(outcome.warnings) if outcome else [],
         "metadata": request.metadata,
+        "webhook": _webhook(request.webhook),
         "urls": job_urls(request.id),
     }
 
@@ -80,7 +81,13 @@ def job_urls(job_id: str) -> dict[str, str]:
         "events": f"{here}/events",
         "audio": f"{here}/audio",
         "cancel": f"{here}/cancel",
+        "deliveries": f"{here}/deliveries",
     }
+
+
+def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:
+    """Its headers are the receiver's secrets."""
+    return {"url": webhook.url, "include": list(webhook.include)} if webhook else None
 
 
 def _state(outcome: Outcome | None, live: Live | None) -> State:

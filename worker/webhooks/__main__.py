@@ -1,0 +1,83 @@
+"""`python -m worker.webhooks`: the process that calls back. It wants WHISPER_REDIS_URL; the supervisor sets it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+from pydantic import ValidationError
+
+from worker import lifeline
+from worker.connection import connect
+from worker.events import FeedReader
+from worker.settings import WorkerSettings, explain
+from worker.store import LocalStore
+from worker.webhooks.addresses import AddressBook
+from worker.webhooks.caller import Caller, tls_context
+from worker.webhooks.due import AGAIN, DueSet
+from worker.webhooks.keys import key_of, own_secret
+from worker.webhooks.schedule import Schedule
+from worker.webhooks.sender import Letterhead, Sender
+
+PATIENCE = 5.0  # seconds for calls under way when the service stops; shorter than the supervisor's
+_NEWS = ("finished", "failed", "canceled", AGAIN)
+
+
+def main() -> int:
+    try:
+        settings = WorkerSettings()
+    except ValidationError as error:
+        print(explain(error), file=sys.stderr)
+        return 2
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s webhooks %(name)s: %(message)s")
+    logging.getLogger("httpcore2").setLevel(logging.WARNING)  # it would log headers, which are secrets
+    if not settings.redis_url:
+        print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
+        return 2
+    lifeline.watch()
+    _serve(_sender(settings, settings.redis_url), settings.redis_url)
+    sys.stdout.flush()
+    os._exit(0)  # calls that are not done are made again; their threads must not hold the exit up
+
+
+def _sender(settings: WorkerSettings, redis_url: str) -> Sender:
+    keys = settings.webhook_keys or [key_of(own_secret(settings.data_dir))]
+    caller = Caller(
+        AddressBook(settings.webhook_policy), tls_context(settings.webhook_ca_file), settings.webhook_timeout
+    )
+    return Sender(
+        LocalStore(settings.data_dir),
+        DueSet(connect(redis_url), f"{socket.gethostname()}-{os.getpid()}"),
+        caller,
+        Letterhead(keys, settings.public_url),
+        Schedule.parse(settings.webhook_schedule),
+    )
+
+
+def _serve(sender: Sender, redis_url: str) -> None:
+    stopped = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stopped.is_set():
+            os._exit(1)  # asked twice
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    feed = FeedReader(
+        connect(redis_url), lambda job_id, state: sender.look_at(job_id) if state in _NEWS else None, sender.scan_soon
+    )
+    feed.start()
+    threading.Thread(target=sender.run, name="sender", daemon=True).start()
+    while not stopped.wait(0.5):  # without a timeout a signal may come just before the wait and be lost
+        continue
+    sender.stop(PATIENCE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

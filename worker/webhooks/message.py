@@ -1,0 +1,50 @@
+"""What a call-back says: which job has ended and how, where the rest is, and the text where that is short."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from engines.transcript import Transcript
+from worker.jobs import JobRequest, Outcome, Webhook
+from worker.views import job_view
+
+SHORT = 8 * 1024  # bytes of text that go along unasked; receivers like messages below 20 kB
+INCLUDABLE = ("text", "segments")
+_TYPES = {"finished": "transcription.completed", "failed": "transcription.failed", "canceled": "transcription.canceled"}
+
+
+def event_id(job_id: str) -> str:
+    """The same for every attempt, whoever makes it and whenever: a job ends once."""
+    return f"evt_{job_id.removeprefix('job_')}"
+
+
+def event_type(outcome: Outcome) -> str:
+    return _TYPES[outcome.state]
+
+
+def message(request: JobRequest, outcome: Outcome, transcript: Transcript | None, public_url: str | None) -> bytes:
+    """public_url: what the links begin with, such as `https://whisper.example.com`; without it they begin with the
+    address the job was sent to, if that is known, or are paths."""
+    webhook = request.webhook or Webhook("")
+    base_url = (public_url or webhook.base_url).rstrip("/")
+    data = job_view(request, outcome, None)
+    data["urls"] = {name: base_url + path for name, path in data["urls"].items()}
+    if transcript is not None:
+        data |= _words(transcript, webhook.include)
+    at = datetime.fromtimestamp(outcome.ended_at, UTC).isoformat(timespec="milliseconds")
+    whole = {"type": event_type(outcome), "timestamp": at.replace("+00:00", "Z"), "data": data}
+    return json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _words(transcript: Transcript, include: tuple[str, ...]) -> dict[str, Any]:
+    """text is null where it is long and nobody asked for it: the link leads to it."""
+    is_welcome = "text" in include or len(transcript.text.encode()) <= SHORT
+    words: dict[str, Any] = {"text": transcript.text if is_welcome else None}
+    if "segments" in include:
+        words["segments"] = [
+            {"id": row.id, "start": round(row.start, 3), "end": round(row.end, 3), "text": row.text}
+            for row in transcript.segments
+        ]
+    return words

@@ -1,0 +1,291 @@
+"""Makes the calls that are due, many at once and few to one host, and writes down what came of them.
+
+A call is made, then recorded: a sender that dies in between calls again, with the same id. Whatever Redis forgets is
+read from the store again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from redis.exceptions import RedisError
+
+from worker.jobs import JobRequest
+from worker.store import JobNotFound, JobStore
+from worker.webhooks.due import CLAIM_TTL, DueSet
+from worker.webhooks.message import event_id, message
+from worker.webhooks.outbox import Attempt, Delivery, Outbox
+from worker.webhooks.schedule import Answer, Schedule
+from worker.webhooks.signature import signed_headers
+from worker.webhooks.target import Refused, Target
+
+AT_ONCE = 32  # calls
+TO_ONE_HOST = 4  # calls at once
+HELPING = 200  # jobs looked at in a round
+SCAN_EVERY = 60.0  # seconds
+LONGEST_SLEEP = 5.0  # seconds
+BUSY_SLEEP = 0.25  # seconds
+CROWDED_WAIT = 1.0  # seconds until a job whose host has its share of calls is looked at again
+
+log = logging.getLogger(__name__)
+
+
+class Calls(Protocol):
+    """Makes one call; worker.webhooks.caller.Caller does."""
+
+    def call(self, url: str, headers: dict[str, str], body: bytes) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """What all messages share. keys: to sign with; public_url: what their links begin with."""
+
+    keys: Sequence[bytes]
+    public_url: str | None = None
+
+
+@dataclass
+class _Hand:
+    """The calls being made: the host of each job."""
+
+    hosts: dict[str, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, job_id: str, host: str) -> bool:
+        with self.lock:
+            is_crowded = Counter(self.hosts.values())[host] >= TO_ONE_HOST
+            if not is_crowded:
+                self.hosts[job_id] = host
+            return not is_crowded
+
+    def drop(self, job_id: str) -> None:
+        with self.lock:
+            self.hosts.pop(job_id, None)
+
+    def jobs(self) -> list[str]:
+        with self.lock:
+            return list(self.hosts)
+
+
+class Sender:
+    """`run` sends until `stop`. `look_at` and `scan_soon` may be called from other threads."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        due: DueSet,
+        calls: Calls,
+        letterhead: Letterhead,
+        schedule: Schedule,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._due = due
+        self._calls = calls
+        self._letterhead = letterhead
+        self._schedule = schedule
+        self._clock = clock
+        self._outbox = Outbox(store, schedule.first_wait())
+        self._hand = _Hand()
+        self._pool = ThreadPoolExecutor(AT_ONCE, "call")
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
+        self._scan_wanted = threading.Event()
+        self._scan_wanted.set()
+        self._scan_at = 0.0  # monotonic seconds
+        self._renew_at = 0.0
+        self._silent: set[str] = set()  # jobs that name no receiver, which never changes
+        self._settled: dict[str, int] = {}  # bytes of the log with which a delivery was settled
+
+    def run(self) -> None:
+        while not self._stopped.is_set():
+            self._woken.clear()
+            try:
+                self._woken.wait(self.send_due())
+            except RedisError as error:
+                log.warning("Call-backs wait for Redis: %s", error)
+                self._stopped.wait(1.0)
+            except Exception:
+                log.exception("A round of call-backs failed")
+                self._stopped.wait(1.0)
+
+    def stop(self, patience: float) -> None:
+        """Begins no more calls and waits `patience` seconds for those under way."""
+        self._stopped.set()
+        self._woken.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        deadline = time.monotonic() + patience
+        while not self.is_idle() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def look_at(self, job_id: str) -> None:
+        """The job has ended, or is to be told again."""
+        try:
+            delivery = self._outbox.delivery(self._store.request(job_id))
+        except JobNotFound:
+            return
+        if delivery is not None and delivery.next_at is not None:
+            self._due.put_new({job_id: delivery.next_at})
+            self._woken.set()
+
+    def scan_soon(self) -> None:
+        """News may have been missed."""
+        self._scan_wanted.set()
+        self._woken.set()
+
+    def is_idle(self) -> bool:
+        """Whether no call is under way."""
+        return not self._hand.jobs()
+
+    def scan(self) -> None:
+        """Finds what is owed by reading the store."""
+        owed: dict[str, float] = {}
+        job_ids = list(self._store.ids())
+        for job_id in job_ids:
+            try:
+                delivery = self._owed(job_id)
+            except JobNotFound:
+                continue
+            except (OSError, ValueError, TypeError, KeyError):  # one unreadable record must not hide the others
+                log.exception("The record of %s cannot be read", job_id)
+                continue
+            if delivery is not None and delivery.next_at is not None:
+                owed[job_id] = delivery.next_at
+        self._silent.intersection_update(job_ids)
+        self._settled = {job_id: self._settled[job_id] for job_id in job_ids if job_id in self._settled}
+        self._due.put_new(owed)
+
+    def _owed(self, job_id: str) -> Delivery | None:
+        if job_id in self._silent:
+            return None
+        if job_id in self._settled and len(self._store.deliveries(job_id)) == self._settled[job_id]:
+            return None
+        request = self._store.request(job_id)
+        if request.webhook is None:
+            self._silent.add(job_id)
+            return None
+        size = len(self._store.deliveries(job_id))
+        delivery = self._outbox.delivery(request)
+        if delivery is not None and delivery.is_settled:
+            self._settled[job_id] = size
+        return delivery
+
+    def send_due(self) -> float:
+        """Begins what is due; returns how many seconds the next round may wait."""
+        now = time.monotonic()
+        if now >= self._renew_at:
+            self._due.renew(self._hand.jobs())
+            self._renew_at = now + CLAIM_TTL / 3
+        if self._scan_wanted.is_set() or now >= self._scan_at:
+            self._scan_in_turn(now)
+        self._begin_due()
+        next_at = self._due.next_at()
+        if next_at is None:
+            return LONGEST_SLEEP
+        # what is in hand stays due until it is done, which wakes us
+        shortest = BUSY_SLEEP if self._hand.jobs() else 0.02
+        return min(LONGEST_SLEEP, max(shortest, next_at - self._clock()))
+
+    def _scan_in_turn(self, now: float) -> None:
+        self._scan_wanted.clear()  # before the look, so that what comes after it is not missed
+        with self._due.scanning() as is_ours:
+            if is_ours:
+                self.scan()
+        self._scan_at = now + (SCAN_EVERY if is_ours else CROWDED_WAIT)
+
+    def _begin_due(self) -> None:
+        for job_id in self._due.due(self._clock(), HELPING):
+            in_hand = self._hand.jobs()
+            if len(in_hand) >= AT_ONCE:
+                return
+            if job_id not in in_hand:
+                self._begin(job_id)
+
+    def _begin(self, job_id: str) -> None:
+        try:
+            request = self._store.request(job_id)
+        except JobNotFound:
+            self._due.remove(job_id)
+            return
+        if request.webhook is None:
+            self._due.remove(job_id)
+        elif not self._hand.take(job_id, _host(request.webhook.url)) or not self._claimed(job_id):
+            self._due.put(job_id, self._clock() + CROWDED_WAIT)  # and lets those behind it go first
+        else:
+            self._pool.submit(self._deliver, request)
+
+    def _claimed(self, job_id: str) -> bool:
+        try:
+            is_ours = self._due.claim(job_id)
+        except RedisError:
+            self._hand.drop(job_id)
+            raise
+        if not is_ours:
+            self._hand.drop(job_id)
+        return is_ours
+
+    def _deliver(self, request: JobRequest) -> None:
+        try:
+            next_at = self._delivered(request)
+            if next_at is None:
+                self._due.remove(request.id)
+            else:
+                self._due.put(request.id, next_at)
+            self._due.release(request.id)
+        except JobNotFound:
+            log.info("Job %s was deleted, and its call-back with it", request.id)
+        except RedisError as error:
+            log.warning("The next call-back of %s waits for Redis: %s", request.id, error)
+            self._scan_wanted.set()
+        except Exception:
+            log.exception("The call-back of %s failed", request.id)
+        finally:
+            self._hand.drop(request.id)
+            self._woken.set()
+
+    def _delivered(self, request: JobRequest) -> float | None:
+        """When to call again, in unix seconds."""
+        delivery = self._outbox.delivery(request)
+        if delivery is None or delivery.next_at is None:
+            return None
+        if delivery.next_at > self._clock() + 0.1:  # another sender was here meanwhile
+            return delivery.next_at
+        began, at = time.monotonic(), self._clock()
+        answer = self._call(request, int(at))
+        verdict = self._schedule.judge(answer, delivery.tried, at)
+        next_at = None if verdict.wait is None else self._clock() + verdict.wait
+        seconds = round(time.monotonic() - began, 3)
+        self._outbox.record(request.id, Attempt(at, seconds, answer.status, answer.error, verdict.state, next_at))
+        _log(request, len(delivery.attempts) + 1, answer, verdict.state, verdict.wait)
+        return next_at
+
+    def _call(self, request: JobRequest, timestamp: int) -> Answer:
+        outcome, webhook = self._store.outcome(request.id), request.webhook
+        if outcome is None or webhook is None:
+            raise JobNotFound(request.id)
+        transcript = self._store.transcript(request.id) if outcome.state == "finished" else None
+        body = message(request, outcome, transcript, self._letterhead.public_url)
+        signed = signed_headers(self._letterhead.keys, event_id(request.id), timestamp, body)
+        return self._calls.call(webhook.url, {**webhook.headers, **signed}, body)
+
+
+def _host(url: str) -> str:
+    try:
+        target = Target.parse(url)
+    except Refused:
+        return ""
+    return f"{target.host}:{target.port}"
+
+
+def _log(request: JobRequest, number: int, answer: Answer, state: str, wait: float | None) -> None:
+    """Never the URL: n8n's hold a secret."""
+    host = _host(request.webhook.url) if request.webhook else ""
+    outcome = state if wait is None else f"again in {wait:.1f} s"
+    log.info("%s: call %d to %s: %s; %s", request.id, number, host, answer.status or answer.error, outcome)
