@@ -7,7 +7,7 @@ venv := .venv/bin
 ARGS ?=
 
 .PHONY: help doctor whisper-native whisper-native-status whisper-native-logs whisper-native-stop run dashboard \
-        setup engine test test-engines test-unit test-integration test-acceptance test-faults reliability lint typecheck format lock clean
+        setup engine test test-engines test-unit test-integration test-acceptance test-faults reliability soak lint typecheck format lock clean
 
 help: ## show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ test-faults: setup ## what goes wrong, done on purpose
 
 reliability: setup ## run every test that shows a row of docs/RELIABILITY.md, and write its table
 	WRITE_FAULTS_TABLE=1 $(venv)/python -m pytest -m fault $(ARGS)
+
+soak: setup ## 20 minutes of random faults under load (ARGS="--seed 7 --minutes 60")
+	$(venv)/python -m tests.soak $(ARGS)
 
 lint: setup ## style and common mistakes
 	$(venv)/ruff check .

@@ -24,6 +24,7 @@ from api.draining import Draining
 from api.envelope import Envelope
 from api.errors import add_error_handlers
 from api.models import ServedModels
+from api.openapi import describe
 from api.settings import ApiSettings
 from api.state import Service
 from api.waiting import Waiters
@@ -64,6 +65,7 @@ def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store:
     add_error_handlers(app)
     for routes in (audio, catalog, jobs, deliveries, health, page):
         app.include_router(routes.router)
+    describe(app)
     redis_url = worker_settings.redis_url or "redis://localhost"
     app.add_route(PATH, _to_dashboard, include_in_schema=False)
     app.mount(PATH, Dashboard(redis, redis_url, may_write=settings.dashboard_write))

@@ -102,7 +102,8 @@ class JobRunner:
         """
         try:
             if ended := self._store.outcome(job_id):
-                # whoever was first may have died before it could tell
+                # whoever was first may have died before it could tidy up and tell
+                self._store.drop_checkpoints(job_id)
                 self._tell(lambda: self._events.state(job_id, ended.state))
                 return {"state": ended.state}
             run = self._prepared(self._store.request(job_id), queue)

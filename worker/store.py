@@ -22,6 +22,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from worker.jobs import JobRequest, Outcome, is_job_id, new_job_id
 
 NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)  # exFAT, some network drives
 WINDOWS_PATIENCE = 10.0  # seconds
+JUST_BEGUN = 2.0  # seconds; an upload takes its file within a millisecond of making it
 
 _CHECKPOINT = re.compile(r"checkpoint\.(\d+)(\.ended)?\.jsonl")
 
@@ -118,6 +120,7 @@ class LocalUpload:
         self._hash = hashlib.sha256()
         self._directory.mkdir(mode=0o700)
         self._file: BinaryIO = open(self._directory / "source", "xb", opener=_private)  # noqa: SIM115 - grows with the upload
+        _take(self._file)
 
     def write(self, chunk: bytes) -> None:
         self._file.write(chunk)
@@ -132,10 +135,12 @@ class LocalUpload:
         """After this the job survives a loss of power."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
+        if os.name == "nt":  # which moves nothing that is open; elsewhere the open file keeps sweepers away
+            self._file.close()
         _write_synced(self._directory / "job.json", request.to_dict())
         _sync_directory(self._directory)
         os.rename(self._directory, self._target)
+        self._file.close()
         _sync_directory(self._target.parent)
 
     def discard(self) -> None:
@@ -229,7 +234,8 @@ class LocalStore:
             os.rename(path, path.with_name(f"checkpoint.{number}.ended.jsonl"))
 
     def drop_checkpoints(self, job_id: str) -> None:
-        for _, _, path in self._checkpoints(job_id):
+        """Removes all that attempts left in an ended job, also what a killed one had half written."""
+        for path in [*self._directory(job_id).glob("checkpoint.*"), *self._directory(job_id).glob("*.tmp")]:
             path.unlink(missing_ok=True)
 
     def source(self, job_id: str) -> Path:
@@ -286,13 +292,15 @@ class LocalStore:
         yield from sorted((name for name in os.listdir(self._jobs) if is_job_id(name)), reverse=True)
 
     def sweep_incoming(self, older_than: float) -> None:
-        """Removes what uploads cut off by a crash left behind, once untouched for `older_than` seconds."""
+        """Removes what uploads cut off by a crash left behind: where the system says that nobody has the file open any
+        more, else once untouched for `older_than` seconds."""
         for directory in self._incoming.iterdir():
             try:
                 newest = max((file.stat().st_mtime for file in directory.iterdir()), default=directory.stat().st_mtime)
             except OSError:  # it was committed or discarded this moment
                 continue
-            if newest < time.time() - older_than:
+            age = time.time() - newest
+            if age > older_than or (age > JUST_BEGUN and _is_abandoned(directory / "source")):
                 shutil.rmtree(directory, ignore_errors=True)
 
     def free_bytes(self) -> int:
@@ -329,6 +337,27 @@ class LocalStore:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _take(file: BinaryIO) -> bool:
+    """Marks an open file as being worked on until it is closed; False where another has it, or on Windows."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        with open(path, "r+b") as file:
+            return _take(file)
+    except OSError:
+        return False
 
 
 def _create(aside: Path, target: Path) -> None:

@@ -76,7 +76,7 @@ class LiveService:
             )
         try:
             until(self._is_known, "the service writes its pid file")
-            until(self._is_ready, "the service is ready")
+            until(self.is_ready, "the service is ready")
         except AssertionError as error:
             self.stop()
             raise AssertionError(f"{error}\n{self.log()[-3000:]}") from None
@@ -93,6 +93,18 @@ class LiveService:
             self._process.kill()
             if self._process.stdin:
                 self._process.stdin.close()
+
+    def kill(self) -> None:
+        """As the out-of-memory killer would, and the supervisor alone: its children find out by themselves."""
+        self._process.kill()
+        self._process.wait(DEADLINE)
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's."""
+        return self._process.pid
 
     def log(self) -> str:
         return (self.directory / "service.log").read_text(encoding="utf-8", errors="replace")
@@ -191,11 +203,12 @@ class LiveService:
     def _is_known(self) -> bool:
         assert self._process.poll() is None, f"the service ended with exit code {self._process.returncode}"
         running = PidFile(self.data / "whisper-native.pid").leftover()
-        if running:
-            self.running: Running = running
-        return running is not None
+        if running is None or running.pid != self._process.pid:  # what a killed one left behind
+            return False
+        self.running: Running = running
+        return True
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         assert self._process.poll() is None, f"the service ended with exit code {self._process.returncode}"
         try:
             return self.get("/health/ready").status_code == 200

@@ -103,7 +103,7 @@ def test_the_readme_has_every_model(readme: str) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/ARCHITECTURE.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/ARCHITECTURE.md", "docs/RELIABILITY.md"])
 def test_every_make_target_that_is_named_exists(name: str) -> None:
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
     named = re.findall(r"(?:`|^)make ([a-z][a-z-]*)", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
@@ -111,7 +111,7 @@ def test_every_make_target_that_is_named_exists(name: str) -> None:
     assert named or name != "README.md"
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/ARCHITECTURE.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/ARCHITECTURE.md", "docs/RELIABILITY.md", "CHANGELOG.md"])
 def test_every_link_to_a_file_leads_somewhere(name: str) -> None:
     path = ROOT / name
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):

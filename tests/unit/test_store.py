@@ -16,7 +16,7 @@ import pytest
 
 from tests.unit.factories import make_request, make_transcript
 from worker.jobs import JobError, JobRequest, Outcome, new_job_id
-from worker.store import JobNotFound, LocalStore, RecordBroken
+from worker.store import JUST_BEGUN, JobNotFound, LocalStore, RecordBroken
 
 
 @pytest.fixture
@@ -279,6 +279,33 @@ def test_uploads_cut_off_are_swept_once_they_stand_still(store: LocalStore) -> N
     assert names(incoming) == [young.id]
     for upload in (old, young):
         upload.discard()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not say who has a file open")
+@pytest.mark.fault(15)
+def test_an_upload_whose_process_is_gone_is_swept_at_once_and_no_other(store: LocalStore) -> None:
+    orphan, alive, committed = store.receive(), store.receive(), store.receive()
+    orphan._file.close()  # as the kernel does with the files of a dead process
+    incoming = store.root / "incoming"
+    for upload in (orphan, alive, committed):
+        os.utime(incoming / upload.id / "source", (time.time() - JUST_BEGUN - 1,) * 2)
+        os.utime(incoming / upload.id, (time.time() - JUST_BEGUN - 1,) * 2)
+    committed.commit(make_request(committed.id))
+    store.sweep_incoming(older_than=3600)
+    assert names(incoming) == [alive.id]
+    assert store.source(committed.id).exists()
+    alive.discard()
+
+
+def test_of_an_ended_job_nothing_half_written_stays(store: LocalStore) -> None:
+    request = add(store)
+    store.save_transcript(request.id, make_transcript())
+    store.finish(request.id, Outcome("finished"))
+    directory = store.source(request.id).parent
+    for name in ("checkpoint.1.jsonl", "checkpoint.2.ended.jsonl", "transcript.7.7.tmp", "outcome.7.7.tmp"):
+        (directory / name).touch()
+    store.drop_checkpoints(request.id)
+    assert names(directory) == ["job.json", "outcome.json", "source", "transcript.json"]
 
 
 def test_an_old_upload_that_still_grows_is_kept(store: LocalStore) -> None:

@@ -1,0 +1,29 @@
+"""Breaks a running service at random for a while and says what did not hold. Exit code 1 where something did not."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.soak.run import ENGINES, soak
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="repeats the faults of a run")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--engine", choices=sorted(ENGINES), default="base", help="`fake` needs no processor time")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as directory:
+        report = soak(Path(directory), arguments.seed, arguments.minutes * 60, arguments.engine)
+        print(report)
+        if report.problems:
+            print((Path(directory) / "service.log").read_text(encoding="utf-8", errors="replace")[-20_000:])
+    return 1 if report.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
