@@ -56,6 +56,7 @@ STATUS: dict[str, int] = {
     "canceled": 409,
     "no_webhook": 409,
     "audio_deleted": 410,
+    "range_not_satisfiable": 416,
     # our side
     "server_error": 500,
     "worker_crashed": 500,

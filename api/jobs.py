@@ -16,6 +16,7 @@ from api.following import END, Cursor
 from api.formats import Rendered, render
 from api.media import content_type
 from api.parameters import read_transcript_format
+from api.ranges import check_range
 from api.state import Service, ServiceDep
 from api.streams import job_events
 from api.submission import Caller, accepted, form_schema, submit
@@ -63,10 +64,10 @@ async def retrieve_transcript(job_id: str, request: Request, service: ServiceDep
 
 
 @router.get("/{job_id}/audio")
-async def retrieve_audio(job_id: str, service: ServiceDep, owner: Owner) -> Response:
+async def retrieve_audio(job_id: str, request: Request, service: ServiceDep, owner: Owner) -> Response:
     """The recording as it was sent; Range requests are served."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
-    return await run_in_threadpool(_audio, service, job)
+    return await run_in_threadpool(_audio, service, job, request)
 
 
 @router.get("/{job_id}/events")
@@ -116,11 +117,12 @@ def _rendered(service: Service, job: JobRequest, response_format: str, granulari
     return render(service.store.transcript(job.id), response_format, granularities)
 
 
-def _audio(service: Service, job: JobRequest) -> FileResponse:
+def _audio(service: Service, job: JobRequest, request: Request) -> FileResponse:
     path = service.store.source(job.id)
     try:
         status, kind = os.stat(path), content_type(path)
     except FileNotFoundError:
         message = f"The recording of {job.id} is deleted; its transcript may still be there."
         raise ApiError("audio_deleted", message, param="id") from None
+    check_range(request, status.st_size)
     return FileResponse(path, media_type=kind, filename=job.filename, stat_result=status)

@@ -77,7 +77,7 @@ def _codes(method: str, path: str) -> Iterable[str]:
 
 _OF_A_JOB: dict[str, tuple[str, ...]] = {
     "/transcript": ("job_not_finished", "unsupported_parameter", *_RECORDING),
-    "/audio": ("audio_deleted",),
+    "/audio": ("audio_deleted", "range_not_satisfiable"),
     "/cancel": ("job_already_ended",),
     "/redeliver": ("no_webhook", "job_not_finished"),
 }
@@ -105,8 +105,7 @@ def _successes(path: str) -> dict[str, Any]:
         return {"200": {"description": "The transcript", "content": _content(_WORDS, {})}}
     if path.endswith("/audio"):
         part = {"description": "A part of it", "content": _content(["*/*"], {})}
-        none = {"description": "There is no such part", "content": _content(["*/*"], {})}
-        return {"200": {"description": "The recording", "content": _content(["*/*"], {})}, "206": part, "416": none}
+        return {"200": {"description": "The recording", "content": _content(["*/*"], {})}, "206": part}
     if path.endswith("/events"):
         over = {"description": "The reader has had all there is"}
         return {"200": {"description": "News", "content": _content(["text/event-stream"], {})}, "204": over}

@@ -61,12 +61,12 @@ class Events:
         self.state(job_id, "started")
 
     def window(self, job_id: str, processed: float, total: float, segments: Sequence[Segment]) -> None:
-        """Tells what one window brought. processed, total: seconds of audio. What an earlier run of the job has told
-        already is not told again; only one run at a time may tell."""
+        """Tells how far the job is. processed, total: seconds of audio. segments: all there are, from the first. What
+        was told already is not told again, and what Redis missed or lost is; only one run at a time may tell."""
         key = f"{KEY_PREFIX}status:{job_id}"
         before = self.status(job_id)
         told = int(before.get("segments", 0))
-        new = [segment for segment in segments if segment.id >= told]
+        new = segments[told:]
         if not new and processed <= before.get("processed", -1.0):
             return
         pipeline = self._redis.pipeline(transaction=True)

@@ -10,13 +10,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from redis.exceptions import RedisError
 
 from engines.batcher import Batcher
 from engines.errors import Canceled, EngineError
 from engines.transcriber import Progress, Transcription
+from engines.transcript import Segment
 from engines.windows import PLAN
 from worker.checkpoint import JobCheckpoint
 from worker.events import Events
@@ -59,6 +60,7 @@ class _Run:
     checkpoint: JobCheckpoint
     transcription: Transcription
     started_at: float
+    segments: list[Segment] = field(default_factory=list)  # so far
     handed_back: str = ""  # why, where it is
     is_lost: bool = False
 
@@ -248,7 +250,7 @@ class JobRunner:
         """Returns the seconds of audio and the warnings, once the transcript is in the store."""
         job_id = run.request.id
         for progress in run.transcription:
-            self._report(job_id, progress)
+            self._report(run, progress)
             if self._is_over(job_id):  # ended as we took it, or while Redis could not tell us
                 raise Canceled()
             self._check_lease(run)
@@ -309,8 +311,9 @@ class JobRunner:
         log.info("Job %s turned out to be long: it goes on in the batch queue", run.request.id)
         raise Requeued("The recording is long: it goes on in the batch queue.", "batch")
 
-    def _report(self, job_id: str, progress: Progress) -> None:
-        self._tell(lambda: self._events.window(job_id, progress.processed, progress.total, progress.segments))
+    def _report(self, run: _Run, progress: Progress) -> None:
+        run.segments += progress.segments
+        self._tell(lambda: self._events.window(run.request.id, progress.processed, progress.total, run.segments))
 
     def _tell(self, tell: Callable[[], None]) -> None:
         """Live news is worth having, but a job goes on without Redis."""

@@ -58,6 +58,11 @@ class FaultCollector:
             if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
                 self._shown[row].reasons.add(str(report.longrepr[2]).removeprefix("Skipped: "))
 
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+        if config.option.collectonly and config.option.markexpr == "fault":
+            rows = {row for rows in self._rows.values() for row in rows}
+            terminalreporter.write_line(f"rows shown: {' '.join(map(str, sorted(rows)))}")
+
     def pytest_sessionfinish(self) -> None:
         if os.environ.get(SWITCH):
             write_table(self._shown)

@@ -57,7 +57,7 @@ def test_what_was_told_is_not_told_again_by_a_run_that_goes_on(redis: FakeRedis)
     def run(windows: int) -> None:
         events = Events(redis)
         for number in range(windows):
-            segments = [make_segment(2 * number), make_segment(2 * number + 1)]
+            segments = [make_segment(at) for at in range(2 * number + 2)]
             events.window("a", 30.0 * (number + 1), 300.0, segments)
 
     run(3)
@@ -67,6 +67,16 @@ def test_what_was_told_is_not_told_again_by_a_run_that_goes_on(redis: FakeRedis)
     told = [data["id"] for name, data in stream(redis, "a") if name == "segment"]
     assert told == list(range(10))
     assert [data["processed"] for name, data in stream(redis, "a") if name == "progress"] == [30, 60, 90, 120, 150]
+
+
+@pytest.mark.fault(9)
+@pytest.mark.fault(66)
+def test_what_redis_missed_or_lost_is_told_with_the_next_window(redis: FakeRedis) -> None:
+    events, segments = Events(redis), [make_segment(at) for at in range(6)]
+    events.window("a", 60.0, 300.0, segments[:3])  # it was away for the first
+    redis.flushall()
+    events.window("a", 90.0, 300.0, segments)
+    assert [data["id"] for name, data in stream(redis, "a") if name == "segment"] == list(range(6))
 
 
 def test_the_feed_says_whose_news_there_are(redis: FakeRedis) -> None:
@@ -82,7 +92,7 @@ def test_the_feed_says_whose_news_there_are(redis: FakeRedis) -> None:
 def test_a_reader_gets_on_in_helpings(redis: FakeRedis) -> None:
     events = Events(redis)
     for number in range(10):
-        events.window("a", number + 1.0, 10.0, [make_segment(number)])
+        events.window("a", number + 1.0, 10.0, [make_segment(at) for at in range(number + 1)])
     cursor, read = "0-0", []
     while helping := events.read("a", cursor, 3):
         assert len(helping) <= 3
