@@ -11,15 +11,18 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from api.app import create_app
+from api.connections import PatientProtocol, allow_many
 from api.settings import ApiSettings
 from api.waiting import Waiters
-from worker import lifeline
+from worker import exposure, lifeline, logs
 from worker.connection import connect
 from worker.settings import WorkerSettings, explain
 from worker.store import LocalStore
 
 DRAIN = 5  # seconds for answers under way when the service stops; shorter than the supervisor's patience
 KEEP_ALIVE = 75  # seconds; longer than clients and proxies keep an idle connection, so that they close it
+
+log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
@@ -43,10 +46,14 @@ def main() -> int:
     if not worker_settings.redis_url:
         print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
         return 2
-    logging.basicConfig(level=worker_settings.log_level, format="%(asctime)s %(levelname)s api %(name)s: %(message)s")
+    secrets = (key.get_secret_value() for key in settings.api_keys.values())
+    logs.set_up("api", worker_settings.log_level, worker_settings.log_format, secrets)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # broken forms are answered, not news
     lifeline.watch()
+    allow_many()
     store, redis = LocalStore(worker_settings.data_dir), connect(worker_settings.redis_url)
+    for warning in [*exposure.warnings(worker_settings.redis_url), *exposure.findings(redis)]:
+        log.warning("%s", warning)
     app = create_app(settings, worker_settings, store=store, redis=redis)
     Server(_config(app, settings), app.state.service.waiters).run()
     return 0
@@ -61,6 +68,7 @@ def _config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
         access_log=False,  # it would log query strings; api.envelope writes the line
         proxy_headers=False,  # a forwarded address must not make a caller local
         server_header=False,
+        http=PatientProtocol,
         ws="none",  # there are none
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=DRAIN,

@@ -17,6 +17,8 @@ from starlette.responses import RedirectResponse, Response
 
 from api import audio, catalog, deliveries, health, jobs, page
 from api.access import Access
+from api.admission import Admission
+from api.backlog import Backlog
 from api.callbacks import Callbacks
 from api.dashboard import PATH, Dashboard
 from api.desk import JobDesk
@@ -41,13 +43,15 @@ log = logging.getLogger(__name__)
 def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store: JobStore, redis: Redis) -> FastAPI:
     """The service's HTTP face. Its lifespan follows the feed and keeps the store and the queues in order."""
     queue, events = JobQueue(redis), Events(redis)
-    desk = JobDesk(store, queue, events)
+    backlog = Backlog(store, queue, max_jobs=settings.max_queued_jobs, max_hours=settings.max_queued_hours)
+    desk = JobDesk(store, queue, events, backlog)
     service = Service(
         settings=settings,
         store=store,
         redis=redis,
         events=events,
         desk=desk,
+        admission=Admission(backlog, settings.max_uploads),
         waiters=Waiters(store, redis, give_up=desk.give_up),
         models=ServedModels(canonical_name(worker_settings.model), created=int(time.time())),
         callbacks=Callbacks(worker_settings),
@@ -55,7 +59,7 @@ def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store:
     app = FastAPI(
         title="whisper-native",
         description="Transcription with the OpenAI audio API, and durable jobs.",
-        lifespan=_lifespan(service, Maintenance(store, queue, events, redis)),
+        lifespan=_lifespan(service, Maintenance(store, queue, events, redis, worker_settings.keep)),
         middleware=[Middleware(Envelope), Middleware(Draining), Middleware(Access, settings=settings)],
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,

@@ -10,6 +10,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from api.backlog import Backlog
 from worker.claims import Claim, Claimed
 from worker.events import Events
 from worker.jobs import JobRequest, Outcome
@@ -23,19 +24,20 @@ log = logging.getLogger(__name__)
 class JobDesk:
     """The store's word is final; Redis is told, and where it is away it finds out later."""
 
-    def __init__(self, store: JobStore, queue: JobQueue, events: Events) -> None:
+    def __init__(self, store: JobStore, queue: JobQueue, events: Events, backlog: Backlog) -> None:
         self._store = store
         self._queue = queue
         self._events = events
+        self._backlog = backlog
 
     def submit(self, upload: Upload, request: JobRequest) -> None:
         """Makes the upload a job. Where it cannot be queued nothing of it is left, and the error is raised."""
-        upload.commit(request)
+        self._backlog.admit(request)
         try:
-            self._events.state(request.id, "queued")
-            self._queue.enqueue(request)
+            upload.commit(request)
+            self._enqueue(request)
         except BaseException:
-            self._store.delete(request.id)
+            self._backlog.withdraw(request)
             raise
 
     def submit_claimed(self, upload: Upload, request: JobRequest, claim: Claim, fingerprint: str) -> None:
@@ -45,6 +47,14 @@ class JobDesk:
             self.submit(upload, request)
         except BaseException:
             claim.clear()
+            raise
+
+    def _enqueue(self, request: JobRequest) -> None:
+        try:
+            self._events.state(request.id, "queued")
+            self._queue.enqueue(request)
+        except BaseException:
+            self._store.delete(request.id)
             raise
 
     def request(self, job_id: str, owner: str) -> JobRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 
@@ -11,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import unexpected
+from worker import logs
 
 log = logging.getLogger("api.access")
 
@@ -20,6 +22,7 @@ _DASHBOARD_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; frame-ancestors 'none'"
 )
+_JOB = re.compile(r"job_[0-9a-f]{28}")
 _QUIET = ("/health", "/health/ready")  # monitors ask for these every few seconds
 
 
@@ -34,6 +37,8 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, send)
+        logs.request_id.set(exchange.id)
+        logs.job_id.set(exchange.job_id)
         try:
             await self._app(scope, receive, exchange.send)
         except ClientDisconnect:
@@ -51,11 +56,13 @@ class _Exchange:
     def __init__(self, scope: Scope, send: Send) -> None:
         self.status = 0
         self._path: str = scope["path"]
-        self._id = f"req_{secrets.token_hex(12)}"
+        self.id = f"req_{secrets.token_hex(12)}"
+        found = _JOB.search(self._path)
+        self.job_id = found[0] if found else ""  # of a new job: whoever makes it sets it
         self._send = send
         self._began = time.monotonic()
         peer = (scope.get("client") or ("-",))[0]
-        self.line = f"{peer} {scope['method']} {self._path!r} {self._id}"  # never the query: it may hold a key
+        self.line = f"{peer} {scope['method']} {self._path!r} {self.id}"  # never the query: it may hold a key
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -66,8 +73,10 @@ class _Exchange:
         await self._send(message)
 
     def _add_headers(self, headers: MutableHeaders) -> None:
-        headers["x-request-id"] = self._id
+        headers["x-request-id"] = self.id
         headers["x-content-type-options"] = "nosniff"
+        headers["x-frame-options"] = "DENY"
+        headers["cross-origin-resource-policy"] = "same-origin"
         headers["referrer-policy"] = "no-referrer"
         on_dashboard = self._path == "/rq" or self._path.startswith("/rq/")
         headers.setdefault("content-security-policy", _DASHBOARD_POLICY if on_dashboard else _POLICY)

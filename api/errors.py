@@ -53,6 +53,8 @@ STATUS: dict[str, int] = {
     "job_already_ended": 409,
     "idempotency_key_in_use": 409,
     "idempotency_key_reused": 422,
+    "queue_full": 429,
+    "too_many_uploads": 429,
     "canceled": 409,
     "no_webhook": 409,
     "audio_deleted": 410,
@@ -74,7 +76,14 @@ _ABOUT_THE_FILE = {
     "empty_file", "empty_audio", "unsupported_media", "no_audio_stream", "file_too_large", "audio_too_long",
 }  # fmt: skip
 # the same request may succeed in a moment
-_PASSING = {"upload_stalled", "redis_unavailable", "shutting_down", "idempotency_key_in_use"}
+_PASSING = {
+    "upload_stalled",
+    "redis_unavailable",
+    "shutting_down",
+    "idempotency_key_in_use",
+    "queue_full",
+    "too_many_uploads",
+}
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
 
 

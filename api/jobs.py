@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from api.access import Owner
 from api.errors import ApiError
 from api.fields import Fields
 from api.following import END, Cursor
 from api.formats import Rendered, render
-from api.media import content_type
 from api.parameters import read_transcript_format
 from api.ranges import check_range
+from api.recording import RecordingResponse
 from api.state import Service, ServiceDep
 from api.streams import job_events
 from api.submission import Caller, accepted, form_schema, submit
 from worker.jobs import JobRequest, State, is_job_id
+from worker.store import JobNotFound
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -117,12 +117,17 @@ def _rendered(service: Service, job: JobRequest, response_format: str, granulari
     return render(service.store.transcript(job.id), response_format, granularities)
 
 
-def _audio(service: Service, job: JobRequest, request: Request) -> FileResponse:
-    path = service.store.source(job.id)
+def _audio(service: Service, job: JobRequest, request: Request) -> Response:
     try:
-        status, kind = os.stat(path), content_type(path)
+        recording = RecordingResponse(service.store.source(job.id), job.filename)
     except FileNotFoundError:
+        if not service.store.has(job.id):  # deleted this moment
+            raise JobNotFound(job.id) from None
         message = f"The recording of {job.id} is deleted; its transcript may still be there."
         raise ApiError("audio_deleted", message, param="id") from None
-    check_range(request, status.st_size)
-    return FileResponse(path, media_type=kind, filename=job.filename, stat_result=status)
+    try:
+        check_range(request, recording.size)
+    except ApiError:
+        recording.close()
+        raise
+    return recording

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import BinaryIO
 
 UNKNOWN = "application/octet-stream"
 _STARTS = {
@@ -20,10 +20,10 @@ _STARTS = {
 }
 
 
-def content_type(path: Path) -> str:
-    """The MIME type a player needs, or application/octet-stream."""
-    with open(path, "rb") as file:
-        start = file.read(16)
+def content_type(file: BinaryIO) -> str:
+    """The MIME type a player needs, or application/octet-stream. The file is at its beginning again afterwards."""
+    start = file.read(16)
+    file.seek(0)
     if start[:4] == b"RIFF" and start[8:12] == b"WAVE":
         return "audio/wav"
     if start[4:8] == b"ftyp":

@@ -50,6 +50,16 @@ class ApiSettings(BaseSettings):
     min_free_disk_mb: int = Field(
         default=256, ge=0, description="Uploads are refused when less disk than this would be left"
     )
+    max_uploads: int = Field(default=64, ge=1, description="Uploads that come in at once; more wait or get 429")
+    upload_stall: float = Field(
+        default=60.0, gt=0, description="Seconds in which an upload has to bring 64 kB, or it is given up"
+    )
+    max_queued_jobs: int = Field(
+        default=10_000, ge=1, description="Jobs that may wait in each queue; further ones get 429"
+    )
+    max_queued_hours: float = Field(
+        default=1000.0, gt=0, description="Hours of audio that may wait in each queue, by what the files say"
+    )
     sync_timeout: float = Field(
         default=590.0,  # the official SDK gives up after 600 s and sends the recording again
         gt=0,

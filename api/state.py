@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from redis import Redis
 
+from api.admission import Admission
 from api.callbacks import Callbacks
 from api.desk import JobDesk
 from api.models import ServedModels
@@ -26,6 +27,7 @@ class Service:
     redis: Redis
     events: Events
     desk: JobDesk
+    admission: Admission
     waiters: Waiters
     models: ServedModels
     callbacks: Callbacks

@@ -10,11 +10,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from api.callbacks import form_fields, origin
+from api.duration import claimed_seconds
 from api.fields import Fields
 from api.parameters import FORMATS, GRANULARITIES, Parameters, Route, check_name, read_parameters
 from api.repeats import HEADER, LONGEST_KEY, Key, fingerprint, holding_key, repeated, submit_once
 from api.state import Service
 from api.uploads import Received, receive
+from worker import logs
 from worker.jobs import PRIORITIES, JobRequest
 
 _KEY_PARAMETER = {
@@ -44,13 +46,16 @@ async def submit(request: Request, service: Service, route: Route, caller: Calle
     """
     async with (
         holding_key(request.headers, service.store, caller.owner) as key,
+        service.admission.place("interactive" if caller.waits else "batch", counts=key.earlier is None),
         receive(request, service.store, service.settings, check_name, raw=route == "job") as received,
     ):
         fields, is_job = Fields(received.fields), not caller.waits
         parameters = read_parameters(fields, route, service.models, is_job=is_job)
         webhook = await run_in_threadpool(service.callbacks.read, fields, origin(request), is_job=is_job)
         parameters = replace(parameters, webhook=webhook)
-        return await run_in_threadpool(_queued, service, key, received, parameters, caller)
+        job = await run_in_threadpool(_queued, service, key, received, parameters, caller)
+        logs.job_id.set(job.id)
+        return job
 
 
 def _queued(service: Service, key: Key, received: Received, parameters: Parameters, caller: Caller) -> JobRequest:
@@ -89,7 +94,13 @@ def _job(received: Received, parameters: Parameters, caller: Caller) -> JobReque
         metadata=parameters.metadata,
         stream=caller.waits and parameters.stream,
         webhook=parameters.webhook,
+        claimed_seconds=_claimed_seconds(received),
     )
+
+
+def _claimed_seconds(received: Received) -> float:
+    with received.upload.read() as recording:
+        return claimed_seconds(recording, received.upload.size)
 
 
 def form_schema(*, is_job: bool) -> dict[str, Any]:

@@ -19,8 +19,7 @@ from worker.store import JobStore, Upload
 
 BUFFER = 1024 * 1024  # bytes of a recording gathered before a thread writes them
 FORM_OVERHEAD = 64 * 1024  # bytes a body may have beyond the largest recording: boundaries and fields
-STALL = 60.0  # seconds in which an upload has to bring something worth waiting for …
-LEAST = 64 * 1024  # … bytes; less holds a connection open for its own sake
+LEAST = 64 * 1024  # bytes an upload brings in WHISPER_UPLOAD_STALL; less holds a connection open for its own sake
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +89,14 @@ class _Reception:
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         stream = self._request.stream()
-        received, enough, deadline = 0, LEAST, time.monotonic() + STALL
-        while (chunk := await _next(stream, deadline)) is not None:
+        stall = self._settings.upload_stall
+        received, enough, deadline = 0, LEAST, time.monotonic() + stall
+        while (chunk := await _next(stream, deadline, stall)) is not None:
             received += len(chunk)
             if received > self._settings.max_upload_bytes + FORM_OVERHEAD:
                 raise _too_large(self._settings)
             if received >= enough:
-                enough, deadline = received + LEAST, time.monotonic() + STALL
+                enough, deadline = received + LEAST, time.monotonic() + stall
             yield chunk
 
     async def _write(self, data: bytes) -> None:
@@ -111,12 +111,12 @@ class _Reception:
         self._upload.write(data)
 
 
-async def _next(stream: AsyncGenerator[bytes, None], deadline: float) -> bytes | None:
+async def _next(stream: AsyncGenerator[bytes, None], deadline: float, stall: float) -> bytes | None:
     try:
         async with asyncio.timeout(deadline - time.monotonic()):
             return await anext(stream, None)
     except TimeoutError:
-        message = f"The upload brought less than {LEAST} bytes in {STALL:.0f} seconds and was given up."
+        message = f"The upload brought less than {LEAST} bytes in {stall:g} seconds and was given up."
         raise ApiError("upload_stalled", message, param=FILE_FIELD) from None
 
 

@@ -18,7 +18,7 @@ from scripts.guide import SCRIPT, usage
 from scripts.pid_file import AlreadyRunning, PidFile, Running
 from scripts.readiness import ask
 from scripts.service import Service
-from worker import presence
+from worker import logs, presence
 from worker.embedded_redis import EmbeddedRedis, RedisUnavailable, connect_briefly
 from worker.leases import Leases
 from worker.queue import QUEUES
@@ -33,7 +33,7 @@ class CannotListen(Exception):
 
 def run(service: Service, overrides: Mapping[str, str], log_file: str | None, wait: float) -> int:
     """Runs until asked to stop; returns the exit code. log_file: where the output goes, None for a terminal."""
-    logging.basicConfig(level=service.worker.log_level, format="%(asctime)s %(levelname)s service: %(message)s")
+    logs.set_up("service", service.worker.log_level, service.worker.log_format)
     try:
         with _alone(service) as pid_file:
             port = _choose_port(service)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import platform
 import sys
 
 from pydantic import ValidationError
 
-from worker import lifeline
+from worker import lifeline, logs
 from worker.process import WorkerProcess
 from worker.settings import WorkerSettings, explain
 
@@ -23,7 +22,7 @@ def main() -> int:
     except ValidationError as error:
         print(explain(error), file=sys.stderr)
         return 2
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s worker %(name)s: %(message)s")
+    logs.set_up("worker", settings.log_level, settings.log_format)
     if not settings.redis_url:
         print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
         return 2

@@ -45,6 +45,7 @@ class JobRequest:
 
     kind `sync` is a client that waits on the OpenAI route: its audio is deleted once it is answered. stream: whether
     it reads the text as it comes. model: the name as it was asked for. filename: for display only, never a path.
+    claimed_seconds: how long the file says it is; good enough to count what waits, and for nothing else.
     """
 
     id: str
@@ -61,6 +62,7 @@ class JobRequest:
     metadata: dict[str, Any] = field(default_factory=dict)
     stream: bool = False
     webhook: Webhook | None = None
+    claimed_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

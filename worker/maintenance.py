@@ -11,10 +11,13 @@ from redis.exceptions import WatchError
 
 from worker.connection import KEY_PREFIX
 from worker.events import Events
-from worker.jobs import JobRequest, Outcome
+from worker.jobs import JobRequest
+from worker.periods import Keep
 from worker.queue import JobQueue
+from worker.retention import Retention
 from worker.store import JobNotFound, JobStore
 
+KEEP_A_WEEK = Keep()
 LOCK = f"{KEY_PREFIX}maintenance"
 KNOWN = f"{KEY_PREFIX}known"  # set once store and queues have been put in step; gone where Redis lost its contents
 LOCK_TTL = 60  # seconds; a holder that was killed blocks nobody for longer
@@ -22,9 +25,7 @@ MAINTENANCE_EVERY = 3.0  # seconds between two rounds
 RECONCILE_EVERY = 60.0  # seconds
 SECOND_LOOK = 5.0  # seconds; a job may be on its way into the queue, which takes milliseconds
 SETTLE = 10.0  # seconds running jobs have to renew their leases in a Redis that came back empty
-KEEP_ANSWERED = 600.0  # seconds a synchronous job's record stays after its answer
-KEEP_UNANSWERED = 24 * 3600.0  # seconds one stays whose client never came back for it
-KEEP_PARTIAL = 24 * 3600.0  # seconds an upload may stand still before it is swept
+KEEP_PARTIAL = 3600.0  # seconds an upload may stand still before it is swept; its client was given up long ago
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +33,14 @@ log = logging.getLogger(__name__)
 class Maintenance:
     """What has to be put right now and then. `run_once` does what is due."""
 
-    def __init__(self, store: JobStore, queue: JobQueue, events: Events, redis: Redis) -> None:
+    def __init__(
+        self, store: JobStore, queue: JobQueue, events: Events, redis: Redis, keep: Keep = KEEP_A_WEEK
+    ) -> None:
         self._store = store
         self._queue = queue
         self._events = events
         self._redis = redis
+        self._retention = Retention(store, queue, events, keep)
         self._reconcile_at = float("-inf")
         self._missing: set[str] = set()  # jobs RQ did not know at the last look
         self._empty_since: float | None = None
@@ -50,6 +54,7 @@ class Maintenance:
             if self._is_due(time.monotonic()):
                 self._reconcile()
                 self._store.sweep_incoming(KEEP_PARTIAL)
+                self._store.claims.sweep(self._store.has)
                 self._redis.set(KNOWN, "1")
                 self._reconcile_at = time.monotonic() + (SECOND_LOOK if self._missing else RECONCILE_EVERY)
         finally:
@@ -92,19 +97,9 @@ class Maintenance:
 
     def _look_after(self, job_id: str, live: set[str], missing: set[str]) -> None:
         if outcome := self._store.outcome(job_id):
-            request = self._store.request(job_id)
-            if request.kind == "sync":
-                self._store.drop_source(job_id)  # its client may have gone with an earlier API process
-                if self._is_done_with(job_id, outcome):
-                    self._forget(request)
+            self._retention.look_after(self._store.request(job_id), outcome, time.time())
         elif job_id not in live:
             self._revive(self._store.request(job_id), missing)
-
-    def _is_done_with(self, job_id: str, outcome: Outcome) -> bool:
-        answered_at = self._store.answered_at(job_id)
-        if answered_at is None:
-            return outcome.ended_at < time.time() - KEEP_UNANSWERED
-        return answered_at < time.time() - KEEP_ANSWERED
 
     def _revive(self, request: JobRequest, missing: set[str]) -> None:
         """A job without an outcome that is in no queue and in nobody's hands. It may be on its way into the queue this
@@ -114,8 +109,3 @@ class Maintenance:
             self._queue.enqueue(request)
         else:
             missing.add(request.id)
-
-    def _forget(self, request: JobRequest) -> None:
-        self._store.delete(request.id)
-        self._queue.forget(request.id)
-        self._events.forget(request.id)

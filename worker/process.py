@@ -113,6 +113,7 @@ class WorkerProcess:
             beam_size=settings.beam_size,
             max_seconds=settings.max_audio_hours * 3600,
             context=settings.context,
+            drop_audio=settings.keep.audio == 0,
         )
         slots = self._slots = Slots(self._redis, runner, self._slot_counts(batcher))
         feed = FeedReader(
@@ -164,7 +165,7 @@ class WorkerProcess:
     def _maintain(self) -> None:
         """The API does this too; a worker that runs without one must not depend on it."""
         redis = connect(self._redis_url)
-        maintenance = Maintenance(self._store, JobQueue(redis), self._events, redis)
+        maintenance = Maintenance(self._store, JobQueue(redis), self._events, redis, self._settings.keep)
         while not self._stopped.wait(MAINTENANCE_EVERY):
             try:
                 maintenance.run_once()

@@ -142,6 +142,14 @@ class JobQueue:
         """Whether a job waits for a slot of this queue."""
         return self._queues[queue].count > 0
 
+    def length(self, queue: Priority) -> int:
+        """How many jobs wait for a slot of this queue."""
+        return self._queues[queue].count
+
+    def waiting_ids(self, queue: Priority) -> list[str]:
+        """The jobs that wait for a slot of this queue, the next one first."""
+        return self._queues[queue].get_job_ids()
+
     def depth(self) -> dict[str, Any]:
         """Jobs waiting in each queue."""
         return {name: queue.count for name, queue in self._queues.items()}

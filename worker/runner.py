@@ -83,6 +83,7 @@ class JobRunner:
         beam_size: int,
         max_seconds: float,
         context: bool = False,
+        drop_audio: bool = False,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -91,6 +92,7 @@ class JobRunner:
         self._beam_size = beam_size
         self._max_seconds = max_seconds
         self._context = context
+        self._drop_audio = drop_audio
         self._running: dict[str, _Run] = {}
         self._lock = threading.Lock()
         self._stopping = False
@@ -280,6 +282,8 @@ class JobRunner:
         if not self._store.finish(job_id, outcome):
             outcome = self._ended_elsewhere(job_id)
         self._store.drop_checkpoints(job_id)
+        if self._drop_audio:
+            self._store.drop_source(job_id)
         self._tell(lambda: self._events.state(job_id, outcome.state))
         if outcome.state == "canceled":
             raise JobCanceled("The job was canceled.")

@@ -7,6 +7,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
+from worker.logs import LogFormat
+from worker.periods import PERIOD, Keep, seconds_of
 from worker.webhooks.settings import WebhookSettings
 
 
@@ -33,6 +35,12 @@ class WorkerSettings(WebhookSettings):
     beam_size: int = Field(default=5, ge=1, le=10, description="Beams of the search at temperature 0")
     context: bool = Field(default=False, description="Give each window the text before it as prompt; slower")
     max_audio_hours: float = Field(default=24.0, gt=0, description="Longest recording, in hours of decoded audio")
+    keep_audio: str = Field(
+        default="7d", pattern=PERIOD, description="How long a job's recording is kept after its end: `7d`, `12h`, `0` …"
+    )
+    keep_jobs: str = Field(
+        default="7d", pattern=PERIOD, description="How long the job itself and its transcript are: `30d`, `forever` …"
+    )
     data_dir: Path = Field(default=Path("data"), description="Where jobs, the embedded Redis and joined weights lie")
     redis_url: str | None = Field(default=None, description="A Redis to use; without it the service starts its own")
     interactive_slots: int | None = Field(
@@ -43,6 +51,11 @@ class WorkerSettings(WebhookSettings):
         default=600.0, gt=0, description="Seconds a pass of the model may take before the worker counts as hung"
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: LogFormat = Field(default="text", description="`text`, or `json`: one object a line")
+
+    @property
+    def keep(self) -> Keep:
+        return Keep(seconds_of(self.keep_audio), seconds_of(self.keep_jobs))
 
 
 def explain(error: ValidationError) -> str:

@@ -26,6 +26,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
+from worker import logs
 from worker.jobs import Priority
 from worker.leases import LEASE, Lease, Leases
 from worker.presence import process_name
@@ -114,13 +115,18 @@ class Gate:
             return self._inside > 0
 
 
+def _run_named(work: Work, job_id: str, queue: QueueName) -> dict[str, str]:
+    with logs.about_job(job_id):
+        return work.run(job_id, queue)
+
+
 class Slot(SimpleWorker):
     """One RQ worker on one queue (with one, RQ moves jobs atomically and loses none in a crash)."""
 
     death_penalty_class = TimerDeathPenalty
 
     def __init__(self, queue: QueueName, redis: Redis, work: Work, gate: Gate) -> None:
-        jobs = job_class(partial(work.run, queue=queue))
+        jobs = job_class(partial(_run_named, work, queue=queue))
         self._work = work
         self._gate = gate
         self._leases = Leases(redis, QUEUES)

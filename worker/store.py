@@ -75,6 +75,7 @@ class Upload(Protocol):
 
     @property
     def digest(self) -> str: ...
+    def read(self) -> BinaryIO: ...
 
     def write(self, chunk: bytes) -> None: ...
     def commit(self, request: JobRequest) -> None: ...
@@ -104,6 +105,7 @@ class JobStore(Protocol):
     def mark_answered(self, job_id: str) -> None: ...
     def answered_at(self, job_id: str) -> float | None: ...
     def delete(self, job_id: str) -> None: ...
+    def has(self, job_id: str) -> bool: ...
     def ids(self) -> Iterator[str]: ...
     def sweep_incoming(self, older_than: float) -> None: ...
     def free_bytes(self) -> int: ...
@@ -130,6 +132,11 @@ class LocalUpload:
     @property
     def digest(self) -> str:
         return self._hash.hexdigest()
+
+    def read(self) -> BinaryIO:
+        """What has come so far, as a file of its own; close it."""
+        self._file.flush()
+        return open(self._directory / "source", "rb")
 
     def commit(self, request: JobRequest) -> None:
         """After this the job survives a loss of power."""
@@ -286,6 +293,10 @@ class LocalStore:
         except FileNotFoundError:
             raise JobNotFound(job_id) from None
         shutil.rmtree(doomed, ignore_errors=True)
+
+    def has(self, job_id: str) -> bool:
+        """Whether the job is there, whatever became of it."""
+        return is_job_id(job_id) and (self._jobs / job_id).is_dir()
 
     def ids(self) -> Iterator[str]:
         """All jobs, newest first."""

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from api.backlog import Backlog
 from api.desk import JobDesk
 from engines.base import DecodeOptions
 from tests.unit.factories import make_request
@@ -87,7 +88,9 @@ class RunningWorker:
         self.store = LocalStore(directory / "data")
         self.queue = JobQueue(self.redis)
         self.events = Events(self.redis)
-        self.desk = JobDesk(self.store, self.queue, self.events)
+        self.desk = JobDesk(
+            self.store, self.queue, self.events, Backlog(self.store, self.queue, max_jobs=1000, max_hours=1000)
+        )
         self.maintenance = Maintenance(self.store, self.queue, self.events, self.redis)
         self.processes: list[subprocess.Popen[bytes]] = []
 

@@ -183,7 +183,6 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(tmp_path: Path)
 
 
 async def test_a_silent_client_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "STALL", 0.02)
     never = asyncio.Event()
 
     async def silence() -> AsyncIterator[bytes]:
@@ -224,7 +223,7 @@ async def check_given_up(tmp_path: Path, rest: AsyncIterator[bytes]) -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    async with serving(tmp_path) as running:
+    async with serving(tmp_path, upload_stall=0.02) as running:
         await asyncio.wait_for(running.app(post_scope("/v1/jobs", headers), receive, send), 5)
         assert (sent[0]["status"], json.loads(sent[1]["body"])["error"]["code"]) == (408, "upload_stalled")
         assert_nothing_left(running)

@@ -12,7 +12,7 @@ from types import FrameType
 
 from pydantic import ValidationError
 
-from worker import lifeline
+from worker import lifeline, logs
 from worker.connection import connect
 from worker.events import FeedReader
 from worker.settings import WorkerSettings, explain
@@ -34,7 +34,7 @@ def main() -> int:
     except ValidationError as error:
         print(explain(error), file=sys.stderr)
         return 2
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s webhooks %(name)s: %(message)s")
+    logs.set_up("webhooks", settings.log_level, settings.log_format)
     logging.getLogger("httpcore2").setLevel(logging.WARNING)  # it would log headers, which are secrets
     if not settings.redis_url:
         print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
