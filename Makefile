@@ -61,7 +61,8 @@ test-faults: setup ## what goes wrong, done on purpose
 reliability: setup ## run every test that shows a row of docs/RELIABILITY.md, and write its table
 	WRITE_FAULTS_TABLE=1 $(venv)/python -m pytest -m fault $(ARGS)
 
-soak: setup ## 20 minutes of random faults under load (ARGS="--seed 7 --minutes 60")
+soak: setup ## ten hours of sound, then 20 minutes of random faults under load (ARGS="--seed 7 --minutes 60")
+	FAULTS_HOURS=10 $(venv)/python -m pytest tests/faults/test_recordings.py -k hours_of_silence --timeout 3600
 	$(venv)/python -m tests.soak $(ARGS)
 
 lint: setup ## style and common mistakes

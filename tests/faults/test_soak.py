@@ -1,0 +1,34 @@
+"""Two minutes of what `make soak` does for twenty: random faults under load."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.soak.plan import KILLED, plan
+from tests.soak.run import soak
+
+SEED = int(os.environ.get("SOAK_SEED", "5"))
+SECONDS = 120.0
+
+
+def test_a_seed_gives_the_same_faults_and_calls_again() -> None:
+    first = plan(SEED, SECONDS, 4, 40.0, 6.0)
+    assert plan(SEED, SECONDS, 4, 40.0, 6.0) == first
+    assert plan(SEED + 1, SECONDS, 4, 40.0, 6.0) != first
+    assert {fault.target for fault in plan(SEED, 3600.0, 4, 40.0, 6.0).faults} == set(KILLED)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
+@pytest.mark.timeout(600)
+@pytest.mark.fault(1)
+@pytest.mark.fault(2)
+@pytest.mark.fault(9)
+@pytest.mark.fault(10)
+def test_nothing_is_lost_told_twice_or_left_over_whatever_is_killed(tmp_path: Path) -> None:
+    report = soak(tmp_path, SEED, SECONDS, "fake")
+    assert not report.problems, str(report)
+    assert report.jobs > 10
+    assert sum(report.faults.values()) > 7
