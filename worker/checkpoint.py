@@ -93,12 +93,12 @@ class JobCheckpoint:
             self._give_up(error)
 
     def end(self) -> None:
-        """Ends this attempt in good order. May be called twice."""
+        """Ends this attempt in good order, unless it was overtaken: then it counts as a crash. May be called twice."""
         file, self._file = self._file, None
         try:
             if file is not None:
                 file.close()
-            if self._number:
+            if self._number and not self.is_overtaken:
                 self._store.end_attempt(self._job_id, self._number)
         except OSError as error:
             log.warning("The checkpoint of %s could not be ended: %s", self._job_id, error)

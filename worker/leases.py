@@ -44,9 +44,17 @@ class Leases:
         self._queues = tuple(queues)
         self._expired: dict[Lease, float] = {}  # since when, in monotonic seconds
 
-    def is_held(self, job_id: str) -> bool:
-        """Whether somebody runs the job, as far as the clock says."""
-        return any(lease.job_id == job_id and ends > time.time() for lease, ends in self._all())
+    def take(self, job_id: str, begin: Callable[[Pipeline], None]) -> bool:
+        """Calls `begin` with the transaction that is to make the lease; returns False where somebody runs the job."""
+
+        def change(pipeline: Pipeline) -> bool:
+            is_held = any(_ends(pipeline, queue, job_id) > time.time() for queue in self._queues)
+            pipeline.multi()
+            if not is_held:
+                begin(pipeline)
+            return not is_held
+
+        return self._whole(change, *map(_wip, self._queues))
 
     def ids(self) -> set[str]:
         """All jobs that run, or that nobody has taken from a silent worker yet."""
@@ -106,7 +114,7 @@ class Leases:
     def _take_back(self, pipeline: Pipeline, lease: Lease) -> bool:
         is_known = pipeline.exists(_job(lease.job_id))
         waiting = [queue for queue in self._queues if _lists(pipeline, queue, lease.job_id)]
-        others = [queue for queue in self._queues if _runs(pipeline, queue, lease.job_id)]
+        others = any(_ends(pipeline, queue, lease.job_id) for queue in self._queues)
         pipeline.multi()
         if others or (is_known and not waiting):
             return False
@@ -151,9 +159,10 @@ def _lists(pipeline: Pipeline, queue: str, job_id: str) -> bool:
     return job_id.encode() in pipeline.lrange(_list(queue), 0, -1)
 
 
-def _runs(pipeline: Pipeline, queue: str, job_id: str) -> bool:
-    members: Any = pipeline.zrange(_wip(queue), 0, -1)
-    return any(member.startswith(job_id.encode() + b":") for member in members)
+def _ends(pipeline: Pipeline, queue: str, job_id: str) -> float:
+    """When the last lease of the job in this queue ends, in unix seconds; 0 for none."""
+    rows: Any = pipeline.zrange(_wip(queue), 0, -1, withscores=True)
+    return max((float(ends) for member, ends in rows if member.startswith(job_id.encode() + b":")), default=0.0)
 
 
 def _wip(queue: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import DeserializationError, StopRequested
@@ -25,6 +26,7 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
+from rq.worker.base import WorkerStatus
 
 from worker import logs
 from worker.jobs import Priority
@@ -165,14 +167,10 @@ class Slot(SimpleWorker):
             self._let_go(execution, Requeued("The worker is stopping."))
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Runs the job, unless the process has begun to stop, or another job is to be alone, or somebody runs it."""
+        """Runs the job, unless the process has begun to stop, or another job is to be alone."""
         if self._stop_requested:  # or the slots of a stopping process would take turns at the jobs they hand back
             put_back(self.connection, queue, job.id)
             raise StopRequested()
-        if self._leases.is_held(job.id):
-            log.info("Job %s runs already: a second entry of the queue is dropped", job.id)
-            queue.intermediate_queue.remove(job.id)
-            return
         if queue.name == ALONE:
             with self._gate.alone(partial(self._work.make_way, job.id)):
                 self._execute(job, queue)
@@ -186,9 +184,27 @@ class Slot(SimpleWorker):
             self._gate.wait(IDLE_TTL)
 
     def _execute(self, job: Job, queue: Queue) -> None:
-        super().execute_job(job, queue)
+        execution = self._begin(job)
+        if execution is None:
+            log.info("Job %s runs already: a second entry of the queue is dropped", job.id)
+            queue.intermediate_queue.remove(job.id)
+            return
+        self.perform_job(job, queue, execution)
+        self.set_state(WorkerStatus.IDLE)
         if _is_ours(job):  # a foreign one stays where the dashboard shows that it failed
             self._work.after(job.id)
+
+    def _begin(self, job: Job) -> Execution | None:
+        begun: list[Execution] = []
+
+        def begin(pipeline: Pipeline) -> None:
+            begun[:] = [Execution.create(job, LEASE, pipeline=pipeline, worker_name=self.name)]
+            self.set_state(WorkerStatus.BUSY, pipeline=pipeline)
+
+        if not self._leases.take(job.id, begin):
+            return None
+        self.executions[begun[0].id] = begun[0]
+        return begun[0]
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return LEASE

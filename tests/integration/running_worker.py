@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,11 @@ class RedisServer:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait(DEADLINE)
+
+    def empty(self) -> None:
+        """Removes all it has written, while it does not run."""
+        for path in self._directory.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def answers(client: Redis) -> bool:
