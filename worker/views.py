@@ -53,6 +53,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
         "created_at": int(request.created_at),
         "started_at": _whole(progress.started_at),
         "ended_at": _whole(outcome.ended_at) if outcome else None,
+        "attempts": outcome.attempts if outcome else None,
         "model": request.model,
         "task": request.options.task,
         "language": request.options.language,

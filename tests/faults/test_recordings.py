@@ -15,9 +15,9 @@ import pytest
 from tests import media, speech
 from tests.acceptance.live import ROOT, LiveService, assert_error
 from tests.acceptance.test_events import follow
-from tests.acceptance.test_resume import worker
 from tests.accuracy import normalised
 from tests.conftest import Sample
+from tests.faults.processes import process
 from tests.playlists import PLAYLISTS, Canary, watched
 from tests.services import Start
 
@@ -73,11 +73,11 @@ def test_the_sound_of_a_film_is_transcribed(service: LiveService, sample: Sample
 def test_hours_of_silence_between_words_cost_no_memory(service: LiveService, sample: Sample, tmp_path: Path) -> None:
     talk = media.read(sample.path)
     path = mostly_silence(tmp_path / "long.flac", HOURS, talk)
-    before = worker(service).memory_info().rss
+    before = process(service, "worker").memory_info().rss
     job_id = service.submit(path)
     most, progress = before, []
     for event in follow(service, job_id):
-        most = max(most, worker(service).memory_info().rss)
+        most = max(most, process(service, "worker").memory_info().rss)
         progress += [event.data["processed"]] if event.name == "progress" else []
     job = service.ended(job_id)
     transcript = service.get(job["urls"]["transcript"], format="verbose_json").json()

@@ -16,9 +16,9 @@ from worker.jobs import Outcome, new_job_id
 
 pytestmark = pytest.mark.asyncio
 KEYS = {
-    "id", "object", "status", "created_at", "started_at", "ended_at", "model", "task", "language", "priority", "file",
-    "progress", "processed_seconds", "total_seconds", "speed", "eta_seconds", "position", "error", "warnings",
-    "metadata", "webhook", "urls",
+    "id", "object", "status", "created_at", "started_at", "ended_at", "attempts", "model", "task", "language",
+    "priority", "file", "progress", "processed_seconds", "total_seconds", "speed", "eta_seconds", "position", "error",
+    "warnings", "metadata", "webhook", "urls",
 }  # fmt: skip
 
 
