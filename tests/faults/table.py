@@ -197,7 +197,7 @@ FAULTS: tuple[Fault, ...] = (
         "A call-back to an internal address in any spelling, or by a name that changes its mind",
         "Refused at submission and at sending; allowed where configured",
     ),
-    Fault(58, "A call-back to another scheme, with a password, or to a port of another service", "400 at submission"),
+    Fault(58, "A call-back to another scheme, with a password, or to a port of another service", "422 at submission"),
     Fault(
         59,
         "A playlist, concat script, SDP or DASH manifest, with a harmless name",

@@ -218,7 +218,7 @@ def test_what_redis_forgot_is_found_in_the_store(office: Office) -> None:
     office.work()
     due_at = DueSet(office.redis).next_at()
     office.redis.flushall()
-    office.sender.scan()
+    office.sender.send_due()
     assert DueSet(office.redis).next_at() == due_at == office.delivery(request).next_at
 
 

@@ -3,6 +3,7 @@
 whisper:webhooks:due          sorted set  job ids by the unix second of their next attempt
 whisper:webhooks:claim:<id>   string      which sender has the job in hand; gone soon after that sender is
 whisper:webhooks:scan         string      which sender reads the whole store just now
+whisper:webhooks:read         string      there once a sender has; gone where Redis lost its contents
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from worker.events import FEED, FEED_LENGTH
 DUE = f"{KEY_PREFIX}webhooks:due"
 CLAIM = f"{KEY_PREFIX}webhooks:claim:"
 SCAN = f"{KEY_PREFIX}webhooks:scan"
+READ = f"{KEY_PREFIX}webhooks:read"
 CLAIM_TTL = 15  # seconds a dead sender's calls stay its own; renewed while it lives
 SCAN_TTL = 60  # seconds
 AGAIN = "redeliver"  # what the feed says of a job whose message is to be sent again
@@ -79,9 +81,15 @@ class DueSet:
         is_ours = bool(self._redis.set(SCAN, self._name, nx=True, ex=SCAN_TTL))
         try:
             yield is_ours
+            if is_ours:
+                self._redis.set(READ, "1")
         finally:
             if is_ours:
                 self._release(SCAN)
+
+    def has_forgotten(self) -> bool:
+        """Whether Redis knows of no scan of the store: it is new, or came back empty."""
+        return not self._redis.exists(READ)
 
     def _release(self, key: str) -> None:
         """Gives it back, unless it ran out meanwhile and is another's now."""

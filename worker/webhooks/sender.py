@@ -183,7 +183,7 @@ class Sender:
         if now >= self._renew_at:
             self._due.renew(self._hand.jobs())
             self._renew_at = now + CLAIM_TTL / 3
-        if self._scan_wanted.is_set() or now >= self._scan_at:
+        if self._scan_wanted.is_set() or now >= self._scan_at or self._due.has_forgotten():
             self._scan_in_turn(now)
         self._begin_due()
         next_at = self._due.next_at()
