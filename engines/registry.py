@@ -12,15 +12,24 @@ from engines.errors import EngineUnavailable
 ENGINES: dict[str, str] = {
     "faster-whisper": "engines.faster_whisper:FasterWhisper",
     "whisper-cpp": "engines.whisper_cpp:WhisperCpp",
+    "openai-whisper": "engines.openai_whisper:OpenAIWhisper",
+    "mlx-whisper": "engines.mlx_whisper:MLXWhisper",
+    "lightning-whisper-mlx": "engines.mlx_whisper:LightningWhisperMLX",
     "fake": "engines.fake:FakeEngine",
 }
 LIBRARIES = {  # what each engine's module imports
     "faster-whisper": ("faster_whisper", "ctranslate2"),
     "whisper-cpp": ("_pywhispercpp",),
+    "openai-whisper": ("whisper", "torch"),
+    "mlx-whisper": ("mlx", "mlx_whisper"),
+    "lightning-whisper-mlx": ("mlx", "mlx_whisper"),
 }
-EXTRAS = {
-    "whisper-cpp": "whisper-cpp"
-}  # engines that do not come with the installation -> their extra in pyproject.toml
+EXTRAS = {  # engines that do not come with every installation -> their extras in pyproject.toml
+    "whisper-cpp": "whisper-cpp",
+    "openai-whisper": "openai-whisper",
+    "mlx-whisper": "mlx",
+    "lightning-whisper-mlx": "mlx",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import queue
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -74,14 +74,17 @@ class WhisperCpp:
         self._is_multilingual = bool(cpp.whisper_is_multilingual(self._contexts[0]))
         silence = Window(0, np.zeros(SAMPLE_RATE, np.float32), (), DecodeOptions(language="en", beam_size=1))
         for context in self._contexts:
-            self._decode(context, silence)  # warm-up
+            self._decode(context, silence, silence.is_canceled)  # warm-up
 
     def batch_key(self, options: DecodeOptions) -> Hashable:
         return None
 
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+        def unwanted() -> bool:
+            return all(window.is_canceled() for window in windows)
+
         with self._context() as context:
-            return [self._decode(context, window) for window in windows]
+            return [self._decode(context, window, unwanted) for window in windows]
 
     def close(self) -> None:
         """Called when no pass is in hand."""
@@ -110,13 +113,13 @@ class WhisperCpp:
         parameters.dtw_mem_size = ALIGNMENT_MEMORY
         return parameters
 
-    def _decode(self, context: Any, window: Window) -> WindowResult:
+    def _decode(self, context: Any, window: Window, unwanted: Callable[[], bool]) -> WindowResult:
         samples = np.ascontiguousarray(window.samples, np.float32)  # others would be read as raw memory
         samples = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
         frames = FULL_FRAMES if self.device != "cpu" else encoder_frames(window)
         language, probability = self._language(context, samples, window.options, frames)
         options = replace(window.options, language=language)
-        self._transcribe(context, samples, options, frames, window)
+        self._transcribe(context, samples, options, frames, unwanted)
         return _result(context, options, probability, window.seconds, frames)
 
     def _language(
@@ -142,12 +145,17 @@ class WhisperCpp:
         cpp.whisper_full(context, parameters, np.zeros(SHORTEST, np.float32), SHORTEST)
 
     def _transcribe(
-        self, context: Any, samples: NDArray[np.float32], options: DecodeOptions, frames: int, window: Window
+        self,
+        context: Any,
+        samples: NDArray[np.float32],
+        options: DecodeOptions,
+        frames: int,
+        unwanted: Callable[[], bool],
     ) -> None:
         parameters = self._parameters(options, frames)
-        cpp.assign_abort_callback(parameters, window.is_canceled)
+        cpp.assign_abort_callback(parameters, unwanted)
         status = cpp.whisper_full(context, parameters, samples, len(samples))
-        if window.is_canceled():
+        if unwanted():
             raise Canceled()
         if status != 0:
             raise RuntimeError(f"whisper.cpp could not decode the window (status {status})")
