@@ -18,7 +18,7 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten
 from mlx_whisper.audio import log_mel_spectrogram
-from mlx_whisper.decoding import DecodingOptions, DecodingTask
+from mlx_whisper.decoding import DecodingOptions, DecodingTask, GreedyDecoder
 from mlx_whisper.load_models import load_model
 from mlx_whisper.timing import dtw_cpu
 from mlx_whisper.tokenizer import get_tokenizer
@@ -136,6 +136,8 @@ class _Task(DecodingTask):  # type: ignore[misc]
     def __init__(self, model: Whisper, options: DecodingOptions, prompts: Sequence[Sequence[int]]) -> None:
         self._prompts = prompts
         super().__init__(model, options)
+        if options.temperature > 0:
+            self.decoder = _Sampler(options.temperature, self.tokenizer.eot)
 
     def _get_initial_tokens(self) -> tuple[int, ...]:
         return tuple(self._prompts[0])
@@ -147,6 +149,21 @@ class _Task(DecodingTask):  # type: ignore[misc]
     def _detect_language(self, audio_features: mx.array, tokens: mx.array) -> tuple[list[str], None]:
         tokens[:] = mx.array(self._prompts)
         return ["en"] * len(tokens), None
+
+
+class _Sampler(GreedyDecoder):  # type: ignore[misc]
+    """Draws anew for every token. The library's own compiles its drawing together with the random numbers of the first
+    time, so that every token is drawn with the same ones, and the same words come over and over."""
+
+    def update(self, tokens: mx.array, logits: mx.array, sum_logprobs: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+        drawn = mx.random.categorical(logits / self.temperature)
+        log_probabilities = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+        has_ended = tokens[:, -1] == self.eot
+        own = mx.take_along_axis(log_probabilities, drawn[:, None], axis=-1)[:, 0]
+        sum_logprobs = sum_logprobs + own * (1 - has_ended)
+        following = mx.where(has_ended, self.eot, drawn)
+        tokens = mx.concatenate([tokens, following[:, None]], axis=-1)
+        return tokens, mx.all(tokens[:, -1] == self.eot), sum_logprobs
 
 
 def _opened(directory: FilePath, dtype: mx.Dtype) -> Whisper:

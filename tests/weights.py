@@ -56,7 +56,7 @@ def quantised(ggml: Path, target: Path) -> Path:
 def random_model(engine: str, ctranslate2: Path) -> Path:
     """A small model with random weights as the engine takes it, with the vocabulary of a real one."""
     suffix, write = _WRITERS[engine]
-    target = CACHE / f"random{suffix}"
+    target = CACHE / f"random-2{suffix}"
     if not target.exists():
         write(random_weights(read_ctranslate2(ctranslate2)), _made_ready(target))
     return target
@@ -71,7 +71,7 @@ def random_weights(like: WhisperWeights, width: int = 32, seed: int = 0) -> Whis
         if ".blocks." in name and ".blocks.0." not in name:
             continue
         shape = [_resized(length, like.dimensions.n_audio_state, width) for length in array.shape]
-        arrays[name] = (np.ones(shape) if name.endswith("ln.weight") else chance.normal(0, 0.2, shape)).astype(
+        arrays[name] = (np.ones(shape) if name.endswith("ln.weight") else chance.normal(0, 0.05, shape)).astype(
             np.float16
         )
     return WhisperWeights(size, arrays, ((0, 0), (0, 1)), like.vocabulary)

@@ -19,6 +19,7 @@ import pytest
 from engines.base import SAMPLE_RATE, DecodeOptions, Engine, WindowResult
 from engines.batcher import Batcher
 from engines.errors import Canceled, EngineUnavailable, ModelNotFound
+from engines.quality import Ladder
 from engines.registry import LIBRARIES, EngineOptions, create_engine
 from engines.transcriber import Transcription
 from engines.transcript import Transcript
@@ -256,7 +257,7 @@ def test_a_pass_goes_on_while_somebody_wants_one_of_its_windows(quick: Engine, v
 
 @pytest.fixture
 def batcher(name: str, quick_weights: Path) -> Iterator[Batcher]:
-    started = Batcher(made(name, quick_weights))
+    started = Batcher(made(name, quick_weights), Ladder(temperatures=(0.0,)))  # what is said does not matter
     started.start()
     yield started
     started.close()
