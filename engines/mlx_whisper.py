@@ -1,14 +1,16 @@
 """mlx-whisper on a Mac's GPU (Metal), or slowly on a CPU. Several windows share a pass, which is the idea of
 lightning-whisper-mlx, with Whisper's temperature ladder and word times kept.
 
-MLX wants loading, decoding and closing on one thread, which the first lane is: what one thread has left uncomputed no
-other can compute, and a thread that ends with streams open ends the process.
+MLX wants loading, decoding and closing on one thread: what one thread has left uncomputed no other can compute, and
+where a thread ends with streams open, the process dies at its end. Nor can a thread that closed its streams have new
+ones. So each loading has a thread of its own, whoever calls.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import secrets
 from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -25,8 +27,9 @@ from mlx_whisper.tokenizer import get_tokenizer
 from mlx_whisper.whisper import Whisper
 
 from engines.alignment import Floats, Path
-from engines.base import SAMPLE_RATE, DecodeOptions
+from engines.base import SAMPLE_RATE, DecodeOptions, Window, WindowResult
 from engines.errors import EngineUnavailable, ModelNotFound
+from engines.own_thread import OwnThread
 from engines.reference import BEST_OF, Audio, Heard, Interrupter, ReferenceEngine
 from engines.registry import EngineOptions
 from engines.weights import find_mlx_weights
@@ -40,6 +43,7 @@ class MLXWhisper(ReferenceEngine):
     """Greedy at temperature 0: the library has no beam search."""
 
     name = "mlx-whisper"
+    _thread: OwnThread | None = None
 
     def __init__(self, options: EngineOptions) -> None:
         self.model = options.model
@@ -53,17 +57,33 @@ class MLXWhisper(ReferenceEngine):
         return self.model
 
     def load(self) -> None:
+        directory = find_mlx_weights(self._options)
+        self._thread = OwnThread("mlx")
         try:
-            mx.set_default_device(self._mlx_device)
-            model = _opened(find_mlx_weights(self.model, self._options.data_dir), self._dtype)
-            self._heads = model.alignment_heads.tolist()
-            self._ready(model)
+            self._thread.call(lambda: self._load(directory))
         except BaseException:
             self.close()
             raise
 
+    def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+        if self._thread is None:
+            raise EngineUnavailable("The model is not loaded.")
+        return self._thread.call(lambda: self._decoded(windows))
+
     def close(self) -> None:
-        """On the thread that loaded it, which may end then."""
+        if self._thread is not None:
+            self._thread.call(self._release)
+            self._thread.end()
+            self._thread = None
+
+    def _load(self, directory: FilePath) -> None:
+        mx.set_default_device(self._mlx_device)
+        mx.random.seed(secrets.randbits(32))  # what was left of another thread's random numbers cannot be used here
+        model = _opened(directory, self._dtype)
+        self._heads = model.alignment_heads.tolist()
+        self._ready(model)
+
+    def _release(self) -> None:
         self._model = None
         gc.collect()
         mx.clear_cache()
@@ -172,7 +192,7 @@ def _opened(directory: FilePath, dtype: mx.Dtype) -> Whisper:
         _check(model, directory)
         model.set_dtype(dtype)
         mx.eval(model.parameters(), model.encoder._positional_embedding, model.decoder._mask)
-    except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, OSError, IndexError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelNotFound(
             f"The directory '{directory}' holds no whole model for mlx-whisper: {reason}. If it was downloaded, delete "
@@ -195,7 +215,7 @@ def _check(model: Whisper, directory: FilePath) -> None:
 
 
 def _device(device: str) -> tuple[str, Any]:
-    name = {"mps": "metal", "gpu": "metal"}.get(device.strip().lower(), device.strip().lower())
+    name = {"mps": "metal"}.get(device.strip().lower(), device.strip().lower())
     has_metal = mx.metal.is_available()
     if name == "auto":
         name = "metal" if has_metal else "cpu"

@@ -51,16 +51,16 @@ class OpenAIWhisper(ReferenceEngine):
     def load(self) -> None:
         if self.device == "cpu":
             torch.set_num_threads(self._options.threads or available_cores())
-        path = find_pytorch_weights(self.model, self._options.data_dir)
+        path = find_pytorch_weights(self._options)
         model = _opened(path)
         heads = model._buffers.pop("alignment_heads")  # sparse, which a Mac's GPU cannot hold
         self._heads = heads.indices().T.tolist()
         self._ready(model.to(self._torch_device, self._dtype).eval())
 
-    def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+    def _decoded(self, windows: Sequence[Window]) -> list[WindowResult]:
         try:
             with torch.inference_mode():
-                return super().decode(windows)
+                return super()._decoded(windows)
         except torch.OutOfMemoryError as error:
             raise OutOfMemory() from error
 

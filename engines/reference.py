@@ -89,6 +89,9 @@ class ReferenceEngine(ABC):
         return (len(self._prompt_tokens(options)), options.temperature, options.beam_size)
 
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+        return self._decoded(windows)
+
+    def _decoded(self, windows: Sequence[Window]) -> list[WindowResult]:
         if self._model is None:
             raise EngineUnavailable("The model is not loaded.")
         interrupter = Interrupter(windows)
@@ -109,7 +112,7 @@ class ReferenceEngine(ABC):
         self._tokenizer_for = lru_cache(maxsize=None)(self._make_tokenizer)
         options = DecodeOptions(language="en", words=True, beam_size=1)
         silence = Window(0, np.zeros(SAMPLE_RATE, np.float32), (), options)
-        (result,) = self.decode([silence])
+        (result,) = self._decoded([silence])
         if not result.words:
             self._with_words(self._encoded([silence.samples], 1500, Interrupter([silence])), 0, silence, _PLACEHOLDER)
 

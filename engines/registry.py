@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +51,7 @@ class EngineOptions:
 def create_engine(name: str, options: EngineOptions) -> Engine:
     """The engine of this name, not loaded yet. Raises EngineUnavailable for one unknown or not installed."""
     if name == "auto":
-        name = "faster-whisper"
+        name = fastest_engine(options)
     if name not in ENGINES:
         raise EngineUnavailable(f"There is no engine '{name}'. Known: auto, {', '.join(sorted(ENGINES))}.")
     module_name, _, class_name = ENGINES[name].partition(":")
@@ -63,6 +65,21 @@ def create_engine(name: str, options: EngineOptions) -> Engine:
         ) from error
     engine: Engine = getattr(module, class_name)(options)
     return engine
+
+
+def fastest_engine(options: EngineOptions, system: str | None = None, machine: str | None = None) -> str:
+    """What `auto` means here. faster-whisper itself takes an NVIDIA GPU where it can use one, else the CPU."""
+    is_apple_silicon = (system or platform.system(), machine or platform.machine()) == ("Darwin", "arm64")
+    wants_gpu = options.device.strip().lower() in ("auto", "mps", "metal")
+    suits = options.compute_type in ("auto", "default", "float16", "bfloat16", "float32")
+    is_ctranslate2 = (Path(options.model).expanduser() / "model.bin").is_file()
+    if is_apple_silicon and wants_gpu and suits and not is_ctranslate2 and is_installed("mlx-whisper"):
+        return "mlx-whisper"
+    return "faster-whisper"
+
+
+def is_installed(name: str) -> bool:
+    return all(map(importlib.util.find_spec, LIBRARIES.get(name, ())))
 
 
 def _remedy(name: str) -> str:

@@ -1,5 +1,5 @@
 """Where the weights of the engines besides faster-whisper lie: a file or directory as given, the Hugging Face cache,
-the carried weights of `base` converted once, a download from the hub."""
+the carried weights of `base` converted once, a download."""
 
 from __future__ import annotations
 
@@ -11,69 +11,55 @@ from pathlib import Path
 
 from engines.conversion import write_ggml, write_mlx, write_pytorch
 from engines.ctranslate2_file import WhisperWeights, read_ctranslate2
+from engines.download import download
 from engines.errors import ModelNotFound
-from engines.models import CTRANSLATE2_REPOSITORIES, canonical_name, carries_base, find_ctranslate2_weights
+from engines.models import carries_base, find_ctranslate2_weights, source_of
+from engines.names import MODELS, Source, canonical_name, known_model
+from engines.registry import EngineOptions
 
 log = logging.getLogger(__name__)
 
-GGML_REPOSITORY = "ggerganov/whisper.cpp"
 _QUANTISED = re.compile(r"-q[0-9]_[0-9k]$")
 
 
-def find_ggml_weights(model: str, data_dir: Path) -> Path:
+def find_ggml_weights(options: EngineOptions) -> Path:
     """A ggml file: `base`, `base.en-q5_1` (whisper.cpp's own names), or a path. Raises ModelNotFound."""
+    model = options.model
     if is_path(model):
         return _existing_file(model)
     size, quantised = _split_quantised(model)
-    if canonical_name(size) not in CTRANSLATE2_REPOSITORIES:
+    if known_model(size) is None:
         raise _unknown(model, "a ggml file")
-    name = canonical_name(size) + quantised
-    if name == "base" and carries_base():
-        return _converted(data_dir / "models" / "ggml-base.bin", data_dir, _write_ggml)
-    return _of_hub(model, GGML_REPOSITORY, f"ggml-{name}.bin")
+    if canonical_name(size) == "base" and not quantised and carries_base():
+        return _converted("ggml-base.bin", options.data_dir, _write_ggml)
+    source = source_of(size, "whisper-cpp")
+    file = source.files[0].removesuffix(".bin") + f"{quantised}.bin"
+    return _of_hub(Source(source.repository, (file,)), file, options) / file
 
 
-def find_mlx_weights(model: str, data_dir: Path) -> Path:
+def find_mlx_weights(options: EngineOptions) -> Path:
     """A directory with `config.json` and `weights.npz` or `.safetensors`: by name, by Hugging Face id, or as given."""
-    if is_path(model):
-        return _complete_mlx(Path(model).expanduser())
-    name = canonical_name(model)
-    if name == "base" and carries_base():
-        return _converted(data_dir / "models" / "base-mlx", data_dir, write_mlx, "weights.npz")
-    repository = f"mlx-community/whisper-{name}{'' if 'turbo' in name else '-mlx'}" if _is_known(name) else name
-    if "/" not in repository:
-        raise _unknown(model, "any Hugging Face id (owner/name) with weights for MLX, or a directory")
-    return _complete_mlx(_of_hub(model, repository, "config.json", "weights.*").parent)
+    if is_path(options.model):
+        return _complete_mlx(Path(options.model).expanduser())
+    if canonical_name(options.model) == "base" and carries_base():
+        return _converted("base-mlx", options.data_dir, write_mlx, "weights.npz")
+    return _complete_mlx(_of_hub(source_of(options.model, "mlx-whisper"), "config.json", options))
 
 
-def _complete_mlx(directory: Path) -> Path:
-    has_weights = any((directory / f"weights.{kind}").is_file() for kind in ("npz", "safetensors"))
-    if not has_weights or not (directory / "config.json").is_file():
-        raise ModelNotFound(f"'{directory}' holds no model for mlx-whisper: no directory with config.json and weights.")
-    return directory
-
-
-def _is_known(name: str) -> bool:
-    return name in CTRANSLATE2_REPOSITORIES
-
-
-def find_pytorch_weights(model: str, data_dir: Path) -> Path:
+def find_pytorch_weights(options: EngineOptions) -> Path:
     """A checkpoint of openai-whisper: its own names, or a path. Raises ModelNotFound."""
-    if is_path(model):
-        return _existing_file(model)
+    if is_path(options.model):
+        return _existing_file(options.model)
     from whisper import _MODELS, _download
 
-    name = canonical_name(model)
-    if name not in _MODELS:
-        raise _unknown(model, "a checkpoint (.pt)")
-    cache = Path.home() / ".cache" / "whisper"
-    target = cache / os.path.basename(_MODELS[name])
-    if name == "base" and carries_base() and not target.is_file():
-        return _converted(data_dir / "models" / "base.pt", data_dir, write_pytorch)
-    try:
-        return Path(_download(_MODELS[name], str(cache), in_memory=False))
-    except (OSError, RuntimeError) as error:
-        raise ModelNotFound(_not_downloaded(model, str(target), error)) from error
+    known = known_model(options.model)
+    if known is None or known.openai is None:
+        raise _unknown(options.model, "a checkpoint (.pt)")
+    cache = Path.home() / ".cache" / "whisper"  # openai-whisper's own
+    target = cache / os.path.basename(_MODELS[known.openai])
+    if target.is_file() or not (known.name == "base" and carries_base()):
+        return _of_openai(_download, _MODELS[known.openai], target, options)
+    return _converted("base.pt", options.data_dir, write_pytorch)
 
 
 def is_path(model: str) -> bool:
@@ -94,15 +80,23 @@ def _existing_file(model: str) -> Path:
     return path
 
 
+def _complete_mlx(directory: Path) -> Path:
+    has_weights = any((directory / f"weights.{kind}").is_file() for kind in ("npz", "safetensors"))
+    if not has_weights or not (directory / "config.json").is_file():
+        raise ModelNotFound(f"'{directory}' holds no model for mlx-whisper: no directory with config.json and weights.")
+    return directory
+
+
 def _unknown(model: str, kind: str) -> ModelNotFound:
-    known = ", ".join(CTRANSLATE2_REPOSITORIES)
+    known = ", ".join(each.name for each in MODELS)
     return ModelNotFound(f"There is no model '{model}'. Known: {known}, turbo, or {kind}.")
 
 
 def _converted(
-    target: Path, data_dir: Path, write: Callable[[WhisperWeights, Path], None], last: str | None = None
+    name: str, data_dir: Path, write: Callable[[WhisperWeights, Path], None], last: str | None = None
 ) -> Path:
     """last: the file that makes a directory whole."""
+    target = data_dir / "models" / name
     if not (target / last if last else target).exists():
         log.info("Converting the weights of the model base, once, to %s", target)
         write(read_ctranslate2(find_ctranslate2_weights("base", data_dir)), target)
@@ -115,27 +109,32 @@ def _write_ggml(weights: WhisperWeights, target: Path) -> None:
     write_ggml(weights, FeatureExtractor.get_mel_filters(16_000, 400, weights.dimensions.n_mels), target)
 
 
-def _of_hub(model: str, repository: str, *files: str) -> Path:
-    """The first of the files; all are there."""
+def _of_hub(source: Source, wanted: str, options: EngineOptions) -> Path:
+    """The directory with the source's files; without the file `wanted` it counts as not there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        directory = Path(snapshot_download(repository, allow_patterns=list(files), local_files_only=True))
-        if (directory / files[0]).is_file():
-            return directory / files[0]
+        here = Path(snapshot_download(source.repository, allow_patterns=list(source.files), local_files_only=True))
+        if (here / wanted).is_file():
+            return here
     except (LocalEntryNotFoundError, ValueError):
         pass
-    log.info("Downloading the model %s (%s of %s) from the Hugging Face hub, once", model, files[0], repository)
+    log.info("Downloading the model %s from the Hugging Face hub, once", options.model)
+    return download(source, offline=options.offline)
+
+
+def _of_openai(fetch: Callable[..., object], url: str, target: Path, options: EngineOptions) -> Path:
+    """openai-whisper's own download, which checks its sum."""
+    if options.offline and not target.is_file():
+        raise ModelNotFound(
+            f"The model '{options.model}' is not on this machine ({target}), and WHISPER_OFFLINE forbids asking for it."
+        )
     try:
-        return Path(snapshot_download(repository, allow_patterns=list(files))) / files[0]
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelNotFound(_not_downloaded(model, f"{files[0]} of {repository}", error)) from error
-
-
-def _not_downloaded(model: str, source: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return (
-        f"The model '{model}' ({source}) is not on this machine and could not be downloaded: {reason}. Connect to the "
-        "hub once, or set WHISPER_MODEL to 'base', whose weights come with the installation, or to a path."
-    )
+        return Path(str(fetch(url, str(target.parent), in_memory=False)))
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelNotFound(
+            f"The model '{options.model}' ({target.name}) is not here and could not be downloaded: {reason}. "
+            "Connect to the network once, or set WHISPER_MODEL=base, whose weights come with the installation."
+        ) from error

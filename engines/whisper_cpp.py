@@ -65,7 +65,7 @@ class WhisperCpp:
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def load(self) -> None:
-        path = find_ggml_weights(self.model, self._options.data_dir)
+        path = find_ggml_weights(self._options)
         header = read_ggml(path)
         for _ in range(self.lanes):
             context = _open(str(path), self._context_parameters(header))

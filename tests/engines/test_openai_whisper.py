@@ -70,13 +70,13 @@ def test_base_comes_with_the_installation(base_model: Path, tmp_path: Path, monk
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "base").symlink_to(base_model)
-    found = find_pytorch_weights("base", tmp_path)
+    found = find_pytorch_weights(EngineOptions(model="base", data_dir=tmp_path))
     assert torch.load(found, weights_only=True)["dims"]["n_audio_state"] == 512
 
 
-def test_an_unknown_name_lists_the_known(tmp_path: Path) -> None:
+def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(ModelNotFound, match=r"Known: tiny, .*checkpoint"):
-        find_pytorch_weights("gigantic", tmp_path)
+        find_pytorch_weights(EngineOptions(model="gigantic"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has an NVIDIA GPU")

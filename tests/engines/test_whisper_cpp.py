@@ -104,18 +104,18 @@ def test_models_go_by_whisper_cpps_own_names(
     (snapshot.parents[1] / "refs" / "main").write_text("a" * 40)
     (snapshot / file).write_bytes(b"weights")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    assert find_ggml_weights(name, tmp_path).name == file
+    assert find_ggml_weights(EngineOptions(model=name, data_dir=tmp_path)).name == file
 
 
 def test_base_comes_with_the_installation(base_model: Path, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "base").symlink_to(base_model)
-    assert read_ggml(find_ggml_weights("base", tmp_path)).n_audio_state == 512
+    assert read_ggml(find_ggml_weights(EngineOptions(model="base", data_dir=tmp_path))).n_audio_state == 512
 
 
-def test_an_unknown_name_lists_the_known(tmp_path: Path) -> None:
+def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(ModelNotFound, match=r"Known: tiny, .*a ggml file"):
-        find_ggml_weights("gigantic", tmp_path)
+        find_ggml_weights(EngineOptions(model="gigantic"))
 
 
 @pytest.mark.parametrize("device", ["metal", "mps", "cuda", "cuda:1", "vulkan"])

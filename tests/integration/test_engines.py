@@ -4,7 +4,6 @@ usual environment, all of them by `make test-engines`."""
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ from engines.base import SAMPLE_RATE, DecodeOptions, Engine, WindowResult
 from engines.batcher import Batcher
 from engines.errors import Canceled, EngineUnavailable, ModelNotFound
 from engines.quality import Ladder
-from engines.registry import LIBRARIES, EngineOptions, create_engine
+from engines.registry import LIBRARIES, EngineOptions, create_engine, is_installed
 from engines.transcriber import Transcription
 from engines.transcript import Transcript
 from tests import media, speech
@@ -29,7 +28,8 @@ from tests.conftest import ROOT, Sample
 from tests.weights import converted, random_model
 from tests.windows import SENTENCES, Samples, said, window
 
-INSTALLED = [name for name, modules in LIBRARIES.items() if all(map(importlib.util.find_spec, modules))]
+ALIAS = "lightning-whisper-mlx"  # the same engine under another name
+INSTALLED = [name for name in LIBRARIES if is_installed(name) and name != ALIAS]
 STOPS_WITHIN_A_WINDOW = [name for name in INSTALLED if name != "faster-whisper"]  # CTranslate2 has no way to
 SLOW = "mlx-whisper"  # on a CPU: 12 s a window with real weights, so random ones do where words do not matter
 DEADLINE = 60.0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from engines import registry
 from engines.errors import EngineUnavailable
 from engines.fake import FakeEngine
-from engines.registry import ENGINES, EXTRAS, LIBRARIES, EngineOptions, create_engine
+from engines.registry import ENGINES, EXTRAS, LIBRARIES, EngineOptions, create_engine, fastest_engine, is_installed
 from scripts import setup_environment
 
 ROOT = Path(__file__).parents[2]
@@ -21,10 +21,6 @@ def test_an_engine_gets_its_options() -> None:
     engine = create_engine("fake", EngineOptions(model="0.5", lanes=3, max_batch=7))
     assert isinstance(engine, FakeEngine)
     assert (engine.model, engine.lanes, engine.max_batch) == ("0.5", 3, 7)
-
-
-def is_installed(name: str) -> bool:
-    return all(map(importlib.util.find_spec, LIBRARIES.get(name, ())))
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -41,6 +37,51 @@ def test_every_engine_in_the_list_can_be_made_or_says_what_to_install(name: str)
 
 def test_auto_takes_the_one_that_runs_everywhere() -> None:
     assert create_engine("auto", EngineOptions(device="cpu")).name == "faster-whisper"
+
+
+@pytest.fixture
+def mlx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if mlx-whisper were installed."""
+    monkeypatch.setattr(registry, "is_installed", lambda name: name == "mlx-whisper")
+
+
+APPLE_SILICON = ("Darwin", "arm64")
+
+
+@pytest.mark.usefixtures("mlx")
+@pytest.mark.parametrize("device", ["auto", "mps", "metal"])
+def test_auto_takes_the_gpu_of_a_mac(device: str) -> None:
+    assert fastest_engine(EngineOptions(device=device), *APPLE_SILICON) == "mlx-whisper"
+
+
+@pytest.mark.usefixtures("mlx")
+@pytest.mark.parametrize(
+    "machine", [("Darwin", "x86_64"), ("Linux", "aarch64"), ("Linux", "x86_64"), ("Windows", "AMD64")]
+)
+def test_auto_takes_faster_whisper_on_other_machines(machine: tuple[str, str]) -> None:
+    assert fastest_engine(EngineOptions(), *machine) == "faster-whisper"
+
+
+@pytest.mark.usefixtures("mlx")
+def test_auto_takes_what_can_do_as_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").touch()
+    for options in (
+        EngineOptions(device="cpu"),
+        EngineOptions(compute_type="int8"),
+        EngineOptions(model=str(tmp_path)),
+    ):
+        assert fastest_engine(options, *APPLE_SILICON) == "faster-whisper"
+
+
+def test_auto_takes_faster_whisper_on_a_mac_that_lacks_mlx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "is_installed", lambda name: False)
+    assert fastest_engine(EngineOptions(), *APPLE_SILICON) == "faster-whisper"
+
+
+@pytest.mark.parametrize("device", ["mps", "metal"])
+def test_faster_whisper_says_what_runs_on_a_macs_gpu(device: str) -> None:
+    with pytest.raises(EngineUnavailable, match="WHISPER_ENGINE=mlx-whisper"):
+        create_engine("faster-whisper", EngineOptions(device=device))
 
 
 def test_an_unknown_engine_lists_the_known() -> None:
