@@ -92,6 +92,7 @@ def test_a_job_tells_what_it_does(worker: RunningWorker, talk: Path) -> None:
     assert status["started_at"] == pytest.approx(time.time(), abs=60)
 
 
+@pytest.mark.fault(49)
 def test_a_canceled_job_in_the_queue_never_runs(worker: RunningWorker, talk: Path) -> None:
     worker.start(model="1", lanes="1", max_batch="1", batch_slots="1")
     running, waiting = worker.submit(talk), worker.submit(talk)
@@ -102,6 +103,7 @@ def test_a_canceled_job_in_the_queue_never_runs(worker: RunningWorker, talk: Pat
     assert "progress" not in worker.told(waiting)
 
 
+@pytest.mark.fault(49)
 def test_cancel_frees_the_slot_though_the_model_is_busy(worker: RunningWorker, talk: Path) -> None:
     worker.start(model="60", lanes="1", max_batch="1", batch_slots="1")
     running, waiting = worker.submit(talk), worker.submit(talk)
@@ -143,6 +145,7 @@ def test_a_recording_that_cannot_be_read_fails_once(worker: RunningWorker, code:
     assert worker.told(request).count("state") == 3, "queued, started, failed: no second try"
 
 
+@pytest.mark.fault(60)
 def test_a_foreign_function_is_refused_and_the_worker_lives(worker: RunningWorker, talk: Path, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     process = worker.start()
@@ -214,6 +217,7 @@ def test_a_killed_workers_job_is_taken_over_and_its_transcript_is_the_same(worke
     assert worker.outcome(request).attempts == 2
 
 
+@pytest.mark.fault(4)
 @pytest.mark.parametrize("slots", ["1", "3"])
 def test_a_stopped_worker_hands_its_job_back_uncounted(worker: RunningWorker, talk: Path, slots: str) -> None:
     process = worker.start(model="30", lanes="1", max_batch="1", batch_slots=slots)
@@ -229,6 +233,7 @@ def test_a_stopped_worker_hands_its_job_back_uncounted(worker: RunningWorker, ta
     assert worker.outcome(request, timeout=15).state == "finished"
 
 
+@pytest.mark.fault(10)
 def test_a_job_and_its_end_survive_a_redis_that_crashes(worker: RunningWorker, redis: RedisServer, talk: Path) -> None:
     process = worker.start(model="0.5", lanes="1", max_batch="1")
     request = worker.submit(talk)
@@ -261,6 +266,7 @@ def test_a_worker_stops_though_redis_is_gone(worker: RunningWorker, redis: Redis
     assert worker.store.outcome(request.id) is None
 
 
+@pytest.mark.fault(65)
 def test_a_worker_without_its_model_stays_up_and_says_why(worker: RunningWorker, talk: Path) -> None:
     process = worker.start(ready=False, engine="faster-whisper", model="nonsense", device="cpu")
     wait_for(lambda: worker.presence_of(process) == "failed")

@@ -213,6 +213,7 @@ async def test_a_job_is_canceled_in_every_live_state(tmp_path: Path, state: str)
         assert newest[0][1] == {b"job": request.id.encode(), b"state": b"canceled"}
 
 
+@pytest.mark.fault(49)
 async def test_what_has_ended_cannot_be_canceled(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         finished, failed, canceled = (running.add_job() for _ in range(3))
