@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,27 +40,32 @@ def signed(*secrets: str, at: float | None = None, body: bytes = BODY) -> dict[s
     return signed_headers([key_of(secret) for secret in secrets], "evt_1", int(at or time.time()), body)
 
 
+def without(name: str) -> dict[str, str]:
+    return {other: value for other, value in signed(SECRET).items() if other != name}
+
+
 def test_the_published_library_verifies_it() -> None:
     assert Verifier(SECRET).verify(BODY, signed(SECRET)) == json.loads(BODY)
 
 
 @pytest.mark.parametrize(
-    ("headers", "body"),
+    ("made", "body"),
     [
-        (signed(SECRET), BODY + b" "),
-        (signed(new_secret()), BODY),
-        ({**signed(SECRET), "webhook-id": "evt_2"}, BODY),
-        (signed(SECRET, at=time.time() - 301), BODY),
-        (signed(SECRET, at=time.time() + 360), BODY),
-        ({name: value for name, value in signed(SECRET).items() if name != "webhook-id"}, BODY),
-        ({name: value for name, value in signed(SECRET).items() if name != "webhook-timestamp"}, BODY),
-        ({name: value for name, value in signed(SECRET).items() if name != "webhook-signature"}, BODY),
+        (lambda: signed(SECRET), BODY + b" "),
+        (lambda: signed(new_secret()), BODY),
+        (lambda: {**signed(SECRET), "webhook-id": "evt_2"}, BODY),
+        (lambda: signed(SECRET, at=time.time() - 301), BODY),
+        (lambda: signed(SECRET, at=time.time() + 360), BODY),
+        (lambda: without("webhook-id"), BODY),
+        (lambda: without("webhook-timestamp"), BODY),
+        (lambda: without("webhook-signature"), BODY),
     ],
     ids=["body", "key", "id", "too old", "too new", "no id", "no timestamp", "no signature"],
 )
 def test_what_was_changed_is_refused_by_the_published_library_and_by_openais(
-    headers: dict[str, str], body: bytes
+    made: Callable[[], dict[str, str]], body: bytes
 ) -> None:
+    headers = made()
     with pytest.raises(WebhookVerificationError):
         Verifier(SECRET).verify(body, headers)
     with (
