@@ -10,7 +10,7 @@ import pytest
 from tests.soak.plan import KILLED, plan
 from tests.soak.run import soak
 
-SEED = int(os.environ.get("SOAK_SEED", "5"))
+SEED = int(os.environ.get("SOAK_SEED", "107"))
 SECONDS = 120.0
 
 

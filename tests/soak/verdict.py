@@ -15,7 +15,15 @@ from tests.soak.plan import Call
 END = 300.0  # seconds all jobs may take once nothing is broken any more
 OF_A_JOB = {"job.json", "source", "transcript.json", "outcome.json", "answered", "deliveries.jsonl"}
 # What a running service has in Redis whether or not there are jobs.
-OF_THE_SERVICE = ("rq:worker", "rq:queues", "rq:clean_registries", "whisper:worker", "whisper:feed", "whisper:known")
+OF_THE_SERVICE = (
+    "rq:worker",
+    "rq:queues",
+    "rq:clean_registries",
+    "whisper:worker",
+    "whisper:feed",
+    "whisper:known",
+    "whisper:webhooks:read",
+)
 
 
 class Outcomes:
