@@ -30,7 +30,6 @@ from api.openapi import describe
 from api.settings import ApiSettings
 from api.state import Service
 from api.waiting import Waiters
-from engines.names import canonical_name
 from worker.events import Events
 from worker.maintenance import MAINTENANCE_EVERY, Maintenance
 from worker.queue import JobQueue
@@ -53,7 +52,7 @@ def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store:
         desk=desk,
         admission=Admission(backlog, settings.max_uploads),
         waiters=Waiters(store, redis, give_up=desk.give_up),
-        models=ServedModels(canonical_name(worker_settings.model), created=int(time.time())),
+        models=ServedModels(worker_settings.model_names, created=int(time.time())),
         callbacks=Callbacks(worker_settings),
     )
     app = FastAPI(

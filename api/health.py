@@ -59,15 +59,20 @@ def _redis_checks(redis: Redis) -> dict[str, Check]:
 
 
 def _worker(present: Sequence[WorkerPresence]) -> Check:
-    ready = [worker for worker in present if worker.state == "ready"]
-    if ready:
-        return Check(True, "; ".join(" ".join(filter(None, (row.model, row.engine, row.device))) for row in ready))
+    if ready := [worker for worker in present if worker.takes_work]:
+        return Check(True, "; ".join(map(_described, ready)))
     for worker in present:
         if worker.state == "failed":
             return Check(False, f"The model {worker.model} could not be loaded: {worker.error[:500]}")
     if present:
         return Check(False, f"The model {present[0].model} is still being loaded.")
     return Check(False, "No worker is running. It starts with the service; see the service's log.")
+
+
+def _described(worker: WorkerPresence) -> str:
+    if worker.state == "idle":
+        return f"{worker.model} is not in memory, the first job loads it"
+    return " ".join(filter(None, (worker.loaded.replace(",", " ") or worker.model, worker.engine, worker.device)))
 
 
 def _disk(service: Service) -> Check:

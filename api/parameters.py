@@ -55,7 +55,7 @@ def read_parameters(fields: Fields, route: Route, models: ServedModels, *, is_jo
     response_format = _response_format(fields.one("response_format"), "response_format")
     granularities = ("segment",) if route == "translation" else _granularities(fields, response_format, task)
     language = _language(fields.one("language"), "language")
-    models.check_languages(task, language)
+    models.check_languages(model, task, language)
     options = DecodeOptions(
         task=task,
         language=language,

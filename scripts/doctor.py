@@ -39,8 +39,9 @@ def examine() -> Iterator[Finding]:
 def _of(service: Service) -> Iterator[Finding]:
     driver = find_driver()
     yield libraries.engines(service.worker.engine)
-    yield from machine.gpu(service.worker.device, driver, has_cublas=_has_cublas(driver))
-    yield weights(service.worker.model, service.worker.data_dir)
+    yield from machine.gpu(service.worker.devices or (service.worker.device,), driver, has_cublas=_has_cublas(driver))
+    for model in service.worker.model_names.all:
+        yield weights(model, service.worker.data_dir)
     running = listening.running_service(service)
     yield from queues.queues(service.worker.redis_url, running.redis_url if running else None)
     yield listening.port(service.api, running)

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from redis.exceptions import RedisError
@@ -20,6 +20,7 @@ from scripts.readiness import ask
 from scripts.service import Service
 from worker import logs, presence
 from worker.embedded_redis import EmbeddedRedis, RedisUnavailable, connect_briefly
+from worker.exit_codes import IDLE, STARTS_IDLE
 from worker.leases import Leases
 from worker.queue import QUEUES
 from worker.supervisor import ChildCannotStart, ChildSpec, Supervisor
@@ -40,7 +41,7 @@ def run(service: Service, overrides: Mapping[str, str], log_file: str | None, wa
             redis = None if service.worker.redis_url else EmbeddedRedis.plan(service.worker.data_dir, service.log_dir)
             redis_url = redis.url if redis else str(service.worker.redis_url)
             url = url_for(service.api.host, port)
-            children = _children(redis, redis_url, port)
+            children = _children(redis, redis_url, port, service.worker.devices)
             pid_file.write(Running(os.getpid(), time.time(), url, log_file, redis_url, dict(overrides)))
             if log_file is None:
                 announce = (url, bool(service.api.api_keys), wait)
@@ -75,11 +76,21 @@ def _choose_port(service: Service) -> int:
     return port
 
 
-def _children(redis: EmbeddedRedis | None, redis_url: str, port: int) -> list[ChildSpec]:
-    """In the order they start; they stop in the reverse."""
+def _children(redis: EmbeddedRedis | None, redis_url: str, port: int, devices: Sequence[str] = ()) -> list[ChildSpec]:
+    """In the order they start; they stop in the reverse. devices: one worker for each, instead of the one there is."""
     env = {"WHISPER_REDIS_URL": redis_url, "NATIVE_WHISPER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    worker = ChildSpec(
+        "worker",
+        (sys.executable, "-m", "worker"),
+        env,
+        died=lambda pid: _hand_on(redis_url, pid),
+        successors={IDLE: {STARTS_IDLE: "1"}},
+    )
+    workers = [
+        replace(worker, name=f"worker {device}", env={**env, "WHISPER_DEVICE": device}) for device in devices
+    ] or [worker]
     programs = [
-        ChildSpec("worker", (sys.executable, "-m", "worker"), env, died=lambda pid: _hand_on(redis_url, pid)),
+        *workers,
         ChildSpec("api", (sys.executable, "-m", "api"), env),
         ChildSpec("webhooks", (sys.executable, "-m", "worker.webhooks"), env),
     ]

@@ -10,6 +10,7 @@ import sys
 from pydantic import ValidationError
 
 from worker import lifeline, logs
+from worker.exit_codes import STARTS_IDLE
 from worker.process import WorkerProcess
 from worker.settings import WorkerSettings, explain
 
@@ -31,9 +32,10 @@ def main() -> int:
     # lanes, and whatever else the machine runs, take the cores from one another.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _share_arenas()
-    WorkerProcess(settings, settings.redis_url).run()
+    starts_idle = os.environ.get(STARTS_IDLE) == "1"  # from the supervisor, where an idle worker has just ended itself
+    code = WorkerProcess(settings, settings.redis_url, starts_idle=starts_idle).run()
     sys.stdout.flush()
-    os._exit(0)  # slots idle in a blocking read and native threads must not hold the exit up
+    os._exit(code)  # slots idle in a blocking read and native threads must not hold the exit up
 
 
 def _share_arenas() -> None:

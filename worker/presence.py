@@ -1,6 +1,6 @@
 """Which workers are alive, and whether their model is loaded.
 
-whisper:worker:<name>  hash that expires 15 s after the last beat: state, model, engine, device, pid, error
+whisper:worker:<name>  hash that expires 15 s after the last beat: state, model, engine, device, pid, error, loaded
 """
 
 from __future__ import annotations
@@ -56,15 +56,22 @@ def _machine() -> str:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPresence:
-    """One worker process. `error` says why its model is not loaded, for state `failed`."""
+    """One worker process. model: the default one. loaded: those in its memory, with commas between them. error: why the
+    default one cannot be loaded, for state `failed`. State `idle`: takes work, but has given its memory back; the first
+    job loads its model."""
 
     name: str
-    state: Literal["loading", "ready", "failed"]
+    state: Literal["loading", "ready", "failed", "idle"]
     model: str
     engine: str = ""
     device: str = ""
     pid: int = 0
     error: str = ""
+    loaded: str = ""
+
+    @property
+    def takes_work(self) -> bool:
+        return self.state in ("ready", "idle")
 
 
 def announce(redis: Redis, presence: WorkerPresence) -> None:

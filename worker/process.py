@@ -1,4 +1,4 @@
-"""The warm worker: one model, its batcher, the slots, and the threads that keep them honest."""
+"""The warm worker: its models, the slots, and the threads that keep them honest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from types import FrameType
 
@@ -17,12 +17,15 @@ from filelock import FileLock, Timeout
 from redis.exceptions import RedisError
 
 from engines.batcher import Batcher
+from engines.errors import EngineError, EngineUnavailable
 from engines.registry import EngineOptions, create_engine
 from worker import presence
 from worker.connection import connect
 from worker.events import Events, FeedReader
+from worker.exit_codes import HUNG, IDLE
 from worker.jobs import Priority
 from worker.maintenance import MAINTENANCE_EVERY, Maintenance
+from worker.model_pool import ModelPool
 from worker.presence import BEAT, WorkerPresence, process_name
 from worker.queue import JobQueue
 from worker.runner import JobRunner
@@ -33,37 +36,59 @@ from worker.store import LocalStore
 LEAST_SLOTS = 4  # for recordings a client waits for …
 MOST_SLOTS = 64  # … unless the settings say how many
 DRAIN = 8.5  # seconds for the windows in hand after SIGTERM; longer than JobRunner's patience for them
-HUNG = 70  # exit code: a pass of the model does not end
 
 log = logging.getLogger(__name__)
 
 
 class WorkerProcess:
-    """`run` serves until SIGTERM or SIGINT. A model that cannot be loaded leaves the process up and not ready,
-    so that readiness can say why and jobs wait."""
+    """`run` serves until SIGTERM or SIGINT, or until it has been idle for long; it returns the exit code. A model that
+    cannot be loaded leaves the process up and not ready, so that readiness can say why and jobs wait.
 
-    def __init__(self, settings: WorkerSettings, redis_url: str) -> None:
+    starts_idle: with no model in memory, until there is a job.
+    """
+
+    def __init__(self, settings: WorkerSettings, redis_url: str, *, starts_idle: bool = False) -> None:
         self._settings = settings
         self._redis_url = redis_url
+        self._starts_idle = starts_idle
         self._redis = connect(redis_url, patient=True)
         self._events = Events(connect(redis_url))
         self._feed_redis = connect(redis_url)
         self._store = LocalStore(settings.data_dir)
         self._stopped = threading.Event()
         self._slots: Slots | None = None
-        self._presence = WorkerPresence(process_name(), "loading", settings.model, pid=os.getpid())
+        self._names = settings.model_names
+        self._models = ModelPool(
+            self._load,
+            most=settings.max_loaded_models,
+            turn=settings.model_turn,
+            make_room=lambda model: self._runner.make_room(model),
+            changed=self._on_loaded,
+        )
+        self._runner = JobRunner(
+            self._store,
+            JobQueue(self._redis),
+            self._events,
+            self._names,
+            self._models,
+            beam_size=settings.beam_size,
+            max_seconds=settings.max_audio_hours * 3600,
+            context=settings.context,
+            drop_audio=settings.keep.audio == 0,
+        )
+        self._presence = WorkerPresence(process_name(), "loading", self._names.default, pid=os.getpid())
 
-    def run(self) -> None:
+    def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         threading.Thread(target=self._beat, name="heart", daemon=True).start()
         with self._the_device():
-            batcher = self._load()
-            if batcher is None:
-                self._wait_for_signal()
+            if self._is_prepared():
+                self._serve()
             else:
-                self._serve(batcher)
+                self._wait_for_end()
         self._withdraw()
+        return 0 if self._stopped.is_set() else IDLE
 
     @contextmanager
     def _the_device(self) -> Iterator[None]:
@@ -78,10 +103,24 @@ class WorkerProcess:
             except Timeout:
                 log.info("Another worker still holds the device %s: waiting for its end", self._settings.device)
 
-    def _load(self) -> Batcher | None:
+    def _is_prepared(self) -> bool:
+        """Loads the default model, unless that is left to the first job."""
+        if self._starts_idle:
+            self._announce(replace(self._presence, state="idle"))
+            log.info("Ready, with no model in memory: the first job loads one")
+            return True
+        try:
+            with self._models.use(self._names.default):
+                return True
+        except EngineError as error:
+            log.error("The model %s could not be loaded: %s", self._names.default, error)
+            self._announce(replace(self._presence, state="failed", error=str(error)))
+            return False
+
+    def _load(self, model: str) -> Batcher:
         settings = self._settings
         options = EngineOptions(
-            model=settings.model,
+            model=model,
             device=settings.device,
             compute_type=settings.compute_type,
             lanes=settings.lanes,
@@ -91,31 +130,29 @@ class WorkerProcess:
             offline=settings.offline,
         )
         try:
-            batcher = Batcher(create_engine(settings.engine, options))
+            engine = create_engine(settings.engine, options)
+            batcher = Batcher(engine)
             batcher.start()
+        except EngineError:
+            raise
         except Exception as error:
-            log.error("The model %s could not be loaded: %s", settings.model, error, exc_info=log.isEnabledFor(10))
-            self._announce(replace(self._presence, state="failed", error=str(error)))
-            return None
-        engine = batcher.engine
+            log.exception("The model %s could not be loaded", model)
+            raise EngineUnavailable(f"The model could not be loaded: {error}") from error
         device = str(getattr(engine, "device", ""))
-        self._announce(replace(self._presence, state="ready", engine=engine.name, device=device))
-        log.info("Ready: %s, %s, %d lanes, batches of %d", engine.model, engine.name, engine.lanes, engine.max_batch)
+        self._presence = replace(self._presence, engine=engine.name, device=device)
+        log.info("Loaded: %s, %s, %d lanes, batches of %d", engine.model, engine.name, engine.lanes, engine.max_batch)
+        if self._slots:
+            self._slots.ensure(self._slot_counts(batcher))
         return batcher
 
-    def _serve(self, batcher: Batcher) -> None:
-        settings = self._settings
-        runner = JobRunner(
-            self._store,
-            JobQueue(self._redis),
-            self._events,
-            batcher,
-            beam_size=settings.beam_size,
-            max_seconds=settings.max_audio_hours * 3600,
-            context=settings.context,
-            drop_audio=settings.keep.audio == 0,
-        )
-        slots = self._slots = Slots(self._redis, runner, self._slot_counts(batcher))
+    def _on_loaded(self, loaded: tuple[str, ...]) -> None:
+        state = self._presence.state if self._presence.state == "loading" and not loaded else "ready"
+        self._announce(replace(self._presence, state=state, loaded=",".join(loaded)))
+
+    def _serve(self) -> None:
+        runner = self._runner
+        with self._models.use(self._names.default) if self._models.loaded else nullcontext() as batcher:
+            slots = self._slots = Slots(self._redis, runner, self._slot_counts(batcher))
         feed = FeedReader(
             self._feed_redis,
             lambda job_id, state: runner.cancel(job_id) if state == "canceled" else None,
@@ -123,23 +160,28 @@ class WorkerProcess:
         )
         feed.start()
         slots.start()
-        threading.Thread(target=self._watch, args=(batcher,), name="watchdog", daemon=True).start()
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
         threading.Thread(target=self._maintain, name="maintenance", daemon=True).start()
-        self._wait_for_signal()
+        self._wait_for_end()
         log.info("Stopping: jobs in hand go back to their queue")
         slots.take_no_more()
         runner.stop()
         slots.stop(DRAIN, runner.leave_all)
 
-    def _slot_counts(self, batcher: Batcher) -> dict[Priority, int]:
-        """Fewer interactive slots than windows in a pass would leave a GPU's passes half empty when many clips wait."""
-        at_once = batcher.engine.lanes * batcher.engine.max_batch
+    def _slot_counts(self, batcher: Batcher | None) -> dict[Priority, int]:
+        """Fewer interactive slots than windows in a pass would leave a GPU's passes half empty when many clips wait.
+        batcher: None before a model is loaded."""
+        at_once = batcher.engine.lanes * batcher.engine.max_batch if batcher else LEAST_SLOTS
         interactive = self._settings.interactive_slots or min(max(LEAST_SLOTS, at_once), MOST_SLOTS)
         return {"interactive": interactive, "batch": self._settings.batch_slots}
 
-    def _wait_for_signal(self) -> None:
+    def _wait_for_end(self) -> None:
+        """Until a signal comes, or a model has had nothing to do for long."""
         while not self._stopped.wait(0.5):  # without a timeout a signal may come just before the wait and be lost
-            continue
+            ttl = self._settings.model_ttl
+            if ttl is not None and self._models.loaded and self._models.idle_for() > ttl:
+                log.info("Nothing to do for %.0f s: the model's memory is given back", ttl)
+                return
 
     def _beat(self) -> None:
         """A sign of life for the process and a renewed lease for every running job."""
@@ -153,11 +195,11 @@ class WorkerProcess:
             if self._stopped.wait(BEAT):
                 return
 
-    def _watch(self, batcher: Batcher) -> None:
+    def _watch(self) -> None:
         """Nothing can interrupt a call that hangs in native code; the end of the process can. Its job goes on in the
         worker that the supervisor starts next."""
         limit = self._settings.pass_timeout
-        while batcher.oldest_pass() <= limit:
+        while self._models.oldest_pass() <= limit:
             time.sleep(min(1.0, limit / 4))
         log.critical("A pass of the model has taken over %.0f s: the worker ends itself", limit)
         os._exit(HUNG)

@@ -15,13 +15,15 @@ from dataclasses import asdict, dataclass, field, replace
 from redis.exceptions import RedisError
 
 from engines.batcher import Batcher
-from engines.errors import Canceled, EngineError
+from engines.errors import Canceled, EngineError, ModelNotFound
 from engines.transcriber import Progress, Transcription
 from engines.transcript import Segment
 from engines.windows import PLAN
 from worker.checkpoint import JobCheckpoint
 from worker.events import Events
 from worker.jobs import JobError, JobRequest, Outcome, Priority
+from worker.model_names import ModelNames
+from worker.model_pool import ModelPool
 from worker.queue import ALONE, JobQueue, QueueName
 from worker.store import JobNotFound, JobStore
 
@@ -57,6 +59,7 @@ class LeaseLost(Exception):
 class _Run:
     request: JobRequest
     queue: QueueName
+    model: str
     checkpoint: JobCheckpoint
     transcription: Transcription
     started_at: float
@@ -78,7 +81,8 @@ class JobRunner:
         store: JobStore,
         queue: JobQueue,
         events: Events,
-        batcher: Batcher,
+        names: ModelNames,
+        models: ModelPool,
         *,
         beam_size: int,
         max_seconds: float,
@@ -88,7 +92,8 @@ class JobRunner:
         self._store = store
         self._queue = queue
         self._events = events
-        self._batcher = batcher
+        self._names = names
+        self._models = models
         self._beam_size = beam_size
         self._max_seconds = max_seconds
         self._context = context
@@ -110,8 +115,26 @@ class JobRunner:
                 self._store.drop_checkpoints(job_id)
                 self._tell(lambda: self._events.state(job_id, ended.state))
                 return {"state": ended.state}
-            run = self._prepared(self._store.request(job_id), queue)
+            request = self._store.request(job_id)
         except JobNotFound:
+            return {"state": "deleted"}
+        try:
+            model = self._model_of(request)
+            batcher = self._models.take(model, lambda: self._check_wanted(job_id))
+        except Canceled:
+            return self._end(job_id, Outcome("canceled"))
+        except EngineError as error:
+            log.error("Job %s wants the model %s, which cannot be loaded: %s", job_id, request.model, error)
+            return self._end(job_id, Outcome("failed", error=JobError(error.code, str(error))))
+        try:
+            return self._run(request, queue, model, batcher)
+        finally:
+            self._models.release(model)
+
+    def _run(self, request: JobRequest, queue: QueueName, model: str, batcher: Batcher) -> dict[str, str]:
+        try:
+            run = self._prepared(request, queue, model, batcher)
+        except JobNotFound:  # deleted while its model was loaded
             return {"state": "deleted"}
         if not self._enter(run):
             return {"state": "started"}  # here already, from another entry of the queue
@@ -119,7 +142,8 @@ class JobRunner:
             outcome = self._outcome(run)
         finally:
             self._leave(run)
-        return self._end(run, outcome)
+        self._check_lease(run)
+        return self._end(request.id, outcome)
 
     def after(self, job_id: str) -> None:
         """Called when RQ has written all it writes of a run: removes what a job that was deleted while it ran has told
@@ -157,6 +181,10 @@ class JobRunner:
         """Hands all jobs back but this one, which is to be tried alone."""
         self._hand_back("The model is wanted for one recording alone.", but=job_id)
 
+    def make_room(self, model: str) -> None:
+        """Hands the jobs of a model back: another is wanted in its place."""
+        self._hand_back("Another model is wanted.", model=model)
+
     def stop(self) -> None:
         """Hands all running jobs back, and takes no more."""
         with self._lock:
@@ -170,9 +198,10 @@ class JobRunner:
         for run in running:
             run.checkpoint.end()
 
-    def _hand_back(self, why: str, but: str = "") -> None:
+    def _hand_back(self, why: str, but: str = "", model: str | None = None) -> None:
         with self._lock:
-            runs = [run for job_id, run in self._running.items() if job_id != but and not run.handed_back]
+            runs = [run for job_id, run in self._running.items() if job_id != but and model in (None, run.model)]
+            runs = [run for run in runs if not run.handed_back]
             for run in runs:
                 run.handed_back = why
         for run in runs:
@@ -192,13 +221,25 @@ class JobRunner:
         with self._lock:
             del self._running[run.request.id]
 
-    def _prepared(self, request: JobRequest, queue: QueueName) -> _Run:
-        engine = self._batcher.engine
+    def _model_of(self, request: JobRequest) -> str:
+        if model := self._names.meaning(request.model):
+            return model
+        raise ModelNotFound(f"The model '{request.model}' is not served here any more. Add it to WHISPER_MODELS.")
+
+    def _check_wanted(self, job_id: str) -> None:
+        """Ends the waiting of a job for its model, where need be."""
+        if self._stopping:
+            raise Requeued("The worker is stopping.")
+        if self._is_over(job_id):
+            raise Canceled()
+
+    def _prepared(self, request: JobRequest, queue: QueueName, model: str, batcher: Batcher) -> _Run:
+        engine = batcher.engine
         options = replace(request.options, beam_size=self._beam_size)
         plan = {"windows": PLAN, "engine": engine.name, "model": engine.model, "context": self._context}
         checkpoint = JobCheckpoint(self._store, request.id, {**plan, "options": asdict(options)})
         transcription = Transcription(
-            self._batcher,
+            batcher,
             self._store.source(request.id),
             options,
             request.priority if queue == ALONE else queue,
@@ -206,7 +247,7 @@ class JobRunner:
             checkpoint,
             context=self._context,
         )
-        return _Run(request, queue, checkpoint, transcription, self._began_at(request.id))
+        return _Run(request, queue, model, checkpoint, transcription, self._began_at(request.id))
 
     def _began_at(self, job_id: str) -> float:
         """When the job's first attempt began, in unix seconds."""
@@ -276,9 +317,7 @@ class JobRunner:
             raise Requeued(run.handed_back)
         return Outcome("canceled", started_at=run.started_at)
 
-    def _end(self, run: _Run, outcome: Outcome) -> dict[str, str]:
-        job_id = run.request.id
-        self._check_lease(run)
+    def _end(self, job_id: str, outcome: Outcome) -> dict[str, str]:
         if not self._store.finish(job_id, outcome):
             outcome = self._ended_elsewhere(job_id)
         self._store.drop_checkpoints(job_id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError
-from pydantic_settings import SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from worker.logs import LogFormat
+from worker.model_names import ModelNames
 from worker.periods import PERIOD, Keep, seconds_of
 from worker.webhooks.settings import WebhookSettings
 
@@ -25,9 +27,22 @@ class WorkerSettings(WebhookSettings):
     )
 
     model: str = Field(default="base", description="Model name, Hugging Face id or directory")
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="More models a request may name: `small,large-v3-turbo`"
+    )
+    max_loaded_models: int = Field(default=1, ge=1, le=16, description="Models in memory at once")
+    model_turn: float = Field(
+        default=30.0, ge=0, description="Seconds a model in use keeps its place while another is asked for"
+    )
+    model_ttl: float | None = Field(
+        default=None, ge=0, description="Seconds without work after which all memory of the model is given back"
+    )
     offline: bool = Field(default=False, description="Never ask a model hub: a model that is not here is an error")
     engine: str = Field(default="auto", description="Which engine decodes; `auto` takes the fastest this machine has")
     device: str = Field(default="auto", description="`auto`, `cpu`, `cuda` or `cuda:1`")
+    devices: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="One worker for each of these instead: `cuda:0,cuda:1`"
+    )
     compute_type: str = Field(default="auto", description="Number format: `auto`, `int8`, `float16`, `float32` …")
     lanes: int | None = Field(default=None, ge=1, le=64, description="Decode calls at once; else the engine's own")
     threads: int | None = Field(default=None, ge=1, le=64, description="CPU threads of a lane; else the engine's own")
@@ -56,6 +71,23 @@ class WorkerSettings(WebhookSettings):
     @property
     def keep(self) -> Keep:
         return Keep(seconds_of(self.keep_audio), seconds_of(self.keep_jobs))
+
+    @property
+    def model_names(self) -> ModelNames:
+        return ModelNames.of(self.model, self.models)
+
+    @field_validator("models", "devices", mode="before")
+    @classmethod
+    def _parse_list(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("devices")
+    @classmethod
+    def _check_devices(cls, devices: tuple[str, ...]) -> tuple[str, ...]:
+        names = ["cuda:0" if device.lower() == "cuda" else device.lower() for device in devices]
+        if twice := [name for name in set(names) if names.count(name) > 1]:
+            raise ValueError(f"'{twice[0]}' stands there twice; two workers on one device would share its memory")
+        return devices
 
 
 def explain(error: ValidationError) -> str:

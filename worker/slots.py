@@ -290,13 +290,20 @@ class Slots:
 
     def start(self) -> None:
         for queue, count in self._counts.items():
-            for _ in range(count):
-                number = len(self._threads)
-                thread = threading.Thread(
-                    target=self._serve, args=(number, queue), name=f"{queue}-{number}", daemon=True
-                )
-                self._threads.append(thread)
-                thread.start()
+            self._add(queue, count)
+
+    def ensure(self, counts: dict[Priority, int]) -> None:
+        """Adds slots where there are fewer than these: a model that was loaded since may take more at once."""
+        for queue, count in counts.items():
+            self._add(queue, count - self._counts[queue])
+            self._counts[queue] = max(count, self._counts[queue])
+
+    def _add(self, queue: QueueName, count: int) -> None:
+        for _ in range(count):
+            number = len(self._threads)
+            thread = threading.Thread(target=self._serve, args=(number, queue), name=f"{queue}-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def beat(self) -> None:
         for slot in list(self._slots.values()):

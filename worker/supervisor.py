@@ -42,6 +42,7 @@ class ChildSpec:
     lifeline: the child follows its standard input (see worker.lifeline); others get a signal where the system has one.
     stop: how to ask it to end, where closing its standard input or SIGTERM will not do.
     died: told the process id of an instance that ended without being asked to.
+    successors: exit codes that are no failure, and what the environment of the next instance has more.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ChildSpec:
     lifeline: bool = True
     stop: Callable[[], None] | None = None
     died: Callable[[int], None] | None = None
+    successors: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
 class RestartPolicy:
@@ -89,6 +91,7 @@ class Child:
         self._started_at = 0.0
         self._due_at = 0.0
         self._ready = False
+        self._more: Mapping[str, str] = {}  # environment, beside the spec's
 
     def tend(self, *, may_start: bool) -> bool:
         """Starts the process where it is due, notices its death, and returns whether it is up and ready."""
@@ -128,13 +131,23 @@ class Child:
         _close_lifeline(process)
 
     def _start(self) -> None:
-        self._process = _spawn(self.spec)
+        self._process = _spawn(self.spec, self._more)
         self._started_at = self._clock()
         self._ready = False
         log.info("%s started (pid %d).", self.spec.name, self._process.pid)
 
     def _bury(self, process: subprocess.Popen[bytes]) -> None:
         _close_lifeline(process)
+        self._process = None
+        self._more = self.spec.successors.get(process.returncode, {})
+        if process.returncode in self.spec.successors:
+            log.info("%s (pid %d) makes way for its successor.", self.spec.name, process.pid)
+        else:
+            self._due_at = self._clock() + self._delay_after(process)
+        if self.spec.died is not None:
+            self.spec.died(process.pid)
+
+    def _delay_after(self, process: subprocess.Popen[bytes]) -> float:
         lived = self._clock() - self._started_at
         delay = self._policy.delay_after(lived, by_signal=process.returncode < 0)
         end = _describe_end(process.returncode)
@@ -142,10 +155,7 @@ class Child:
             raise ChildCannotStart(f"{self.spec.name} {end} {START_LIMIT} times in a row right after its start.")
         name = self.spec.name
         log.error("%s (pid %d) %s after %.1f s; starting it again in %.1f s.", name, process.pid, end, lived, delay)
-        self._process = None
-        self._due_at = self._clock() + delay
-        if self.spec.died is not None:
-            self.spec.died(process.pid)
+        return delay
 
 
 class Supervisor:
@@ -214,9 +224,9 @@ def _describe_end(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
-def _spawn(spec: ChildSpec) -> subprocess.Popen[bytes]:
+def _spawn(spec: ChildSpec, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """A process group of its own, so that Ctrl-C in the terminal reaches the supervisor alone."""
-    env = {**os.environ, **spec.env, **({PARENT_PIPE: "1"} if spec.lifeline else {})}
+    env = {**os.environ, **spec.env, **more, **({PARENT_PIPE: "1"} if spec.lifeline else {})}
     stdin = subprocess.PIPE if spec.lifeline else subprocess.DEVNULL
     if sys.platform == "win32":
         return subprocess.Popen(spec.argv, env=env, stdin=stdin, creationflags=subprocess.CREATE_NEW_PROCESS_GROUP)

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from engines.cublas import INSTALL
@@ -36,26 +37,36 @@ def system(name: str = sys.platform, machine: str | None = None) -> Finding:
     return ok("platform", detail)
 
 
-def gpu(device: str, driver: Driver | None, *, has_cublas: bool, name: str = sys.platform) -> list[Finding]:
-    """device: as set. has_cublas: whether cuBLAS 12 could be loaded; asked only where there is a usable driver."""
-    is_wanted = device.strip().lower().startswith("cuda")
+def gpu(devices: Sequence[str], driver: Driver | None, *, has_cublas: bool, name: str = sys.platform) -> list[Finding]:
+    """devices: as set. has_cublas: whether cuBLAS 12 could be loaded; asked only where there is a usable driver."""
+    device = ",".join(devices).lower().replace(" ", "")
+    is_wanted = "cuda" in device
     report = failure if is_wanted else warning
     otherwise = " Or set WHISPER_DEVICE=cpu." if is_wanted else " Until then the CPU decodes."
     if driver is None:
         if is_wanted and name not in NVIDIA_PLATFORMS:
-            return [failure("gpu", f"WHISPER_DEVICE={device}, but this platform has no CUDA. Set it to auto.")]
+            return [
+                failure("gpu", f"The device {device} is set, but this platform has no CUDA. Set WHISPER_DEVICE=auto.")
+            ]
         if is_wanted:
             return [failure("gpu", f"No NVIDIA driver was found. Install it.{otherwise}")]
         return [ok("gpu", "no NVIDIA driver: the CPU decodes")]
     version = f"driver for CUDA {driver.cuda[0]}.{driver.cuda[1]}"
-    if device.strip().lower() == "cpu":
+    if device == "cpu":
         return [ok("gpu", f"{version}, not used: WHISPER_DEVICE=cpu")]
     if driver.problem:
         return [report("gpu", f"{driver.problem}{otherwise}")]
+    if missing := [each for each in device.split(",") if _number(each) >= len(driver.gpus)]:
+        return [failure("gpu", f"There is no {missing[0]}: the driver shows {len(driver.gpus)} (cuda:0 is the first).")]
     found = [ok("gpu", f"{index}: {each} ({version})") for index, each in enumerate(driver.gpus)]
     if not has_cublas:
         return [*found, report("cublas", f"cuBLAS 12 was not found. Install it: {INSTALL}.{otherwise}")]
     return [*found, ok("cublas", "cuBLAS 12 can be loaded; cuDNN is not needed")]
+
+
+def _number(device: str) -> int:
+    number = device.partition("cuda:")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def disk(directory: Path, least: int) -> Finding:

@@ -23,9 +23,9 @@ from tests.acceptance.test_events import follow, segments
 from tests.conftest import Sample
 from tests.faults.processes import kill, process, windows
 from tests.integration.running_worker import RunningWorker, redis_server, wait_for
+from worker.exit_codes import HUNG
 from worker.jobs import JobRequest
 from worker.maintenance import Maintenance
-from worker.process import HUNG
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
 

@@ -126,7 +126,9 @@ class RunningWorker:
         """A job in the store and in its queue, as the API leaves it."""
         upload = self.store.receive()
         upload.write(audio.read_bytes())
-        request = make_request(upload.id, size=upload.size, **{"options": DecodeOptions(words=True), **changes})
+        request = make_request(
+            upload.id, size=upload.size, **{"options": DecodeOptions(words=True), "model": "whisper-1", **changes}
+        )
         self.desk.submit(upload, request)
         return request
 

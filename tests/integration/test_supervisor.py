@@ -220,3 +220,17 @@ def test_without_a_supervisor_the_lifeline_does_nothing() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env=env, input="", capture_output=True, text=True, timeout=DEADLINE
     )
     assert (ended.returncode, ended.stdout) == (0, "still here\n")
+
+
+def test_a_child_that_makes_way_is_followed_at_once_by_one_told_so(tmp_path: Path) -> None:
+    """Its end is no failure: eight in a row, which a child that cannot start does not get, and nothing to wait for."""
+    told = tmp_path / "told"
+    makes_way = (
+        f"print(os.environ.get('SUCCESSOR', 'first'), file=open({str(told)!r}, 'a'))\n"
+        "if len(open(sys.argv[1]).read().split()) < 8: sys.exit(71)\n"
+    )
+    child = spec("worker", NOTE + makes_way + SLEEP, tmp_path, successors={71: {"SUCCESSOR": "yes"}})
+    began = time.monotonic()
+    Supervisor([child], should_stop=until(lambda: len(pids(tmp_path, "worker")) == 8)).run()
+    assert told.read_text().split() == ["first", *["yes"] * 7]
+    assert time.monotonic() - began < 8, "deaths would have been waited for: 0.5 s, 1 s, 2 s, 4 s ..."

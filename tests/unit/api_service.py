@@ -181,11 +181,13 @@ def caller(app: FastAPI, peer: str = "127.0.0.1", **headers: str) -> httpx.Async
 
 
 @asynccontextmanager
-async def serving(tmp_path: Path, model: str = "base", **settings: Any) -> AsyncIterator[Running]:
+async def serving(
+    tmp_path: Path, model: str = "base", models: tuple[str, ...] = (), **settings: Any
+) -> AsyncIterator[Running]:
     """The API with its lifespan running."""
     redis_server = FakeServer()
     store, redis = LocalStore(tmp_path), FakeRedis(server=redis_server)
-    app = create_app(api_settings(**settings), worker_settings(model=model), store=store, redis=redis)
+    app = create_app(api_settings(**settings), worker_settings(model=model, models=models), store=store, redis=redis)
     with patch.object(worker.events, "BLOCK_MS", 10):  # the reader stops between two blocks
         async with app.router.lifespan_context(app), caller(app) as client:
             yield Running(app, store, redis, redis_server, client)

@@ -32,6 +32,12 @@ async def test_ready_with_redis_a_loaded_model_and_room(tmp_path: Path) -> None:
         assert found["worker"]["detail"] == "base faster_whisper cpu"
 
 
+async def test_a_worker_without_a_model_in_memory_is_ready(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        announce(running.redis, WorkerPresence("w1", "idle", "base"))
+        assert "the first job loads it" in (await checks(running, 200))["worker"]["detail"]
+
+
 @pytest.mark.parametrize(
     ("presence", "why"),
     [

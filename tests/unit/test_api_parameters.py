@@ -13,8 +13,9 @@ from api.models import ServedModels
 from api.parameters import Parameters, Route, check_name, read_parameters, read_transcript_format
 from engines.base import DecodeOptions
 from tests.unit.api_service import make_request
+from worker.model_names import ModelNames
 
-MODELS = ServedModels("base", 0)
+MODELS = ServedModels(ModelNames("base"), 0)
 
 
 def read(*pairs: tuple[str, str], route: Route = "transcription", is_job: bool = False) -> Parameters:

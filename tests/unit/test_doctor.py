@@ -92,7 +92,7 @@ class TestMachine:
 
     @pytest.mark.parametrize("device", ["auto", "cpu"])
     def test_no_gpu_is_all_right_where_none_is_asked_for(self, device: str) -> None:
-        assert only(machine.gpu(device, None, has_cublas=False)).state == "OK"
+        assert only(machine.gpu([device], None, has_cublas=False)).state == "OK"
 
     @pytest.mark.parametrize(
         ("driver", "says"),
@@ -104,29 +104,33 @@ class TestMachine:
         ],
     )
     def test_a_gpu_that_is_asked_for_and_cannot_be_used_is_a_failure(self, driver: Driver | None, says: str) -> None:
-        found = only(machine.gpu("cuda:1", driver, has_cublas=False, name="linux"))
+        found = only(machine.gpu(["cuda:0"], driver, has_cublas=False, name="linux"))
         assert found.state == "FAILURE"
         assert says in found.detail
         assert "WHISPER_DEVICE=cpu" in found.detail
 
     def test_on_a_mac_there_is_no_cuda_to_ask_for(self) -> None:
-        assert "this platform has no CUDA" in only(machine.gpu("cuda", None, has_cublas=False, name="darwin")).detail
+        assert "this platform has no CUDA" in only(machine.gpu(["cuda"], None, has_cublas=False, name="darwin")).detail
 
     @pytest.mark.parametrize("driver", [TOO_OLD, Driver((12, 8))])
     def test_a_gpu_that_could_be_used_and_is_not_is_a_warning(self, driver: Driver) -> None:
-        found = only(machine.gpu("auto", driver, has_cublas=False))
+        found = only(machine.gpu(["auto"], driver, has_cublas=False))
         assert (found.state, "the CPU decodes" in found.detail) == ("warning", True)
 
     @pytest.mark.parametrize(("device", "state"), [("auto", "warning"), ("cuda", "FAILURE")])
     def test_missing_cublas_is_named_with_the_package(self, device: str, state: str) -> None:
-        found = machine.gpu(device, RTX, has_cublas=False)[-1]
+        found = machine.gpu([device], RTX, has_cublas=False)[-1]
         assert (found.state, found.name) == (state, "cublas")
         assert "nvidia-cublas-cu12" in found.detail
 
     def test_a_whole_gpu_is_described(self) -> None:
-        gpu, cublas = machine.gpu("auto", RTX, has_cublas=True)
+        gpu, cublas = machine.gpu(["auto"], RTX, has_cublas=True)
         assert (gpu.state, cublas.state) == ("OK", "OK")
         assert "RTX 3070 Ti, 8 GB" in gpu.detail
+
+    def test_a_number_no_gpu_has(self) -> None:
+        found = only(machine.gpu(["cuda:0", "cuda:1"], RTX, has_cublas=True))
+        assert (found.state, "There is no cuda:1" in found.detail) == ("FAILURE", True)
 
     def test_disk(self, tmp_path: Path) -> None:
         assert machine.disk(tmp_path, 0).state == "OK"

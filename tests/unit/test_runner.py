@@ -28,6 +28,8 @@ from tests.unit.factories import (
 )
 from worker.events import FEED, Events
 from worker.jobs import JobError, Outcome
+from worker.model_names import ModelNames
+from worker.model_pool import ModelPool
 from worker.queue import JobQueue
 from worker.runner import MAX_STRIKES, JobCanceled, JobEnded, JobRunner, LeaseLost, Requeued
 from worker.store import JobNotFound, LocalStore
@@ -52,7 +54,8 @@ class Bench:
         self.batcher.start()
         self.queue = JobQueue(self.redis)
         settings: dict[str, Any] = {"beam_size": 3, "max_seconds": 3600.0, **options}
-        self.runner = JobRunner(self.store, self.queue, self.events, self.batcher, **settings)
+        models = ModelPool(lambda model: self.batcher)
+        self.runner = JobRunner(self.store, self.queue, self.events, ModelNames("base"), models, **settings)
 
     def hear(self, window: Window) -> WindowResult:
         return make_result(f" {window.index}.", temperature=window.options.temperature)
@@ -389,7 +392,9 @@ def test_a_job_that_was_interrupted_goes_on_where_it_was(bench: Bench, talk: byt
     with pytest.raises(Requeued):
         bench.runner.run(job_id, "batch")
     assert (bench.store.root / "jobs" / job_id / "checkpoint.1.ended.jsonl").exists()
-    next_worker = JobRunner(bench.store, bench.queue, bench.events, bench.batcher, beam_size=3, max_seconds=3600.0)
+    models = ModelPool(lambda model: bench.batcher)
+    names = ModelNames("base")
+    next_worker = JobRunner(bench.store, bench.queue, bench.events, names, models, beam_size=3, max_seconds=3600.0)
     bench.engine._hear = bench.hear
     bench.engine.passes.clear()
     assert next_worker.run(job_id, "batch") == {"state": "finished"}

@@ -70,3 +70,18 @@ def test_nonsense_is_refused_by_name(name: str, value: str, monkeypatch: pytest.
 def test_every_setting_is_described() -> None:
     for name, field in WorkerSettings.model_fields.items():
         assert field.description, name
+
+
+def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHISPER_MODELS", "small, turbo,,base")
+    monkeypatch.setenv("WHISPER_DEVICES", "cuda:0, cuda:1")
+    settings = WorkerSettings()
+    assert settings.model_names.all == ("base", "small", "large-v3-turbo")
+    assert settings.devices == ("cuda:0", "cuda:1")
+
+
+@pytest.mark.parametrize("devices", ["cuda:0,cuda:0", "cuda,CUDA:0", "cpu,cpu"])
+def test_two_workers_on_one_device_are_refused(devices: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHISPER_DEVICES", devices)
+    with pytest.raises(ValidationError, match="stands there twice"):
+        WorkerSettings()

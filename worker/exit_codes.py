@@ -1,0 +1,7 @@
+"""How a worker process ends of its own accord, and what its supervisor makes of it."""
+
+from __future__ import annotations
+
+HUNG = 70  # a pass of the model does not end
+IDLE = 71  # nothing to do for WHISPER_MODEL_TTL: only the end of a process gives all of its memory back …
+STARTS_IDLE = "WHISPER_STARTS_IDLE"  # … and this variable has the next one start without a model
