@@ -78,7 +78,7 @@ class WorkerSettings(WebhookSettings):
 
     @field_validator("models", "devices", mode="before")
     @classmethod
-    def _parse_list(cls, value: object) -> object:
+    def _parse_names(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("devices")
