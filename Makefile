@@ -33,7 +33,7 @@ run: ## run it in the foreground
 dashboard: ## open the queue dashboard, starting the service if needed
 	@$(service) dashboard $(ARGS)
 
-engine: ## add an engine: EXTRA=mlx, whisper-cpp or openai-whisper
+engine: ## add what a GPU needs, or an engine: EXTRA=cuda, mlx, whisper-cpp or openai-whisper
 	@$(python) scripts/setup_environment.py --extra $(EXTRA)
 
 setup: ## set up the environment with what the tests need

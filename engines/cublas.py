@@ -11,8 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-PACKAGE = "nvidia-cublas-cu12"
-INSTALL = f"uv pip install --python .venv {PACKAGE} (or .venv/bin/python -m pip install {PACKAGE})"
+INSTALL = "make engine EXTRA=cuda (or: python scripts/setup_environment.py --extra cuda)"
 
 # In the order they need each other: the wheel's files, and the name CTranslate2 opens.
 LINUX = ("lib/libcublasLt.so.12", "lib/libcublas.so.12")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from engines.base import SAMPLE_RATE, DecodeOptions, Window, WindowResult
 from engines.cores import available_cores
-from engines.cublas import INSTALL, load_cublas
+from engines.ctranslate2_device import choose_compute_type, choose_device, device_error
 from engines.errors import EngineUnavailable, ModelNotFound, OutOfMemory
 from engines.models import find_ctranslate2_weights
 from engines.padding import FULL_FRAMES, encoder_frames, filled_frames
@@ -47,8 +47,8 @@ class FasterWhisper:
     def __init__(self, options: EngineOptions) -> None:
         self.model = options.model
         self._options = options
-        self.device, self._device_index = _device(options.device)
-        self.compute_type = _compute_type(self.device, options.compute_type)
+        self.device, self._device_index = choose_device(options.device)
+        self.compute_type = choose_compute_type(self.device, self._device_index, options.compute_type)
         cores = available_cores()
         on_cpu = self.device == "cpu"
         self.lanes = options.lanes or (min(cores, CPU_LANES) if on_cpu else 1)
@@ -62,13 +62,26 @@ class FasterWhisper:
         try:
             self._whisper = self._open(directory)
         except (RuntimeError, ValueError) as error:  # all that CTranslate2 says of a damaged file
+            if of_device := device_error(error, self.device):
+                raise of_device from error
             raise ModelNotFound(
                 f"The weights in '{directory}' cannot be loaded: {error}. If they are damaged, delete the directory; "
                 "they are fetched again."
             ) from error
         self._tokenizer_for = lru_cache(maxsize=None)(self._make_tokenizer)
         self._suppressed = get_suppressed_tokens(self._tokenizer_for("en", "transcribe"), [-1])
-        self._encode([np.zeros(SAMPLE_RATE, np.float32)], FULL_FRAMES)  # warm-up: fails here, not at the first request
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """What a GPU lacks shows at its first pass: it fails here, with the remedy, and not at the first request."""
+        silence = np.zeros(SAMPLE_RATE, np.float32)
+        try:
+            if self.device == "cpu":
+                self._encode([silence], FULL_FRAMES)
+            else:
+                self._decode([Window(0, silence, (), DecodeOptions(words=True))])
+        except RuntimeError as error:
+            raise device_error(error, self.device) or error from error
 
     def _open(self, directory: Path) -> WhisperModel:
         return WhisperModel(
@@ -87,9 +100,9 @@ class FasterWhisper:
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
         try:
             return self._decode(windows)
-        except RuntimeError as error:  # CTranslate2 has no error of its own for it
-            if "out of memory" in str(error).lower():
-                raise OutOfMemory() from error
+        except RuntimeError as error:
+            if isinstance(found := device_error(error, self.device), OutOfMemory):
+                raise found from error
             raise
 
     def _decode(self, windows: Sequence[Window]) -> list[WindowResult]:
@@ -243,36 +256,3 @@ def _with_words(result: WindowResult, aligned: list[dict[str, Any]], seconds: fl
         for row in kept
     )
     return replace(result, words=words, word_tokens=tuple(tuple(row["tokens"]) for row in kept))
-
-
-def _device(device: str) -> tuple[str, int]:
-    """`cuda:1` → ("cuda", 1). Raises EngineUnavailable for what CTranslate2 has no code for."""
-    name, _, index = device.strip().lower().partition(":")
-    if name == "auto":
-        name = "cuda" if ctranslate2.get_cuda_device_count() and load_cublas() else "cpu"
-    if name not in ("cpu", "cuda") or (index and not index.isdigit()):
-        raise EngineUnavailable(
-            f"faster-whisper cannot run on the device '{device}'. It knows auto, cpu, cuda and cuda:1 (a number). "
-            "For the GPU of a Mac set WHISPER_ENGINE=mlx-whisper (or whisper-cpp)."
-        )
-    if name == "cuda" and not ctranslate2.get_cuda_device_count():
-        raise EngineUnavailable(
-            "No usable NVIDIA GPU was found (no device, or its driver is too old for CUDA 12). "
-            "Set WHISPER_DEVICE=cpu, or repair the driver."
-        )
-    if name == "cuda" and not load_cublas():
-        raise EngineUnavailable(f"cuBLAS 12 was not found. Install it: {INSTALL}; or set WHISPER_DEVICE=cpu.")
-    return name, int(index or 0)
-
-
-def _compute_type(device: str, compute_type: str) -> str:
-    """What was asked for, or the fastest the device can do."""
-    supported = ctranslate2.get_supported_compute_types(device)
-    if compute_type == "auto":
-        preferred = ("int8",) if device == "cpu" else ("float16", "int8_float16", "int8_float32", "int8")
-        return next((name for name in preferred if name in supported), "default")
-    if compute_type not in supported and compute_type != "default":
-        raise EngineUnavailable(
-            f"The device '{device}' cannot compute in '{compute_type}'. It can: {', '.join(sorted(supported))}."
-        )
-    return compute_type

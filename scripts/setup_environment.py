@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 ENGINES_VENV = ROOT / ".venv-engines"  # for the tests of all engines: some bring much that nobody else needs
-EXTRAS = ("mlx", "whisper-cpp", "openai-whisper")
+EXTRAS = ("cuda", "mlx", "whisper-cpp", "openai-whisper")
 TORCH = "torch==2.13.0"  # in no lock: which build a machine gets (CUDA, ROCm, CPU) is its own
 # A lock holds all that is needed; mlx-whisper's own list has PyTorch on it, which it never imports.
 NO_DEPENDENCIES = ["--no-deps"]
@@ -198,7 +198,7 @@ def _stamp(venv: Path) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--dev", action="store_true", help="with what the tests need")
-    parser.add_argument("--extra", choices=EXTRAS, help="add an engine that does not come with the installation")
+    parser.add_argument("--extra", choices=EXTRAS, help="add what an NVIDIA GPU needs, or another engine")
     parser.add_argument("--engines", action="store_true", help=f"an environment with all engines, {ENGINES_VENV.name}")
     arguments = parser.parse_args()
     try:
