@@ -86,6 +86,7 @@ lock: ## pin the newest versions that pyproject.toml allows (needs uv; ARGS=--up
 	$(lock) $(ARGS) --extra dev --extra mlx --extra whisper-cpp --extra openai-whisper \
 	        --output-file requirements-engines.txt
 	$(lock) $(ARGS) --extra mlx --output-file requirements-mlx.txt
+	$(lock) $(ARGS) --extra cuda --output-file requirements-cuda.txt
 
 clean: ## remove the environment and caches; recordings, transcripts and logs stay
 	@if [ -x $(venv)/python ]; then $(service) stop; fi

@@ -70,9 +70,11 @@ def ensure_engines(venv: Path = ENGINES_VENV) -> Path:
 
 
 def add_extra(extra: str, venv: Path = VENV) -> None:
-    """Adds an engine to the environment. Raises SetupFailed."""
+    """Adds what a GPU needs, or an engine, to the environment. Raises SetupFailed."""
     ensure(venv=venv)
-    if extra == "mlx":
+    if extra == "cuda":
+        _install(venv, ROOT / "requirements-cuda.txt")
+    elif extra == "mlx":
         _install(venv, ROOT / "requirements-mlx.txt", NO_DEPENDENCIES)
     else:
         import tomllib  # not before it is known that this Python has it
