@@ -212,6 +212,22 @@ def test_sent_again_by_hand_the_schedule_begins_anew(office: Office) -> None:
     assert office.delivery(request).next_at == office.now + 10
 
 
+def test_a_message_asked_for_again_while_it_is_under_way_is_sent_again(office: Office) -> None:
+    office.now = time.time()
+    request = office.job()
+    office.post.gate.clear()
+    office.sender.send_due()
+    wait_for(lambda: len(office.post.calls) == 1)
+    Outbox(office.store).again(request.id)
+    DueSet(office.redis).again(request.id, office.now)
+    office.post.gate.set()
+    wait_for(office.sender.is_idle)
+    assert office.delivery(request).state == "pending"
+    office.now = time.time()
+    office.work()
+    assert (len(office.post.calls), office.delivery(request).state) == (2, "delivered")
+
+
 def test_what_redis_forgot_is_found_in_the_store(office: Office) -> None:
     office.post.answer = lambda number: Answer(500)
     request = office.job()

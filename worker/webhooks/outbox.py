@@ -94,13 +94,16 @@ def _replayed(request: JobRequest, outcome: Outcome, rows: Sequence[dict[str, An
     next_at: float | None = outcome.ended_at + first_wait
     attempts: list[Attempt] = []
     tried: list[Tried] = []
+    again_at = 0.0
     for row in rows:
         if "again_at" in row:
-            state, next_at, tried = "pending", row["again_at"], []
+            again_at = row["again_at"]
+            state, next_at, tried = "pending", again_at, []
         elif row.get("state") in get_args(State):
             attempt = Attempt(**{name: row.get(name) for name in Attempt.__dataclass_fields__})  # type: ignore[arg-type]
             attempts.append(attempt)
-            tried.append(Tried(attempt.at, attempt.status))
-            state, next_at = attempt.state, attempt.next_at
+            if attempt.at >= again_at:  # else it was under way when the message was asked for again
+                tried.append(Tried(attempt.at, attempt.status))
+                state, next_at = attempt.state, attempt.next_at
     url = request.webhook.url if request.webhook else ""
     return Delivery(event_id(request.id), event_type(outcome), url, state, next_at, tuple(attempts), tuple(tried))

@@ -264,7 +264,8 @@ class Sender:
         seconds = round(time.monotonic() - began, 3)
         self._outbox.record(request.id, Attempt(at, seconds, answer.status, answer.error, verdict.state, next_at))
         _log(request, len(delivery.attempts) + 1, answer, verdict.state, verdict.wait)
-        return next_at
+        now = self._outbox.delivery(request)  # somebody may have asked for it again meanwhile
+        return now.next_at if now else None
 
     def _call(self, request: JobRequest, timestamp: int) -> Answer:
         outcome, webhook = self._store.outcome(request.id), request.webhook
