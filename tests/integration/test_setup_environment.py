@@ -16,13 +16,15 @@ from scripts import setup_environment
 from scripts.setup_environment import SetupFailed, ensure, find_python, is_current, venv_python
 
 
-def make_wheel(directory: Path, version: str) -> str:
+def make_wheel(directory: Path, version: str, needs: str | None = None) -> str:
     """A wheel of the package `tiny-lock-test`, as a line of a lock file."""
     path = directory / f"tiny_lock_test-{version}-py3-none-any.whl"
     info = f"tiny_lock_test-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr("tiny_lock_test.py", f"VERSION = {version!r}\n")
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny-lock-test\nVersion: {version}\n")
+        required = f"Requires-Dist: {needs}\n" if needs else ""
+        metadata = f"Metadata-Version: 2.1\nName: tiny-lock-test\nVersion: {version}\n{required}"
+        wheel.writestr(f"{info}/METADATA", metadata)
         wheel.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
@@ -88,6 +90,38 @@ def test_what_the_tests_need_includes_what_the_service_needs(project: Path, venv
     (project / "requirements-dev.txt").write_text(make_wheel(project, "2.0"))
     assert not is_current(dev=True, venv=venv)
     assert is_current(dev=False, venv=venv)
+
+
+def test_on_apple_silicon_the_engine_for_its_gpu_comes_along_without_what_it_says_it_needs(
+    project: Path, venv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "requirements-mlx.txt").write_text(make_wheel(project, "3.0", needs="not-to-be-had"))
+    ensure(venv=venv)
+    assert installed_version(venv) == "1.0"
+    (project / "requirements.txt").write_text(make_wheel(project, "2.0"))
+    monkeypatch.setattr(setup_environment, "_is_apple_silicon", lambda: True)
+    ensure(venv=venv)
+    assert installed_version(venv) == "3.0"
+
+
+def test_an_engine_is_added_by_its_extra(project: Path, venv: Path) -> None:
+    wheel = make_wheel(project, "4.0").partition(" --hash")[0]
+    (project / "pyproject.toml").write_text(f"[project.optional-dependencies]\nwhisper-cpp = ['{wheel}']\n")
+    setup_environment.add_extra("whisper-cpp", venv)
+    assert installed_version(venv) == "4.0"
+    assert is_current(dev=False, venv=venv)
+
+
+def test_all_engines_have_an_environment_of_their_own(
+    project: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv = Path(shutil.copytree(bare_environment, project / "engines", symlinks=True))
+    (project / "requirements-engines.txt").write_text(make_wheel(project, "5.0"))
+    monkeypatch.setattr(setup_environment, "TORCH", make_wheel(project, "6.0").partition(" --hash")[0])
+    assert setup_environment.ensure_engines(venv) == venv_python(venv)
+    assert installed_version(venv) == "6.0", "in no lock, so it comes after the lock's"
+    monkeypatch.setattr(setup_environment, "TORCH", "not-to-be-had")
+    setup_environment.ensure_engines(venv)  # nothing to do
 
 
 def test_a_package_that_is_not_the_pinned_one_is_refused(project: Path, venv: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.batcher import Batcher, WindowStream
-from engines.errors import OutOfMemory
+from engines.errors import Canceled, OutOfMemory
 from engines.quality import Ladder
 from engines.schedule import Priority
 from tests.unit.factories import DEADLINE, ScriptedEngine, make_result, make_window, wait_for
@@ -186,6 +186,18 @@ def test_a_window_too_large_alone_fails_with_the_remedy(start: Start) -> None:
     (future,) = submit(start(engine).open("batch"), make_window())
     with pytest.raises(OutOfMemory, match="WHISPER_COMPUTE_TYPE"):
         future.result(DEADLINE)
+
+
+def test_a_pass_that_was_left_since_nobody_wants_it_is_not_tried_again(start: Start) -> None:
+    def hear(window: Window) -> WindowResult:
+        raise Canceled()
+
+    engine = ScriptedEngine(hear)
+    futures = submit(start(engine).open("batch"), *map(make_window, range(3)))
+    for future in futures:
+        with pytest.raises(Canceled):
+            future.result(DEADLINE)
+    assert sum(len(windows) for windows in engine.passes) == 3, "each once"
 
 
 def fails_on(index: int, times: int = 1000) -> Callable[[Window], WindowResult]:
