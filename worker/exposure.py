@@ -41,7 +41,8 @@ def findings(redis: Redis) -> list[str]:
     opened = [place for place in places if not _is_loopback(place)]
     if not opened:
         return []
-    return [f"Redis listens on {', '.join(opened)} without a password: anybody who can reach it can use it. {REMEDY}"]
+    listens = f"Redis listens on {', '.join(opened)} without a password: whoever reaches it can use it. {REMEDY}"
+    return [f"{listens} A container's is fine where its port is published to 127.0.0.1 alone."]
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 from openai import OpenAI
 
+from tests import media, speech
 from tests.acceptance import wire
 from tests.acceptance.live import LiveService, assert_error, until
 from tests.services import Start
@@ -230,3 +232,20 @@ def test_a_client_that_comes_back_in_time_saves_its_job(steady: LiveService, lon
     assert answer.status == 200
     (job_id,) = steady.job_ids() - before
     assert runs(steady, job_id) == 1
+
+
+@pytest.mark.fault(16)
+def test_a_job_whose_client_left_for_good_is_canceled_and_the_model_free(
+    steady: LiveService, talk: speech.Recording, clip: Path, tmp_path: Path
+) -> None:
+    before = steady.job_ids()
+    path = media.write(tmp_path / "hour.flac", np.tile(talk.samples, 10))  # a minute's work
+    body = wire.form(wire.file(path.read_bytes()), wire.field("model", "whisper-1"))
+    with wire.connect(steady.port) as connection:
+        connection.sendall(wire.head(steady.port, body) + body)
+        until(lambda: started(steady) - before, "the job runs", timeout=30)
+    (job_id,) = steady.job_ids() - before
+    until(lambda: steady.job(job_id)["status"] == "canceled", "it is given up after 30 s", timeout=45)
+    began = time.monotonic()
+    assert steady.transcribe(clip).status_code == 200
+    assert time.monotonic() - began < 8

@@ -518,3 +518,18 @@ def test_a_full_disk_ends_no_job(bench: Bench, talk: bytes, monkeypatch: pytest.
     assert bench.store.outcome(job_id) is None
     assert bench.runner.run(job_id, "batch") == {"state": "finished"}
     assert bench.outcome(job_id).attempts == 1
+
+
+@pytest.mark.parametrize("drop_audio", [True, False])
+def test_audio_that_is_not_kept_goes_with_the_jobs_end(
+    talk: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drop_audio: bool
+) -> None:
+    monkeypatch.setattr(engines.transcriber, "speech_frames", loud_frames)
+    bench = Bench(tmp_path, drop_audio=drop_audio)
+    job_id, broken = bench.add(talk), bench.add(b"no audio")
+    bench.runner.run(job_id, "batch")
+    with pytest.raises(JobEnded):
+        bench.runner.run(broken, "batch")
+    assert [bench.store.source(name).exists() for name in (job_id, broken)] == [not drop_audio] * 2
+    assert bench.outcome(job_id).state == "finished"
+    bench.batcher.close()
