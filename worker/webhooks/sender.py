@@ -20,8 +20,9 @@ from redis.exceptions import RedisError
 from worker.jobs import JobRequest
 from worker.store import JobNotFound, JobStore
 from worker.webhooks.due import CLAIM_TTL, DueSet
+from worker.webhooks.ledger import Ledger
 from worker.webhooks.message import event_id, message
-from worker.webhooks.outbox import Attempt, Delivery, Outbox
+from worker.webhooks.outbox import Attempt, Outbox
 from worker.webhooks.schedule import Answer, Schedule
 from worker.webhooks.signature import signed_headers
 from worker.webhooks.target import Refused, Target
@@ -93,6 +94,7 @@ class Sender:
         self._schedule = schedule
         self._clock = clock
         self._outbox = Outbox(store, schedule.first_wait())
+        self._ledger = Ledger(store, self._outbox)
         self._hand = _Hand()
         self._pool = ThreadPoolExecutor(AT_ONCE, "call")
         self._woken = threading.Event()
@@ -101,8 +103,6 @@ class Sender:
         self._scan_wanted.set()
         self._scan_at = 0.0  # monotonic seconds
         self._renew_at = 0.0
-        self._silent: set[str] = set()  # jobs that name no receiver, which never changes
-        self._settled: dict[str, int] = {}  # bytes of the log with which a delivery was settled
 
     def run(self) -> None:
         while not self._stopped.is_set():
@@ -146,36 +146,7 @@ class Sender:
 
     def scan(self) -> None:
         """Finds what is owed by reading the store."""
-        owed: dict[str, float] = {}
-        job_ids = list(self._store.ids())
-        for job_id in job_ids:
-            try:
-                delivery = self._owed(job_id)
-            except JobNotFound:
-                continue
-            except (OSError, ValueError, TypeError, KeyError):  # one unreadable record must not hide the others
-                log.exception("The record of %s cannot be read", job_id)
-                continue
-            if delivery is not None and delivery.next_at is not None:
-                owed[job_id] = delivery.next_at
-        self._silent.intersection_update(job_ids)
-        self._settled = {job_id: self._settled[job_id] for job_id in job_ids if job_id in self._settled}
-        self._due.put_new(owed)
-
-    def _owed(self, job_id: str) -> Delivery | None:
-        if job_id in self._silent:
-            return None
-        if job_id in self._settled and len(self._store.deliveries(job_id)) == self._settled[job_id]:
-            return None
-        request = self._store.request(job_id)
-        if request.webhook is None:
-            self._silent.add(job_id)
-            return None
-        size = len(self._store.deliveries(job_id))
-        delivery = self._outbox.delivery(request)
-        if delivery is not None and delivery.is_settled:
-            self._settled[job_id] = size
-        return delivery
+        self._due.put_new(self._ledger.owed())
 
     def send_due(self) -> float:
         """Begins what is due; returns how many seconds the next round may wait."""
