@@ -6,8 +6,6 @@ empty recording is the one before it. A model file is checked before it is opene
 
 from __future__ import annotations
 
-import atexit
-import logging
 import queue
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,27 +18,20 @@ from numpy.typing import NDArray
 
 from engines.base import SAMPLE_RATE, WINDOW_SECONDS, DecodeOptions, Window, WindowResult
 from engines.cores import available_cores
-from engines.errors import Canceled, EngineUnavailable, ModelNotFound
+from engines.errors import Canceled, EngineUnavailable
 from engines.ggml import GgmlHeader, read_ggml
 from engines.padding import FULL_FRAMES, encoder_frames
 from engines.registry import EngineOptions
 from engines.segments import compression_ratio
 from engines.weights import find_ggml_weights
+from engines.whisper_cpp_context import alignment_heads, chosen_device, open_context
 from engines.words import TimedToken, text_of, words_of
 
-log = logging.getLogger(__name__)
-
-ERROR = 4  # whisper.cpp's level for it
-VOCABULARY_OF_ENGLISH, VOCABULARY_OF_V3 = 51864, 51866  # tokens; the other models have 51865
 MOST_THREADS = 8
 BEST_OF = 5  # samples drawn above temperature 0, as in openai/whisper
 # Samples. Less than 0.1 s is not decoded at all, and the alignment of less than 0.15 s ends the process.
 SHORTEST = SAMPLE_RATE
 ALIGNMENT_MEMORY = 512 << 20  # bytes the alignment may take; set aside, not used, until then
-# The name of a device -> how the build says that it has it
-BACKENDS = {"metal": ("MTL", "Metal"), "mps": ("MTL", "Metal"), "cuda": ("CUDA",), "vulkan": ("Vulkan",)}
-
-atexit.register(cpp.whisper_log_set, None)  # whisper.cpp logs to the end, when there is no Python to call any more
 
 
 class WhisperCpp:
@@ -52,7 +43,7 @@ class WhisperCpp:
     def __init__(self, options: EngineOptions) -> None:
         self.model = options.model
         self._options = options
-        self.device, self._device_index = _device(options.device)
+        self.device, self._device_index = chosen_device(options.device)
         if options.compute_type not in ("auto", "default"):
             raise EngineUnavailable(
                 f"whisper-cpp computes in the format of its model file, so WHISPER_COMPUTE_TYPE={options.compute_type} "
@@ -68,7 +59,7 @@ class WhisperCpp:
         path = find_ggml_weights(self._options)
         header = read_ggml(path)
         for _ in range(self.lanes):
-            context = _open(str(path), self._context_parameters(header))
+            context = open_context(str(path), self._context_parameters(header))
             self._contexts.append(context)
             self._idle.put(context)
         self._is_multilingual = bool(cpp.whisper_is_multilingual(self._contexts[0]))
@@ -108,7 +99,7 @@ class WhisperCpp:
         parameters.gpu_device = self._device_index
         parameters.flash_attn = False  # it leaves no attention to align words by
         parameters.dtw_token_timestamps = True
-        parameters.dtw_aheads_preset = _alignment_heads(header)
+        parameters.dtw_aheads_preset = alignment_heads(header)
         parameters.dtw_n_top = 1  # the last layer's heads, for models that no preset fits
         parameters.dtw_mem_size = ALIGNMENT_MEMORY
         return parameters
@@ -221,62 +212,3 @@ def _prompt(options: DecodeOptions) -> str:
     """It knows no hotwords; in front of the prompt they do the same."""
     parts = [part.strip() for part in (options.hotwords, options.prompt) if part and part.strip()]
     return "".join(f" {part}" for part in parts)
-
-
-def _open(path: str, parameters: Any) -> Any:
-    """whisper.cpp says in its log alone that it could not load a model, and gives a context that must not be used."""
-    complaints: list[str] = []
-
-    def listen(level: int, text: str) -> None:
-        if level >= ERROR:
-            complaints.append(text.strip())
-
-    cpp.whisper_log_set(listen)
-    try:
-        context = cpp.whisper_init_from_file_with_params(path, parameters)
-    finally:
-        cpp.whisper_log_set(_log)
-    if complaints:
-        cpp.whisper_free(context)
-        raise ModelNotFound(f"whisper.cpp cannot load '{path}': {complaints[0]}")
-    return context
-
-
-def _log(level: int, text: str) -> None:
-    log.debug("%s", text.strip())
-
-
-def _device(device: str) -> tuple[str, int]:
-    """`cuda:1` → ("cuda", 1). Raises EngineUnavailable for what this build of whisper.cpp has no code for."""
-    name, _, index = device.strip().lower().partition(":")
-    info = cpp.whisper_print_system_info()
-    built = [backend for backend, marks in BACKENDS.items() if any(f"{mark} :" in info for mark in marks)]
-    if name == "auto":
-        return next((backend for backend in built if backend != "mps"), "cpu"), 0
-    if index and not index.isdigit():
-        name = ""
-    if name != "cpu" and name not in BACKENDS:
-        raise EngineUnavailable(f"whisper-cpp knows no device '{device}'. It knows auto, cpu, {', '.join(BACKENDS)}.")
-    if name != "cpu" and name not in built:
-        raise EngineUnavailable(
-            f"This build of whisper.cpp cannot run on '{device}': it has {', '.join(built) or 'no GPU code'}. "
-            "Set WHISPER_DEVICE=cpu, or build it: GGML_CUDA=1 (or GGML_VULKAN=1) pip install --no-binary pywhispercpp "
-            "--force-reinstall pywhispercpp."
-        )
-    return ("metal" if name == "mps" else name), int(index or 0)
-
-
-def _alignment_heads(header: GgmlHeader) -> Any:
-    """Which of a model's heads follow the speech: whisper.cpp knows it for OpenAI's own."""
-    presets = cpp.whisper_alignment_heads_preset
-    if header.n_vocab == VOCABULARY_OF_V3:
-        by_layers = {32: presets.WHISPER_AHEADS_LARGE_V3, 4: presets.WHISPER_AHEADS_LARGE_V3_TURBO}
-        return by_layers.get(header.n_text_layer, presets.WHISPER_AHEADS_N_TOP_MOST)
-    many, english = {
-        (4, 384): (presets.WHISPER_AHEADS_TINY, presets.WHISPER_AHEADS_TINY_EN),
-        (6, 512): (presets.WHISPER_AHEADS_BASE, presets.WHISPER_AHEADS_BASE_EN),
-        (12, 768): (presets.WHISPER_AHEADS_SMALL, presets.WHISPER_AHEADS_SMALL_EN),
-        (24, 1024): (presets.WHISPER_AHEADS_MEDIUM, presets.WHISPER_AHEADS_MEDIUM_EN),
-        (32, 1280): (presets.WHISPER_AHEADS_LARGE_V2, presets.WHISPER_AHEADS_LARGE_V2),
-    }.get((header.n_text_layer, header.n_audio_state), (presets.WHISPER_AHEADS_N_TOP_MOST,) * 2)
-    return english if header.n_vocab == VOCABULARY_OF_ENGLISH else many

@@ -30,7 +30,6 @@ ENGINES = (
     ("faster-whisper", "tiny.en"),
     ("whisper-cpp", "tiny.en"),
     ("openai-whisper", "tiny.en"),
-    ("mlx-whisper", "tiny.en"),
     ("faster-whisper", "base"),
     ("whisper-cpp", "base"),
     ("openai-whisper", "base"),

@@ -39,7 +39,9 @@ class WorkerSettings(WebhookSettings):
     )
     offline: bool = Field(default=False, description="Never ask a model hub: a model that is not here is an error")
     engine: str = Field(default="auto", description="Which engine decodes; `auto` takes the fastest this machine has")
-    device: str = Field(default="auto", description="`auto`, `cpu`, `cuda` or `cuda:1`")
+    device: str = Field(
+        default="auto", description="`auto`, `cpu`, `cuda`, `cuda:1`; with some engines `mps`, `vulkan`"
+    )
     devices: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="One worker for each of these instead: `cuda:0,cuda:1`"
     )
