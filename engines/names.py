@@ -96,6 +96,7 @@ MLX_FILES = ("config.json", "weights.*", "*.safetensors")
 SOURCES: dict[str, Callable[[Model], Source]] = {
     "faster-whisper": lambda model: Source(model.ctranslate2, CTRANSLATE2_FILES),
     "mlx-whisper": lambda model: Source(model.mlx, MLX_FILES),
+    "lightning-whisper-mlx": lambda model: Source(model.mlx, MLX_FILES),
     "whisper-cpp": lambda model: Source(model.ggml[0], (model.ggml[1],)),
 }
 

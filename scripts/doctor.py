@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from engines.cublas import load_cublas
 from engines.nvidia import Driver, find_driver
 from scripts.doctoring import libraries, listening, machine, queues
+from scripts.doctoring.callbacks import callbacks
 from scripts.doctoring.finding import Finding, failure
 from scripts.doctoring.weights import weights
 from scripts.service import Service, SettingsInvalid
@@ -41,11 +42,12 @@ def _of(service: Service) -> Iterator[Finding]:
     yield libraries.engines(service.worker.engine)
     yield from machine.gpu(service.worker.devices or (service.worker.device,), driver, has_cublas=_has_cublas(driver))
     for model in service.worker.model_names.all:
-        yield weights(model, service.worker.data_dir)
+        yield weights(model, service.worker.data_dir, service.worker.engine)
     running = listening.running_service(service)
     yield from queues.queues(service.worker.redis_url, running.redis_url if running else None)
     yield listening.port(service.api, running)
     yield listening.access(service.api)
+    yield callbacks(service.worker)
     yield machine.disk(service.worker.data_dir, service.api.min_free_bytes)
     yield listening.state(running)
 

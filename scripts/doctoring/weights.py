@@ -5,13 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from engines.errors import ModelNotFound
-from engines.models import weights_on_this_machine
+from engines.models import carries_base, weights_on_this_machine
+from engines.names import canonical_name
+from engines.registry import EngineOptions, fastest_engine
 from scripts.doctoring.finding import Finding, failure, ok, warning
 
 _LFS = b"version https://git-lfs"  # what git leaves of a large file where Git LFS is missing
 
 
-def weights(model: str, data_dir: Path) -> Finding:
+def weights(model: str, data_dir: Path, engine: str = "faster-whisper") -> Finding:
+    """engine: whose weights; `auto` is resolved."""
+    if engine == "auto":
+        engine = fastest_engine(EngineOptions(model))
+    if engine != "faster-whisper":
+        return _of_another_engine(model, engine)
     try:
         directory = weights_on_this_machine(model, data_dir)
     except ModelNotFound as error:
@@ -24,6 +31,16 @@ def weights(model: str, data_dir: Path) -> Finding:
             "model", f"{directory / 'model.bin'} is a Git LFS pointer, not the weights. Fetch them: git lfs pull."
         )
     return ok("model", f"{model} in {directory}")
+
+
+def _of_another_engine(model: str, engine: str) -> Finding:
+    if Path(model).expanduser().exists():
+        return ok("model", model)
+    if canonical_name(model) == "base" and carries_base():
+        return ok("model", f"{model}, from the weights that came with the installation")
+    return ok(
+        "model", f"{model}: {engine} looks for its weights as it starts, and fetches them where they are not here"
+    )
 
 
 def _is_pointer(path: Path) -> bool:

@@ -14,9 +14,11 @@ from api.settings import ApiSettings
 from engines.nvidia import Driver, Gpu
 from scripts import doctor
 from scripts.doctoring import libraries, listening, machine, queues
+from scripts.doctoring.callbacks import callbacks
 from scripts.doctoring.finding import Finding
 from scripts.doctoring.weights import weights
 from scripts.pid_file import Running
+from worker.settings import WorkerSettings
 
 RTX = Driver((12, 8), (Gpu("RTX 3070 Ti", 8 * 2**30, (8, 6)),))
 TOO_OLD = Driver((11, 4), RTX.gpus)
@@ -181,6 +183,10 @@ class TestWeights:
         found = weights(model, tmp_path)
         assert (found.state, says in found.detail) == ("FAILURE", True)
 
+    def test_those_of_another_engine_are_left_to_it(self, tmp_path: Path) -> None:
+        assert "came with the installation" in weights("base", tmp_path, "mlx-whisper").detail
+        assert "whisper-cpp looks for its weights" in weights("small", tmp_path, "whisper-cpp").detail
+
     def test_a_pointer_in_place_of_weights(self, tmp_path: Path) -> None:
         for name in ("model.bin", "config.json", "tokenizer.json"):
             (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\n")
@@ -241,3 +247,25 @@ class TestQueues:
 
     def test_the_running_services_own_that_went_away(self, tmp_path: Path) -> None:
         assert only(queues.queues(None, f"unix://{tmp_path}/gone.sock")).state == "FAILURE"
+
+
+class TestCallbacks:
+    def settings(self, url: str | None, **more: object) -> WorkerSettings:
+        return WorkerSettings(webhook_url=url, **more)  # type: ignore[arg-type]
+
+    def test_without_a_receiver_there_is_nothing_to_reach(self) -> None:
+        assert callbacks(self.settings(None)).state == "OK"
+
+    def test_a_receiver_that_answers(self, taken_port: int) -> None:
+        found = callbacks(self.settings(f"http://127.0.0.1:{taken_port}/x", webhook_allowed_hosts=("127.0.0.1",)))
+        assert (found.state, "can be reached" in found.detail) == ("OK", True)
+
+    def test_one_that_is_not_there(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        found = callbacks(self.settings(f"http://127.0.0.1:{port}/x", webhook_allowed_hosts=("127.0.0.1",)))
+        assert (found.state, "is not reached" in found.detail) == ("FAILURE", True)
+
+    def test_one_that_no_call_back_may_go_to(self, taken_port: int) -> None:
+        found = callbacks(self.settings(f"http://127.0.0.1:{taken_port}/x"))
+        assert (found.state, "WHISPER_WEBHOOK_ALLOWED" in found.detail) == ("FAILURE", True)
