@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 from tests.faults.collector import Shown, table
 from tests.faults.table import FAULTS, UNRUNNABLE
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_there_are_67_rows_in_order() -> None:
@@ -32,3 +37,13 @@ def test_the_table_names_tests_once_and_shows_the_worst_result() -> None:
 
 def test_no_cell_breaks_the_table() -> None:
     assert not [fault.number for fault in FAULTS if re.search(r"[|\n]", fault.fault + fault.promised)]
+
+
+def test_every_row_is_shown_by_a_test_or_says_why_not() -> None:
+    """By what pytest collects from all suites: rows may stand in parameters."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "fault"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    found = re.search(r"^rows shown: (.*)$", listed.stdout, flags=re.MULTILINE)
+    assert found, listed.stdout + listed.stderr
+    missing = {fault.number for fault in FAULTS} - set(map(int, found[1].split())) - UNRUNNABLE.keys()
+    assert not missing, f"no test is marked with {sorted(missing)}"
