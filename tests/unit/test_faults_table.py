@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.faults.collector import Shown, table
+from tests.faults.collector import DOCUMENT, Shown, table
 from tests.faults.table import FAULTS, UNRUNNABLE
 
 ROOT = Path(__file__).parents[2]
@@ -47,3 +47,9 @@ def test_every_row_is_shown_by_a_test_or_says_why_not() -> None:
     assert found, listed.stdout + listed.stderr
     missing = {fault.number for fault in FAULTS} - set(map(int, found[1].split())) - UNRUNNABLE.keys()
     assert not missing, f"no test is marked with {sorted(missing)}"
+
+
+def test_the_document_has_every_row_as_it_is_promised() -> None:
+    """`make reliability` writes it anew."""
+    rows = re.findall(r"^\| (\d+) \| (.*?) \| (.*?) \|", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert rows == [(str(fault.number), fault.fault, fault.promised) for fault in FAULTS]
