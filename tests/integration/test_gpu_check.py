@@ -1,0 +1,45 @@
+"""The GPU check runs whole on a CPU, and says that it is no result; without a GPU it says what is missing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.gpu_check import difference
+
+ROOT = Path(__file__).parents[2]
+
+
+def check(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts" / "gpu_check.py"), "--output", str(tmp_path), *arguments]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
+
+
+def test_a_trial_on_a_cpu_runs_every_step_and_is_called_one(tmp_path: Path, tiny_en_model: Path) -> None:
+    ended = check(tmp_path, "--device", "cpu", "--models", str(tiny_en_model), "--formats", "int8", "--max-batch", "2")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    written = json.loads((tmp_path / "gpu-trial.json").read_text())
+    assert "no result" in written["title"]
+    assert "No GPU took part" in written["remarks"][0]
+    (figures,) = written["figures"].values()
+    names = [figure["name"] for figure in figures]
+    assert names[1:] == ["words other than the CPU's", "a pass of 1", "a pass of 2", "the sample of 11.6 s, whole"]
+
+
+@pytest.mark.parametrize(("device", "says"), [("cuda", "GPU"), ("npu", "cuda:1 (a number)")])
+def test_what_is_missing_stands_in_the_result(tmp_path: Path, tiny_en_model: Path, device: str, says: str) -> None:
+    ctranslate2 = pytest.importorskip("ctranslate2")
+    if device == "cuda" and ctranslate2.get_cuda_device_count():
+        pytest.skip("this machine has a GPU")
+    check(tmp_path, "--device", device, "--models", str(tiny_en_model), "--formats", "float16")
+    (figures,) = json.loads((tmp_path / "gpu.json").read_text())["figures"].values()
+    assert says in figures[0]["value"]
+
+
+def test_words_are_compared_in_order() -> None:
+    assert difference(["a", "b", "c", "d"], ["a", "b", "x", "d"]) == 0.25
+    assert difference(["a", "b"], ["b", "a"]) == 0.5
