@@ -50,7 +50,7 @@ test-integration: setup ## real Redis, real weights
 
 test-engines: ## all engines on real weights, in an environment of their own (.venv-engines)
 	@$(python) scripts/setup_environment.py --engines
-	.venv-engines/bin/python -m pytest tests/integration/test_engines.py tests/engines $(ARGS)
+	OMP_WAIT_POLICY=PASSIVE .venv-engines/bin/python -m pytest tests/integration/test_engines.py tests/engines $(ARGS)
 
 test-acceptance: setup ## the service, started as a user starts it
 	$(venv)/python -m pytest tests/acceptance $(ARGS)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from engines.base import SAMPLE_RATE, DecodeOptions, Window, WindowResult
 from engines.cores import available_cores
 from engines.ctranslate2_device import choose_compute_type, choose_device, device_error
-from engines.errors import EngineUnavailable, ModelNotFound, OutOfMemory
+from engines.errors import Canceled, EngineUnavailable, ModelNotFound, OutOfMemory
 from engines.models import find_ctranslate2_weights
 from engines.padding import FULL_FRAMES, encoder_frames, filled_frames
 from engines.registry import EngineOptions
@@ -108,6 +108,8 @@ class FasterWhisper:
     def _decode(self, windows: Sequence[Window]) -> list[WindowResult]:
         frames = max(self._encoder_frames(window) for window in windows)
         encoded = self._encode([window.samples for window in windows], frames)
+        if all(window.is_canceled() for window in windows):  # the one place to stop at before its end
+            raise Canceled()
         languages = self._languages(encoded, windows)
         generated = self._generate(encoded, windows, [code for code, _ in languages])
         results = [
