@@ -13,9 +13,10 @@ from redis.exceptions import RedisError
 from api.backlog import Backlog
 from worker.claims import Claim, Claimed
 from worker.events import Events
+from worker.incoming import Upload
 from worker.jobs import JobRequest, Outcome
 from worker.queue import JobQueue
-from worker.store import JobNotFound, JobStore, Upload
+from worker.store import JobNotFound, JobStore
 from worker.views import Live, job_view
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,9 @@ from api.desk import JobDesk
 from api.errors import ApiError
 from api.parameters import Parameters
 from worker.claims import Claim, ClaimBusy, Claimed
+from worker.incoming import Upload
 from worker.jobs import JobRequest
-from worker.store import JobNotFound, JobStore, Upload
+from worker.store import JobNotFound, JobStore
 
 HEADER = "Idempotency-Key"
 LONGEST_KEY = 255  # characters

@@ -15,7 +15,8 @@ from starlette.requests import Request
 from api.errors import ApiError, storage_full
 from api.multipart import FILE_FIELD, MultipartForm, display_name
 from api.settings import ApiSettings
-from worker.store import JobStore, Upload
+from worker.incoming import Upload
+from worker.store import JobStore
 
 BUFFER = 1024 * 1024  # bytes of a recording gathered before a thread writes them
 FORM_OVERHEAD = 64 * 1024  # bytes a body may have beyond the largest recording: boundaries and fields

@@ -20,6 +20,7 @@ from engines.transcriber import Progress, Transcription
 from engines.transcript import Segment
 from engines.windows import PLAN
 from worker.checkpoint import JobCheckpoint
+from worker.ends import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.events import Events
 from worker.jobs import JobError, JobRequest, Outcome, Priority
 from worker.model_names import ModelNames
@@ -32,27 +33,6 @@ PATIENCE = 8.0  # seconds the windows in hand may take when a job is handed back
 STORE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 log = logging.getLogger(__name__)
-
-
-class JobEnded(Exception):
-    """The job has its outcome and it is not a transcript. RQ shows the message; there is nothing to retry."""
-
-
-class JobCanceled(JobEnded):
-    """The job was canceled."""
-
-
-class Requeued(Exception):
-    """The run ends and the job goes on from another place in the queues. queue: None for the one it was taken from."""
-
-    def __init__(self, message: str, queue: QueueName | None = None, *, at_front: bool = True) -> None:
-        super().__init__(message)
-        self.queue = queue
-        self.at_front = at_front
-
-
-class LeaseLost(Exception):
-    """Another worker has the job: whatever this run finds out counts no more."""
 
 
 @dataclass(slots=True)

@@ -29,11 +29,11 @@ from rq.timeouts import TimerDeathPenalty
 from rq.worker.base import WorkerStatus
 
 from worker import logs
+from worker.ends import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.jobs import Priority
 from worker.leases import LEASE, Lease, Leases
 from worker.presence import process_name
 from worker.queue import ALONE, JOB_FUNCTION, QUEUES, QueuedJob, QueueName, put_back
-from worker.runner import JobCanceled, JobEnded, LeaseLost, Requeued
 
 IDLE_TTL = 20  # seconds; RQ blocks for 15 s less, so an idle slot looks up every 5 s
 MAKE_WAY = 10.0  # seconds others have to hand their jobs back before one is tried alone

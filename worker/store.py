@@ -15,14 +15,11 @@ claims/<hash>             which job an idempotency key stands for
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import json
 import logging
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,10 +28,10 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 from engines.transcript import Transcript
 from worker.claims import Claims
-from worker.jobs import JobRequest, Outcome, is_job_id, new_job_id
+from worker.files import create, is_abandoned, patiently, private, sync_directory, write_synced
+from worker.incoming import LocalUpload, Upload
+from worker.jobs import JobRequest, Outcome, is_job_id
 
-NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)  # exFAT, some network drives
-WINDOWS_PATIENCE = 10.0  # seconds
 JUST_BEGUN = 2.0  # seconds; an upload takes its file within a millisecond of making it
 
 _CHECKPOINT = re.compile(r"checkpoint\.(\d+)(\.ended)?\.jsonl")
@@ -67,21 +64,6 @@ class Attempt:
     content: bytes
 
 
-class Upload(Protocol):
-    """A recording on its way in. `discard` after `commit` does nothing. digest: SHA-256 of what was written."""
-
-    id: str
-    size: int
-
-    @property
-    def digest(self) -> str: ...
-    def read(self) -> BinaryIO: ...
-
-    def write(self, chunk: bytes) -> None: ...
-    def commit(self, request: JobRequest) -> None: ...
-    def discard(self) -> None: ...
-
-
 class JobStore(Protocol):
     """Where jobs live. A shared object store can stand behind the same calls."""
 
@@ -109,53 +91,6 @@ class JobStore(Protocol):
     def ids(self) -> Iterator[str]: ...
     def sweep_incoming(self, older_than: float) -> None: ...
     def free_bytes(self) -> int: ...
-
-
-class LocalUpload:
-    """Grows in `incoming/<id>/` and moves into `jobs/` as a whole."""
-
-    def __init__(self, incoming: Path, jobs: Path) -> None:
-        self.id = new_job_id()
-        self.size = 0
-        self._directory = incoming / self.id
-        self._target = jobs / self.id
-        self._hash = hashlib.sha256()
-        self._directory.mkdir(mode=0o700)
-        self._file: BinaryIO = open(self._directory / "source", "xb", opener=_private)  # noqa: SIM115 - grows with the upload
-        _take(self._file)
-
-    def write(self, chunk: bytes) -> None:
-        self._file.write(chunk)
-        self._hash.update(chunk)
-        self.size += len(chunk)
-
-    @property
-    def digest(self) -> str:
-        return self._hash.hexdigest()
-
-    def read(self) -> BinaryIO:
-        """What has come so far, as a file of its own; close it."""
-        self._file.flush()
-        return open(self._directory / "source", "rb")
-
-    def commit(self, request: JobRequest) -> None:
-        """After this the job survives a loss of power."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        if os.name == "nt":  # which moves nothing that is open; elsewhere the open file keeps sweepers away
-            self._file.close()
-        _write_synced(self._directory / "job.json", request.to_dict())
-        _sync_directory(self._directory)
-        os.rename(self._directory, self._target)
-        self._file.close()
-        _sync_directory(self._target.parent)
-
-    def discard(self) -> None:
-        try:
-            self._file.close()
-        except OSError as error:  # what it still held does not fit on a full disk, and is not wanted
-            log.warning("An upload was dropped unwritten: %s", error)
-        shutil.rmtree(self._directory, ignore_errors=True)
 
 
 class LocalStore:
@@ -189,13 +124,13 @@ class LocalStore:
         directory = self._directory(job_id)
         aside = directory / f"outcome.{os.getpid()}.{time.monotonic_ns()}.tmp"
         try:
-            _write_synced(aside, outcome.to_dict())
-            _create(aside, directory / "outcome.json")
+            write_synced(aside, outcome.to_dict())
+            create(aside, directory / "outcome.json")
         except (FileExistsError, FileNotFoundError):
             return False
         finally:
             aside.unlink(missing_ok=True)
-        _sync_directory(directory)
+        sync_directory(directory)
         return True
 
     def transcript(self, job_id: str) -> Transcript:
@@ -204,9 +139,9 @@ class LocalStore:
     def save_transcript(self, job_id: str, transcript: Transcript) -> None:
         directory = self._directory(job_id)
         aside = directory / f"transcript.{os.getpid()}.{time.monotonic_ns()}.tmp"
-        _write_synced(aside, transcript.to_dict())
+        write_synced(aside, transcript.to_dict())
         os.replace(aside, directory / "transcript.json")
-        _sync_directory(directory)
+        sync_directory(directory)
 
     def attempts(self, job_id: str) -> list[Attempt]:
         """All runs of the job so far, the first one first."""
@@ -224,7 +159,7 @@ class LocalStore:
             number += 1
             try:
                 path = self._directory(job_id) / f"checkpoint.{number}.jsonl"
-                return number, open(path, "xb", opener=_private)
+                return number, open(path, "xb", opener=private)
             except FileExistsError:
                 continue
             except FileNotFoundError:
@@ -249,7 +184,7 @@ class LocalStore:
         return self._directory(job_id) / "source"
 
     def drop_source(self, job_id: str) -> None:
-        _patiently(lambda: self.source(job_id).unlink(missing_ok=True))
+        patiently(lambda: self.source(job_id).unlink(missing_ok=True))
 
     def deliveries(self, job_id: str) -> bytes:
         """The lines of all attempts to call back; empty before the first."""
@@ -287,7 +222,7 @@ class LocalStore:
     def delete(self, job_id: str) -> None:
         doomed = self._incoming / f"deleted-{job_id}-{time.monotonic_ns()}"
         try:
-            _patiently(
+            patiently(
                 lambda: os.rename(self._directory(job_id), doomed)
             )  # gone at once for every reader, however large it is
         except FileNotFoundError:
@@ -311,7 +246,7 @@ class LocalStore:
             except OSError:  # it was committed or discarded this moment
                 continue
             age = time.time() - newest
-            if age > older_than or (age > JUST_BEGUN and _is_abandoned(directory / "source")):
+            if age > older_than or (age > JUST_BEGUN and is_abandoned(directory / "source")):
                 shutil.rmtree(directory, ignore_errors=True)
 
     def free_bytes(self) -> int:
@@ -344,69 +279,3 @@ class LocalStore:
             os.rename(self._directory(job_id), self._broken / job_id)
         except OSError as error:  # another process was first, or a file of it is open on Windows
             log.warning("%s was not moved: %s", job_id, error)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _take(file: BinaryIO) -> bool:
-    """Marks an open file as being worked on until it is closed; False where another has it, or on Windows."""
-    if sys.platform == "win32":
-        return False
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _is_abandoned(path: Path) -> bool:
-    try:
-        with open(path, "r+b") as file:
-            return _take(file)
-    except OSError:
-        return False
-
-
-def _create(aside: Path, target: Path) -> None:
-    """Gives a whole file its name; raises FileExistsError where that is taken."""
-    try:
-        os.link(aside, target)
-    except OSError as error:
-        if error.errno not in NO_HARD_LINKS:
-            raise
-        if target.exists():
-            raise FileExistsError(target) from None
-        os.replace(aside, target)  # on such a file system two that end a job in the same instant may both succeed
-
-
-def _patiently(call: Callable[[], None]) -> None:
-    """Windows moves and removes no file that a slot still reads; the slot lets go of it within a window."""
-    deadline = time.monotonic() + WINDOWS_PATIENCE
-    while True:
-        try:
-            return call()
-        except PermissionError:
-            if os.name != "nt" or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
-def _write_synced(path: Path, data: dict[str, Any]) -> None:
-    with open(path, "x", encoding="utf-8", opener=_private) as file:
-        json.dump(data, file, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    if os.name == "nt":  # Windows has no handle of a directory to sync
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

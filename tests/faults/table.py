@@ -84,7 +84,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         18,
         "The disk fills up while a result is written",
-        "`storage_full`; the recording is kept, and works once there is room again",
+        "The job neither fails nor is lost: it is put aside, tried again every minute, and ends once there is room",
     ),
     Fault(
         19,

@@ -23,9 +23,10 @@ from api.state import Service
 from engines.base import DecodeOptions
 from engines.transcript import Segment, Transcript, Word
 from worker.events import Events
+from worker.incoming import Upload
 from worker.jobs import JobError, JobRequest, Outcome
 from worker.settings import WorkerSettings
-from worker.store import LocalStore, Upload
+from worker.store import LocalStore
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(2000)
 

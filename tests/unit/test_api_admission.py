@@ -15,8 +15,8 @@ from api.admission import Admission
 from api.backlog import Backlog
 from api.errors import ApiError
 from tests.unit.api_service import WAV, Running, assert_error, serving, until
+from worker.incoming import LocalUpload
 from worker.queue import JobQueue
-from worker.store import LocalUpload
 
 pytestmark = pytest.mark.asyncio
 ROUTE = "/v1/audio/transcriptions"

@@ -15,7 +15,7 @@ import pytest
 
 from api import uploads
 from tests.unit.api_service import WAV, Running, assert_error, serving, until
-from worker.store import LocalUpload
+from worker.incoming import LocalUpload
 
 pytestmark = pytest.mark.asyncio
 MEGABYTE = 1024 * 1024

@@ -26,12 +26,13 @@ from tests.unit.factories import (
     make_transcript,
     write_buzz,
 )
+from worker.ends import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.events import FEED, Events
 from worker.jobs import JobError, Outcome
 from worker.model_names import ModelNames
 from worker.model_pool import ModelPool
 from worker.queue import JobQueue
-from worker.runner import MAX_STRIKES, JobCanceled, JobEnded, JobRunner, LeaseLost, Requeued
+from worker.runner import MAX_STRIKES, JobRunner
 from worker.store import JobNotFound, LocalStore
 
 

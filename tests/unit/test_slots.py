@@ -19,10 +19,10 @@ from rq.serializers import JSONSerializer
 import worker.queue
 import worker.slots
 from tests.unit.factories import make_request
+from worker.ends import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.jobs import new_job_id
 from worker.leases import LEASE
 from worker.queue import JOB_FUNCTION, JobQueue, QueueName
-from worker.runner import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.slots import Gate, Slot
 
 Run = Callable[[str], dict[str, str]]

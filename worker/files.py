@@ -1,0 +1,84 @@
+"""Files that are whole or not there: written aside, synced, named in one step; and who has one open."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)  # exFAT, some network drives
+WINDOWS_PATIENCE = 10.0  # seconds
+
+
+def private(path: str, flags: int) -> int:
+    """An opener of files that nobody but the service's user may read."""
+    return os.open(path, flags, 0o600)
+
+
+def take(file: BinaryIO) -> bool:
+    """Marks an open file as being worked on until it is closed; False where another has it, or on Windows."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether nobody has the file `take`n, as far as the system can say."""
+    try:
+        with open(path, "r+b") as file:
+            return take(file)
+    except OSError:
+        return False
+
+
+def create(aside: Path, target: Path) -> None:
+    """Gives a whole file its name; raises FileExistsError where that is taken."""
+    try:
+        os.link(aside, target)
+    except OSError as error:
+        if error.errno not in NO_HARD_LINKS:
+            raise
+        if target.exists():
+            raise FileExistsError(target) from None
+        os.replace(aside, target)  # on such a file system two that end a job in the same instant may both succeed
+
+
+def patiently(call: Callable[[], None]) -> None:
+    """Windows moves and removes no file that a slot still reads; the slot lets go of it within a window."""
+    deadline = time.monotonic() + WINDOWS_PATIENCE
+    while True:
+        try:
+            return call()
+        except PermissionError:
+            if os.name != "nt" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def write_synced(path: Path, data: dict[str, Any]) -> None:
+    """A new file that survives a loss of power once its directory is synced."""
+    with open(path, "x", encoding="utf-8", opener=private) as file:
+        json.dump(data, file, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    if os.name == "nt":  # Windows has no handle of a directory to sync
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
