@@ -96,10 +96,10 @@ class JobDesk:
             self._store.mark_answered(request.id)
 
     def give_up(self, job_id: str) -> None:
-        """Cancels a job whose waiting client has left."""
+        """Cancels a job whose waiting client has left; one that has ended keeps its answer for the next try."""
         with contextlib.suppress(JobNotFound):  # deleted meanwhile
-            self.cancel(job_id)
-            self.answered(self._store.request(job_id))
+            if self.cancel(job_id):
+                self.answered(self._store.request(job_id))
 
     def delete(self, request: JobRequest) -> None:
         """Removes every trace of the job, and cancels it where it has not ended."""

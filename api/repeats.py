@@ -109,7 +109,12 @@ def _key(store: JobStore, owner: str, text: str) -> Key:
         claim = store.claims.hold("key", owner, text)
     except ClaimBusy:
         raise _in_use() from None
-    if earlier := _standing(store, claim.read()):  # it became a job between the two looks
+    try:
+        earlier = _standing(store, claim.read())  # it may have become a job between the two looks
+    except BaseException:
+        claim.release()
+        raise
+    if earlier:
         claim.release()
         return Key(earlier=earlier)
     return Key(claim=claim)

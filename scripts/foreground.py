@@ -110,10 +110,13 @@ def _forgets_earlier_workers(redis: EmbeddedRedis) -> Callable[[], bool]:
         if not redis.answers():
             return False
         if not forgotten:
-            with connect_briefly(redis.url) as client:
-                for worker in presence.workers(client):
-                    presence.withdraw(client, worker.name)
-                Leases(client, QUEUES).release_of(lambda slot: True)
+            try:
+                with connect_briefly(redis.url) as client:
+                    for worker in presence.workers(client):
+                        presence.withdraw(client, worker.name)
+                    Leases(client, QUEUES).release_of(lambda slot: True)
+            except RedisError:  # not quite ready, on a busy machine: the next look tries again
+                return False
             forgotten = True
         return True
 

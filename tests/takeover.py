@@ -61,7 +61,7 @@ def main() -> int:
 def _measured(service: LiveService, recording: Path) -> list[Takeover]:
     service.start()
     try:
-        undisturbed = _segments(service, service.submit(recording))
+        undisturbed = _transcript(service, service.submit(recording))
         found = [_takeover(service, recording, "killed", _kill_worker, undisturbed)]
         for case, strike in (
             ("killed with its supervisor", _kill_both),
@@ -107,7 +107,7 @@ def _takeover(
     until(has_ended, "the job ends", HOUR)
     if begin:
         _start_again(service)
-    return Takeover(case, seconds, window, len(known & later), _segments(service, job_id) == expected)
+    return Takeover(case, seconds, window, len(known & later), _transcript(service, job_id) == expected)
 
 
 def _kill_worker(service: LiveService) -> None:
@@ -156,11 +156,12 @@ def _second_worker(service: LiveService) -> Iterator[Callable[[], None]]:
         second.wait()
 
 
-def _segments(service: LiveService, job_id: str) -> Any:
+def _transcript(service: LiveService, job_id: str) -> Any:
     until(lambda: service.job(job_id)["status"] in ("finished", "failed"), "the job ends", HOUR)
-    query = {"format": "verbose_json", "timestamp_granularities": "word"}
-    answer = service.get(f"/v1/jobs/{job_id}/transcript", **query).json()
-    return answer["segments"], answer["words"]
+    query = {"format": "verbose_json", "timestamp_granularities": ["segment", "word"]}
+    response = service.get(f"/v1/jobs/{job_id}/transcript", **query)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ class ModelPool:
         self._changed = changed
         self._places: dict[str, _Place] = {}
         self._waiting: list[str] = []  # what jobs wait for, the longest first; a model may stand here often
+        self._leaving: Batcher | None = None  # what is being closed: a pass of it may hang
         self._is_moving = False  # a model is being loaded or unloaded; one at a time, for the sake of memory
         self._idle_since = time.monotonic()
         self._news = threading.Condition()
@@ -70,8 +71,10 @@ class ModelPool:
     def oldest_pass(self) -> float:
         """Seconds since the pass began that has been in hand longest, in any of the models."""
         with self._news:
-            places = list(self._places.values())
-        return max((place.batcher.oldest_pass() for place in places), default=0.0)
+            batchers = [place.batcher for place in self._places.values()]
+            if self._leaving:
+                batchers.append(self._leaving)
+            return max((batcher.oldest_pass() for batcher in batchers), default=0.0)
 
     def idle_for(self) -> float:
         """Seconds since the last job let go of its model; 0 while there is one, or one waits."""
@@ -143,6 +146,7 @@ class ModelPool:
         leaving = self._to_leave() if len(self._places) >= self._most else None
         if leaving:
             del self._places[leaving.model]
+            self._leaving = leaving.batcher
         self._is_moving = True
         try:
             batcher = self._without_lock(lambda: self._exchange(leaving, model))
@@ -158,6 +162,8 @@ class ModelPool:
         if leaving:
             log.info("The model %s makes room for %s", leaving.model, model)
             leaving.batcher.close()
+            with self._news:
+                self._leaving = None
             leaving.batcher = None  # type: ignore[assignment]  # or its weights would live as long as this frame
             gc.collect()
         return self._load(model)

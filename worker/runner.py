@@ -81,6 +81,7 @@ class JobRunner:
         self._running: dict[str, _Run] = {}
         self._lock = threading.Lock()
         self._stopping = False
+        self._alone: str | None = None  # the job that is tried alone
 
     def run(self, job_id: str, queue: QueueName) -> dict[str, str]:
         """Returns what RQ keeps. Raises JobEnded where the outcome is no transcript, Requeued where the job goes on
@@ -158,8 +159,13 @@ class JobRunner:
             run.transcription.cancel()
 
     def make_way(self, job_id: str) -> None:
-        """Hands all jobs back but this one, which is to be tried alone."""
+        """Hands all jobs back but this one, which is to be tried alone, until `end_alone`."""
+        self._alone = job_id
         self._hand_back("The model is wanted for one recording alone.", but=job_id)
+
+    def end_alone(self) -> None:
+        """Lets other jobs begin again."""
+        self._alone = None
 
     def make_room(self, model: str) -> None:
         """Hands the jobs of a model back: another is wanted in its place."""
@@ -188,9 +194,8 @@ class JobRunner:
             run.transcription.hand_back(PATIENCE)
 
     def _enter(self, run: _Run) -> bool:
+        self._check_place(run.request.id)
         with self._lock:
-            if self._stopping:
-                raise Requeued("The worker is stopping.")
             if run.request.id in self._running:
                 return False
             self._running[run.request.id] = run
@@ -208,10 +213,15 @@ class JobRunner:
 
     def _check_wanted(self, job_id: str) -> None:
         """Ends the waiting of a job for its model, where need be."""
-        if self._stopping:
-            raise Requeued("The worker is stopping.")
+        self._check_place(job_id)
         if self._is_over(job_id):
             raise Canceled()
+
+    def _check_place(self, job_id: str) -> None:
+        if self._stopping:
+            raise Requeued("The worker is stopping.")
+        if self._alone not in (None, job_id):
+            raise Requeued("The model is wanted for one recording alone.")
 
     def _prepared(self, request: JobRequest, queue: QueueName, model: str, batcher: Batcher) -> _Run:
         engine = batcher.engine

@@ -50,6 +50,7 @@ class Work(Protocol):
     def after(self, job_id: str) -> None: ...
     def lose(self, job_id: str) -> None: ...
     def make_way(self, job_id: str) -> None: ...
+    def end_alone(self) -> None: ...
 
 
 class ForeignFunction(Exception):
@@ -102,8 +103,9 @@ class Gate:
         with self._changed:
             self._is_closed = True
         try:
+            make_way()
             while self._is_busy() and time.monotonic() < deadline:
-                make_way()
+                make_way()  # one may have begun since
                 with self._changed:
                     self._changed.wait(0.1)
             yield
@@ -132,6 +134,7 @@ class Slot(SimpleWorker):
         self._work = work
         self._gate = gate
         self._leases = Leases(redis, QUEUES)
+        self._hand = threading.RLock()  # a beat must not renew what is being let go of
         super().__init__(
             [Queue(queue, connection=redis, serializer=JSONSerializer, job_class=jobs)],
             name=f"{queue}.{process_name()}.{uuid4().hex[:8]}",
@@ -149,14 +152,19 @@ class Slot(SimpleWorker):
     def beat(self) -> None:
         """Renews the lease of the job this slot runs, if any, and stops work on one that another worker has."""
         for execution in list(self.executions.values()):
-            if not self._leases.renew(self._lease(execution)):
-                log.warning("Job %s is another worker's by now", execution.job_id)
-                self._work.lose(execution.job_id)
-                continue
-            with self.connection.pipeline() as pipeline:
-                self.heartbeat(LEASE + IDLE_TTL, pipeline=pipeline)
-                execution.save(LEASE, pipeline=pipeline)
-                pipeline.execute()
+            with self._hand:
+                if execution.id in self.executions:
+                    self._renew(execution)
+
+    def _renew(self, execution: Execution) -> None:
+        if not self._leases.renew(self._lease(execution)):
+            log.warning("Job %s is another worker's by now", execution.job_id)
+            self._work.lose(execution.job_id)
+            return
+        with self.connection.pipeline() as pipeline:
+            self.heartbeat(LEASE + IDLE_TTL, pipeline=pipeline)
+            execution.save(LEASE, pipeline=pipeline)
+            pipeline.execute()
 
     def stop(self) -> None:
         self._stop_requested = True
@@ -172,8 +180,11 @@ class Slot(SimpleWorker):
             put_back(self.connection, queue, job.id)
             raise StopRequested()
         if queue.name == ALONE:
-            with self._gate.alone(partial(self._work.make_way, job.id)):
-                self._execute(job, queue)
+            try:
+                with self._gate.alone(partial(self._work.make_way, job.id)):
+                    self._execute(job, queue)
+            finally:
+                self._work.end_alone()
         elif self._gate.enter():
             try:
                 self._execute(job, queue)
@@ -254,11 +265,12 @@ class Slot(SimpleWorker):
     def _let_go(self, execution: Execution, to: Requeued | None = None) -> None:
         """Ends the execution without a word about the job's state, and passes the job on where it is to go on."""
         lease = self._lease(execution)
-        if to is None:
-            self._leases.drop(lease)
-        else:
-            self._leases.pass_on(lease, to.queue or lease.queue, at_front=to.at_front)
-        self.executions.pop(execution.id, None)
+        with self._hand:
+            if to is None:
+                self._leases.drop(lease)
+            else:
+                self._leases.pass_on(lease, to.queue or lease.queue, at_front=to.at_front)
+            self.executions.pop(execution.id, None)
 
     def _lease(self, execution: Execution) -> Lease:
         return Lease(self.queues[0].name, execution.job_id, execution.id)

@@ -152,6 +152,17 @@ async def test_a_key_whose_client_left_starts_anew(tmp_path: Path) -> None:
         assert (await ask(running, "k1")).status_code == 200
 
 
+async def test_what_ended_while_nobody_listened_is_the_answer_to_the_next_try(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        waiting = ask(running)
+        job_id = (await until(running.job_ids))[0]
+        waiting.cancel()
+        running.finish(job_id)
+        running.service.desk.give_up(job_id)  # the half minute after the client left is over
+        assert (await ask(running)).status_code == 200
+        assert running.job_ids() == [job_id]
+
+
 async def test_a_waiting_client_that_comes_again_joins_its_job(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         first = ask(running, language="de")

@@ -11,7 +11,7 @@ import pytest
 
 from engines.batcher import Batcher
 from engines.errors import ModelNotFound
-from tests.unit.factories import DEADLINE, ScriptedEngine, wait_for
+from tests.unit.factories import DEADLINE, ScriptedEngine, make_window, wait_for
 from worker import model_pool
 from worker.model_names import ModelNames
 from worker.model_pool import ModelPool
@@ -119,6 +119,24 @@ def test_the_leaving_model_is_gone_before_the_next_is_loaded(loader: Loader) -> 
     use(pool, "base")
     use(pool, "small")
     assert alive == [[], []]
+
+
+def test_a_pass_that_hangs_in_a_leaving_model_is_still_seen(loader: Loader) -> None:
+    pool = ModelPool(loader)
+    with pool.use("a") as batcher:
+        engine = loader.engines["a"]
+        engine.gate.clear()
+        stream = batcher.open("batch")
+        stream.submit(make_window())
+        assert engine.entered.acquire(timeout=DEADLINE)
+        stream.close()
+    other = Job(pool, "b")
+    wait_for(lambda: pool.loaded == ())
+    assert pool.oldest_pass() > 0
+    engine.gate.set()
+    assert other.has_it.wait(DEADLINE)
+    assert pool.oldest_pass() == 0
+    other.let_go()
 
 
 def test_a_model_in_use_keeps_its_place_for_its_turn(loader: Loader) -> None:

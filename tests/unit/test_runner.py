@@ -481,8 +481,20 @@ def test_others_make_way_for_a_job_to_be_tried_alone(bench: Bench, talk: bytes) 
     bench.runner.make_way(other)
     bench.engine.gate.set()
     assert isinstance(attempt.result(), Requeued)
+    bench.runner.end_alone()
     assert bench.runner.run(one, "batch") == {"state": "finished"}
     assert bench.outcome(one).attempts == 1, "making way is not held against it"
+
+
+def test_nothing_begins_beside_a_job_that_is_tried_alone(bench: Bench, talk: bytes) -> None:
+    alone, other = bench.add(talk), bench.add(talk)
+    bench.runner.make_way(alone)
+    with pytest.raises(Requeued, match="alone"):
+        bench.runner.run(other, "batch")
+    with pytest.raises(Requeued, match="further"):
+        bench.runner.run(alone, "alone")
+    bench.runner.end_alone()
+    assert bench.runner.run(other, "batch") == {"state": "finished"}
 
 
 @pytest.mark.fault(8)

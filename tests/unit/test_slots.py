@@ -46,6 +46,9 @@ class WorkOf:
     def make_way(self, job_id: str) -> None:
         self.asked_to_leave.set()
 
+    def end_alone(self) -> None:
+        self.asked_to_leave.clear()
+
 
 class Bench:
     """One slot on the batch queue, worked by hand."""

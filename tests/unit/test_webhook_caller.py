@@ -189,6 +189,8 @@ def test_nobody_there_is_told_in_words() -> None:
         ("0", 0),
         ("-5", 0),
         ("soon", None),
+        ("9" * 400, None),
+        ("Mon, 01 Jan 99999999999999 00:00:00 GMT", None),
         ("", None),
     ],
 )

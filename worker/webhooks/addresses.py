@@ -26,8 +26,19 @@ HOSTS = "WHISPER_WEBHOOK_ALLOWED_HOSTS"
 # of it, means it: 0.0.0.0/0 does not.
 _SPECIAL = [
     ipaddress.ip_network(text)
-    for text in ("0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/128", "fe80::/10", "ff00::/8")
+    for text in (
+        "0.0.0.0/8",
+        "168.63.129.16/32",  # Azure's own, though of a public range
+        "169.254.0.0/16",
+        "192.0.0.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "::/128",
+        "fe80::/10",
+        "ff00::/8",
+    )
 ]
+_TRANSLATED = ipaddress.ip_network("::ffff:0:0:0/96")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
 _SITE_LOCAL = ipaddress.ip_network("fec0::/10")
@@ -55,7 +66,7 @@ def effective(text: str) -> Address:
         inner = address.ipv4_mapped or address.sixtofour
         if inner is None and address.teredo is not None:
             inner = address.teredo[1]
-        if inner is None and address in _NAT64:
+        if inner is None and (address in _NAT64 or address in _TRANSLATED):
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is None and int(address) >> 32 == 0 and int(address) > 1:  # ::a.b.c.d, long out of use
             inner = ipaddress.IPv4Address(int(address))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import logging
 import ssl
 import time
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from worker.webhooks.wire import CheckedNetwork
 
 LARGEST_ANSWER = 64 * 1024  # bytes that are read of an answer
 USER_AGENT = "whisper-native"
+
+log = logging.getLogger(__name__)
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
@@ -48,6 +51,9 @@ class Caller:
             return Answer(None, f"There was no answer within {self._timeout:g} s.")
         except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
             return Answer(None, _explained(error))
+        except Exception as error:  # what nobody foresaw must not keep an attempt from being counted
+            log.exception("A call-back failed in an unforeseen way")
+            return Answer(None, f"The call failed ({type(error).__name__}).")
 
     def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
         network = CheckedNetwork(self._book, target, time.monotonic() + self._timeout)
@@ -98,11 +104,13 @@ def _retry_after(response: httpcore2.Response) -> float | None:
     text = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"").decode("latin-1")
     try:
         return max(0.0, float(int(text)))
+    except OverflowError:
+        return None
     except ValueError:
         pass
     try:
         date = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     aware = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (aware - datetime.now(UTC)).total_seconds())
