@@ -62,7 +62,7 @@ def test_queues_and_workers_are_counted(slow: LiveService, jobs: dict[str, str])
     assert queues["batch"]["finished_job_registry_count"] >= 1
     assert queues["batch"]["failed_job_registry_count"] >= 1
     workers = data(slow, "workers")["workers"]
-    assert sorted(row["queues"] for row in workers) == [["batch"], ["interactive"]]
+    assert sorted(row["queues"] for row in workers) == [["alone"], ["batch"], ["interactive"]]
     assert [row["state"] for row in workers if row["queues"] == ["batch"]] == ["busy"]
 
 
