@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from standardwebhooks import Webhook
 
@@ -35,10 +36,18 @@ def check_callbacks(receiver: Receiver, job_ids: Iterable[str]) -> list[str]:
         problems += [f"{job_id} never called back" for job_id in wanted - _delivered(receiver)]
     names: dict[str, set[str]] = defaultdict(set)
     for request in list(receiver.requests):
-        Webhook(SECRET).verify(request.body, request.headers)
+        if not _is_signed(request):
+            problems.append(f"{_job_of(request)} called back without a valid signature")
         names[_job_of(request)].add(f"{request.headers['webhook-id']} {json.loads(request.body)['type']}")
     problems += [f"{job_id} called back as {found}" for job_id, found in names.items() if len(found) > 1]
     return problems
+
+
+def _is_signed(request: Received) -> bool:
+    """As of when it came: the library's own `verify` would find the calls of a long run too old by now."""
+    signed_at = datetime.fromtimestamp(int(request.headers["webhook-timestamp"]), UTC)
+    signature = Webhook(SECRET).sign(request.headers["webhook-id"], signed_at, request.body.decode())
+    return abs(request.at - signed_at.timestamp()) < 300 and request.headers["webhook-signature"] == signature
 
 
 def _delivered(receiver: Receiver) -> set[str]:
