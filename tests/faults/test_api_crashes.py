@@ -27,7 +27,7 @@ def test_a_job_in_the_store_that_never_came_into_its_queue_runs(service: LiveSer
     """What an API process leaves that dies between storing a recording and queueing it."""
     upload = LocalStore(service.data).receive()
     upload.write(clip.read_bytes())
-    upload.commit(make_request(upload.id, size=upload.size, options=DecodeOptions(words=True)))
+    upload.commit(make_request(upload.id, model="whisper-1", size=upload.size, options=DecodeOptions(words=True)))
     kill(process(service, "api"))
     until(service.is_ready, "another one serves")
     assert service.ended(upload.id)["status"] == "finished"

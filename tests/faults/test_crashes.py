@@ -135,8 +135,8 @@ def test_ten_kills_in_a_row_end_no_job_that_gets_further(worker: RunningWorker, 
     request = worker.submit(lecture)
     for _ in range(10):
         known = len(kept(worker, request))
-        victim = start(worker, model="0.2")
-        wait_for(lambda known=known: len(kept(worker, request)) > known)  # type: ignore[misc]
+        victim = start(worker, model="0.5")  # so slow that ten kills come before the end
+        wait_for(lambda known=known: len(kept(worker, request)) > known, ALONE)  # type: ignore[misc]
         time.sleep(moments.uniform(0.0, 0.3))  # the moment is what is tried
         victim.kill()
         victim.wait()
