@@ -14,6 +14,7 @@ from api.state import Service, ServiceDep
 from api.streams import transcription_events
 from api.submission import Caller, accepted, form_schema, submit
 from worker.jobs import JobRequest, Outcome
+from worker.store import JobNotFound
 
 router = APIRouter(tags=["audio"])
 _FORM = form_schema(is_job=False)
@@ -38,10 +39,13 @@ async def _answer(request: Request, service: Service, route: Route, owner: str) 
     job = await submit(request, service, route, Caller(owner, waits=True))
     if job.stream:
         return transcription_events(service, job)
-    outcome = await service.waiters.ended_while_here(job.id, service.settings.sync_timeout, request.receive)
-    if outcome is None:
-        raise _unfinished(service, job)
-    rendered = await run_in_threadpool(_rendered, service, job, outcome)
+    try:
+        outcome = await service.waiters.ended_while_here(job.id, service.settings.sync_timeout, request.receive)
+        if outcome is None:
+            raise _unfinished(service, job)
+        rendered = await run_in_threadpool(_rendered, service, job, outcome)
+    except JobNotFound:
+        raise ApiError("canceled", f"The job {job.id} was deleted.") from None
     return Response(rendered.body, media_type=None, headers={"content-type": rendered.content_type})
 
 

@@ -83,8 +83,7 @@ class JobDesk:
         if not self._store.finish(job_id, Outcome("canceled")):
             return False
         try:
-            self._queue.withdraw(request)
-            self._events.state(job_id, "canceled")
+            self._call_off(request)
         except RedisError as error:
             log.warning("%s is canceled, but Redis could not be told: %s", job_id, error)
         return True
@@ -102,14 +101,22 @@ class JobDesk:
                 self.answered(self._store.request(job_id))
 
     def delete(self, request: JobRequest) -> None:
-        """Removes every trace of the job, and cancels it where it has not ended."""
-        self.cancel(request.id)
+        """Removes every trace of the job, and ends it where it has not ended.
+
+        The store forgets it first: nobody who follows the job sees it canceled and takes that for its end.
+        """
         self._store.delete(request.id)
         try:
+            self._call_off(request)
             self._queue.forget(request.id)
             self._events.forget(request.id)
         except RedisError as error:
             log.warning("%s is deleted, but Redis could not be told: %s", request.id, error)
+
+    def _call_off(self, request: JobRequest) -> None:
+        """Takes the job out of its queue, and tells all who wait for it or run it."""
+        self._queue.withdraw(request)
+        self._events.state(request.id, "canceled")
 
     def _views_of(self, owner: str, after: str | None, status: str | None) -> Iterator[dict[str, Any]]:
         wants_ended = status in ("finished", "failed", "canceled")  # they are served while Redis is away

@@ -276,6 +276,8 @@ class JobRunner:
     def _begin(self, run: _Run) -> None:
         if run.checkpoint.history.is_suspect and run.queue != ALONE:
             raise Requeued("It was running as its worker ended: it is tried alone.", ALONE, at_front=False)
+        if self._is_over(run.request.id):  # ended after the first look, before a cancel could find it running
+            raise Canceled()
         run.checkpoint.begin()
         self._tell(lambda: self._events.started(run.request.id, run.started_at))
 

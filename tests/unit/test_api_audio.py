@@ -123,6 +123,12 @@ async def test_a_job_canceled_by_somebody_ends_the_call(tmp_path: Path) -> None:
         assert_error(await send(running), 409, "canceled")
 
 
+async def test_a_job_deleted_by_somebody_ends_the_call(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        running.then(lambda job_id: running.service.desk.delete(running.store.request(job_id)))
+        assert "deleted" in assert_error(await send(running), 409, "canceled")
+
+
 async def test_prefer_async_makes_it_a_job(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         headers = {"prefer": "wait=5, respond-async"}

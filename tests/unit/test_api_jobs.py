@@ -242,6 +242,23 @@ async def test_deleting_leaves_no_trace(tmp_path: Path, ended: bool) -> None:
         assert_error(await running.client.delete(f"/v1/jobs/{request.id}"), 404, "job_not_found", "id")
 
 
+async def test_who_follows_a_running_job_sees_it_deleted_and_never_canceled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as running:
+        request = running.add_job()
+        seen = []
+        told = running.service.events.state
+
+        def look(job_id: str, state: str) -> None:
+            told(job_id, state)
+            seen.append(running.store.has(job_id))  # what readers find whom this wakes
+
+        monkeypatch.setattr(running.service.events, "state", look)
+        assert (await running.client.delete(f"/v1/jobs/{request.id}")).status_code == 200
+        assert seen == [False]
+
+
 async def test_unknown_ids(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         for job_id in ("nonsense", "job_1", "job_" + "0" * 28, "%00", "job_" + "0" * 5000):

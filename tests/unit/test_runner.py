@@ -229,6 +229,22 @@ def test_cancel_ends_a_run_while_the_model_is_busy(bench: Bench, talk: bytes) ->
         bench.store.transcript(job_id)
 
 
+def test_a_cancel_that_comes_as_a_slot_takes_the_job_costs_no_window(
+    bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = bench.add(talk)
+
+    def canceled_meanwhile(_: str) -> dict[str, float]:
+        bench.store.finish(job_id, Outcome("canceled"))
+        bench.runner.cancel(job_id)  # which finds no run yet
+        return {}
+
+    monkeypatch.setattr(bench.events, "status", canceled_meanwhile)
+    with pytest.raises(JobCanceled):
+        bench.runner.run(job_id, "batch")
+    assert bench.engine.passes == []
+
+
 def test_cancel_of_what_does_not_run_does_nothing(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     bench.runner.cancel(job_id)
