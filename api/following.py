@@ -7,7 +7,6 @@ complete where Redis lost the stream, or never had its end.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api.state import Service
+from api.waiting import wakes
 from worker.events import Event
 from worker.jobs import JobRequest, Outcome
 from worker.store import JobNotFound
@@ -73,16 +73,8 @@ async def follow(service: Service, job: JobRequest, cursor: Cursor | None = None
                 yield news
                 if news.name == "done":
                     return
-            if not helping and not await _wakes(woken):
+            if not helping and not await wakes(woken, HEARTBEAT):
                 yield None
-
-
-async def _wakes(woken: asyncio.Event) -> bool:
-    try:
-        async with asyncio.timeout(HEARTBEAT):
-            return await woken.wait()
-    except TimeoutError:
-        return False
 
 
 class _Reader:

@@ -79,9 +79,11 @@ def repeated(store: JobStore, earlier: Claimed, own_fingerprint: str) -> JobRequ
     if earlier.fingerprint != own_fingerprint:
         message = f"This {HEADER} was sent with another recording or other parameters. Send a new key with each request"
         raise ApiError("idempotency_key_reused", f"{message}, and the same one only to repeat it.", param=HEADER)
+    if _standing(store, earlier) is None:  # it was deleted, or given up, while the recording came in
+        raise _in_use()
     try:
         return store.request(earlier.job_id)
-    except JobNotFound:  # it was deleted while the recording came in
+    except JobNotFound:
         raise _in_use() from None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -46,6 +48,7 @@ async def submit(request: Request, service: Service, route: Route, caller: Calle
     """
     async with (
         holding_key(request.headers, service.store, caller.owner) as key,
+        _kept(service, key),
         service.admission.place("interactive" if caller.waits else "batch", counts=key.earlier is None),
         receive(request, service.store, service.settings, check_name, raw=route == "job") as received,
     ):
@@ -56,6 +59,13 @@ async def submit(request: Request, service: Service, route: Route, caller: Calle
         job = await run_in_threadpool(_queued, service, key, received, parameters, caller)
         logs.job_id.set(job.id)
         return job
+
+
+@asynccontextmanager
+async def _kept(service: Service, key: Key) -> AsyncIterator[None]:
+    """While a request comes in again, the job it will get is not given up because its client had left."""
+    with service.waiters.following(key.earlier.job_id) if key.earlier else nullcontext():
+        yield
 
 
 def _queued(service: Service, key: Key, received: Received, parameters: Parameters, caller: Caller) -> JobRequest:

@@ -18,6 +18,7 @@ from worker.jobs import Outcome
 from worker.store import JobStore
 
 GRACE = 30.0  # seconds a job outlives the last client that waited for it
+LOOK_EVERY = 10.0  # seconds after which a client's job is looked at though nothing was told: Redis may refuse writes
 _ENDS = ("finished", "failed", "canceled")
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,10 @@ class Waiters:
         try:
             await asyncio.wait({ended, left}, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
-                return ended.result()
+                outcome = ended.result()
+                if outcome is None:  # its client is told where it goes on
+                    self._keep(job_id)
+                return outcome
         finally:
             for task in (ended, left):
                 task.cancel()
@@ -112,8 +116,14 @@ class Waiters:
             if outcome is not None:
                 self._abandoned.discard(job_id)
                 return outcome
-            await woken.wait()
+            await wakes(woken, LOOK_EVERY)
         return None
+
+    def _keep(self, job_id: str) -> None:
+        """Whoever else may have left: the job is not given up."""
+        self._abandoned.discard(job_id)
+        if countdown := self._countdowns.pop(job_id, None):
+            countdown.cancel()
 
     def _look(self, job_id: str) -> Outcome | None:
         outcome = self._store.outcome(job_id)
@@ -177,3 +187,12 @@ class Waiters:
 async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def wakes(woken: asyncio.Event, seconds: float) -> bool:
+    """Whether the event is set within so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await woken.wait()
+    except TimeoutError:
+        return False

@@ -85,7 +85,8 @@ class Transcription:
         self._limit = 1 if context else batcher.window_limit
         self._context = context
         self._before = ""  # the text of the window before, for `context`
-        self._canceled = threading.Event()
+        self._canceled = threading.Event()  # no more windows
+        self._unwanted = threading.Event()  # nor what the model has in hand
         self._kept_until = 0.0  # monotonic seconds up to which a canceled run waits for the windows in hand
         self._pending: deque[_Pending] = deque()
         self._stream: WindowStream | None = None
@@ -102,6 +103,7 @@ class Transcription:
 
     def cancel(self) -> None:
         self._canceled.set()
+        self._unwanted.set()
         if stream := self._stream:
             stream.close()
 
@@ -121,6 +123,7 @@ class Transcription:
             self._keep_windows_in_hand()
             raise Canceled() from None
         finally:
+            self._unwanted.set()
             self._stream.close()
 
     def _keep_windows_in_hand(self) -> None:
@@ -175,7 +178,7 @@ class Transcription:
     def _submit(self, index: int, speech: Speech) -> _Pending:
         assert self._stream is not None
         options = replace(self._options, language=self._language.to_decode_in, prompt=self._prompt())
-        window = Window(index, speech.samples, speech.pieces, options, speech.spans, self._canceled.is_set)
+        window = Window(index, speech.samples, speech.pieces, options, speech.spans, self._unwanted.is_set)
         if self._canceled.is_set():
             raise Canceled()
         if self._checkpoint and (known := self._checkpoint.result(window)):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
@@ -60,13 +61,14 @@ class JobCheckpoint:
         self._plan = {"format": FORMAT, **json.loads(json.dumps(plan))}
         attempts = store.attempts(job_id)
         self.history = History.of(attempts)
-        self.has_progressed = False  # whether this attempt has decoded a window
+        self._began = self._first_window = 0.0  # of this attempt, in monotonic seconds; 0 until then
         self._results = dict(_known([attempt.content for attempt in attempts], self._plan))
         self._number = 0
         self._file: BinaryIO | None = None
 
     def begin(self) -> None:
         """Opens this attempt's file: from here on a crash is one of this job, and earlier attempts are too late."""
+        self._began = time.monotonic()
         try:
             self._number, self._file = self._store.begin_attempt(self._job_id)
             self._write(self._plan)
@@ -78,13 +80,23 @@ class JobCheckpoint:
         """Whether another attempt has begun since: what this one finds out counts no more."""
         return 0 < self._number < self._store.newest_attempt(self._job_id)
 
+    @property
+    def has_progressed(self) -> bool:
+        """Whether this attempt has decoded a window."""
+        return self._first_window > 0
+
+    @property
+    def has_paid_off(self) -> bool:
+        """Whether this attempt has decoded for as long as it had to read until it was where the earlier ones were."""
+        return self.has_progressed and time.monotonic() - self._first_window >= self._first_window - self._began
+
     def result(self, window: Window) -> WindowResult | None:
         """The window's result, where it was decoded before."""
         return self._results.get(_place(window))
 
     def save(self, window: Window, result: WindowResult) -> None:
         """Keeps it where a crash of this process does not reach. Not synced: a loss of power costs decoding time."""
-        self.has_progressed = True
+        self._first_window = self._first_window or time.monotonic()
         if self._file is None:
             return
         try:

@@ -168,7 +168,8 @@ class JobRunner:
         self._alone = None
 
     def make_room(self, model: str) -> None:
-        """Hands the jobs of a model back: another is wanted in its place."""
+        """Hands the jobs of a model back: another is wanted in its place. A long recording is read again up to where
+        it was, in each of its turns; a job goes only when that has paid off, or two such jobs would never end."""
         self._hand_back("Another model is wanted.", model=model)
 
     def stop(self) -> None:
@@ -186,8 +187,9 @@ class JobRunner:
 
     def _hand_back(self, why: str, but: str = "", model: str | None = None) -> None:
         with self._lock:
-            runs = [run for job_id, run in self._running.items() if job_id != but and model in (None, run.model)]
-            runs = [run for run in runs if not run.handed_back]
+            runs = [run for job_id, run in self._running.items() if job_id != but and not run.handed_back]
+            if model is not None:
+                runs = [run for run in runs if run.model == model and run.checkpoint.has_paid_off]
             for run in runs:
                 run.handed_back = why
         for run in runs:

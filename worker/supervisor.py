@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import platform
@@ -22,6 +23,8 @@ PROVEN_AFTER = 60.0  # seconds of life after which a death counts as the first a
 START_LIMIT = 5  # exits in a row of a child that never lived as long: it cannot start here
 GRACE = 10.0  # seconds between asking a child to stop and killing it
 TICK = 0.1  # seconds
+EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # it passes, and is no reason to end the others
+SPAWN_DELAY = 4.0  # seconds until a child that found the system exhausted is started again
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +134,14 @@ class Child:
         _close_lifeline(process)
 
     def _start(self) -> None:
-        self._process = _spawn(self.spec, self._more)
+        try:
+            self._process = _spawn(self.spec, self._more)
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            self._due_at = self._clock() + SPAWN_DELAY
+            log.error("%s could not be started: %s; trying again in %.0f s.", self.spec.name, error, SPAWN_DELAY)
+            return
         self._started_at = self._clock()
         self._ready = False
         log.info("%s started (pid %d).", self.spec.name, self._process.pid)

@@ -14,6 +14,7 @@ import numpy as np
 
 from engines.audio import Samples
 from engines.base import SAMPLE_RATE, DecodeOptions, Piece, Window, WindowResult
+from engines.errors import Canceled
 from engines.transcript import Segment, Transcript, Word
 from engines.vad import FRAME
 from worker.jobs import JobRequest
@@ -103,7 +104,7 @@ def loud_frames(blocks: Iterable[Samples]) -> Iterator[tuple[Samples, Samples]]:
 
 
 class ScriptedEngine:
-    """Hears what `hear` says. While `gate` is closed, every pass waits at it.
+    """Hears what `hear` says. While `gate` is closed, every pass waits at it; behind it one that nobody wants stops.
 
     passes: the windows of each decode call; entered: one release for each pass that has begun.
     """
@@ -139,6 +140,8 @@ class ScriptedEngine:
         self.passes.append(list(windows))
         self.entered.release()
         assert self.gate.wait(DEADLINE)
+        if all(window.is_canceled() for window in windows):
+            raise Canceled()
         return [self._hear(window) for window in windows]
 
     def close(self) -> None:

@@ -13,8 +13,9 @@ import pytest
 from starlette.datastructures import Headers
 
 from api.errors import ApiError
-from api.repeats import LONGEST_KEY, UNANSWERED, read_key
+from api.repeats import LONGEST_KEY, UNANSWERED, read_key, repeated
 from tests.unit.api_service import WAV, Running, assert_error, serving, until
+from worker.claims import Claimed
 from worker.jobs import Outcome
 
 pytestmark = pytest.mark.asyncio
@@ -150,6 +151,44 @@ async def test_a_key_whose_client_left_starts_anew(tmp_path: Path) -> None:
         await waiting
         running.then(running.finish)
         assert (await ask(running, "k1")).status_code == 200
+
+
+async def test_a_job_is_not_given_up_while_its_client_sends_it_again(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        waiters = running.service.waiters
+        ask(running, "k1")
+        job_id = (await until(running.job_ids))[0]
+        await until(lambda: job_id in waiters._waiting)
+        waiters.abandon(job_id)
+        left = next(iter(waiters._waiting[job_id]))
+        arrives = asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            await arrives.wait()
+            yield b"not a form"
+
+        headers = {"idempotency-key": "k1", "content-type": "multipart/form-data; boundary=x"}
+        again = asyncio.create_task(running.client.post("/v1/audio/transcriptions", content=slowly(), headers=headers))
+        await until(lambda: len(waiters._waiting[job_id]) == 2)
+        waiters._leave(job_id, left)
+        assert waiters._countdowns == {}, "it is held by the request that comes in"
+        arrives.set()
+        assert (await again).status_code == 400
+        assert list(waiters._countdowns) == [job_id]
+
+
+async def test_a_job_given_up_while_its_client_sent_it_again_is_asked_for_once_more(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        waiting = ask(running, "k1")
+        job_id = (await until(running.job_ids))[0]
+        request = running.store.request(job_id)
+        claimed = Claimed(job_id, "the same")
+        assert repeated(running.store, claimed, "the same") == request
+        running.service.desk.give_up(job_id)
+        with pytest.raises(ApiError) as refused:
+            repeated(running.store, claimed, "the same")
+        assert refused.value.code == "idempotency_key_in_use"
+        await waiting
 
 
 async def test_what_ended_while_nobody_listened_is_the_answer_to_the_next_try(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from fakeredis import FakeRedis, FakeServer
 from starlette.requests import ClientDisconnect
 
+import api.waiting
 import worker.events
 from api.waiting import Waiters
 from tests.unit.api_service import WAV, make_request, until
@@ -219,3 +220,27 @@ async def test_a_client_that_stays_gets_the_end(tmp_path: Path) -> None:
         outcome = await answer
         assert outcome is not None
         assert here.given_up == []
+
+
+async def test_a_job_goes_on_whose_client_was_told_where_to_find_it(tmp_path: Path) -> None:
+    """Two clients of one job: the first left, the second was held as long as one may be."""
+    async with room(tmp_path, grace=0.02) as here:
+        shared, dropped = here.add_job(), here.add_job()
+        stays = asyncio.create_task(here.waiters.ended_while_here(shared, 0.1, asyncio.Event().wait))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        here.waiters.abandon(shared)
+        assert await stays is None
+        await leave(here, dropped)
+        await until(lambda: here.given_up)
+        assert here.given_up == [dropped]
+
+
+async def test_an_end_that_redis_would_not_take_is_found_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.waiting, "LOOK_EVERY", 0.02)
+    async with room(tmp_path) as here:
+        job_id = here.add_job()
+        waiting = await here.waiting(job_id)
+        here.end(job_id, tell=False)
+        assert await waiting is not None

@@ -86,6 +86,17 @@ def test_a_job_is_kept_a_week_by_default(attic: Attic) -> None:
     assert not attic.store.has(old.id)
 
 
+def test_what_attempts_left_in_a_job_canceled_between_them_goes(attic: Attic) -> None:
+    request = attic.ended()
+    number, file = attic.store.begin_attempt(request.id)
+    file.write(b"what was said\n")
+    file.close()
+    attic.store.end_attempt(request.id, number)
+    attic.clean()
+    assert attic.store.attempts(request.id) == []
+    assert attic.store.has(request.id)
+
+
 def test_audio_may_go_before_its_transcript(attic: Attic) -> None:
     request = attic.ended(2 * DAY)
     attic.clean(audio="1d", jobs="forever")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -489,6 +490,28 @@ def test_a_job_that_was_running_in_a_crash_is_tried_alone(bench: Bench, talk: by
     assert bench.runner.run(job_id, "batch") == {"state": "finished"}
     assert bench.outcome(job_id).attempts == 2
     assert bench.store.transcript(job_id).text == "0. 1. 2."
+
+
+def test_a_job_gives_its_model_up_once_it_has_decoded_a_window_with_it(bench: Bench, talk: bytes) -> None:
+    """A long recording is read again in each turn: one that went before it brought a window would never end."""
+    one, other = bench.add(talk), bench.add(talk)
+    attempt = hold(bench, one)
+    bench.runner.make_room("base")
+    bench.engine.gate.set()
+    assert attempt.result() == {"state": "finished"}
+
+    def ask_for_room(window: Window) -> WindowResult:
+        if window.index == 1:
+            run = bench.runner._running[other]
+            while not run.handed_back:  # as who waits for a model does
+                bench.runner.make_room("base")
+                time.sleep(0.01)
+        return make_result(f" {window.index}.")
+
+    bench.engine._hear = ask_for_room
+    assert isinstance(Attempt(bench, other).result(), Requeued)
+    (kept,) = bench.store.attempts(other)
+    assert kept.content.count(b"\n") == 3, "the plan and two windows, the one in hand too"
 
 
 def test_others_make_way_for_a_job_to_be_tried_alone(bench: Bench, talk: bytes) -> None:

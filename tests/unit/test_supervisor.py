@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from worker.supervisor import RestartPolicy
+import errno
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from worker.supervisor import SPAWN_DELAY, Child, ChildSpec, RestartPolicy
 
 
 def test_waits_twice_as_long_after_each_death_up_to_half_a_minute() -> None:
@@ -40,3 +47,27 @@ def test_a_killed_child_is_not_one_that_cannot_start() -> None:
     for _ in range(20):
         policy.delay_after(0.1, by_signal=True)
     assert not policy.hopeless
+
+
+def test_a_system_without_a_process_to_spare_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    child = Child(ChildSpec("sleeper", [sys.executable, "-c", "input()"]), lambda: now)
+    spawn = subprocess.Popen
+
+    def exhausted(*args: Any, **options: Any) -> Any:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", exhausted)
+    child.tend(may_start=True)
+    monkeypatch.setattr(subprocess, "Popen", spawn)
+    child.tend(may_start=True)
+    assert child.gone(), "it is not tried at once again"
+    now = SPAWN_DELAY
+    child.tend(may_start=True)
+    assert not child.gone()
+    child.end()
+
+
+def test_a_program_that_is_not_there_is_no_passing_trouble() -> None:
+    with pytest.raises(FileNotFoundError):
+        Child(ChildSpec("nothing", ["/nonexistent/program"]), lambda: 0.0).tend(may_start=True)

@@ -303,7 +303,7 @@ def test_given_up_in_the_middle_its_windows_are_dropped(batchers: Start, talk: P
     next(steps)
     steps.close()  # type: ignore[attr-defined]
     decoded = len(engine.passes)
-    other = batcher.open("batch").submit(engine.passes[0][0])
+    other = batcher.open("batch").submit(make_window())
     other.result(DEADLINE)
     assert len(engine.passes) <= decoded + 2, "the window in hand and the other stream's"
 

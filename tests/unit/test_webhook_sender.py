@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 import time
@@ -312,6 +313,43 @@ def test_an_unreadable_record_does_not_hide_the_others(office: Office, tmp_path:
     (tmp_path / "jobs" / broken.id / "outcome.json").write_text("{")
     office.work()
     assert office.delivery(whole).state == "delivered"
+
+
+def test_a_record_the_disk_does_not_give_holds_nobody_up(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, whole = office.job(), office.job()
+    office.sender.scan()
+    read = office.store.request
+
+    def request(job_id: str) -> JobRequest:
+        if job_id == broken.id:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(job_id)
+
+    monkeypatch.setattr(office.store, "request", request)
+    office.work()
+    assert office.delivery(whole).state == "delivered"
+    monkeypatch.undo()
+    office.now += sending.SCAN_EVERY
+    office.work()
+    assert office.delivery(broken).state == "delivered"
+
+
+def test_what_the_disk_does_not_take_is_written_later_and_not_told_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(job_id: str, line: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    request = office.job()
+    monkeypatch.setattr(office.store, "add_delivery", full)
+    for _ in range(5):
+        office.work()
+        office.now += sending.SCAN_EVERY
+        office.sender.scan()
+    monkeypatch.undo()
+    office.work()
+    assert office.delivery(request).state == "delivered"
+    assert len(office.post.calls) == 1
 
 
 def test_a_torn_line_of_the_log_is_no_line(office: Office, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from worker.store import JobNotFound, JobStore
 from worker.webhooks.due import CLAIM_TTL, DueSet
 from worker.webhooks.ledger import Ledger
 from worker.webhooks.message import event_id, message
-from worker.webhooks.outbox import Attempt, Outbox
+from worker.webhooks.outbox import Attempt, Delivery, Outbox
 from worker.webhooks.schedule import Answer, Schedule
 from worker.webhooks.signature import signed_headers
 from worker.webhooks.target import Refused, Target
@@ -102,6 +102,7 @@ class Sender:
         self._scan_wanted = threading.Event()
         self._scan_wanted.set()
         self._scan_at = 0.0  # monotonic seconds
+        self._unwritten: dict[str, Attempt] = {}  # by job: what the disk would not take
         self._renew_at = 0.0
 
     def run(self) -> None:
@@ -185,6 +186,10 @@ class Sender:
         except JobNotFound:
             self._due.remove(job_id)
             return
+        except OSError as error:  # one record that cannot be read must not hold up those behind it
+            log.error("The call-back of %s waits, as its record cannot be read: %s", job_id, error)
+            self._due.put(job_id, self._clock() + SCAN_EVERY)
+            return
         if request.webhook is None:
             self._due.remove(job_id)
         elif not self._hand.take(job_id, _host(request.webhook.url)) or not self._claimed(job_id):
@@ -211,6 +216,7 @@ class Sender:
                 self._due.put(request.id, next_at)
             self._due.release(request.id)
         except JobNotFound:
+            self._unwritten.pop(request.id, None)
             log.info("Job %s was deleted, and its call-back with it", request.id)
         except RedisError as error:
             log.warning("The next call-back of %s waits for Redis: %s", request.id, error)
@@ -228,15 +234,25 @@ class Sender:
             return None
         if delivery.next_at > self._clock() + 0.1:  # another sender was here meanwhile
             return delivery.next_at
+        attempt = self._unwritten.get(request.id) or self._attempt(request, delivery)
+        try:
+            self._outbox.record(request.id, attempt)
+        except OSError as error:  # called again before it is written, the receiver would hear it over and over
+            log.error("An attempt to call back for %s cannot be written down: %s", request.id, error)
+            self._unwritten[request.id] = attempt
+            return self._clock() + SCAN_EVERY
+        self._unwritten.pop(request.id, None)
+        now = self._outbox.delivery(request)  # somebody may have asked for it again meanwhile
+        return now.next_at if now else None
+
+    def _attempt(self, request: JobRequest, delivery: Delivery) -> Attempt:
         began, at = time.monotonic(), self._clock()
         answer = self._call(request, int(at))
         verdict = self._schedule.judge(answer, delivery.tried, at)
         next_at = None if verdict.wait is None else self._clock() + verdict.wait
         seconds = round(time.monotonic() - began, 3)
-        self._outbox.record(request.id, Attempt(at, seconds, answer.status, answer.error, verdict.state, next_at))
         _log(request, len(delivery.attempts) + 1, answer, verdict.state, verdict.wait)
-        now = self._outbox.delivery(request)  # somebody may have asked for it again meanwhile
-        return now.next_at if now else None
+        return Attempt(at, seconds, answer.status, answer.error, verdict.state, next_at)
 
     def _call(self, request: JobRequest, timestamp: int) -> Answer:
         outcome, webhook = self._store.outcome(request.id), request.webhook
