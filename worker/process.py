@@ -77,6 +77,7 @@ class WorkerProcess:
             drop_audio=settings.keep.audio == 0,
         )
         self._presence = WorkerPresence(process_name(), "loading", self._names.default, pid=os.getpid())
+        self._showing = threading.Lock()
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -187,7 +188,7 @@ class WorkerProcess:
         """A sign of life for the process and a renewed lease for every running job."""
         while True:
             try:
-                presence.announce(self._redis, self._presence)
+                self._show_presence()
                 if self._slots:
                     self._slots.beat()
             except Exception:  # whatever it is, a heart that stopped would have running jobs taken away
@@ -219,9 +220,14 @@ class WorkerProcess:
     def _announce(self, now: WorkerPresence) -> None:
         self._presence = now
         try:
-            presence.announce(self._redis, now)
+            self._show_presence()
         except RedisError as error:
             log.warning("Redis does not answer: %s", error)
+
+    def _show_presence(self) -> None:
+        """One at a time, or a beat that began before a change could be written after it."""
+        with self._showing:
+            presence.announce(self._redis, self._presence)
 
     def _withdraw(self) -> None:
         try:

@@ -20,13 +20,13 @@ LANES, MAX_BATCH = 2, 1
 
 @pytest.fixture(scope="module")
 def anna(start_service: Callable[..., LiveService]) -> LiveService:
-    """Two lanes of one window each, 100 ms for a window."""
+    """Two lanes of one window each, 250 ms for a window: long beside what a slot may be held up by the disk."""
     keys = ",".join(f"{name}:{key}" for name, key in KEYS.items())
     return start_service(
         "fair",
         key=KEYS["anna"],
         WHISPER_ENGINE="fake",
-        WHISPER_MODEL="0.1",
+        WHISPER_MODEL="0.25",
         WHISPER_LANES=str(LANES),
         WHISPER_MAX_BATCH=str(MAX_BATCH),
         WHISPER_API_KEYS=keys,

@@ -127,14 +127,18 @@ def test_words_are_the_text_with_times_inside_the_window(tiny: FasterWhisper, vo
 def test_a_short_window_is_encoded_shorter_with_the_same_words_at_the_same_times(
     base: FasterWhisper, voice: Samples, talk: speech.Recording
 ) -> None:
+    apart: list[float] = []
     for samples in (voice, said(talk, 0), said(talk, 3)):
         short, full = (
             decode_one(base, samples, language="en", words=True, full_padding=padding) for padding in (False, True)
         )
         assert (short.is_shortened, full.is_shortened) == (True, False)
         assert normalised(short.text) == normalised(full.text)
-        for word, twin in zip(short.words, full.words, strict=True):
-            assert word.start == pytest.approx(twin.start, abs=0.25)
+        apart += [abs(word.start - twin.start) for word, twin in zip(short.words, full.words, strict=True)]
+    assert max(apart) < 0.5, (
+        "seconds: whether a word begins before or after a breath is a close call on some processors"
+    )
+    assert sum(seconds < 0.1 for seconds in apart) >= 0.95 * len(apart)
 
 
 def test_windows_of_one_pass_are_encoded_as_long_as_the_longest_needs(tiny: FasterWhisper, voice: Samples) -> None:
