@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import services
 from tests.faults.collector import FaultCollector
 
 ROOT = Path(__file__).parent.parent
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # time proves nothing
+settings.load_profile("ours")
+
 LEVELS = ("unit", "integration", "acceptance", "faults")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,21 @@ KEYS = {"anna": "sk-anna-3c1f7e", "ben": "sk-ben-92ab04"}
 
 
 @pytest.fixture(scope="session")
+def start_lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts a service for all tests."""
+    with starting(tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
 def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Starts a service with settings of its own; it stops with the tests at the latest."""
+    """Starts a service with settings of its own; it stops with the module's tests at the latest."""
+    with starting(tmp_path_factory) as start:
+        yield start
+
+
+@contextmanager
+def starting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     if os.name == "nt":
         pytest.skip("no redis-server for Windows comes with the packages")
     started: list[LiveService] = []
@@ -33,38 +47,40 @@ def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
         started.append(service)
         return service
 
-    yield start
-    for service in started:
-        service.ask_to_stop()
-    for service in started:
-        service.stop()
+    try:
+        yield start
+    finally:
+        for service in started:
+            service.ask_to_stop()
+        for service in started:
+            service.stop()
 
 
 @pytest.fixture(scope="session")
-def service(start_service: Start, base_model: Path) -> LiveService:
+def service(start_lasting: Start, base_model: Path) -> LiveService:
     """Real weights: base in int8. For tests in which the words matter."""
-    return start_service("base", models=base_model.parent, WHISPER_MODEL="base", WHISPER_COMPUTE_TYPE="int8")
+    return start_lasting("base", models=base_model.parent, WHISPER_MODEL="base", WHISPER_COMPUTE_TYPE="int8")
 
 
 @pytest.fixture(scope="session")
-def quick(start_service: Start) -> LiveService:
+def quick(start_lasting: Start) -> LiveService:
     """Everything but the model: it answers with one made-up word for each second of speech."""
-    return start_service("quick", WHISPER_ENGINE="fake")
+    return start_lasting("quick", WHISPER_ENGINE="fake")
 
 
 @pytest.fixture(scope="session")
-def keyed(start_service: Start) -> LiveService:
+def keyed(start_lasting: Start) -> LiveService:
     """As `quick`, for holders of a key only, and with uploads of 1 MB at most; called by anna."""
     keys = ",".join(f"{name}:{key}" for name, key in KEYS.items())
-    return start_service(
+    return start_lasting(
         "keyed", key=KEYS["anna"], WHISPER_ENGINE="fake", WHISPER_API_KEYS=keys, WHISPER_MAX_UPLOAD_MB="1"
     )
 
 
 @pytest.fixture(scope="session")
-def slow(start_service: Start) -> LiveService:
+def slow(start_lasting: Start) -> LiveService:
     """One job of a kind at a time, 3 s for each window, and waiting clients are sent away after 2 s."""
-    return start_service(
+    return start_lasting(
         "slow",
         WHISPER_ENGINE="fake",
         WHISPER_MODEL="3",

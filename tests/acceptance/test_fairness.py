@@ -52,6 +52,7 @@ def ends(services: list[LiveService], job_ids: list[str]) -> list[float]:
 def test_equal_clips_overtake_each_other_by_no_more_than_a_pass(
     anna: LiveService, ben: LiveService, clip: Path, priority: str
 ) -> None:
+    anna.transcribe(clip)  # what the first recording loads, it loads once
     services = [anna, ben] * 50
     job_ids = [service.submit(clip, priority=priority) for service in services]
     ended = ends(services, job_ids)
@@ -81,8 +82,8 @@ def test_short_jobs_do_not_wait_until_a_long_one_of_their_class_has_ended(
 ) -> None:
     long = anna.submit(long_file)
     until(lambda: anna.job(long)["processed_seconds"] > 0, "the long one runs")
-    short = [ben.submit(clip) for _ in range(5)]
-    long_end, *short_ends = ends([anna, *[ben] * 5], [long, *short])
+    short = [ben.submit(clip) for _ in range(2)]
+    long_end, *short_ends = ends([anna, *[ben] * 2], [long, *short])
     assert max(short_ends) < long_end
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests import media, speech
 from tests.acceptance.live import LiveService
+from tests.accuracy import normalised
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +36,12 @@ def unguided(service: LiveService, names: Path) -> str:
 def test_names_are_spelled_as_the_client_spells_them(
     service: LiveService, names: Path, unguided: str, guidance: dict[str, Any]
 ) -> None:
-    expected = "Please send the minutes to Kathryn Smyth and to Jon Thomsen."
-    assert service.transcribe(names, **guidance).json()["text"] == expected
+    text = service.transcribe(names, **guidance).json()["text"]
+    assert normalised(text) == normalised("Please send the minutes to Kathryn Smyth and to Jon Thomsen.")
+    assert "Kathryn Smyth" in text
+    assert "Jon Thomsen" in text
     job = service.ended(service.submit(names, **guidance))
-    assert service.get(job["urls"]["transcript"]).json()["text"] == expected
+    assert service.get(job["urls"]["transcript"]).json()["text"] == text
 
 
 def test_the_language_asked_for_is_the_language_written(service: LiveService, names: Path, unguided: str) -> None:

@@ -256,6 +256,7 @@ def test_an_answered_clients_recording_is_deleted_at_once(quick: LiveService, cl
     assert_error(quick.get(f"/v1/jobs/{job_id}/audio"), 410, "audio_deleted", "id")
 
 
+@pytest.mark.fault(16)
 def test_a_job_whose_client_left_is_canceled_30_seconds_after_the_last_who_waited(
     slow: LiveService, long_file: Path, clip: Path
 ) -> None:

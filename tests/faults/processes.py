@@ -24,5 +24,8 @@ def kill(victim: psutil.Process) -> None:
 
 def windows(path: Path) -> list[int]:
     """The numbers of the windows a checkpoint has whole lines of."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:] if path.exists() else []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
+    except FileNotFoundError:  # not there yet, or under another name by now
+        return []
     return [json.loads(line)["window"][0] for line in lines if line.endswith("\n")]

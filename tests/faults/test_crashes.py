@@ -138,6 +138,7 @@ def test_ten_kills_in_a_row_end_no_job_that_gets_further(worker: RunningWorker, 
     for _ in range(10):
         known = len(kept(worker, request))
         victim = start(worker, model="0.5")  # so slow that ten kills come before the end
+        worker.maintenance.run_once()  # as an API beside it does all the time
         wait_for(lambda known=known: len(kept(worker, request)) > known, ALONE)  # type: ignore[misc]
         time.sleep(moments.uniform(0.0, 0.3))  # the moment is what is tried
         victim.kill()
@@ -175,7 +176,7 @@ def test_a_second_sigterm_ends_the_worker_at_once(worker: RunningWorker, lecture
     stubborn.send_signal(signal.SIGTERM)
     wait_for(lambda: "Stopping" in worker.log_file.read_text())
     stubborn.send_signal(signal.SIGTERM)
-    stubborn.wait(2)
+    stubborn.wait(6)  # the first alone gives the pass in hand 8 s
     worker.start()
     assert worker.outcome(request, timeout=ALONE).state == "finished"
 
@@ -192,7 +193,7 @@ def test_the_children_of_a_killed_supervisor_end_and_the_next_one_goes_on(tmp_pa
         supervisor = psutil.Process(service._process.pid)
         children = supervisor.children(recursive=True)
         kill(supervisor)
-        _, alive = psutil.wait_procs(children, timeout=15)
+        _, alive = psutil.wait_procs(children, timeout=60)
         assert alive == []
         done = {number for path in files.glob("checkpoint.*") for number in windows(path)}
         service.stop()
@@ -220,8 +221,8 @@ def test_a_hung_pass_ends_the_worker_and_the_job_is_given_up_in_the_end(worker: 
     options = DecodeOptions(words=True, prompt="hang at 0")
     request = worker.submit(lecture, options=options)
     for _ in range(3):
-        hung = start(worker, pass_timeout="1")
-        assert hung.wait(30) == HUNG
+        hung = start(worker, ready=False, pass_timeout="1")
+        assert hung.wait(60) == HUNG
     worker.start()
     outcome = worker.outcome(request, timeout=ALONE)
     assert outcome.error is not None
@@ -232,10 +233,11 @@ def test_a_hung_pass_ends_the_worker_and_the_job_is_given_up_in_the_end(worker: 
 def test_windows_in_hand_are_kept_when_a_worker_is_stopped(worker: RunningWorker, lecture: Path) -> None:
     process = start(worker, model="2")
     request = worker.submit(lecture)
-    wait_for(lambda: len(kept(worker, request)) == 1)
+    wait_for(lambda: kept(worker, request))
+    known = kept(worker, request)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
-    assert kept(worker, request) == {0, 1}
+    assert process.wait(30) == 0
+    assert kept(worker, request) >= known | {max(known) + 1}, "the one in hand too"
     assert worker.status(request) == "queued"
     worker.start()
     assert worker.outcome(request).attempts == 1
@@ -244,7 +246,7 @@ def test_windows_in_hand_are_kept_when_a_worker_is_stopped(worker: RunningWorker
 @pytest.mark.fault(19)
 @pytest.mark.parametrize(("most", "state"), [(1, "finished"), (0, "failed")])
 def test_memory_that_runs_out_halves_the_passes(worker: RunningWorker, lecture: Path, most: int, state: str) -> None:
-    process = worker.start(model="0.2", lanes="1", max_batch="4")  # slow enough for windows to gather
+    process = worker.start(model="0.5", lanes="1", max_batch="4")  # slow enough for windows to gather
     request = worker.submit(lecture, options=DecodeOptions(words=True, prompt=f"oom above {most}"))
     outcome = worker.outcome(request)
     assert outcome.state == state

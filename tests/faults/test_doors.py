@@ -49,10 +49,9 @@ def test_a_file_name_is_shown_and_never_a_path(quick: LiveService, clip: Path, n
     answer = quick.post_form(JOBS, wire.file(clip.read_bytes(), name.encode()))
     job = answer.json()
     assert (answer.status_code, job["file"]["name"]) == (202, NAMES[name])
-    stored = {path.name for path in (quick.data / "jobs" / job["id"]).iterdir()}
-    assert stored <= {"source", "job.json", "transcript.json", "outcome.json"} | {
-        f"checkpoint.{n}.jsonl" for n in (1, 2)
-    }
+    quick.ended(job["id"])
+    directory, names = quick.data / "jobs" / job["id"], {"source", "job.json", "transcript.json", "outcome.json"}
+    until(lambda: {path.name for path in directory.iterdir()} == names, "it is tidied up")
     audio = quick.get(f"{JOBS}/{job['id']}/audio")
     assert audio.content == clip.read_bytes()
     assert audio.headers["content-disposition"].startswith("attachment; ")
@@ -141,7 +140,7 @@ def test_a_stranger_is_refused_before_the_body_and_no_key_is_logged(keyed: LiveS
     with wire.connect(keyed.port) as connection:
         connection.sendall(head)  # and not a byte of the body
         answer = start_of(connection)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20  # 900 MB are announced
     assert answer[0] == 401
     assert set(answer[1]["error"]) == {"message", "type", "param", "code"}
     assert answer[1]["error"]["code"] == "invalid_api_key"

@@ -21,7 +21,7 @@ from tests.faults.processes import process
 from tests.playlists import PLAYLISTS, Canary, watched
 from tests.services import Start
 
-HOURS = float(os.environ.get("FAULTS_HOURS", "0.25"))  # `make soak` takes ten
+HOURS = float(os.environ.get("FAULTS_HOURS", "0.1"))  # `make soak` takes ten
 MEMORY = 150e6  # bytes a worker may grow by, however long a recording is
 RATE = 16_000
 

@@ -71,7 +71,7 @@ def test_a_made_up_request_gets_a_documented_answer(quick: LiveService, jobs: li
     given_id = str(case.path_parameters.get("job_id", ""))
     if given_id and len(given_id) % 2:  # half of the requests are about a job there is
         case.path_parameters["job_id"] = jobs[len(given_id) % len(jobs)]
-    response = case.call(base_url=quick.url)
+    response = case.call(base_url=quick.url, timeout=60)
     case.validate_response(response, checks=[not_a_server_error, status_code_conformance, response_schema_conformance])
     if case.path.startswith("/v1") and response.status_code >= 400:
         assert json.loads(response.content)["error"]["code"]

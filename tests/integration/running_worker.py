@@ -32,7 +32,7 @@ from worker.queue import JobQueue
 from worker.store import LocalStore
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 30.0  # seconds
+DEADLINE = 90.0  # seconds
 
 
 class RedisServer:

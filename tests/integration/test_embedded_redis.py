@@ -21,7 +21,7 @@ from worker.embedded_redis import EmbeddedRedis
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
 
-DEADLINE = 20.0  # seconds
+DEADLINE = 60.0  # seconds
 
 Start = Callable[[EmbeddedRedis], "subprocess.Popen[bytes]"]
 

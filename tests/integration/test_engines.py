@@ -198,7 +198,9 @@ def test_a_prompt_longer_than_whisper_takes_is_cut(quick: Engine, voice: Samples
 
 def test_above_temperature_zero_it_samples(quick: Engine, voice: Samples) -> None:
     unclear = voice + speech.noise(len(voice) / SAMPLE_RATE, 0.1)
-    results = [one(quick, unclear, temperature=1.0) for _ in range(3)]
+    results = [one(quick, unclear, temperature=1.0)]
+    while len(results) < 20 and len({result.text for result in results}) == 1:
+        results.append(one(quick, unclear, temperature=1.0))
     assert len({result.text for result in results}) > 1
     assert {result.temperature for result in results} == {1.0}
     assert len({one(quick, unclear).text for _ in range(2)}) == 1

@@ -73,7 +73,7 @@ def test_a_model_that_cannot_be_loaded_fails_its_job_and_no_other(worker: Runnin
 def test_an_idle_worker_gives_its_memory_back_and_works_on(worker: RunningWorker, sample: Sample) -> None:
     """Under its supervisor: the process with the model goes, one without comes, and the next job loads the model."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("WHISPER_")}
-    own = {"REDIS_URL": worker.url, "DATA_DIR": str(worker.store.root), "MODEL": "base", "MODEL_TTL": "1"}
+    own = {"REDIS_URL": worker.url, "DATA_DIR": str(worker.store.root), "MODEL": "base", "MODEL_TTL": "3"}
     env |= {f"WHISPER_{name}": value for name, value in own.items()}
     code = (
         "import logging, sys; logging.basicConfig(level='INFO'); from scripts.foreground import _children; "
@@ -90,7 +90,7 @@ def test_an_idle_worker_gives_its_memory_back_and_works_on(worker: RunningWorker
         assert after < before - 50e6, (before, after)
         again = worker.submit(sample.path)
         assert worker.outcome(again).state == "finished"
-        assert loaded(worker) == ["base"]
+        wait_for(lambda: loaded(worker) == ["base"])
     finally:
         supervisor.terminate()
         supervisor.wait(DEADLINE)
@@ -103,8 +103,8 @@ def tree(process: subprocess.Popen[bytes]) -> int:
 
 
 def test_work_goes_before_idleness(worker: RunningWorker, talk: Path) -> None:
-    process = worker.start(model="0.3", model_ttl="0.5")
     request = worker.submit(talk)
+    process = worker.start(ready=False, model="0.3", model_ttl="0.5")
     assert worker.outcome(request).state == "finished"
     wait_for(lambda: process.poll() is not None)
     assert process.returncode == IDLE
@@ -140,7 +140,7 @@ def test_a_long_recording_makes_room_for_a_clip_with_another_model(
     worker: RunningWorker, talk: Path, sample: Sample
 ) -> None:
     """And goes on where it was, without a word twice."""
-    worker.start(model="0.5", models="0", model_turn="0")
+    worker.start(model="0.5", models="0", model_turn="0", lanes="1", max_batch="1")
     long = worker.submit(talk)
     worker.wait_until_decoding(long)
     clip = worker.submit(sample.path, model="0", priority="interactive")

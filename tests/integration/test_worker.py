@@ -109,15 +109,15 @@ def test_cancel_frees_the_slot_though_the_model_is_busy(worker: RunningWorker, t
     running, waiting = worker.submit(talk), worker.submit(talk)
     worker.wait_for_status(running, "started")
     assert worker.desk.cancel(running.id)
-    worker.wait_for_status(running, "stopped", timeout=5)
-    worker.wait_for_status(waiting, "started", timeout=5)
+    worker.wait_for_status(running, "stopped")
+    worker.wait_for_status(waiting, "started")
     assert worker.outcome(running).state == "canceled"
     with pytest.raises(JobNotFound):
         worker.store.transcript(running.id)
 
 
 def test_a_cancel_the_worker_was_not_told_of_ends_the_job_all_the_same(worker: RunningWorker, talk: Path) -> None:
-    worker.start(model="0.3", lanes="1", max_batch="1")
+    worker.start(model="1", lanes="1", max_batch="1")
     request = worker.submit(talk)
     worker.wait_until_decoding(request)
     assert worker.store.finish(request.id, Outcome("canceled"))  # and Redis was away when it was to be told
@@ -224,13 +224,13 @@ def test_a_stopped_worker_hands_its_job_back_uncounted(worker: RunningWorker, ta
     request = worker.submit(talk)
     worker.wait_for_status(request, "started")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(30) == 0
     assert worker.status(request) == "queued"
     assert worker.queue.position(request) == 0
     assert worker.store.outcome(request.id) is None
     assert presence.workers(worker.redis) == []
     worker.start()
-    assert worker.outcome(request, timeout=15).state == "finished"
+    assert worker.outcome(request).state == "finished"
 
 
 @pytest.mark.fault(10)
@@ -249,7 +249,7 @@ def test_a_job_and_its_end_survive_a_redis_that_crashes(worker: RunningWorker, r
 def test_an_idle_worker_stops_at_once(worker: RunningWorker) -> None:
     process = worker.start()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 0
+    assert process.wait(30) == 0
     assert presence.workers(worker.redis) == []
 
 
@@ -260,7 +260,7 @@ def test_a_worker_stops_though_redis_is_gone(worker: RunningWorker, redis: Redis
     redis.kill()
     try:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     finally:
         redis.start()
     assert worker.store.outcome(request.id) is None
@@ -277,11 +277,11 @@ def test_a_worker_without_its_model_stays_up_and_says_why(worker: RunningWorker,
     assert process.poll() is None
     assert worker.status(request) == "queued"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 0
+    assert process.wait(30) == 0
 
 
 def test_a_clip_does_not_wait_for_a_long_job(worker: RunningWorker, talk: Path, sample: Sample) -> None:
-    worker.start(model="0.5", lanes="1", max_batch="1")
+    worker.start(model="1", lanes="1", max_batch="1")
     long = worker.submit(talk)
     worker.wait_until_decoding(long)
     clip = worker.submit(sample.path, priority="interactive")

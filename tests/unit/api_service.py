@@ -107,7 +107,7 @@ def make_request(job_id: str, **changes: Any) -> JobRequest:
     return JobRequest(**{**values, **changes})
 
 
-async def until(condition: Callable[[], Any], timeout: float = 5.0) -> Any:
+async def until(condition: Callable[[], Any], timeout: float = 60.0) -> Any:
     """What the condition returns once that is true; fails after `timeout` seconds."""
     async with asyncio.timeout(timeout):
         while not (value := condition()):

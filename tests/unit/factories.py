@@ -19,7 +19,7 @@ from engines.transcript import Segment, Transcript, Word
 from engines.vad import FRAME
 from worker.jobs import JobRequest
 
-DEADLINE = 10.0  # seconds after which a test that waits has failed
+DEADLINE = 60.0  # seconds after which a test that waits has failed
 
 
 def wait_for(condition: Callable[[], object], timeout: float = DEADLINE) -> None:
