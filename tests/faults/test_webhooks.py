@@ -354,7 +354,7 @@ def test_what_is_no_receiver_of_http_is_refused_at_submission(hooked: LiveServic
 
 
 def test_a_deleted_jobs_call_back_is_never_made(hooked: LiveService, clip: Path) -> None:
-    with receiving(statuses(Reply(503, {"retry-after": "60"}))) as receiver:
+    with receiving(statuses(Reply(503, {"retry-after": "8"}))) as receiver:
         job_id = hooked.submit(clip, webhook_url=receiver.url())
         receiver.wait(1)
         tried(hooked, job_id)

@@ -71,9 +71,17 @@ async def room(tmp_path: Path, grace: float = 30.0) -> AsyncIterator[Room]:
     server = FakeServer()
     redis, store = FakeRedis(server=server), CountingStore(tmp_path)
     given_up: list[str] = []
-    waiters = Waiters(store, redis, given_up.append, grace)
+    ready = threading.Event()
+
+    class Ready(Waiters):
+        def _on_gap(self) -> None:
+            super()._on_gap()
+            ready.set()
+
+    waiters = Ready(store, redis, given_up.append, grace)
     with patch.object(worker.events, "BLOCK_MS", 10):
         waiters.start()
+        assert await asyncio.to_thread(ready.wait, 60)  # it looks at everything once as it begins
         try:
             yield Room(store, Events(redis), server, waiters, given_up)
         finally:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from worker import process, supervisor
 from worker.supervisor import SPAWN_DELAY, Child, ChildSpec, RestartPolicy
 
 
@@ -47,6 +48,10 @@ def test_a_killed_child_is_not_one_that_cannot_start() -> None:
     for _ in range(20):
         policy.delay_after(0.1, by_signal=True)
     assert not policy.hopeless
+
+
+def test_a_worker_that_drains_is_not_killed_for_it() -> None:
+    assert process.DRAIN + 1 < supervisor.GRACE
 
 
 def test_a_system_without_a_process_to_spare_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
