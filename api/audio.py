@@ -14,7 +14,7 @@ from api.state import Service, ServiceDep
 from api.streams import transcription_events
 from api.submission import Caller, accepted, form_schema, submit
 from worker.jobs import JobRequest, Outcome
-from worker.store import JobNotFound
+from worker.store import JobNotFound, RecordBroken
 
 router = APIRouter(tags=["audio"])
 _FORM = form_schema(is_job=False)
@@ -44,6 +44,8 @@ async def _answer(request: Request, service: Service, route: Route, owner: str) 
         if outcome is None:
             raise _unfinished(service, job)
         rendered = await run_in_threadpool(_rendered, service, job, outcome)
+    except RecordBroken:
+        raise
     except JobNotFound:
         raise ApiError("canceled", f"The job {job.id} was deleted.") from None
     return Response(rendered.body, media_type=None, headers={"content-type": rendered.content_type})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,8 +104,11 @@ class JobDesk:
     def delete(self, request: JobRequest) -> None:
         """Removes every trace of the job, and ends it where it has not ended.
 
-        The store forgets it first: nobody who follows the job sees it canceled and takes that for its end.
+        The store forgets it first: nobody who follows the job sees it canceled and takes that for its end. Except on
+        Windows, where the slot has to let go of the files before they can be moved.
         """
+        if os.name == "nt":
+            self.cancel(request.id)
         self._store.delete(request.id)
         try:
             self._call_off(request)

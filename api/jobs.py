@@ -97,7 +97,7 @@ async def cancel_job(job_id: str, service: ServiceDep, owner: Owner) -> dict[str
 
 @router.delete("/{job_id}")
 async def delete_job(job_id: str, service: ServiceDep, owner: Owner) -> dict[str, Any]:
-    """Removes the job, its recording and its transcript, and cancels it first where it has not ended."""
+    """Removes the job, its recording and its transcript, and stops it where it has not ended."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
     await run_in_threadpool(service.desk.delete, job)
     return {"id": job.id, "object": "transcription.job", "deleted": True}

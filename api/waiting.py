@@ -1,4 +1,4 @@
-"""Clients that wait for a job's end or follow its news, all on one reader of the feed. Nobody polls."""
+"""Clients that wait for a job's end or follow its news, all on one reader of the feed, which wakes them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Waiters:
         self._reader = FeedReader(redis, self._on_state, self._on_gap)
         self._waiting: defaultdict[str, dict[asyncio.Event, bool]] = defaultdict(dict)  # True: every news, not the end
         self._abandoned: set[str] = set()  # jobs whose own client has left
+        self._promised: set[str] = set()  # jobs whose own client was told that they go on
         self._countdowns: dict[str, asyncio.TimerHandle] = {}
         self._giving_up: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -106,8 +107,9 @@ class Waiters:
 
     def abandon(self, job_id: str) -> None:
         """The job's own client has left: it is canceled 30 s from now unless somebody else waits for it by then."""
-        self._abandoned.add(job_id)
-        self._count_down(job_id)
+        if job_id not in self._promised:
+            self._abandoned.add(job_id)
+            self._count_down(job_id)
 
     async def _outcome(self, job_id: str, woken: asyncio.Event) -> Outcome | None:
         while not self.is_closing:
@@ -115,12 +117,14 @@ class Waiters:
             outcome = await run_in_threadpool(self._look, job_id)
             if outcome is not None:
                 self._abandoned.discard(job_id)
+                self._promised.discard(job_id)
                 return outcome
             await wakes(woken, LOOK_EVERY)
         return None
 
     def _keep(self, job_id: str) -> None:
-        """Whoever else may have left: the job is not given up."""
+        """Whoever else has left or will: the job is not given up."""
+        self._promised.add(job_id)
         self._abandoned.discard(job_id)
         if countdown := self._countdowns.pop(job_id, None):
             countdown.cancel()
@@ -165,6 +169,8 @@ class Waiters:
 
     def _on_state(self, job_id: str, state: str) -> None:
         self._on_loop(self._wake, job_id, state in _ENDS)
+        if state in _ENDS:
+            self._on_loop(self._promised.discard, job_id)
 
     def _on_gap(self) -> None:
         self._on_loop(self._wake_all)

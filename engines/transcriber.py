@@ -114,6 +114,10 @@ class Transcription:
         if stream := self._stream:
             stream.drain()
 
+    def _is_unwanted(self) -> bool:
+        """Whether the model may stop in the midst of a window of this run."""
+        return self._unwanted.is_set() or 0 < self._kept_until <= time.monotonic()
+
     def __iter__(self) -> Iterator[Progress]:
         self._stream = self._batcher.open(self._priority)
         try:
@@ -178,7 +182,7 @@ class Transcription:
     def _submit(self, index: int, speech: Speech) -> _Pending:
         assert self._stream is not None
         options = replace(self._options, language=self._language.to_decode_in, prompt=self._prompt())
-        window = Window(index, speech.samples, speech.pieces, options, speech.spans, self._unwanted.is_set)
+        window = Window(index, speech.samples, speech.pieces, options, speech.spans, self._is_unwanted)
         if self._canceled.is_set():
             raise Canceled()
         if self._checkpoint and (known := self._checkpoint.result(window)):

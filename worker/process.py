@@ -188,9 +188,9 @@ class WorkerProcess:
         """A sign of life for the process and a renewed lease for every running job."""
         while True:
             try:
-                self._show_presence()
                 if self._slots:
                     self._slots.beat()
+                self._show_presence()
             except Exception:  # whatever it is, a heart that stopped would have running jobs taken away
                 log.exception("A sign of life could not be given")
             if self._stopped.wait(BEAT):

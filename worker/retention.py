@@ -33,11 +33,12 @@ class Retention:
     def look_after(self, request: JobRequest, outcome: Outcome, now: float) -> None:
         """now: unix seconds."""
         age = now - outcome.ended_at
-        self._store.drop_checkpoints(request.id)  # of a job that was canceled between two attempts
         if request.kind == "sync" or age >= min(self._keep.audio, self._keep.jobs):
             self._store.drop_source(request.id)  # a client that waits may have gone with an earlier API process
         if self._is_done_with(request, age, now) and not self._owes_a_call(request, now):
             self._forget(request)
+        else:
+            self._store.drop_checkpoints(request.id)  # of a job that was canceled between two attempts
 
     def _is_done_with(self, request: JobRequest, age: float, now: float) -> bool:
         if request.kind == "job":

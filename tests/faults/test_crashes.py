@@ -236,7 +236,7 @@ def test_windows_in_hand_are_kept_when_a_worker_is_stopped(worker: RunningWorker
     wait_for(lambda: kept(worker, request))
     known = kept(worker, request)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(15) == 0
     assert kept(worker, request) >= known | {max(known) + 1}, "the one in hand too"
     assert worker.status(request) == "queued"
     worker.start()

@@ -15,7 +15,7 @@ from tests.integration.running_worker import RedisServer, redis_server
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
 
-AWAY = 12.0  # seconds
+AWAY = 20.0  # seconds
 
 
 @pytest.fixture(scope="module")

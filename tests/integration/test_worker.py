@@ -224,7 +224,7 @@ def test_a_stopped_worker_hands_its_job_back_uncounted(worker: RunningWorker, ta
     request = worker.submit(talk)
     worker.wait_for_status(request, "started")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(15) == 0
     assert worker.status(request) == "queued"
     assert worker.queue.position(request) == 0
     assert worker.store.outcome(request.id) is None
@@ -249,7 +249,7 @@ def test_a_job_and_its_end_survive_a_redis_that_crashes(worker: RunningWorker, r
 def test_an_idle_worker_stops_at_once(worker: RunningWorker) -> None:
     process = worker.start()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(15) == 0
     assert presence.workers(worker.redis) == []
 
 
@@ -260,7 +260,7 @@ def test_a_worker_stops_though_redis_is_gone(worker: RunningWorker, redis: Redis
     redis.kill()
     try:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(15) == 0
     finally:
         redis.start()
     assert worker.store.outcome(request.id) is None
@@ -277,7 +277,7 @@ def test_a_worker_without_its_model_stays_up_and_says_why(worker: RunningWorker,
     assert process.poll() is None
     assert worker.status(request) == "queued"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(15) == 0
 
 
 def test_a_clip_does_not_wait_for_a_long_job(worker: RunningWorker, talk: Path, sample: Sample) -> None:

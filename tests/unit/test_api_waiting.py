@@ -238,6 +238,7 @@ async def test_a_job_goes_on_whose_client_was_told_where_to_find_it(tmp_path: Pa
         await asyncio.sleep(0)
         here.waiters.abandon(shared)
         assert await stays is None
+        await leave(here, shared)  # who comes later and leaves changes nothing
         await leave(here, dropped)
         await until(lambda: here.given_up)
         assert here.given_up == [dropped]

@@ -15,8 +15,10 @@ from fakeredis import FakeRedis, FakeServer
 
 import engines.schedule
 import engines.transcriber
+import worker.runner
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.batcher import Batcher
+from engines.errors import Canceled
 from tests import media
 from tests.unit.factories import (
     DEADLINE,
@@ -512,6 +514,25 @@ def test_a_job_gives_its_model_up_once_it_has_decoded_a_window_with_it(bench: Be
     assert isinstance(Attempt(bench, other).result(), Requeued)
     (kept,) = bench.store.attempts(other)
     assert kept.content.count(b"\n") == 3, "the plan and two windows, the one in hand too"
+
+
+def test_a_pass_that_takes_longer_than_patience_is_stopped(
+    bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.runner, "PATIENCE", 0.2)
+
+    def hear(window: Window) -> WindowResult:
+        bench.engine.entered.release()
+        while not window.is_canceled():
+            time.sleep(0.01)
+        raise Canceled()
+
+    bench.engine._hear = hear
+    attempt = hold(bench, bench.add(talk))
+    bench.engine.gate.set()
+    assert bench.engine.entered.acquire(timeout=DEADLINE)
+    bench.runner.make_way("another")
+    assert isinstance(attempt.result(), Requeued)
 
 
 def test_others_make_way_for_a_job_to_be_tried_alone(bench: Bench, talk: bytes) -> None:

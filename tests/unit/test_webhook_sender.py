@@ -350,6 +350,7 @@ def test_what_the_disk_does_not_take_is_written_later_and_not_told_again(
     office.work()
     assert office.delivery(request).state == "delivered"
     assert len(office.post.calls) == 1
+    assert office.sender._unwritten == {}
 
 
 def test_a_torn_line_of_the_log_is_no_line(office: Office, tmp_path: Path) -> None:

@@ -184,6 +184,7 @@ class Sender:
         try:
             request = self._store.request(job_id)
         except JobNotFound:
+            self._unwritten.pop(job_id, None)
             self._due.remove(job_id)
             return
         except OSError as error:  # one record that cannot be read must not hold up those behind it
@@ -216,7 +217,6 @@ class Sender:
                 self._due.put(request.id, next_at)
             self._due.release(request.id)
         except JobNotFound:
-            self._unwritten.pop(request.id, None)
             log.info("Job %s was deleted, and its call-back with it", request.id)
         except RedisError as error:
             log.warning("The next call-back of %s waits for Redis: %s", request.id, error)
@@ -229,19 +229,19 @@ class Sender:
 
     def _delivered(self, request: JobRequest) -> float | None:
         """When to call again, in unix seconds."""
+        unwritten = self._unwritten.pop(request.id, None)
         delivery = self._outbox.delivery(request)
         if delivery is None or delivery.next_at is None:
             return None
         if delivery.next_at > self._clock() + 0.1:  # another sender was here meanwhile
             return delivery.next_at
-        attempt = self._unwritten.get(request.id) or self._attempt(request, delivery)
+        attempt = unwritten or self._attempt(request, delivery)
         try:
             self._outbox.record(request.id, attempt)
         except OSError as error:  # called again before it is written, the receiver would hear it over and over
             log.error("An attempt to call back for %s cannot be written down: %s", request.id, error)
             self._unwritten[request.id] = attempt
             return self._clock() + SCAN_EVERY
-        self._unwritten.pop(request.id, None)
         now = self._outbox.delivery(request)  # somebody may have asked for it again meanwhile
         return now.next_at if now else None
 
