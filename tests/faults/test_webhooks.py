@@ -225,7 +225,7 @@ def test_a_certificate_of_another_authority_or_name_is_refused_in_clear_words(
 def test_a_certificate_of_the_configured_authority_is_trusted(
     hooked: LiveService, clip: Path, secure: Receiver
 ) -> None:
-    settled(hooked, hooked.submit(clip, webhook_url=secure.url()))
+    assert responses(settled(hooked, hooked.submit(clip, webhook_url=secure.url()))) == [200]
 
 
 @pytest.mark.fault(43)
