@@ -10,14 +10,14 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
 
+from api.answers.waiting import Waiters
 from api.app import create_app
-from api.connections import PatientProtocol, allow_many
+from api.http.connections import PatientProtocol, allow_many
 from api.settings import ApiSettings
-from api.waiting import Waiters
-from worker import exposure, lifeline, logs
-from worker.connection import connect
+from worker.runtime import lifeline, logs, redis_security
+from worker.runtime.connection import connect
 from worker.settings import WorkerSettings, explain
-from worker.store import LocalStore
+from worker.store.job_store import LocalStore
 
 DRAIN = 5  # seconds for answers under way when the service stops; shorter than the supervisor's patience
 KEEP_ALIVE = 75  # seconds; longer than clients and proxies keep an idle connection, so that they close it
@@ -52,7 +52,7 @@ def main() -> int:
     lifeline.watch()
     allow_many()
     store, redis = LocalStore(worker_settings.data_dir), connect(worker_settings.redis_url)
-    for warning in [*exposure.warnings(worker_settings.redis_url), *exposure.findings(redis)]:
+    for warning in [*redis_security.warnings(worker_settings.redis_url), *redis_security.findings(redis)]:
         log.warning("%s", warning)
     app = create_app(settings, worker_settings, store=store, redis=redis)
     Server(_config(app, settings), app.state.service.waiters).run()

@@ -15,26 +15,26 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
 
-from api import audio, catalog, deliveries, health, jobs, page
-from api.access import Access
-from api.admission import Admission
-from api.backlog import Backlog
-from api.callbacks import Callbacks
-from api.dashboard import PATH, Dashboard
-from api.desk import JobDesk
-from api.draining import Draining
-from api.envelope import Envelope
-from api.errors import add_error_handlers
-from api.models import ServedModels
-from api.openapi import describe
+from api.answers.waiting import Waiters
+from api.http.access import Access
+from api.http.access_log import Envelope
+from api.http.errors import add_error_handlers
+from api.http.openapi import describe
+from api.http.refused_upload_drain import Draining
+from api.intake.admission import Admission
+from api.intake.served_models import ServedModels
+from api.intake.webhook_fields import Callbacks
+from api.routes import audio, deliveries, health, jobs, models, page
+from api.routes.dashboard import PATH, Dashboard
 from api.settings import ApiSettings
 from api.state import Service
-from api.waiting import Waiters
-from worker.events import Events
-from worker.maintenance import MAINTENANCE_EVERY, Maintenance
-from worker.queue import JobQueue
+from worker.jobs.backlog import Backlog
+from worker.jobs.job_service import JobDesk
+from worker.maintenance.maintenance import MAINTENANCE_EVERY, Maintenance
+from worker.queue.events import Events
+from worker.queue.job_queue import JobQueue
 from worker.settings import WorkerSettings
-from worker.store import JobStore
+from worker.store.job_store import JobStore
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store:
     )
     app.state.service = service
     add_error_handlers(app)
-    for routes in (audio, catalog, jobs, deliveries, health, page):
+    for routes in (audio, models, jobs, deliveries, health, page):
         app.include_router(routes.router)
     describe(app)
     redis_url = worker_settings.redis_url or "redis://localhost"

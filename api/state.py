@@ -8,14 +8,14 @@ from typing import Annotated
 from fastapi import Depends, Request
 from redis import Redis
 
-from api.admission import Admission
-from api.callbacks import Callbacks
-from api.desk import JobDesk
-from api.models import ServedModels
+from api.answers.waiting import Waiters
+from api.intake.admission import Admission
+from api.intake.served_models import ServedModels
+from api.intake.webhook_fields import Callbacks
 from api.settings import ApiSettings
-from api.waiting import Waiters
-from worker.events import Events
-from worker.store import JobStore
+from worker.jobs.job_service import JobDesk
+from worker.queue.events import Events
+from worker.store.job_store import JobStore
 
 
 @dataclass(frozen=True, slots=True)

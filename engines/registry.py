@@ -12,12 +12,12 @@ from engines.base import Engine
 from engines.errors import EngineUnavailable
 
 ENGINES: dict[str, str] = {
-    "faster-whisper": "engines.faster_whisper:FasterWhisper",
-    "whisper-cpp": "engines.whisper_cpp:WhisperCpp",
-    "openai-whisper": "engines.openai_whisper:OpenAIWhisper",
-    "mlx-whisper": "engines.mlx_whisper:MLXWhisper",
-    "lightning-whisper-mlx": "engines.mlx_whisper:LightningWhisperMLX",
-    "fake": "engines.fake:FakeEngine",
+    "faster-whisper": "engines.backends.faster_whisper:FasterWhisper",
+    "whisper-cpp": "engines.backends.whisper_cpp:WhisperCpp",
+    "openai-whisper": "engines.backends.openai_whisper:OpenAIWhisper",
+    "mlx-whisper": "engines.backends.mlx_whisper:MLXWhisper",
+    "lightning-whisper-mlx": "engines.backends.mlx_whisper:LightningWhisperMLX",
+    "fake": "engines.backends.fake:FakeEngine",
 }
 LIBRARIES = {  # what each engine's module imports
     "faster-whisper": ("faster_whisper", "ctranslate2"),

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 if __package__ in (None, ""):  # run as a file
     sys.path[0] = str(ROOT)
 
-from engines.models import find_ctranslate2_weights  # noqa: E402 - the path comes first
+from engines.weights.ctranslate2 import find_ctranslate2_weights  # noqa: E402 - the path comes first
 from scripts.benchmarking.report import Report  # noqa: E402
 from scripts.benchmarking.steps import DEFAULT, QUICK, STEPS, Bench, Sizes  # noqa: E402
 from scripts.benchmarking.targets import Native, Target, TargetError  # noqa: E402

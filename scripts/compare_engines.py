@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def _weights(name: str, model: str) -> Path:
-    from engines.models import find_ctranslate2_weights
+    from engines.weights.ctranslate2 import find_ctranslate2_weights
 
     if model == "base":
         source = find_ctranslate2_weights("base", ROOT / ".cache")

@@ -20,10 +20,10 @@ ROOT = Path(__file__).parent.parent
 if __package__ in (None, ""):  # run as a file
     sys.path[0] = str(ROOT)
 
-from engines.download import LoggedProgress, download  # noqa: E402 - the path comes first
 from engines.errors import ModelNotFound  # noqa: E402
-from engines.models import source_of, weights_on_this_machine  # noqa: E402
-from engines.names import MODELS, SOURCES, canonical_name  # noqa: E402
+from engines.weights.ctranslate2 import source_of, weights_on_this_machine  # noqa: E402
+from engines.weights.download import LoggedProgress, download  # noqa: E402 - the path comes first
+from engines.weights.names import MODELS, SOURCES, canonical_name  # noqa: E402
 from worker.settings import WorkerSettings  # noqa: E402
 
 DEFAULT_ENGINE = "faster-whisper"

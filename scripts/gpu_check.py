@@ -28,15 +28,15 @@ if __package__ in (None, ""):  # run as a file
 
 import numpy as np  # noqa: E402 - the path comes first
 
-from engines.audio import AudioReader  # noqa: E402
+from engines.audio.reader import AudioReader  # noqa: E402
+from engines.audio.voice_activity import speech_frames  # noqa: E402
+from engines.audio.windows import pack_speech  # noqa: E402
 from engines.base import DecodeOptions, Engine, Window, WindowResult  # noqa: E402
-from engines.batcher import Batcher  # noqa: E402
+from engines.decoding.batcher import Batcher  # noqa: E402
+from engines.decoding.transcriber import Transcription  # noqa: E402
+from engines.devices.nvidia import find_driver  # noqa: E402
 from engines.errors import EngineError, OutOfMemory  # noqa: E402
-from engines.nvidia import find_driver  # noqa: E402
 from engines.registry import EngineOptions, create_engine  # noqa: E402
-from engines.transcriber import Transcription  # noqa: E402
-from engines.vad import speech_frames  # noqa: E402
-from engines.windows import pack_speech  # noqa: E402
 from scripts.benchmarking.report import Figure, Report  # noqa: E402
 
 SAMPLE = ROOT / "samples" / "meeting.mp3"

@@ -1,5 +1,5 @@
-"""Simulates callers of a service on a GPU: the real policy (`engines.schedule`), a clock and a cost model in place of a
-model. It shows what sharing passes is worth where no GPU is at hand. It is no measurement.
+"""Simulates callers of a service on a GPU: the real policy (`engines.decoding.schedule`), a clock and a cost model in
+place of a model. It shows what sharing passes is worth where no GPU is at hand. It is no measurement.
 
     python scripts/simulate_gpu.py
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 if __package__ in (None, ""):  # run as a file
     sys.path[0] = str(ROOT)
 
-from engines.schedule import Line, Schedule  # noqa: E402 - the path comes first
+from engines.decoding.schedule import Line, Schedule  # noqa: E402 - the path comes first
 from scripts.benchmarking.timed import percentile  # noqa: E402
 
 WINDOWS, ONE_BY_ONE, IN_EIGHTS = 26, 63.0, 17.0  # seconds, as published

@@ -9,7 +9,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 def main() -> int:
     sys.path[0] = ROOT  # instead of scripts/, whose names are no modules
-    from scripts.command_line import main
+    from scripts.cli.command_line import main
 
     return main(ROOT)
 

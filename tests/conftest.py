@@ -50,7 +50,7 @@ def tiny_en_model() -> Path:
 @pytest.fixture(scope="session")
 def base_model() -> Path:
     """A directory with the real weights of base for CTranslate2; joined once from two packages."""
-    from engines.models import find_ctranslate2_weights
+    from engines.weights.ctranslate2 import find_ctranslate2_weights
 
     return find_ctranslate2_weights("base", ROOT / ".cache")
 

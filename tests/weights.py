@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from engines.conversion import write_ggml, write_mlx, write_pytorch
-from engines.ctranslate2_file import Array, Dimensions, WhisperWeights, read_ctranslate2
+from engines.weights.conversion import write_ggml, write_mlx, write_pytorch
+from engines.weights.ctranslate2_file import Array, Dimensions, WhisperWeights, read_ctranslate2
 
 CACHE = Path(__file__).parent.parent / ".cache" / "weights"
 _BLOCK = 32  # values that share a factor in ggml's q8_0

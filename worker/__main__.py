@@ -9,9 +9,9 @@ import sys
 
 from pydantic import ValidationError
 
-from worker import lifeline, logs
-from worker.exit_codes import STARTS_IDLE
-from worker.process import WorkerProcess
+from worker.running.worker_process import WorkerProcess
+from worker.runtime import lifeline, logs
+from worker.runtime.exit_codes import STARTS_IDLE
 from worker.settings import WorkerSettings, explain
 
 _M_ARENA_MAX = -8  # malloc.h

@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from worker.logs import LogFormat
-from worker.model_names import ModelNames
-from worker.periods import PERIOD, Keep, seconds_of
+from worker.maintenance.retention_periods import PERIOD, Keep, seconds_of
+from worker.models.names import ModelNames
+from worker.runtime.logs import LogFormat
 from worker.webhooks.settings import WebhookSettings
 
 

@@ -63,9 +63,9 @@ def _run(name: str, weights: str, recording: str, batch: int) -> Measured:
 
 def _own(name: str, weights: str, recording: Path, batch: int) -> tuple[str, float, float, int]:
     from engines.base import DecodeOptions
-    from engines.batcher import Batcher
+    from engines.decoding.batcher import Batcher
+    from engines.decoding.transcriber import Transcription
     from engines.registry import EngineOptions, create_engine
-    from engines.transcriber import Transcription
 
     engine = create_engine(name, EngineOptions(model=weights, device="cpu", max_batch=batch or None))
     batcher = Batcher(engine)

@@ -119,9 +119,9 @@ def _bare(paths: list[Path], lanes: int, batch: int) -> list[Heard]:
 
 
 def _windows(path: Path) -> list[Any]:
-    from engines.audio import AudioReader
-    from engines.vad import speech_frames
-    from engines.windows import pack_speech
+    from engines.audio.reader import AudioReader
+    from engines.audio.voice_activity import speech_frames
+    from engines.audio.windows import pack_speech
 
     with AudioReader(path) as reader:
         return [speech.samples for speech in pack_speech(speech_frames(iter(reader)))]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.audio import AudioReader
+from engines.audio.reader import AudioReader
+from engines.audio.voice_activity import speech_frames
+from engines.audio.windows import pack_speech
 from engines.base import DecodeOptions
-from engines.batcher import Batcher
-from engines.quality import Ladder
+from engines.decoding.batcher import Batcher
+from engines.decoding.quality import Ladder
+from engines.decoding.transcriber import Transcription
 from engines.registry import EngineOptions, create_engine
-from engines.transcriber import Transcription
-from engines.vad import speech_frames
-from engines.windows import pack_speech
 from scripts.benchmarking import corpus
 from scripts.benchmarking.targets import Native
 from scripts.benchmarking.timed import Heard

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import httpx
 from redis import Redis
 
-from scripts.pid_file import PidFile, Running
+from scripts.service.pid_file import PidFile, Running
 from tests.acceptance import wire
 
 ROOT = Path(__file__).parents[2]

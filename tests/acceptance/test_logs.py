@@ -45,7 +45,7 @@ def test_json_lines_name_request_and_job(talkative: LiveService, tmp_path: Path)
     assert talkative.ended(job_id)["status"] == "failed"
     until(lambda: of(talkative, "worker", "job_id", job_id), "the worker's line is there")
     about = of(talkative, "api", "request_id", answer.headers["x-request-id"])
-    (taken,) = [line for line in about if line["logger"] == "api.access"]
+    (taken,) = [line for line in about if line["logger"] == "api.http.access"]
     assert (taken["job_id"], " 202 " in taken["message"]) == (job_id, True)
     found = lines(talkative)
     assert {"service", "worker", "api"} <= {line["program"] for line in found}

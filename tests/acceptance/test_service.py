@@ -20,8 +20,8 @@ import psutil
 import pytest
 from redis import Redis
 
-from worker import presence
-from worker.embedded_redis import EmbeddedRedis
+from scripts.service.embedded_redis import EmbeddedRedis
+from worker.queue import heartbeat
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 120.0  # seconds
@@ -113,10 +113,10 @@ class Launcher:
                 found[words[2] if words[1:2] == ["-m"] else Path(words[0]).name] = child
         return found
 
-    def workers(self) -> list[presence.WorkerPresence]:
+    def workers(self) -> list[heartbeat.WorkerPresence]:
         running = json.loads(self.pid_file.read_text().splitlines()[1])
         with Redis.from_url(running["redis_url"]) as redis:
-            return presence.workers(redis)
+            return heartbeat.workers(redis)
 
     def is_ready(self) -> bool:
         try:

@@ -40,7 +40,7 @@ def receiver() -> Iterator[Receiver]:
 def secret_of(service: LiveService) -> str:
     """As the command prints it."""
     environment = {"WHISPER_DATA_DIR": str(service.data), "PYTHONPATH": str(ROOT)}
-    program = "import sys; from scripts.command_line import main; sys.exit(main(sys.argv.pop()))"
+    program = "import sys; from scripts.cli.command_line import main; sys.exit(main(sys.argv.pop()))"
     command = [sys.executable, "-c", program, "webhook-secret", str(service.directory)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 

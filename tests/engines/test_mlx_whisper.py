@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engines.backends.mlx_whisper import LightningWhisperMLX, MLXWhisper
 from engines.base import DecodeOptions
 from engines.errors import EngineUnavailable, ModelNotFound
-from engines.mlx_whisper import LightningWhisperMLX, MLXWhisper
 from engines.registry import EngineOptions, create_engine
-from engines.weights import find_mlx_weights
+from engines.weights.other_formats import find_mlx_weights
 from tests import media, speech
 from tests.conftest import ROOT, Sample
 from tests.weights import random_model
@@ -108,7 +108,7 @@ def test_a_process_in_which_loading_failed_may_end(tmp_path: Path, weights: Path
 
 def test_the_batcher_keeps_to_one_thread_whoever_asks(weights: Path) -> None:
     program = _START + (
-        "from engines.batcher import Batcher\nfrom engines.quality import Ladder\n"
+        "from engines.decoding.batcher import Batcher\nfrom engines.decoding.quality import Ladder\n"
         "batcher = Batcher(engine, Ladder(temperatures=(0.0,)))\nbatcher.start()\nstream = batcher.open('batch')\n"
         "in_a_thread(lambda: print(stream.submit(silence).result(60).language))\n"
         "print(stream.submit(silence).result(60).language)\nbatcher.close()\n"

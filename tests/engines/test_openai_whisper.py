@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from engines.backends.openai_whisper import OpenAIWhisper
 from engines.base import DecodeOptions
 from engines.errors import EngineUnavailable, ModelNotFound, UnsupportedOption
-from engines.openai_whisper import OpenAIWhisper
 from engines.registry import EngineOptions
-from engines.weights import find_pytorch_weights
+from engines.weights.other_formats import find_pytorch_weights
 from tests import media
 from tests.conftest import Sample
 from tests.weights import converted

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.batcher import Batcher
+from engines.backends.whisper_cpp import WhisperCpp
+from engines.decoding.batcher import Batcher
 from engines.errors import EngineUnavailable, ModelNotFound
-from engines.ggml import read_ggml
 from engines.registry import EngineOptions
-from engines.weights import find_ggml_weights
-from engines.whisper_cpp import WhisperCpp
+from engines.weights.ggml import read_ggml
+from engines.weights.other_formats import find_ggml_weights
 from tests import media
 from tests.accuracy import normalised
 from tests.conftest import ROOT, Sample

@@ -13,7 +13,7 @@ from engines.base import DecodeOptions
 from tests.acceptance.live import LiveService, until
 from tests.faults.processes import kill, process
 from tests.unit.factories import make_request
-from worker.store import LocalStore
+from worker.store.job_store import LocalStore
 
 
 @pytest.fixture(scope="module")

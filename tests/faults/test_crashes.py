@@ -24,9 +24,9 @@ from tests.conftest import Sample
 from tests.faults.processes import kill, process, windows
 from tests.faults.small_disk import mounted
 from tests.integration.running_worker import RunningWorker, redis_server, wait_for
-from worker.exit_codes import HUNG
-from worker.jobs import JobRequest
-from worker.maintenance import Maintenance
+from worker.maintenance.maintenance import Maintenance
+from worker.runtime.exit_codes import HUNG
+from worker.store.records import JobRequest
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
 

@@ -15,7 +15,7 @@ import pytest
 from tests.acceptance import wire
 from tests.acceptance.live import LiveService, assert_error, until
 from tests.services import Start
-from worker.store import LocalStore
+from worker.store.job_store import LocalStore
 
 JOBS = "/v1/jobs"
 CROWD = 1000

@@ -17,7 +17,7 @@ from engines.transcript import Transcript
 from tests.acceptance import wire
 from tests.acceptance.live import LiveService, assert_error, until
 from tests.services import KEYS
-from worker.store import LocalStore
+from worker.store.job_store import LocalStore
 
 JOBS = "/v1/jobs"
 ROUTE = "/v1/audio/transcriptions"

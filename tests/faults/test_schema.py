@@ -24,7 +24,7 @@ from api.app import create_app
 from tests.acceptance import wire
 from tests.acceptance.live import LiveService
 from tests.unit.api_service import api_settings, worker_settings
-from worker.store import LocalStore
+from worker.store.job_store import LocalStore
 
 EXAMPLES = int(os.environ.get("FAULTS_EXAMPLES", "40"))  # of each operation
 BOUNDED = settings(

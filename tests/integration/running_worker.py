@@ -18,18 +18,18 @@ from redis.exceptions import RedisError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from api.backlog import Backlog
-from api.desk import JobDesk
 from engines.base import DecodeOptions
+from scripts.service.embedded_redis import find_server
 from tests.unit.factories import make_request
-from worker import presence
-from worker.connection import connect
-from worker.embedded_redis import find_server
-from worker.events import Events
-from worker.jobs import JobRequest, Outcome
-from worker.maintenance import Maintenance
-from worker.queue import JobQueue
-from worker.store import LocalStore
+from worker.jobs.backlog import Backlog
+from worker.jobs.job_service import JobDesk
+from worker.maintenance.maintenance import Maintenance
+from worker.queue import heartbeat
+from worker.queue.events import Events
+from worker.queue.job_queue import JobQueue
+from worker.runtime.connection import connect
+from worker.store.job_store import LocalStore
+from worker.store.records import JobRequest, Outcome
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 90.0  # seconds
@@ -119,7 +119,7 @@ class RunningWorker:
         return self.directory / "worker.log"
 
     def presence_of(self, process: subprocess.Popen[bytes]) -> str | None:
-        states = {worker.pid: worker.state for worker in presence.workers(self.redis)}
+        states = {worker.pid: worker.state for worker in heartbeat.workers(self.redis)}
         return states.get(process.pid)
 
     def submit(self, audio: Path, **changes: Any) -> JobRequest:

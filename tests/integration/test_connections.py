@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from api.connections import PatientProtocol, allow_many
+from api.http.connections import PatientProtocol, allow_many
 from tests.acceptance import wire
 
 

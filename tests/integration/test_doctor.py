@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from scripts.doctoring import queues
+from scripts.doctor import queues
+from scripts.service.embedded_redis import find_server
 from tests.integration.running_worker import DEADLINE, answers, wait_for
-from worker.embedded_redis import find_server
 
 ROOT = Path(__file__).parents[2]
 SAFE = ("--appendonly", "yes", "--maxmemory-policy", "noeviction")
@@ -53,7 +53,7 @@ def doctor(tmp_path: Path, **settings: str) -> tuple[int, str]:
     env = {name: value for name, value in os.environ.items() if "WHISPER_" not in name}
     env |= {"WHISPER_DATA_DIR": str(tmp_path / "data"), "WHISPER_LOG_DIR": str(tmp_path / "logs")}
     env |= {"NATIVE_WHISPER_HOST": "127.0.0.1", "NATIVE_WHISPER_PORT": "0", "HF_HUB_CACHE": str(tmp_path / "hub")}
-    code = "import sys; from scripts.doctor import report; sys.exit(report())"
+    code = "import sys; from scripts.doctor.report import report; sys.exit(report())"
     ended = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from engines.base import SAMPLE_RATE, DecodeOptions, Engine, WindowResult
-from engines.batcher import Batcher
+from engines.decoding.batcher import Batcher
+from engines.decoding.quality import Ladder
+from engines.decoding.transcriber import Transcription
 from engines.errors import Canceled, EngineUnavailable, ModelNotFound
-from engines.quality import Ladder
 from engines.registry import LIBRARIES, EngineOptions, create_engine, is_installed
-from engines.transcriber import Transcription
 from engines.transcript import Transcript
 from tests import media, speech
 from tests.accuracy import normalised, sentence_starts, word_error_rate

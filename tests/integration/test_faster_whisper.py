@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engines.backends.faster_whisper import MAX_PROMPT_TOKENS, FasterWhisper
 from engines.base import SAMPLE_RATE, DecodeOptions, Piece, Window, WindowResult
-from engines.batcher import Batcher
+from engines.decoding.batcher import Batcher
+from engines.decoding.transcriber import Transcription
 from engines.errors import EngineUnavailable, ModelNotFound
-from engines.faster_whisper import MAX_PROMPT_TOKENS, FasterWhisper
 from engines.registry import EngineOptions
-from engines.transcriber import Transcription
 from engines.transcript import Transcript
 from tests import media, speech
 from tests.accuracy import normalised, sentence_starts, word_error_rate

@@ -12,14 +12,14 @@ import numpy as np
 import psutil
 import pytest
 
-from scripts.foreground import _children
+from scripts.service.foreground import _children
+from scripts.service.supervisor import Supervisor
 from tests import media
 from tests.conftest import Sample
 from tests.integration.running_worker import DEADLINE, RunningWorker, redis_server, wait_for
-from worker import presence
-from worker.exit_codes import IDLE
-from worker.jobs import JobRequest
-from worker.supervisor import Supervisor
+from worker.queue import heartbeat
+from worker.runtime.exit_codes import IDLE
+from worker.store.records import JobRequest
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
 
@@ -42,7 +42,7 @@ def talk(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def loaded(worker: RunningWorker) -> list[str]:
-    return [row.loaded for row in presence.workers(worker.redis)]
+    return [row.loaded for row in heartbeat.workers(worker.redis)]
 
 
 def model_of(worker: RunningWorker, request: JobRequest) -> str:
@@ -76,8 +76,8 @@ def test_an_idle_worker_gives_its_memory_back_and_works_on(worker: RunningWorker
     own = {"REDIS_URL": worker.url, "DATA_DIR": str(worker.store.root), "MODEL": "base", "MODEL_TTL": "3"}
     env |= {f"WHISPER_{name}": value for name, value in own.items()}
     code = (
-        "import logging, sys; logging.basicConfig(level='INFO'); from scripts.foreground import _children; "
-        "from worker.supervisor import Supervisor; "
+        "import logging, sys; logging.basicConfig(level='INFO'); from scripts.service.foreground import _children; "
+        "from scripts.service.supervisor import Supervisor; "
         f"Supervisor([spec for spec in _children(None, {worker.url!r}, 0) if spec.name == 'worker']).run()"
     )
     with open(worker.log_file, "ab") as log:
@@ -85,7 +85,7 @@ def test_an_idle_worker_gives_its_memory_back_and_works_on(worker: RunningWorker
     try:
         assert worker.outcome(worker.submit(sample.path)).state == "finished"
         before = tree(supervisor)
-        wait_for(lambda: [row.state for row in presence.workers(worker.redis)] == ["idle"])
+        wait_for(lambda: [row.state for row in heartbeat.workers(worker.redis)] == ["idle"])
         after = tree(supervisor)
         assert after < before - 50e6, (before, after)
         again = worker.submit(sample.path)
@@ -117,7 +117,7 @@ def test_two_devices_work_on_the_same_queue_at_once(worker: RunningWorker, talk:
     for request in requests:
         worker.wait_until_decoding(request)
     assert {worker.outcome(request).state for request in requests} == {"finished"}
-    assert len({presence.process_of(str(worker.record(request).worker_name)) for request in requests}) == 2
+    assert len({heartbeat.process_of(str(worker.record(request).worker_name)) for request in requests}) == 2
 
 
 def test_a_second_worker_waits_for_its_device(worker: RunningWorker) -> None:

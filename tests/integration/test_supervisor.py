@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from worker.supervisor import ChildCannotStart, ChildSpec, Supervisor
+from scripts.service.supervisor import ChildCannotStart, ChildSpec, Supervisor
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 60.0  # seconds
@@ -153,7 +153,7 @@ def supervisor(tmp_path: Path) -> Iterator[Callable[[str, bool], subprocess.Pope
     def start(program: str, lifeline: bool) -> subprocess.Popen[bytes]:
         code = (
             "import sys\n"
-            "from worker.supervisor import ChildSpec, Supervisor\n"
+            "from scripts.service.supervisor import ChildSpec, Supervisor\n"
             f"argv = (sys.executable, '-c', {program!r}, {str(tmp_path / 'child')!r})\n"
             f"Supervisor([ChildSpec('child', argv, lifeline={lifeline})], grace=60).run()\n"
         )

@@ -22,9 +22,9 @@ from tests import media
 from tests.accuracy import word_error_rate
 from tests.conftest import Sample
 from tests.integration.running_worker import RedisServer, RunningWorker, redis_server, wait_for
-from worker import presence
-from worker.jobs import Outcome, new_job_id
-from worker.store import JobNotFound
+from worker.queue import heartbeat
+from worker.store.job_store import JobNotFound
+from worker.store.records import Outcome, new_job_id
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
 
@@ -61,7 +61,7 @@ def expected_text(worker: RunningWorker, talk: Path) -> str:
 
 def test_a_job_becomes_a_transcript(worker: RunningWorker, sample: Sample, tiny_en_model: Path) -> None:
     process = worker.start(engine="faster-whisper", model=str(tiny_en_model), device="cpu")
-    (present,) = presence.workers(worker.redis)
+    (present,) = heartbeat.workers(worker.redis)
     assert (present.pid, present.model) == (process.pid, str(tiny_en_model))
     assert (present.engine, present.device, present.error) == ("faster-whisper", "cpu", "")
     request = worker.submit(sample.path)
@@ -228,7 +228,7 @@ def test_a_stopped_worker_hands_its_job_back_uncounted(worker: RunningWorker, ta
     assert worker.status(request) == "queued"
     assert worker.queue.position(request) == 0
     assert worker.store.outcome(request.id) is None
-    assert presence.workers(worker.redis) == []
+    assert heartbeat.workers(worker.redis) == []
     worker.start()
     assert worker.outcome(request).state == "finished"
 
@@ -250,7 +250,7 @@ def test_an_idle_worker_stops_at_once(worker: RunningWorker) -> None:
     process = worker.start()
     process.send_signal(signal.SIGTERM)
     assert process.wait(15) == 0
-    assert presence.workers(worker.redis) == []
+    assert heartbeat.workers(worker.redis) == []
 
 
 def test_a_worker_stops_though_redis_is_gone(worker: RunningWorker, redis: RedisServer, talk: Path) -> None:
@@ -270,10 +270,10 @@ def test_a_worker_stops_though_redis_is_gone(worker: RunningWorker, redis: Redis
 def test_a_worker_without_its_model_stays_up_and_says_why(worker: RunningWorker, talk: Path) -> None:
     process = worker.start(ready=False, engine="faster-whisper", model="nonsense", device="cpu")
     wait_for(lambda: worker.presence_of(process) == "failed")
-    (present,) = presence.workers(worker.redis)
+    (present,) = heartbeat.workers(worker.redis)
     assert "There is no model 'nonsense'" in present.error
     request = worker.submit(talk)
-    wait_for(lambda: worker.redis.ttl(f"whisper:worker:{present.name}") > presence.TTL - 4)  # it goes on beating
+    wait_for(lambda: worker.redis.ttl(f"whisper:worker:{present.name}") > heartbeat.TTL - 4)  # it goes on beating
     assert process.poll() is None
     assert worker.status(request) == "queued"
     process.send_signal(signal.SIGTERM)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.models import find_ctranslate2_weights
+from engines.weights.ctranslate2 import find_ctranslate2_weights
 from tests import media, speech
 from tests.acceptance.live import ROOT, LiveService, until
 from tests.receiver import Receiver, receiving

@@ -16,17 +16,17 @@ from fakeredis import FakeRedis, FakeServer
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-import worker.events
+import worker.queue.events
 from api.app import create_app
 from api.settings import ApiSettings
 from api.state import Service
 from engines.base import DecodeOptions
 from engines.transcript import Segment, Transcript, Word
-from worker.events import Events
-from worker.incoming import Upload
-from worker.jobs import JobError, JobRequest, Outcome
+from worker.queue.events import Events
 from worker.settings import WorkerSettings
-from worker.store import LocalStore
+from worker.store.incoming import Upload
+from worker.store.job_store import LocalStore
+from worker.store.records import JobError, JobRequest, Outcome
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(2000)
 
@@ -189,7 +189,7 @@ async def serving(
     redis_server = FakeServer()
     store, redis = LocalStore(tmp_path), FakeRedis(server=redis_server)
     app = create_app(api_settings(**settings), worker_settings(model=model, models=models), store=store, redis=redis)
-    with patch.object(worker.events, "BLOCK_MS", 10):  # the reader stops between two blocks
+    with patch.object(worker.queue.events, "BLOCK_MS", 10):  # the reader stops between two blocks
         async with app.router.lifespan_context(app), caller(app) as client:
             yield Running(app, store, redis, redis_server, client)
 

@@ -12,12 +12,12 @@ from typing import Any
 import av
 import numpy as np
 
-from engines.audio import Samples
+from engines.audio.reader import Samples
+from engines.audio.voice_activity import FRAME
 from engines.base import SAMPLE_RATE, DecodeOptions, Piece, Window, WindowResult
 from engines.errors import Canceled
 from engines.transcript import Segment, Transcript, Word
-from engines.vad import FRAME
-from worker.jobs import JobRequest
+from worker.store.records import JobRequest
 
 DEADLINE = 60.0  # seconds after which a test that waits has failed
 

@@ -12,14 +12,14 @@ from types import FrameType
 
 from pydantic import ValidationError
 
-from worker import lifeline, logs
-from worker.connection import connect
-from worker.events import FeedReader
+from worker.outbound.addresses import AddressBook
+from worker.outbound.client import Caller, tls_context
+from worker.queue.events import FeedReader
+from worker.runtime import lifeline, logs
+from worker.runtime.connection import connect
 from worker.settings import WorkerSettings, explain
-from worker.store import LocalStore
-from worker.webhooks.addresses import AddressBook
-from worker.webhooks.caller import Caller, tls_context
-from worker.webhooks.due import AGAIN, DueSet
+from worker.store.job_store import LocalStore
+from worker.webhooks.delivery_queue import AGAIN, DueSet
 from worker.webhooks.keys import key_of, own_secret
 from worker.webhooks.schedule import Schedule
 from worker.webhooks.sender import Letterhead, Sender

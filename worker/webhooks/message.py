@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engines.transcript import Transcript
-from worker.jobs import JobRequest, Outcome, Webhook
-from worker.views import job_view
+from worker.jobs.job_view import job_view
+from worker.store.records import JobRequest, Outcome, Webhook
 
 SHORT = 8 * 1024  # bytes of text that go along unasked; receivers like messages below 20 kB
 INCLUDABLE = ("text", "segments")

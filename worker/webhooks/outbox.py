@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
-from worker.jobs import JobRequest, Outcome
-from worker.store import JobStore
+from worker.store.job_store import JobStore
+from worker.store.records import JobRequest, Outcome
 from worker.webhooks.message import event_id, event_type
 from worker.webhooks.schedule import State, Tried
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from worker.outbound.answer import Answer
+
 State = Literal["pending", "delivered", "gone", "exhausted"]
 DEFAULT = "0,1,2,5,15,60,300,1800,7200,21600,43200,86400"  # seconds before each attempt: two days in all
 LONGEST_WAIT = 24 * 3600.0  # seconds a receiver may ask for
@@ -15,23 +17,6 @@ LONGEST_WAIT = 24 * 3600.0  # seconds a receiver may ask for
 BUSY_FOR = 120.0  # seconds in which 409 is taken for that
 _BUSY_FIRST, _BUSY_GROWTH, _BUSY_LONGEST = 0.5, 1.5, 5.0  # seconds, factor, seconds
 _OVER = b"finished already"  # n8n's 409 for an execution that nobody can wake any more
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an attempt brought. status: None where there was no answer; error says why.
-
-    retry_after: seconds the receiver asks us to wait. body: the beginning of its answer.
-    """
-
-    status: int | None
-    error: str | None = None
-    retry_after: float | None = None
-    body: bytes = b""
-
-    @property
-    def is_busy(self) -> bool:
-        return self.status == 409
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,16 @@ from typing import Protocol
 
 from redis.exceptions import RedisError
 
-from worker.jobs import JobRequest
-from worker.store import JobNotFound, JobStore
-from worker.webhooks.due import CLAIM_TTL, DueSet
-from worker.webhooks.ledger import Ledger
+from worker.outbound.answer import Answer
+from worker.outbound.target import Refused, Target
+from worker.store.job_store import JobNotFound, JobStore
+from worker.store.records import JobRequest
+from worker.webhooks.delivery_queue import CLAIM_TTL, DueSet
 from worker.webhooks.message import event_id, message
 from worker.webhooks.outbox import Attempt, Delivery, Outbox
-from worker.webhooks.schedule import Answer, Schedule
+from worker.webhooks.pending_deliveries import Ledger
+from worker.webhooks.schedule import Schedule
 from worker.webhooks.signature import signed_headers
-from worker.webhooks.target import Refused, Target
 
 AT_ONCE = 32  # calls
 TO_ONE_HOST = 4  # calls at once

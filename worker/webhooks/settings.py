@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from worker.outbound.addresses import Policy
+from worker.outbound.target import Refused, Target
 from worker.webhooks import schedule
-from worker.webhooks.addresses import Policy
 from worker.webhooks.headers import check_headers
 from worker.webhooks.keys import key_of
 from worker.webhooks.message import INCLUDABLE
 from worker.webhooks.schedule import Schedule
-from worker.webhooks.target import Refused, Target
 
 
 def _checked_schedule(text: str) -> str:

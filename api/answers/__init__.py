@@ -1,0 +1,1 @@
+"""What clients get back: formats, recordings, and the wait for a job's end."""

@@ -1,0 +1,184 @@
+"""Who may use the service, decided from a request's headers before the first byte of its body is read.
+
+With API keys everyone needs one, and its name owns the jobs. Without keys only programs on this machine are served:
+neither a proxy nor a container that arrives through one, nor a web page of another site in this machine's browser.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.http.errors import ApiError
+from api.settings import LOCAL_OWNER, ApiSettings
+
+OPEN_PATHS = ("/health", "/health/ready")
+
+# A request that came through something else, which may stand anywhere.
+_FORWARDED = (
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
+    "x-forwarded-server", "x-real-ip", "x-client-ip", "x-original-host", "cf-connecting-ip", "true-client-ip",
+)  # fmt: skip
+# Names by which a container calls its host. Docker Desktop hands such calls over from 127.0.0.1.
+_CONTAINER_HOSTS = ("host.docker.internal", "gateway.docker.internal", "host.containers.internal")
+
+_SEND_KEY = "Send it as 'Authorization: Bearer <key>', or as the password of HTTP Basic."
+_KEYLESS = (
+    "This server has no API keys, so it serves only programs on its own machine, called directly. Set "
+    "WHISPER_API_KEYS=name:key in its .env, restart it and send the key as 'Authorization: Bearer <key>'; or set "
+    "WHISPER_ALLOW_ANONYMOUS=true to let everyone in."
+)
+
+
+class Access:
+    """Refuses, or puts the owner's name into the request's state."""
+
+    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+            try:
+                owner = owner_of(Headers(scope=scope), _peer(scope), scope["method"], self._settings)
+            except ApiError as error:
+                _challenge(error, scope["path"])
+                await error.response()(scope, receive, send)
+                return
+            scope.setdefault("state", {})["owner"] = owner
+        await self._app(scope, receive, send)
+
+
+async def _owner(request: Request) -> str:
+    owner: str = request.state.owner
+    return owner
+
+
+Owner = Annotated[str, Depends(_owner)]
+"""Whose request it is: the name of its API key, or `local`."""
+
+
+def owner_of(headers: Headers, peer: str | None, method: str, settings: ApiSettings) -> str:
+    """The owner's name; raises ApiError where the request is refused. peer: the caller's IP address."""
+    authorization = headers.get("authorization", "")
+    if settings.api_keys and (authorization or not settings.allow_anonymous):
+        owner = _key_name(authorization, settings)
+        if authorization.lower().startswith("basic ") and method not in ("GET", "HEAD"):
+            _check_origin(headers, settings)  # browsers add a known password to any site's form
+        return owner
+    if not settings.allow_anonymous:
+        if not _is_direct(headers, peer):
+            raise ApiError("invalid_api_key", _KEYLESS)
+        _check_host(headers, settings)
+    _check_origin(headers, settings)
+    return LOCAL_OWNER
+
+
+def _challenge(error: ApiError, path: str) -> None:
+    if error.status == 401:
+        is_page = path in ("/", "/rq") or path.startswith("/rq/")
+        error.headers["www-authenticate"] = 'Basic realm="whisper-native", charset="UTF-8"' if is_page else "Bearer"
+
+
+def _peer(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def _key_name(authorization: str, settings: ApiSettings) -> str:
+    if not authorization:
+        raise ApiError("invalid_api_key", f"An API key is needed (one of the server's WHISPER_API_KEYS). {_SEND_KEY}")
+    presented = _presented_key(authorization).encode()
+    found = None
+    for name, key in settings.api_keys.items():  # all of them, so that the time says nothing
+        if hmac.compare_digest(presented, key.get_secret_value().encode()):
+            found = name
+    if found is None:
+        raise ApiError("invalid_api_key", f"This is none of the server's API keys (WHISPER_API_KEYS). {_SEND_KEY}")
+    return found
+
+
+def _presented_key(authorization: str) -> str:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _is_direct(headers: Headers, peer: str | None) -> bool:
+    """Whether the caller is a program on this machine that calls us without anything in between."""
+    if peer is None or not _is_loopback(peer) or any(name in headers for name in _FORWARDED):
+        return False
+    return _host_name(headers.get("host", "")) not in _CONTAINER_HOSTS
+
+
+def _check_host(headers: Headers, settings: ApiSettings) -> None:
+    # A web page can make its own name resolve to 127.0.0.1, but cannot make the browser send another name.
+    name = _host_name(headers.get("host", ""))
+    if name and not _is_address(name) and not _is_known(name, settings):
+        raise ApiError(
+            "host_not_allowed",
+            f"This server does not know itself as '{name[:100]}'. Call it as localhost, or add the name to "
+            "WHISPER_ALLOWED_HOSTS in its .env and restart it.",
+        )
+
+
+def _check_origin(headers: Headers, settings: ApiSettings) -> None:
+    origin = headers.get("origin")
+    if origin is None or is_same_origin(headers):
+        return
+    name = _host_name(urlsplit(origin).netloc) if "://" in origin else ""
+    if not name or not (_is_loopback(name) or _is_known(name, settings)):
+        raise ApiError(
+            "origin_not_allowed",
+            f"Web pages of '{origin[:100]}' may not use this server without an API key. Add the page's host to "
+            "WHISPER_ALLOWED_HOSTS in the server's .env and restart it, or set WHISPER_API_KEYS.",
+        )
+
+
+def is_same_origin(headers: Headers) -> bool:
+    """Whether a browser says that the request comes from a page of ours."""
+    host = headers.get("host", "")
+    return bool(host) and headers.get("origin", "").partition("://")[2].lower() == host.lower()
+
+
+def _is_known(name: str, settings: ApiSettings) -> bool:
+    return name == "localhost" or name in _CONTAINER_HOSTS or name in settings.allowed_hosts
+
+
+def _host_name(netloc: str) -> str:
+    """The name in `name:port`, `[::1]:port` …, in lower case."""
+    name = netloc.rpartition("@")[2].lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0].rstrip(".")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

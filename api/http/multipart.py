@@ -1,0 +1,194 @@
+"""A multipart form as it streams in: small fields are kept, the bytes of `file` are handed on."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from api.http.errors import ApiError
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+FILE_FIELD = "file"
+MOST_PARTS = 100
+LONGEST_FIELD = 64 * 1024  # bytes
+LONGEST_NAME = 255  # bytes of a file name in UTF-8
+
+# Some clients send a name beyond ASCII only as filename*=UTF-8''…, which the parser leaves out.
+_EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
+# Marks that turn the direction of text around can make a name look like another one.
+_TURNING = set("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class _Kind(Enum):
+    FIELD = 1
+    FILE = 2
+    OTHER_FILE = 3  # a file in another field, which nobody asked for
+
+
+class MultipartForm:
+    """Feed it the body; take the recording's bytes from it as they come.
+
+    check_name is called with the name of each part before its content is read, and may refuse it.
+    """
+
+    def __init__(self, content_type: str, check_name: Callable[[str], None]) -> None:
+        self.fields: list[tuple[str, str]] = []
+        self.filename = ""
+        self._check_name = check_name
+        self._parser = MultipartParser(_boundary(content_type), self._callbacks())
+        self._recording = bytearray()
+        self._has_file = False
+        self._other_files: list[str] = []
+        self._parts = 0
+        self._is_complete = False
+        self._begin_part()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of the recording that have not been taken."""
+        return len(self._recording)
+
+    def take(self) -> bytes:
+        """The recording's bytes since the last call."""
+        taken = bytes(self._recording)
+        self._recording.clear()
+        return taken
+
+    def feed(self, chunk: bytes) -> None:
+        try:
+            self._parser.write(chunk)
+        except FormParserError as error:
+            raise ApiError("invalid_multipart", f"The multipart body is broken: {error}.") from error
+
+    def finish(self) -> None:
+        """Raises ApiError unless the body was whole and held one file."""
+        if not self._is_complete:
+            raise ApiError("invalid_multipart", "The multipart body is cut off: its last boundary is missing.")
+        if not self._has_file:
+            raise ApiError("missing_required_parameter", self._where_is_the_file(), param=FILE_FIELD)
+
+    def _where_is_the_file(self) -> str:
+        if self._other_files:
+            name = self._other_files[0][:100]
+            return f"There is no field 'file'; the field '{name}' holds a file. Rename it to 'file'."
+        return "There is no field 'file'. Send the recording in it, with curl: -F file=@recording.mp3."
+
+    def _callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._begin_part,
+            "on_header_field": self._add_header_name,
+            "on_header_value": self._add_header_value,
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._begin_content,
+            "on_part_data": self._add_content,
+            "on_part_end": self._end_part,
+            "on_end": self._end,
+        }
+
+    def _begin_part(self) -> None:
+        self._headers: dict[bytes, bytes] = {}
+        self._header_name = b""
+        self._header_value = b""
+        self._name = ""
+        self._kind = _Kind.FIELD
+        self._value = bytearray()
+
+    def _add_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _add_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _end_header(self) -> None:
+        self._headers[self._header_name.lower()] = self._header_value
+        self._header_name = self._header_value = b""
+
+    def _begin_content(self) -> None:
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise ApiError("too_many_fields", f"The form has more than {MOST_PARTS} fields.")
+        disposition = self._headers.get(b"content-disposition", b"")
+        _, options = parse_options_header(disposition)
+        if b"name" not in options:
+            raise ApiError("invalid_multipart", "A part of the form has no name in its Content-Disposition header.")
+        self._name = _decoded(options[b"name"])
+        filename = _filename(disposition, options)
+        if filename is not None or (self._name == FILE_FIELD and b"content-type" in self._headers):
+            self._begin_file(filename or "")
+        elif self._name == FILE_FIELD:
+            hint = "The field 'file' holds text instead of a file. With curl, write -F file=@recording.mp3."
+            raise ApiError("invalid_value", hint, param=FILE_FIELD)
+        else:
+            self._check_name(self._name)
+
+    def _begin_file(self, filename: str) -> None:
+        if self._name != FILE_FIELD:
+            self._kind = _Kind.OTHER_FILE
+            self._other_files.append(self._name)
+            return
+        if self._has_file:
+            raise ApiError("invalid_value", "There are two fields 'file'. Send one recording.", param=FILE_FIELD)
+        self._kind = _Kind.FILE
+        self._has_file = True
+        self.filename = display_name(filename)
+
+    def _add_content(self, data: bytes, start: int, end: int) -> None:
+        if self._kind is _Kind.FILE:
+            self._recording += data[start:end]
+        elif self._kind is _Kind.FIELD:
+            self._value += data[start:end]
+            if len(self._value) > LONGEST_FIELD:
+                message = f"The field '{self._name[:100]}' is longer than {LONGEST_FIELD} bytes."
+                raise ApiError("field_too_large", message, param=self._name[:100])
+
+    def _end_part(self) -> None:
+        if self._kind is _Kind.FIELD:
+            self.fields.append((self._name, _decoded(bytes(self._value))))
+
+    def _end(self) -> None:
+        self._is_complete = True
+
+
+def display_name(name: str) -> str:
+    """A file name to show and never to open: its last path component in NFC, without control characters."""
+    last = re.split(r"[/\\]", unicodedata.normalize("NFC", name).rstrip("/\\"))[-1]
+    kept = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp") and c not in _TURNING)
+    short = kept.strip().encode()[:LONGEST_NAME].decode(errors="ignore")
+    return short if short not in ("", ".", "..") else "upload"
+
+
+def _boundary(content_type: str) -> bytes:
+    kind, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    if kind != b"multipart/form-data":
+        raise ApiError(
+            "invalid_content_type",
+            "Send the recording as multipart/form-data, in the field 'file' (with curl: -F file=@recording.mp3).",
+            param=FILE_FIELD,
+        )
+    if not 0 < len(boundary) <= 200:
+        raise ApiError("invalid_multipart", "The Content-Type header has no valid boundary.", param=FILE_FIELD)
+    return boundary
+
+
+def _filename(disposition: bytes, options: dict[bytes, bytes]) -> str | None:
+    if b"filename" in options:
+        return _decoded(options[b"filename"])
+    extended = _EXTENDED_NAME.search(disposition)
+    return _decoded(unquote_to_bytes(extended[1])) if extended else None
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

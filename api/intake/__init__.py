@@ -1,0 +1,1 @@
+"""From bytes and form fields to a request that may become a job."""

@@ -1,0 +1,155 @@
+"""Requests that were sent before: with an Idempotency-Key, or a waiting client's that comes again without one."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+
+from api.http.errors import ApiError
+from api.intake.parameters import Parameters
+from worker.jobs.job_service import JobDesk
+from worker.store.idempotency import Claim, ClaimBusy, Claimed
+from worker.store.incoming import Upload
+from worker.store.job_store import JobNotFound, JobStore
+from worker.store.records import JobRequest
+
+HEADER = "Idempotency-Key"
+LONGEST_KEY = 255  # characters
+UNANSWERED = 600.0  # seconds after its end in which a result that nobody had yet answers the same request
+PATIENCE = 10.0  # seconds to wait for the same request that becomes a job this moment; it takes milliseconds
+
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # a string of RFC 8941
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The request's Idempotency-Key, where it has one.
+
+    claim: held by the first request that comes with the key. earlier: what the key stands for already.
+    """
+
+    claim: Claim | None = None
+    earlier: Claimed | None = None
+
+
+def fingerprint(digest: str, parameters: Parameters, kind: str) -> str:
+    """What makes two requests the same: the recording's bytes and all parameters, however they were spelled."""
+    asked = json.dumps(dataclasses.asdict(parameters), sort_keys=True)
+    return hashlib.sha256(f"{kind}\n{digest}\n{asked}".encode()).hexdigest()
+
+
+@asynccontextmanager
+async def holding_key(headers: Headers, store: JobStore, owner: str) -> AsyncIterator[Key]:
+    """Holds the request's key while it comes in. Refuses it where another request with the same key still does."""
+    text = read_key(headers)
+    key = await run_in_threadpool(_key, store, owner, text) if text is not None else Key()
+    try:
+        yield key
+    finally:
+        if key.claim:
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(key.claim.release)
+
+
+def read_key(headers: Headers) -> str | None:
+    """The header's value, in quotes or bare; raises ApiError for one that is no key."""
+    text = headers.get(HEADER)
+    if text is None:
+        return None
+    quoted = _QUOTED.fullmatch(text.strip())
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text.strip()
+    if not 0 < len(key) <= LONGEST_KEY:
+        message = f"The {HEADER} is empty or longer than {LONGEST_KEY} characters. A UUID makes a good one."
+        raise ApiError("invalid_value", message, param=HEADER)
+    return key
+
+
+def repeated(store: JobStore, earlier: Claimed, own_fingerprint: str) -> JobRequest:
+    """The job that the key stands for; raises ApiError where that was another request."""
+    if earlier.fingerprint != own_fingerprint:
+        message = f"This {HEADER} was sent with another recording or other parameters. Send a new key with each request"
+        raise ApiError("idempotency_key_reused", f"{message}, and the same one only to repeat it.", param=HEADER)
+    if _standing(store, earlier) is None:  # it was deleted, or given up, while the recording came in
+        raise _in_use()
+    try:
+        return store.request(earlier.job_id)
+    except JobNotFound:
+        raise _in_use() from None
+
+
+def submit_once(store: JobStore, desk: JobDesk, upload: Upload, job: JobRequest, own_fingerprint: str) -> JobRequest:
+    """A waiting client's job, or the one it had before: clients that lost their connection send everything again, and
+    without a key."""
+    try:
+        claim = store.claims.hold("repeat", job.owner, own_fingerprint, patience=PATIENCE)
+    except ClaimBusy:
+        desk.submit(upload, job)
+        return job
+    try:
+        earlier = _unanswered(store, claim.read())
+        if earlier is None:
+            desk.submit_claimed(upload, job, claim, own_fingerprint)
+        return earlier or job
+    finally:
+        claim.release()
+
+
+def _key(store: JobStore, owner: str, text: str) -> Key:
+    if earlier := _standing(store, store.claims.read("key", owner, text)):
+        return Key(earlier=earlier)
+    try:
+        claim = store.claims.hold("key", owner, text)
+    except ClaimBusy:
+        raise _in_use() from None
+    try:
+        earlier = _standing(store, claim.read())  # it may have become a job between the two looks
+    except BaseException:
+        claim.release()
+        raise
+    if earlier:
+        claim.release()
+        return Key(earlier=earlier)
+    return Key(claim=claim)
+
+
+def _standing(store: JobStore, claimed: Claimed | None) -> Claimed | None:
+    """The claim, where its job is there. A waiting client's job that was canceled because the client left is none
+    that its next try should get."""
+    if claimed is None:
+        return None
+    try:
+        request, outcome = store.request(claimed.job_id), store.outcome(claimed.job_id)
+    except JobNotFound:
+        return None
+    was_left = request.kind == "sync" and outcome is not None and outcome.state == "canceled"
+    return None if was_left else claimed
+
+
+def _unanswered(store: JobStore, claimed: Claimed | None) -> JobRequest | None:
+    """The job, where it runs still or ended a short while ago and nobody had its answer."""
+    if _standing(store, claimed) is None or claimed is None:
+        return None
+    outcome = store.outcome(claimed.job_id)
+    if outcome is not None:
+        is_old = outcome.ended_at < time.time() - UNANSWERED
+        if is_old or store.answered_at(claimed.job_id) is not None:
+            return None
+    try:
+        return store.request(claimed.job_id)
+    except JobNotFound:
+        return None
+
+
+def _in_use() -> ApiError:
+    message = f"Another request with this {HEADER} is still being received. Ask again when it has arrived."
+    return ApiError("idempotency_key_in_use", message, param=HEADER, headers={"retry-after": "2"})

@@ -1,0 +1,146 @@
+"""Recordings on their way in: streamed straight into the store, checked while they come, gone if anything fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from api.http.errors import ApiError, storage_full
+from api.http.multipart import FILE_FIELD, MultipartForm, display_name
+from api.settings import ApiSettings
+from worker.store.incoming import Upload
+from worker.store.job_store import JobStore
+
+BUFFER = 1024 * 1024  # bytes of a recording gathered before a thread writes them
+FORM_OVERHEAD = 64 * 1024  # bytes a body may have beyond the largest recording: boundaries and fields
+LEAST = 64 * 1024  # bytes an upload brings in WHISPER_UPLOAD_STALL; less holds a connection open for its own sake
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A whole recording, not yet a job, and the form fields that came with it. filename: for display only."""
+
+    upload: Upload
+    filename: str
+    fields: tuple[tuple[str, str], ...]
+
+
+@asynccontextmanager
+async def receive(
+    request: Request, store: JobStore, settings: ApiSettings, check_name: Callable[[str], None], *, raw: bool = False
+) -> AsyncIterator[Received]:
+    """The request's recording. What has not become a job when the block ends is removed.
+
+    raw: a body that is the recording itself (audio/*, video/*, application/octet-stream) is taken too, with the
+    fields in the query.
+    """
+    form = None if raw and _is_recording(request) else MultipartForm(_content_type(request), check_name)
+    await run_in_threadpool(_check_room, request, store, settings)
+    upload = await run_in_threadpool(store.receive)
+    try:
+        reception = _Reception(request, store, settings, upload)
+        yield await (reception.of_form(form) if form else reception.of_body(check_name))
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(upload.discard)
+
+
+class _Reception:
+    """Moves one request's recording into its upload."""
+
+    def __init__(self, request: Request, store: JobStore, settings: ApiSettings, upload: Upload) -> None:
+        self._request = request
+        self._store = store
+        self._settings = settings
+        self._upload = upload
+
+    async def of_form(self, form: MultipartForm) -> Received:
+        async for chunk in self._chunks():
+            form.feed(chunk)
+            if form.waiting >= BUFFER:
+                await self._write(form.take())
+        await self._write(form.take())
+        form.finish()
+        return self._received(form.filename, form.fields)
+
+    async def of_body(self, check_name: Callable[[str], None]) -> Received:
+        fields = self._request.query_params.multi_items()
+        for name, _ in fields:
+            check_name(name)
+        waiting = bytearray()
+        async for chunk in self._chunks():
+            waiting += chunk
+            if len(waiting) >= BUFFER:
+                await self._write(bytes(waiting))
+                waiting.clear()
+        await self._write(bytes(waiting))
+        return self._received(display_name(self._request.query_params.get("filename", "")), fields)
+
+    def _received(self, filename: str, fields: list[tuple[str, str]]) -> Received:
+        if not self._upload.size:
+            raise ApiError("empty_file", "The file is empty (0 bytes). Check that the recording worked.")
+        return Received(self._upload, filename, tuple(fields))
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        stream = self._request.stream()
+        stall = self._settings.upload_stall
+        received, enough, deadline = 0, LEAST, time.monotonic() + stall
+        while (chunk := await _next(stream, deadline, stall)) is not None:
+            received += len(chunk)
+            if received > self._settings.max_upload_bytes + FORM_OVERHEAD:
+                raise _too_large(self._settings)
+            if received >= enough:
+                enough, deadline = received + LEAST, time.monotonic() + stall
+            yield chunk
+
+    async def _write(self, data: bytes) -> None:
+        if self._upload.size + len(data) > self._settings.max_upload_bytes:
+            raise _too_large(self._settings)
+        if data:
+            await run_in_threadpool(self._write_checked, data)
+
+    def _write_checked(self, data: bytes) -> None:
+        if self._store.free_bytes() - len(data) < self._settings.min_free_bytes:
+            raise storage_full()
+        self._upload.write(data)
+
+
+async def _next(stream: AsyncGenerator[bytes, None], deadline: float, stall: float) -> bytes | None:
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            return await anext(stream, None)
+    except TimeoutError:
+        message = f"The upload brought less than {LEAST} bytes in {stall:g} seconds and was given up."
+        raise ApiError("upload_stalled", message, param=FILE_FIELD) from None
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "")
+
+
+def _is_recording(request: Request) -> bool:
+    kind = _content_type(request).partition(";")[0].strip().lower()
+    return kind.startswith(("audio/", "video/")) or kind == "application/octet-stream"
+
+
+def _check_room(request: Request, store: JobStore, settings: ApiSettings) -> None:
+    length = int(request.headers.get("content-length", 0))
+    if length > settings.max_upload_bytes + FORM_OVERHEAD:
+        raise _too_large(settings)
+    if store.free_bytes() - length < settings.min_free_bytes:
+        raise storage_full()
+
+
+def _too_large(settings: ApiSettings) -> ApiError:
+    return ApiError(
+        "file_too_large",
+        f"The upload is larger than this server's limit of {settings.max_upload_mb} MB "
+        f"({settings.max_upload_bytes} bytes). Compress or split the recording, or raise WHISPER_MAX_UPLOAD_MB.",
+    )

@@ -1,0 +1,76 @@
+"""OpenAI's audio routes: send a recording, wait, get its transcript."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.answers.formats import Rendered, render
+from api.http.access import Owner
+from api.http.errors import ApiError
+from api.intake.parameters import Route
+from api.routes.submission import Caller, accepted, form_schema, submit
+from api.state import Service, ServiceDep
+from api.streaming.transcript_stream import transcription_events
+from worker.store.job_store import JobNotFound, RecordBroken
+from worker.store.records import JobRequest, Outcome
+
+router = APIRouter(tags=["audio"])
+_FORM = form_schema(is_job=False)
+
+
+@router.post("/v1/audio/transcriptions", openapi_extra=_FORM)
+async def create_transcription(request: Request, service: ServiceDep, owner: Owner) -> Response:
+    """The recording's words, in its own language."""
+    return await _answer(request, service, "transcription", owner)
+
+
+@router.post("/v1/audio/translations", openapi_extra=_FORM)
+async def create_translation(request: Request, service: ServiceDep, owner: Owner) -> Response:
+    """The recording's words, in English."""
+    return await _answer(request, service, "translation", owner)
+
+
+async def _answer(request: Request, service: Service, route: Route, owner: str) -> Response:
+    if _prefers_async(request):
+        job = await submit(request, service, route, Caller(owner, waits=False))
+        return await accepted(service, job, {"preference-applied": "respond-async"})
+    job = await submit(request, service, route, Caller(owner, waits=True))
+    if job.stream:
+        return transcription_events(service, job)
+    try:
+        outcome = await service.waiters.ended_while_here(job.id, service.settings.sync_timeout, request.receive)
+        if outcome is None:
+            raise _unfinished(service, job)
+        rendered = await run_in_threadpool(_rendered, service, job, outcome)
+    except RecordBroken:
+        raise
+    except JobNotFound:
+        raise ApiError("canceled", f"The job {job.id} was deleted.") from None
+    return Response(rendered.body, media_type=None, headers={"content-type": rendered.content_type})
+
+
+def _rendered(service: Service, job: JobRequest, outcome: Outcome) -> Rendered:
+    """The transcript, or the error, of an ended job."""
+    try:
+        if outcome.state == "finished":
+            return render(service.store.transcript(job.id), job.response_format, job.granularities)
+        if outcome.state == "canceled":
+            raise ApiError("canceled", f"The job {job.id} was canceled.")
+        raise ApiError.of_job(outcome.error)
+    finally:
+        service.desk.answered(job)
+
+
+def _unfinished(service: Service, job: JobRequest) -> ApiError:
+    where = f"It goes on as {job.id}: GET /v1/jobs/{job.id}?wait=30, then /v1/jobs/{job.id}/transcript."
+    if service.waiters.is_closing:
+        return ApiError("shutting_down", f"The server restarts before this transcription is done. {where}")
+    seconds = f"{service.settings.sync_timeout:g}"
+    return ApiError("sync_timeout", f"The transcription takes longer than {seconds} s (WHISPER_SYNC_TIMEOUT). {where}")
+
+
+def _prefers_async(request: Request) -> bool:
+    preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
+    return any(preference.partition(";")[0].strip() == "respond-async" for preference in preferences)

@@ -1,0 +1,120 @@
+"""The rq dashboard at /rq: shows the queues, and changes them only where a setting allows it."""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, cast
+
+import rq_dashboard
+from a2wsgi import WSGIMiddleware
+from flask import Flask, Response, current_app, request
+from redis import Redis
+from redis.exceptions import ResponseError
+from rq import Worker, requeue_job
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.http.access import is_same_origin
+from api.http.errors import ApiError
+
+PATH = "/rq"
+
+
+class Dashboard:
+    """The mounted dashboard. Without `may_write` it only shows."""
+
+    def __init__(self, redis: Redis, redis_url: str, *, may_write: bool) -> None:
+        self._redis = redis
+        self._redis_url = redis_url
+        self._may_write = may_write
+
+    @cached_property
+    def _app(self) -> ASGIApp:
+        flask_app = _flask_app(self._redis, self._redis_url, self._may_write)
+        return cast(ASGIApp, WSGIMiddleware(cast(Any, flask_app), workers=4))  # both spell WSGI's types their own way
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._check(scope)
+        except ApiError as error:
+            await error.response()(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        if scope["type"] != "http":
+            raise ApiError("not_found", "There is nothing here.")
+        # /requeue/<queue> changes the queue on a GET too
+        changes = scope["method"] not in ("GET", "HEAD") or scope["path"].startswith(f"{PATH}/requeue")
+        if not changes:
+            return
+        if not self._may_write:
+            message = "The dashboard only shows. Set WHISPER_DASHBOARD_WRITE=true to requeue and delete jobs with it."
+            raise ApiError("dashboard_read_only", message)
+        if scope["method"] != "POST" or not is_same_origin(Headers(scope=scope)):
+            raise ApiError("origin_not_allowed", "Only the dashboard's own pages may change the queues.")
+
+
+def _flask_app(redis: Redis, redis_url: str, may_write: bool) -> Flask:
+    app = Flask(__name__, static_folder=str(Path(rq_dashboard.__file__).parent / "static"))
+    app.config["RQ_DASHBOARD_REDIS_URL"] = redis_url
+    app.config["RQ_DASHBOARD_DISABLE_DELETE"] = not may_write
+    _read_json_only()
+    rq_dashboard.web.setup_rq_connection(app)
+    app.register_blueprint(rq_dashboard.blueprint)
+
+    def use_our_connection() -> None:
+        # the blueprint opens a new one for every request
+        current_app.redis_conn = redis  # type: ignore[attr-defined]
+
+    app.before_request_funcs.setdefault(rq_dashboard.blueprint.name, []).append(use_our_connection)
+    app.after_request(_escape_job)
+    for error, status in ((NoSuchJobError, 404), (LookupError, 404), (ResponseError, 409)):
+        app.register_error_handler(error, partial(_refuse, status))
+    logging.getLogger("rq_dashboard").setLevel(logging.WARNING)
+    return app
+
+
+def _read_json_only() -> None:
+    """The dashboard names its serializer in one place of four; in the others it would unpickle what Redis holds."""
+    web = rq_dashboard.web
+    web.config.serializer = JSONSerializer
+    web.Job = _JSONJob
+    web.Worker = _JSONWorkers
+    web.requeue_job = partial(requeue_job, serializer=JSONSerializer)
+
+
+class _JSONJob(Job):
+    @classmethod
+    def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Job:  # noqa: A002 - as in RQ
+        return super().fetch(id, connection=connection, serializer=JSONSerializer)
+
+
+class _JSONWorkers:
+    all = staticmethod(partial(Worker.all, serializer=JSONSerializer))
+
+
+def _refuse(status: int, error: Exception) -> tuple[str, int]:
+    return html.escape(f"{type(error).__name__}: {error}"), status
+
+
+def _escape_job(response: Response) -> Response:
+    """The page of a job puts its fields into the document as they are, file names of uploads among them."""
+    if "/data/job/" in request.path and response.is_json:
+        response.set_data(json.dumps(_escaped(response.get_json())))
+    return response
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return html.escape(value)
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(item) for key, item in value.items()}
+    return [_escaped(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,82 @@
+"""Whether the service lives, and whether it can do its work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from fastapi import APIRouter
+from redis import Redis
+from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+from api.state import Service, ServiceDep
+from worker.queue.heartbeat import WorkerPresence, workers
+
+router = APIRouter(tags=["health"])
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing the service needs. detail: what is wrong and what to do, or what is there."""
+
+    ok: bool
+    detail: str
+
+
+@router.head("/health", include_in_schema=False)
+@router.get("/health")
+async def health() -> dict[str, str]:
+    """That this process answers; it looks at nothing else."""
+    return {"status": "ok"}
+
+
+@router.head("/health/ready", include_in_schema=False)
+@router.get("/health/ready")
+async def readiness(service: ServiceDep) -> JSONResponse:
+    """Whether a recording sent now would be transcribed: 200, or 503 with the reason."""
+    checks = await run_in_threadpool(_checks, service)
+    is_ready = all(check.ok for check in checks.values())
+    answer = {
+        "status": "ready" if is_ready else "unavailable",
+        "checks": {name: asdict(check) for name, check in checks.items()},
+    }
+    return JSONResponse(answer, 200 if is_ready else 503)
+
+
+def _checks(service: Service) -> dict[str, Check]:
+    return {**_redis_checks(service.redis), "disk": _disk(service)}
+
+
+def _redis_checks(redis: Redis) -> dict[str, Check]:
+    try:
+        redis.ping()
+        return {"redis": Check(True, "answers"), "worker": _worker(workers(redis))}
+    except RedisError:
+        away = Check(False, "Redis does not answer. See the service's log.")
+        return {"redis": away, "worker": Check(False, "Unknown while Redis does not answer.")}
+
+
+def _worker(present: Sequence[WorkerPresence]) -> Check:
+    if ready := [worker for worker in present if worker.takes_work]:
+        return Check(True, "; ".join(map(_described, ready)))
+    for worker in present:
+        if worker.state == "failed":
+            return Check(False, f"The model {worker.model} could not be loaded: {worker.error[:500]}")
+    if present:
+        return Check(False, f"The model {present[0].model} is still being loaded.")
+    return Check(False, "No worker is running. It starts with the service; see the service's log.")
+
+
+def _described(worker: WorkerPresence) -> str:
+    if worker.state == "idle":
+        return f"{worker.model} is not in memory, the first job loads it"
+    return " ".join(filter(None, (worker.loaded.replace(",", " ") or worker.model, worker.engine, worker.device)))
+
+
+def _disk(service: Service) -> Check:
+    free = service.store.free_bytes()
+    if free < service.settings.min_free_bytes:
+        return Check(False, f"Less than {service.settings.min_free_disk_mb} MB are free. Delete old jobs or make room.")
+    return Check(True, f"{free // 1024**2} MB free")

@@ -1,0 +1,133 @@
+"""Jobs: hand a recording in, come back for its transcript."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.answers.formats import Rendered, render
+from api.answers.recording import RecordingResponse
+from api.http.access import Owner
+from api.http.errors import ApiError
+from api.http.fields import Fields
+from api.http.ranges import check_range
+from api.intake.parameters import read_transcript_format
+from api.routes.submission import Caller, accepted, form_schema, submit
+from api.state import Service, ServiceDep
+from api.streaming.job_event_stream import END, Cursor
+from api.streaming.transcript_stream import job_events
+from worker.store.job_store import JobNotFound
+from worker.store.records import JobRequest, State, is_job_id
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+Limit = Annotated[int, Query(ge=1, le=100)]
+Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to hold the answer until the job ends")]
+
+
+@router.post("", status_code=202, openapi_extra=form_schema(is_job=True))
+async def create_job(request: Request, service: ServiceDep, owner: Owner) -> Response:
+    """Queues a recording: as a form, or as the body itself (audio/*, video/*) with the fields in the query."""
+    return await accepted(service, await submit(request, service, "job", Caller(owner, waits=False)))
+
+
+@router.get("")
+async def list_jobs(
+    service: ServiceDep, owner: Owner, limit: Limit = 20, after: str | None = None, status: State | None = None
+) -> dict[str, Any]:
+    """The caller's own jobs, newest first; `after` is the last id of the page before."""
+    if after is not None and not is_job_id(after):
+        raise ApiError("invalid_value", "'after' is the id of a job, such as the last answer's last_id.", param="after")
+    page, has_more = await run_in_threadpool(service.desk.views, owner, limit, after, status)
+    return {"object": "list", "data": page, "has_more": has_more, "last_id": page[-1]["id"] if page else None}
+
+
+@router.get("/{job_id}")
+async def retrieve_job(job_id: str, service: ServiceDep, owner: Owner, wait: Wait = 0) -> dict[str, Any]:
+    """The job as it stands, or as it stands when it ends or `wait` seconds have passed."""
+    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    if wait:
+        await service.waiters.ended(job.id, wait)
+    return await run_in_threadpool(service.desk.view, job)
+
+
+@router.get("/{job_id}/transcript")
+async def retrieve_transcript(job_id: str, request: Request, service: ServiceDep, owner: Owner) -> Response:
+    """A finished job's transcript: `?format=json|text|srt|vtt|verbose_json&timestamp_granularities=word`."""
+    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    response_format, granularities = read_transcript_format(Fields(request.query_params.multi_items()), job)
+    rendered = await run_in_threadpool(_rendered, service, job, response_format, granularities)
+    return Response(rendered.body, media_type=None, headers={"content-type": rendered.content_type})
+
+
+@router.get("/{job_id}/audio")
+async def retrieve_audio(job_id: str, request: Request, service: ServiceDep, owner: Owner) -> Response:
+    """The recording as it was sent; Range requests are served."""
+    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    return await run_in_threadpool(_audio, service, job, request)
+
+
+@router.get("/{job_id}/events")
+async def follow_job(job_id: str, request: Request, service: ServiceDep, owner: Owner) -> Response:
+    """The job's news as server-sent events: state, progress, segment, and done as the last. A reader that comes back
+    with `Last-Event-ID` (or `?last_event_id=`) goes on where it was."""
+    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    last = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+    if last == END:
+        return Response(status_code=204)  # which keeps a browser from coming back
+    try:
+        return job_events(service, job, Cursor.parse(last) if last else None)
+    except ValueError:
+        message = f"'{last}' is no id of this service's events. Send the last one you had, or none to begin anew."
+        raise ApiError("invalid_value", message, param="last_event_id") from None
+
+
+@router.post("/{job_id}/cancel")
+async def cancel_job(job_id: str, service: ServiceDep, owner: Owner) -> dict[str, Any]:
+    """Ends a job that waits or runs."""
+    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    if not await run_in_threadpool(service.desk.cancel, job.id):
+        view = await run_in_threadpool(service.desk.view, job)
+        raise ApiError("job_already_ended", f"The job {job.id} has ended already: {view['status']}.", param="id")
+    return await run_in_threadpool(service.desk.view, job)
+
+
+@router.delete("/{job_id}")
+async def delete_job(job_id: str, service: ServiceDep, owner: Owner) -> dict[str, Any]:
+    """Removes the job, its recording and its transcript, and stops it where it has not ended."""
+    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    await run_in_threadpool(service.desk.delete, job)
+    return {"id": job.id, "object": "transcription.job", "deleted": True}
+
+
+def _rendered(service: Service, job: JobRequest, response_format: str, granularities: tuple[str, ...]) -> Rendered:
+    outcome = service.store.outcome(job.id)
+    if outcome is None:
+        status = service.desk.view(job)["status"]
+        remedy = f"GET /v1/jobs/{job.id}?wait=30 answers when it ends."
+        raise ApiError("job_not_finished", f"The job {job.id} is {status}. {remedy}", param="id")
+    service.desk.answered(job)  # it was not at once, where the client on an OpenAI route ran into the time limit
+    if outcome.state == "canceled":
+        raise ApiError("canceled", f"The job {job.id} was canceled and has no transcript.", param="id")
+    if outcome.state == "failed":
+        raise ApiError.of_job(outcome.error)
+    return render(service.store.transcript(job.id), response_format, granularities)
+
+
+def _audio(service: Service, job: JobRequest, request: Request) -> Response:
+    try:
+        recording = RecordingResponse(service.store.source(job.id), job.filename)
+    except FileNotFoundError:
+        if not service.store.has(job.id):  # deleted this moment
+            raise JobNotFound(job.id) from None
+        message = f"The recording of {job.id} is deleted; its transcript may still be there."
+        raise ApiError("audio_deleted", message, param="id") from None
+    try:
+        check_range(request, recording.size)
+    except ApiError:
+        recording.close()
+        raise
+    return recording

@@ -1,0 +1,141 @@
+"""From a request with a recording to a job in its queue: the same for every route that takes one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+from api.http.fields import Fields
+from api.intake.declared_duration import claimed_seconds
+from api.intake.idempotency import HEADER, LONGEST_KEY, Key, fingerprint, holding_key, repeated, submit_once
+from api.intake.parameters import FORMATS, GRANULARITIES, Parameters, Route, check_name, read_parameters
+from api.intake.uploads import Received, receive
+from api.intake.webhook_fields import form_fields, origin
+from api.state import Service
+from worker.runtime import logs
+from worker.store.records import PRIORITIES, JobRequest
+
+_KEY_PARAMETER = {
+    "in": "header",
+    "name": HEADER,
+    "description": "The same key with the same request gives the same job",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a recording, and whether they wait for its transcript."""
+
+    owner: str
+    waits: bool
+
+    @property
+    def kind(self) -> Literal["sync", "job"]:
+        return "sync" if self.waits else "job"
+
+
+async def submit(request: Request, service: Service, route: Route, caller: Caller) -> JobRequest:
+    """Takes the upload in and queues it; raises ApiError and leaves nothing behind where that is not possible.
+
+    Returns an earlier job where the request is the repeat of the one that made it.
+    """
+    async with (
+        holding_key(request.headers, service.store, caller.owner) as key,
+        _kept(service, key),
+        service.admission.place("interactive" if caller.waits else "batch", counts=key.earlier is None),
+        receive(request, service.store, service.settings, check_name, raw=route == "job") as received,
+    ):
+        fields, is_job = Fields(received.fields), not caller.waits
+        parameters = read_parameters(fields, route, service.models, is_job=is_job)
+        webhook = await run_in_threadpool(service.callbacks.read, fields, origin(request), is_job=is_job)
+        parameters = replace(parameters, webhook=webhook)
+        job = await run_in_threadpool(_queued, service, key, received, parameters, caller)
+        logs.job_id.set(job.id)
+        return job
+
+
+@asynccontextmanager
+async def _kept(service: Service, key: Key) -> AsyncIterator[None]:
+    """While a request comes in again, the job it will get is not given up because its client had left."""
+    with service.waiters.following(key.earlier.job_id) if key.earlier else nullcontext():
+        yield
+
+
+def _queued(service: Service, key: Key, received: Received, parameters: Parameters, caller: Caller) -> JobRequest:
+    store, desk, upload = service.store, service.desk, received.upload
+    job = _job(received, parameters, caller)
+    mark = fingerprint(upload.digest, parameters, caller.kind)
+    if key.earlier:
+        return repeated(store, key.earlier, mark)
+    if key.claim:
+        desk.submit_claimed(upload, job, key.claim, mark)
+        return job
+    if caller.waits:
+        return submit_once(store, desk, upload, job, mark)
+    desk.submit(upload, job)
+    return job
+
+
+async def accepted(service: Service, job: JobRequest, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The 202 that promises the job."""
+    view = await run_in_threadpool(service.desk.view, job)
+    return JSONResponse(view, 202, {"location": view["urls"]["self"], **(headers or {})})
+
+
+def _job(received: Received, parameters: Parameters, caller: Caller) -> JobRequest:
+    return JobRequest(
+        id=received.upload.id,
+        owner=caller.owner,
+        kind=caller.kind,
+        priority="interactive" if caller.waits else parameters.priority,
+        model=parameters.model,
+        response_format=parameters.response_format,
+        granularities=parameters.granularities,
+        filename=received.filename,
+        size=received.upload.size,
+        options=parameters.options,
+        metadata=parameters.metadata,
+        stream=caller.waits and parameters.stream,
+        webhook=parameters.webhook,
+        claimed_seconds=_claimed_seconds(received),
+    )
+
+
+def _claimed_seconds(received: Received) -> float:
+    with received.upload.read() as recording:
+        return claimed_seconds(recording, received.upload.size)
+
+
+def form_schema(*, is_job: bool) -> dict[str, Any]:
+    """The form for the OpenAPI document; the routes read the body themselves, so FastAPI cannot know it."""
+    text = {"type": "string"}
+    texts = {"type": "array", "items": text}
+    properties: dict[str, Any] = {
+        "file": {"type": "string", "format": "binary"},
+        "model": text,
+        "language": text,
+        "prompt": text,
+        "response_format": {"type": "string", "enum": list(FORMATS), "default": "json"},
+        "temperature": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
+        "timestamp_granularities[]": {"type": "array", "items": {"type": "string", "enum": list(GRANULARITIES)}},
+        "languages[]": texts,
+        "keywords[]": texts,
+        "multilingual": {"type": "boolean", "default": False, "description": "The recording changes its language"},
+    }
+    if is_job:
+        properties["task"] = {"type": "string", "enum": ["transcribe", "translate"], "default": "transcribe"}
+        properties["priority"] = {"type": "string", "enum": list(PRIORITIES), "default": "batch"}
+        properties["metadata"] = {"type": "string", "description": "A JSON object of your own, given back with the job"}
+        properties |= form_fields()
+    else:
+        properties["stream"] = {"type": "boolean", "default": False}
+    schema = {"type": "object", "properties": properties, "required": ["file"] if is_job else ["file", "model"]}
+    body = {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    return {"requestBody": body, "parameters": [_KEY_PARAMETER]}

@@ -1,0 +1,1 @@
+"""Answers that grow: job events and transcripts as they come."""

@@ -1,0 +1,129 @@
+"""The news of one job, in order, from wherever a reader left off.
+
+Events come from the job's stream in Redis in small helpings, so a slow reader costs no more than one of them. When
+the job has ended the store has the last word: whatever segments were not told yet, and how it ended. So the news are
+complete where Redis lost the stream, or never had its end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
+
+from api.answers.waiting import wakes
+from api.state import Service
+from worker.jobs.job_view import job_view
+from worker.queue.events import Event
+from worker.store.job_store import JobNotFound
+from worker.store.records import JobRequest, Outcome
+
+HEARTBEAT = 10.0  # seconds of silence after which a reader is told that the line is alive
+HELPING = 100  # events read from Redis at a time
+END = "end"  # the id of a job's last news
+
+_CURSOR = re.compile(r"(\d{1,20}-\d{1,20}):(\d{1,9})")
+_ENDS = ("finished", "failed", "canceled")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """What a reader has had: up to which event of the stream, and how many segments. Segments are counted too, because
+    a stream may be lost and the store's transcript has no events."""
+
+    event: str = "0-0"
+    segments: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.event}:{self.segments}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Raises ValueError for what `str` did not make."""
+        found = _CURSOR.fullmatch(text)
+        if found is None:
+            raise ValueError(text)
+        return cls(found[1], int(found[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """id: where to go on after it. name: state, progress, segment or done."""
+
+    id: str
+    name: str
+    data: dict[str, Any]
+
+
+async def follow(service: Service, job: JobRequest, cursor: Cursor | None = None) -> AsyncIterator[News | None]:
+    """The job's news after the cursor, the last being `done`; None where nothing happened for a while.
+
+    Ends without `done` when the server stops.
+    """
+    reader = _Reader(service, job, cursor or Cursor())
+    with service.waiters.following(job.id) as woken:
+        while not service.waiters.is_closing:
+            woken.clear()  # before the look, so that what happens after it is not missed
+            helping = await run_in_threadpool(reader.read)
+            for news in helping:
+                yield news
+                if news.name == "done":
+                    return
+            if not helping and not await wakes(woken, HEARTBEAT):
+                yield None
+
+
+class _Reader:
+    def __init__(self, service: Service, job: JobRequest, cursor: Cursor) -> None:
+        self._service = service
+        self._job = job
+        self._cursor = cursor
+
+    def read(self) -> list[News]:
+        """What there is now; empty where there is nothing new."""
+        while events := self._events():
+            news: list[News] = []
+            for event in events:
+                if event.name == "state" and event.data["state"] in _ENDS:
+                    return news + self._rest()
+                news.extend(self._news(event))
+            if news:
+                return news
+        return self._rest()
+
+    def _events(self) -> list[Event]:
+        try:
+            return self._service.events.read(self._job.id, self._cursor.event, HELPING)
+        except RedisError:  # away: the end, if it comes meanwhile, is in the store
+            return []
+
+    def _news(self, event: Event) -> Iterator[News]:
+        """The event, unless it is a segment that was told before Redis lost its stream."""
+        is_segment = event.name == "segment"
+        told = self._cursor.segments
+        self._cursor = Cursor(event.id, max(told, event.data["id"] + 1) if is_segment else told)
+        if not is_segment or event.data["id"] >= told:
+            yield News(str(self._cursor), event.name, event.data)
+
+    def _rest(self) -> list[News]:
+        """What the store says once the job has ended."""
+        try:
+            outcome = self._service.store.outcome(self._job.id)
+            if outcome is None:
+                self._service.store.request(self._job.id)
+                return []
+            return [*self._untold(outcome), News(END, "done", job_view(self._job, outcome, None))]
+        except JobNotFound:
+            return [News(END, "done", {"id": self._job.id, "object": "transcription.job", "status": "deleted"})]
+
+    def _untold(self, outcome: Outcome) -> Iterator[News]:
+        if outcome.state != "finished":
+            return
+        for segment in self._service.store.transcript(self._job.id).segments[self._cursor.segments :]:
+            self._cursor = Cursor(self._cursor.event, segment.id + 1)
+            data = {"id": segment.id, "start": segment.start, "end": segment.end, "text": segment.text}
+            yield News(str(self._cursor), "segment", data)

@@ -1,0 +1,113 @@
+"""Server-sent events: a job's news, and OpenAI's streamed transcription."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from api.answers.formats import streamed_done
+from api.http.errors import ApiError, unexpected
+from api.state import Service
+from api.streaming.job_event_stream import Cursor, News, follow
+from worker.store.job_store import JobNotFound
+from worker.store.records import JobRequest
+
+log = logging.getLogger(__name__)
+
+PING = ": ping\n\n"
+# Proxies (nginx) hold an answer back until it is whole unless told otherwise.
+_HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+
+
+def job_events(service: Service, job: JobRequest, cursor: Cursor | None) -> StreamingResponse:
+    """`GET /v1/jobs/{id}/events`: named events with ids to resume after."""
+    return _streamed(_job_events(service, job, cursor))
+
+
+def transcription_events(service: Service, job: JobRequest) -> StreamingResponse:
+    """`stream=true`: `transcript.text.delta` for each piece of text, `transcript.text.done` with all of it, `[DONE]`.
+    A failure in between is an `error`, which the SDK raises."""
+    return _streamed(_transcription_events(service, job))
+
+
+def _streamed(events: AsyncIterator[str]) -> StreamingResponse:
+    return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
+
+
+async def _job_events(service: Service, job: JobRequest, cursor: Cursor | None) -> AsyncIterator[str]:
+    yield "retry: 2000\n\n"  # milliseconds after which a browser comes back
+    async for news in follow(service, job, cursor):
+        yield PING if news is None else f"id: {news.id}\nevent: {news.name}\ndata: {_json(news.data)}\n\n"
+
+
+async def _transcription_events(service: Service, job: JobRequest) -> AsyncIterator[str]:
+    has_ended = False
+    service.waiters.returned(job.id)
+    deltas = _Deltas()
+    try:
+        async for news in follow(service, job):
+            if news is None:
+                yield PING
+            elif news.name == "segment" and (delta := deltas.next(news.data["text"])):
+                yield _data({"type": "transcript.text.delta", "delta": delta})
+            elif news.name == "done":
+                has_ended = True
+                yield await run_in_threadpool(_ending, service, job, news)
+                return
+        yield _error(ApiError("shutting_down", f"The server restarts. The transcription goes on as {job.id}."))
+    except Exception:  # too late for a status
+        log.exception("The stream of %s failed", job.id)
+        yield _error(unexpected())
+    finally:
+        if not has_ended:
+            service.waiters.abandon(job.id)
+
+
+def _ending(service: Service, job: JobRequest, done: News) -> str:
+    status = done.data["status"]
+    try:
+        if status == "finished":
+            return _data(streamed_done(service.store.transcript(job.id))) + "data: [DONE]\n\n"
+        if status == "failed":
+            return _error(ApiError(done.data["error"]["code"], done.data["error"]["message"]))
+        return _error(ApiError("canceled", f"The job {job.id} was {status}."))
+    except JobNotFound:
+        return _error(ApiError("canceled", f"The job {job.id} was deleted."))
+    finally:
+        with contextlib.suppress(JobNotFound):
+            service.desk.answered(job)
+
+
+class _Deltas:
+    """Pieces that, put together, are the transcript's text: without the space it begins with, or any it ends with."""
+
+    def __init__(self) -> None:
+        self._space = ""
+        self._has_begun = False
+
+    def next(self, text: str) -> str:
+        whole = self._space + text
+        if not self._has_begun:
+            whole = whole.lstrip()
+        delta = whole.rstrip()
+        self._space = whole[len(delta) :]
+        self._has_begun |= bool(delta)
+        return delta
+
+
+def _error(error: ApiError) -> str:
+    return _data(error.body())
+
+
+def _data(data: dict[str, Any]) -> str:
+    return f"data: {_json(data)}\n\n"
+
+
+def _json(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,1 @@
+"""Sound: a file as samples, where somebody speaks, and windows of speech."""

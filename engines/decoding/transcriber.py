@@ -1,0 +1,235 @@
+"""One recording through the whole line: decode, voice activity, windows, model, segments in order.
+
+Windows are handed to the batcher a few ahead, so that every lane has work while the next are being cut;
+results are taken in the recording's order.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from engines.audio.reader import AudioReader, Samples
+from engines.audio.voice_activity import speech_frames
+from engines.audio.windows import Speech, pack_speech
+from engines.base import DecodeOptions, Window, WindowResult
+from engines.decoding.batcher import Batcher, WindowStream
+from engines.decoding.recording_language import RecordingLanguage
+from engines.decoding.schedule import Priority
+from engines.errors import AudioTooLong, Canceled
+from engines.text.segments import segments_of
+from engines.transcript import Segment, Transcript, TranscriptWarning
+
+
+class Checkpoint(Protocol):
+    """What an earlier run over the same recording has decoded already, and where this one's results are kept."""
+
+    def result(self, window: Window) -> WindowResult | None:
+        """The window's result, or None where it has to be decoded."""
+
+    def save(self, window: Window, result: WindowResult) -> None:
+        """Keeps a result; of two for the same window the later counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """processed: seconds of audio done; total: seconds the file claims to have, or decoded so far."""
+
+    processed: float
+    total: float
+    segments: tuple[Segment, ...]
+
+
+class _Pending(NamedTuple):
+    window: Window
+    future: Future[WindowResult] | None  # None: `result` is there already
+    result: WindowResult | None = None
+
+
+class _Heard(NamedTuple):
+    window: Window
+    result: WindowResult
+
+
+class Transcription:
+    """One run over one file. Iterate it for progress, window by window; then `transcript()` has the whole.
+
+    context: give each window the text before it as prompt; windows then wait for one another.
+    `cancel` may be called from any thread and ends the iteration with Canceled within one window. So does
+    `hand_back`, once the windows that the model has in hand are decoded and kept in the checkpoint.
+    """
+
+    def __init__(
+        self,
+        batcher: Batcher,
+        path: Path,
+        options: DecodeOptions,
+        priority: Priority,
+        max_seconds: float,
+        checkpoint: Checkpoint | None = None,
+        *,
+        context: bool = False,
+    ) -> None:
+        self._batcher = batcher
+        self._path = path
+        self._options = options
+        self._priority = priority
+        self._max_seconds = max_seconds
+        self._checkpoint = checkpoint
+        self._limit = 1 if context else batcher.window_limit
+        self._context = context
+        self._before = ""  # the text of the window before, for `context`
+        self._canceled = threading.Event()  # no more windows
+        self._unwanted = threading.Event()  # nor what the model has in hand
+        self._kept_until = 0.0  # monotonic seconds up to which a canceled run waits for the windows in hand
+        self._pending: deque[_Pending] = deque()
+        self._stream: WindowStream | None = None
+        self._language = RecordingLanguage(options)
+        self._undecided: list[_Heard] = []  # heard before the recording's language was settled
+        self._segments: list[Segment] = []
+        self._duration = 0.0
+        self._warnings: tuple[TranscriptWarning, ...] = ()
+
+    @property
+    def is_demoted(self) -> bool:
+        """Whether the recording has had more audio decoded than an interactive one may."""
+        return self._stream is not None and self._stream.is_demoted
+
+    def cancel(self) -> None:
+        self._canceled.set()
+        self._unwanted.set()
+        if stream := self._stream:
+            stream.close()
+
+    def hand_back(self, patience: float) -> None:
+        """patience: seconds that the windows in hand may take."""
+        self._kept_until = time.monotonic() + patience
+        self._canceled.set()
+        if stream := self._stream:
+            stream.drain()
+
+    def _is_unwanted(self) -> bool:
+        """Whether the model may stop in the midst of a window of this run."""
+        return self._unwanted.is_set() or 0 < self._kept_until <= time.monotonic()
+
+    def __iter__(self) -> Iterator[Progress]:
+        self._stream = self._batcher.open(self._priority)
+        try:
+            with AudioReader(self._path) as reader:
+                yield from self._run(reader)
+        except (CancelledError, Canceled):
+            self._keep_windows_in_hand()
+            raise Canceled() from None
+        finally:
+            self._unwanted.set()
+            self._stream.close()
+
+    def _keep_windows_in_hand(self) -> None:
+        for pending in self._pending:
+            patience = self._kept_until - time.monotonic()
+            if pending.future is None or patience <= 0:
+                continue
+            try:
+                result = pending.future.result(patience)
+            except (CancelledError, TimeoutError):
+                continue
+            except Exception:  # noqa: BLE001, S112 - the next attempt comes upon it again
+                continue
+            if self._checkpoint:
+                self._checkpoint.save(pending.window, result)
+
+    def transcript(self) -> Transcript:
+        """The whole recording, once the iteration has ended."""
+        return Transcript(
+            task=self._options.task,
+            language=self._language.code,
+            language_probability=self._language.probability,
+            duration=self._duration,
+            model=self._batcher.engine.model,
+            engine=self._batcher.engine.name,
+            segments=tuple(self._segments),
+            warnings=self._warnings,
+        )
+
+    def _run(self, reader: AudioReader) -> Iterator[Progress]:
+        pending = self._pending
+        for index, part in enumerate(pack_speech(speech_frames(self._blocks(reader)))):
+            pending.append(self._submit(index, part))
+            while len(pending) >= self._limit:
+                yield from self._collect(pending.popleft(), reader)
+        while pending:
+            yield from self._collect(pending.popleft(), reader)
+        self._language.settle()
+        yield from self._tell_decided(reader)
+        self._duration = reader.decoded
+        self._warnings = reader.warnings()
+        yield Progress(self._duration, self._duration, ())
+
+    def _blocks(self, reader: AudioReader) -> Iterator[Samples]:
+        for block in reader:
+            if self._canceled.is_set():
+                raise Canceled()
+            if reader.decoded > self._max_seconds:
+                raise AudioTooLong()
+            yield block
+
+    def _submit(self, index: int, speech: Speech) -> _Pending:
+        assert self._stream is not None
+        options = replace(self._options, language=self._language.to_decode_in, prompt=self._prompt())
+        window = Window(index, speech.samples, speech.pieces, options, speech.spans, self._is_unwanted)
+        if self._canceled.is_set():
+            raise Canceled()
+        if self._checkpoint and (known := self._checkpoint.result(window)):
+            self._stream.restored(window)
+            return _Pending(window, None, known)
+        return _Pending(window, self._stream.submit(window))
+
+    def _prompt(self) -> str | None:
+        if not self._before:
+            return self._options.prompt
+        return f"{self._options.prompt or ''} {self._before}"
+
+    def _collect(self, pending: _Pending, reader: AudioReader) -> Iterator[Progress]:
+        """Takes the next result. While the recording's language is open, results are held back."""
+        result = self._result(pending)
+        self._language.hear(result)
+        if self._context:
+            self._before = result.text.strip()
+        self._undecided.append(_Heard(pending.window, result))
+        if self._language.is_settled:
+            yield from self._tell_decided(reader)
+
+    def _tell_decided(self, reader: AudioReader) -> Iterator[Progress]:
+        undecided, self._undecided = self._undecided, []
+        for pending in [self._in_right_language(*heard) for heard in undecided]:  # the model has all of them by now
+            yield self._told(pending.window, self._result(pending), reader)
+
+    def _in_right_language(self, window: Window, result: WindowResult) -> _Pending:
+        """A window that was decoded in another language than the recording turned out to have goes back."""
+        assert self._stream is not None
+        if self._language.agrees(result):
+            return _Pending(window, None, result)
+        right = replace(window, options=replace(window.options, language=self._language.to_decode_in))
+        return _Pending(right, self._stream.submit(right))
+
+    def _result(self, pending: _Pending) -> WindowResult:
+        if pending.future is None:
+            assert pending.result is not None
+            return pending.result
+        result = pending.future.result()
+        if self._checkpoint:
+            self._checkpoint.save(pending.window, result)
+        return result
+
+    def _told(self, window: Window, result: WindowResult, reader: AudioReader) -> Progress:
+        not_before = self._segments[-1].end if self._segments else 0.0
+        segments = segments_of(window, result, len(self._segments), not_before)
+        self._segments.extend(segments)
+        total = max(reader.declared or 0.0, reader.decoded)
+        return Progress(min(window.end, total), total, tuple(segments))

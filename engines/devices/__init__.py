@@ -1,0 +1,1 @@
+"""What processors and GPUs there are, and what they lack."""

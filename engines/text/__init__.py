@@ -1,0 +1,1 @@
+"""Text: tokens into words, words into segments."""

@@ -1,0 +1,1 @@
+"""Weights: names, where they lie, downloads and conversions."""

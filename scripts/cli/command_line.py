@@ -1,0 +1,94 @@
+"""The command line of whisper-native.py: reads it, sees to the environment, and hands over to the command.
+
+Standard library only, since it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts import setup_environment
+from scripts.service.start_options import OPTIONS
+from scripts.setup_environment import SetupFailed, venv_python
+
+STARTING = ("start", "restart", "run", "dashboard")  # these may set up what is missing
+NOT_RUNNING = 3  # exit code of `status`, as init scripts have it
+
+
+def main(root: str) -> int:
+    """Runs the command of `sys.argv`; returns the exit code."""
+    arguments = _parser().parse_args()
+    if arguments.command not in STARTING and not venv_python().exists():
+        print("whisper-native is not set up, so it is not running. Set it up and start it with: make whisper-native")
+        return {"status": NOT_RUNNING, "doctor": 1}.get(arguments.command, 0)
+    try:
+        python = setup_environment.ensure() if arguments.command in STARTING else venv_python()
+    except SetupFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not _is_inside(setup_environment.VENV):
+        return _continue_with(python)
+    overrides = _overrides(arguments)
+    os.environ.update(overrides)
+    os.chdir(root)  # where .env, data/ and logs/ lie
+    from scripts.cli import commands  # not before: it needs what the environment holds
+
+    return commands.execute(arguments, overrides)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="whisper-native.py", description="Manages the whisper-native service.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in (
+        ("start", "start in the background and wait until it is ready; sets up what is missing"),
+        ("restart", "stop, then start with the same options"),
+        ("run", "run in the foreground"),
+        ("dashboard", "open the queue dashboard; starts the service if needed"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        for option, (setting, meaning) in OPTIONS.items():
+            command.add_argument(f"--{option}", metavar=option.upper(), help=f"{meaning}; instead of {setting}")
+        command.add_argument("--wait", type=float, default=900.0, help="seconds to wait until it is ready (900)")
+        command.add_argument("--log", help=argparse.SUPPRESS)  # `start` tells `run` where its output goes
+    commands.add_parser("stop", help="stop the service")
+    commands.add_parser("doctor", help="look at all the service needs; exit code 1 where something is missing")
+    commands.add_parser("status", help="whether it runs; exit code 0 ready, 1 running but not ready, 3 not running")
+    secret = commands.add_parser("webhook-secret", help="print the secret that call-backs are signed with")
+    secret.add_argument("--new", action="store_true", help="make one up, to put into WHISPER_WEBHOOK_SECRET")
+    logs = commands.add_parser("logs", help="show the end of the log")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
+    logs.add_argument("-n", "--lines", type=int, default=50, help="how many lines (50)")
+    return parser
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, str]:
+    """Settings that options replace. A model's directory is taken from where the command was given."""
+    found = {}
+    for option, (setting, _) in OPTIONS.items():
+        value = getattr(arguments, option.replace("-", "_"), None)
+        if value is not None:
+            is_path = option == "model" and os.sep in value and Path(value).is_dir()
+            found[setting] = str(Path(value).resolve()) if is_path else value
+    return found
+
+
+def _is_inside(venv: Path) -> bool:
+    return Path(sys.prefix).resolve() == venv.resolve()
+
+
+def _continue_with(python: Path) -> int:
+    """The same command once more, run by the environment's own Python, from where it was given."""
+    command = [str(python), *sys.argv]
+    sys.stdout.flush()
+    if os.name != "nt":  # there, exec would give the prompt back at once
+        os.execv(command[0], command)  # noqa: S606 - no shell is meant
+    with subprocess.Popen(command) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue  # it got the same Ctrl-C and stops in good order

@@ -1,0 +1,156 @@
+"""The commands of whisper-native.py, one function each; each returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import webbrowser
+from collections.abc import Mapping
+
+from scripts.cli.command_line import NOT_RUNNING
+from scripts.doctor.report import report
+from scripts.service.background import StartFailed, start_and_wait
+from scripts.service.config import Service, SettingsInvalid
+from scripts.service.foreground import run
+from scripts.service.guide import SCRIPT, usage
+from scripts.service.log_file import show
+from scripts.service.pid_file import AlreadyRunning, PidFile
+from scripts.service.readiness import ask
+from scripts.service.stopping import stop_running
+from worker.webhooks.keys import key_of, new_secret, own_secret
+
+
+def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:
+    """Runs the command the arguments name."""
+    try:
+        if arguments.command == "doctor":
+            return report()  # it says itself what is wrong with the settings
+        service = Service.from_settings()
+        match arguments.command:
+            case "run":
+                return run(service, overrides, arguments.log, arguments.wait)
+            case "start":
+                return start(service, overrides, arguments.wait)
+            case "restart":
+                return restart(service, overrides, arguments.wait)
+            case "dashboard":
+                return dashboard(service, overrides, arguments.wait)
+            case "stop":
+                return stop(service)
+            case "status":
+                return status(service)
+            case "webhook-secret":
+                return webhook_secret(service, new=arguments.new)
+            case _:
+                return logs(service, arguments.lines, follow=arguments.follow)
+    except SettingsInvalid as error:
+        print(error, file=sys.stderr)
+        return 2
+    except AlreadyRunning:
+        print("The service is just starting or stopping. Try again in a moment.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print()
+        return 130
+
+
+def start(service: Service, overrides: Mapping[str, str], wait: float) -> int:
+    if running := PidFile(service.pid_file).holder():
+        print(f"whisper-native is already running: {running.url} (pid {running.pid}).")
+        if overrides:
+            print(f"The options were not applied. To change them: {SCRIPT} restart ...")
+        return 0
+    try:
+        running = start_and_wait(service, overrides, wait)
+    except StartFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"\n{usage(running.url, needs_key=bool(service.api.api_keys), stop=_how_to_stop(), log=running.log)}")
+    return 0
+
+
+def restart(service: Service, overrides: Mapping[str, str], wait: float) -> int:
+    """With the options it was started with, except where new ones are given."""
+    running = PidFile(service.pid_file).holder()
+    if running is None:
+        return start(service, overrides, wait)
+    merged = {**running.overrides, **overrides}
+    os.environ.update(merged)
+    return stop(service) or start(Service.from_settings(), merged, wait)
+
+
+def stop(service: Service) -> int:
+    running = PidFile(service.pid_file).holder()
+    if running is None:
+        print("whisper-native is not running.")
+        return 0
+    end = stop_running(running, service)
+    if end is None:
+        print(f"whisper-native (pid {running.pid}) cannot be stopped. End that process by hand.", file=sys.stderr)
+        return 1
+    print(f"whisper-native (pid {running.pid}) was {end}.")
+    return 0
+
+
+def status(service: Service) -> int:
+    running = PidFile(service.pid_file).holder()
+    if running is None:
+        print(f"whisper-native is not running. Start it with: {SCRIPT} start")
+        return NOT_RUNNING
+    readiness = ask(running.url)
+    state = "ready" if readiness.ready else "not ready"
+    uptime = _duration(time.time() - running.started_at)
+    print(f"whisper-native is running and {state}: {running.url} (pid {running.pid}, up {uptime})")
+    if not readiness.answers:
+        print("  api      does not answer (yet)")
+    for name, (is_ok, detail) in readiness.checks.items():
+        print(f"  {name:8} {'' if is_ok else 'NOT OK: '}{detail}")
+    print(f"  log      {running.log or 'the terminal it runs in'}")
+    return 0 if readiness.ready else 1
+
+
+def logs(service: Service, lines: int, *, follow: bool) -> int:
+    if not service.log_file.exists():
+        print(f"There is no log yet ({service.log_file}). The service writes one when started in the background.")
+        return 0
+    show(service.log_file, lines, follow=follow)
+    return 0
+
+
+def webhook_secret(service: Service, *, new: bool) -> int:
+    """Secrets one a line on standard output; what else there is to know on the other."""
+    configured = [secret.get_secret_value() for secret in service.worker.webhook_secret]
+    found = [new_secret()] if new else configured or [own_secret(service.worker.data_dir)]
+    for secret in found:
+        print(secret)
+        print(f"  as text, for tools that take no base64: {key_of(secret).decode('ascii', 'replace')}", file=sys.stderr)
+    return 0
+
+
+def dashboard(service: Service, overrides: Mapping[str, str], wait: float) -> int:
+    """Opens the queue dashboard where there is a browser to open it in."""
+    if code := start(service, overrides, wait):
+        return code
+    running = PidFile(service.pid_file).holder()
+    url = f"{running.url}/rq" if running else ""
+    print(f"\nDashboard: {url}")
+    if sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(url)
+    return 0
+
+
+def _how_to_stop() -> str:
+    return f"{SCRIPT} stop" if os.name == "nt" else f"make whisper-native-stop   (or {SCRIPT} stop)"
+
+
+def _duration(seconds: float) -> str:
+    minutes, _ = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{int(seconds)} s"

@@ -1,0 +1,145 @@
+"""Runs the service in this process: Redis where none is set, the worker and the API, under the supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from redis.exceptions import RedisError
+
+from scripts.service.address import free_port, problem_with, url_for
+from scripts.service.config import Service
+from scripts.service.embedded_redis import EmbeddedRedis, RedisUnavailable, connect_briefly
+from scripts.service.guide import SCRIPT, usage
+from scripts.service.pid_file import AlreadyRunning, PidFile, Running
+from scripts.service.readiness import ask
+from scripts.service.supervisor import ChildCannotStart, ChildSpec, Supervisor
+from worker.queue import heartbeat
+from worker.queue.job_queue import QUEUES
+from worker.queue.leases import Leases
+from worker.runtime import logs
+from worker.runtime.exit_codes import IDLE, STARTS_IDLE
+
+log = logging.getLogger(__name__)
+
+
+class CannotListen(Exception):
+    """Says who has the port and what to do."""
+
+
+def run(service: Service, overrides: Mapping[str, str], log_file: str | None, wait: float) -> int:
+    """Runs until asked to stop; returns the exit code. log_file: where the output goes, None for a terminal."""
+    logs.set_up("service", service.worker.log_level, service.worker.log_format)
+    try:
+        with _alone(service) as pid_file:
+            port = _choose_port(service)
+            redis = None if service.worker.redis_url else EmbeddedRedis.plan(service.worker.data_dir, service.log_dir)
+            redis_url = redis.url if redis else str(service.worker.redis_url)
+            url = url_for(service.api.host, port)
+            children = _children(redis, redis_url, port, service.worker.devices)
+            pid_file.write(Running(os.getpid(), time.time(), url, log_file, redis_url, dict(overrides)))
+            if log_file is None:
+                announce = (url, bool(service.api.api_keys), wait)
+                threading.Thread(target=_say_when_ready, args=announce, daemon=True).start()
+            Supervisor(children, should_stop=service.stop_file.exists).run()
+    except AlreadyRunning:
+        log.error("The service runs already. See: %s status", SCRIPT)
+        return 1
+    except (CannotListen, ChildCannotStart, RedisUnavailable) as error:
+        log.error("%s", error)
+        return 1
+    return 0
+
+
+@contextlib.contextmanager
+def _alone(service: Service) -> Iterator[PidFile]:
+    """Holds the pid file: there is one service for one data directory."""
+    pid_file = PidFile(service.pid_file)
+    pid_file.hold()
+    try:
+        service.stop_file.unlink(missing_ok=True)
+        yield pid_file
+    finally:
+        service.stop_file.unlink(missing_ok=True)
+        pid_file.release()
+
+
+def _choose_port(service: Service) -> int:
+    port = service.api.port or free_port(service.api.host)
+    if problem := problem_with(service.api.host, port):
+        raise CannotListen(problem)
+    return port
+
+
+def _children(redis: EmbeddedRedis | None, redis_url: str, port: int, devices: Sequence[str] = ()) -> list[ChildSpec]:
+    """In the order they start; they stop in the reverse. devices: one worker for each, instead of the one there is."""
+    env = {"WHISPER_REDIS_URL": redis_url, "NATIVE_WHISPER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    worker = ChildSpec(
+        "worker",
+        (sys.executable, "-m", "worker"),
+        env,
+        died=lambda pid: _hand_on(redis_url, pid),
+        successors={IDLE: {STARTS_IDLE: "1"}},
+    )
+    workers = [
+        replace(worker, name=f"worker {device}", env={**env, "WHISPER_DEVICE": device}) for device in devices
+    ] or [worker]
+    programs = [
+        *workers,
+        ChildSpec("api", (sys.executable, "-m", "api"), env),
+        ChildSpec("webhooks", (sys.executable, "-m", "worker.webhooks"), env),
+    ]
+    if redis is None:
+        return programs
+    spec = redis.child()
+    return [replace(spec, ready=_forgets_earlier_workers(redis)), *programs]
+
+
+def _forgets_earlier_workers(redis: EmbeddedRedis) -> Callable[[], bool]:
+    """Ready once Redis answers. The first time it drops the signs of life of an earlier run's workers and hands on
+    what they had in hand, which would stay theirs for some seconds more: nobody else uses this Redis."""
+    forgotten = False
+
+    def ready() -> bool:
+        nonlocal forgotten
+        if not redis.answers():
+            return False
+        if not forgotten:
+            try:
+                with connect_briefly(redis.url) as client:
+                    for worker in heartbeat.workers(client):
+                        heartbeat.withdraw(client, worker.name)
+                    Leases(client, QUEUES).release_of(lambda slot: True)
+            except RedisError:  # not quite ready, on a busy machine: the next look tries again
+                return False
+            forgotten = True
+        return True
+
+    return ready
+
+
+def _hand_on(redis_url: str, pid: int) -> None:
+    """Takes a dead worker's sign of life and its jobs away at once. It would count as ready, and its jobs as running,
+    until both expire."""
+    name = heartbeat.process_name(pid)
+    try:
+        with connect_briefly(redis_url) as client:
+            heartbeat.withdraw(client, name)
+            Leases(client, QUEUES).release_of(lambda slot: heartbeat.process_of(slot) == name)
+    except RedisError as error:
+        log.warning("The dead worker's jobs stay with it until maintenance finds out: %s", error)
+
+
+def _say_when_ready(url: str, needs_key: bool, wait: float) -> None:
+    deadline = time.monotonic() + wait
+    while time.monotonic() < deadline:
+        if ask(url).ready:
+            print(f"\n{usage(url, needs_key=needs_key, stop='Ctrl-C', log=None)}\n", flush=True)
+            return
+        time.sleep(0.5)

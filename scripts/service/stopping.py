@@ -1,0 +1,42 @@
+"""Ends a running service in good order where it takes the request, by force where it does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from scripts.service.config import Service
+from scripts.service.pid_file import PidFile, Running
+
+PATIENCE = 40.0  # seconds; its children may take 10 each
+
+
+def stop_running(running: Running, service: Service, patience: float = PATIENCE) -> str | None:
+    """How it ended, in words, or None where it did not."""
+    pid_file = PidFile(service.pid_file)
+    ask_to_stop(running, service)
+    if wait_until_gone(pid_file, patience):
+        return "stopped"
+    os.kill(running.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows SIGTERM ends it just as hard
+    return "killed, since it did not stop by itself" if wait_until_gone(pid_file, 10.0) else None
+
+
+def ask_to_stop(running: Running, service: Service) -> None:
+    if _has_signals():
+        os.kill(running.pid, signal.SIGTERM)
+    else:
+        service.stop_file.touch()
+
+
+def _has_signals() -> bool:
+    return os.name != "nt"  # there, os.kill ends a process without a word
+
+
+def wait_until_gone(pid_file: PidFile, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while pid_file.is_held():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True

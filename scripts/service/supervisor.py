@@ -1,0 +1,260 @@
+"""Keeps the service's processes running: starts them in order, restarts what dies, stops them in reverse."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import logging
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from worker.runtime.lifeline import PARENT_PIPE
+
+FIRST_DELAY = 0.5  # seconds
+LONGEST_DELAY = 30.0  # seconds
+LONGEST_DELAY_KILLED = 4.0  # seconds; a worker that a recording kills is wanted back by all the others
+PROVEN_AFTER = 60.0  # seconds of life after which a death counts as the first again
+START_LIMIT = 5  # exits in a row of a child that never lived as long: it cannot start here
+GRACE = 10.0  # seconds between asking a child to stop and killing it
+TICK = 0.1  # seconds
+EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # it passes, and is no reason to end the others
+SPAWN_DELAY = 4.0  # seconds until a child that found the system exhausted is started again
+
+log = logging.getLogger(__name__)
+
+
+class ChildCannotStart(Exception):
+    """A child process ends again and again right after its start; its own messages say why."""
+
+
+def _no_wait() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """A process to keep running.
+
+    ready: children named after this one are started once it holds.
+    lifeline: the child follows its standard input (see worker.lifeline); others get a signal where the system has one.
+    stop: how to ask it to end, where closing its standard input or SIGTERM will not do.
+    died: told the process id of an instance that ended without being asked to.
+    successors: exit codes that are no failure, and what the environment of the next instance has more.
+    """
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    ready: Callable[[], bool] = _no_wait
+    lifeline: bool = True
+    stop: Callable[[], None] | None = None
+    died: Callable[[int], None] | None = None
+    successors: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+
+
+class RestartPolicy:
+    """How long to wait before a dead child is started again: twice as long each time, up to 30 s, or 4 s where it was
+    killed: that is no sign that it cannot start."""
+
+    def __init__(self) -> None:
+        self._delay = FIRST_DELAY
+        self._exits = 0
+        self._proven = False
+
+    def delay_after(self, lived: float, *, by_signal: bool = False) -> float:
+        """Seconds to wait, given how many seconds the child lived and whether it was killed or left by itself."""
+        if lived >= PROVEN_AFTER:
+            self._proven = True
+            self._delay = FIRST_DELAY
+        self._exits = 0 if by_signal else self._exits + 1
+        delay = self._delay
+        self._delay = min(self._delay * 2, LONGEST_DELAY)
+        return min(delay, LONGEST_DELAY_KILLED) if by_signal else delay
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the child never once stayed up, so that trying on would only hide the cause."""
+        return not self._proven and self._exits >= START_LIMIT
+
+
+class Child:
+    """One process at most of one spec."""
+
+    def __init__(self, spec: ChildSpec, clock: Callable[[], float]) -> None:
+        self.spec = spec
+        self._clock = clock
+        self._policy = RestartPolicy()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = 0.0
+        self._due_at = 0.0
+        self._ready = False
+        self._more: Mapping[str, str] = {}  # environment, beside the spec's
+
+    def tend(self, *, may_start: bool) -> bool:
+        """Starts the process where it is due, notices its death, and returns whether it is up and ready."""
+        if self._process is None:
+            if may_start and self._clock() >= self._due_at:
+                self._start()
+            return False
+        if self._process.poll() is not None:
+            self._bury(self._process)
+            return False
+        self._ready = self._ready or self.spec.ready()
+        return self._ready
+
+    def ask_to_stop(self) -> None:
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        if self.spec.stop is not None:
+            self.spec.stop()
+        elif os.name == "nt" and self.spec.lifeline:
+            _close_lifeline(process)  # Windows has no signal to ask with
+        else:
+            process.terminate()
+
+    def gone(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def end(self) -> None:
+        """Kills the process if it is still there."""
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            log.warning("%s (pid %d) does not stop: killed.", self.spec.name, process.pid)
+            process.kill()
+            process.wait()
+        _close_lifeline(process)
+
+    def _start(self) -> None:
+        try:
+            self._process = _spawn(self.spec, self._more)
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            self._due_at = self._clock() + SPAWN_DELAY
+            log.error("%s could not be started: %s; trying again in %.0f s.", self.spec.name, error, SPAWN_DELAY)
+            return
+        self._started_at = self._clock()
+        self._ready = False
+        log.info("%s started (pid %d).", self.spec.name, self._process.pid)
+
+    def _bury(self, process: subprocess.Popen[bytes]) -> None:
+        _close_lifeline(process)
+        self._process = None
+        self._more = self.spec.successors.get(process.returncode, {})
+        if process.returncode in self.spec.successors:
+            log.info("%s (pid %d) makes way for its successor.", self.spec.name, process.pid)
+        else:
+            self._due_at = self._clock() + self._delay_after(process)
+        if self.spec.died is not None:
+            self.spec.died(process.pid)
+
+    def _delay_after(self, process: subprocess.Popen[bytes]) -> float:
+        lived = self._clock() - self._started_at
+        delay = self._policy.delay_after(lived, by_signal=process.returncode < 0)
+        end = _describe_end(process.returncode)
+        if self._policy.hopeless:
+            raise ChildCannotStart(f"{self.spec.name} {end} {START_LIMIT} times in a row right after its start.")
+        name = self.spec.name
+        log.error("%s (pid %d) %s after %.1f s; starting it again in %.1f s.", name, process.pid, end, lived, delay)
+        return delay
+
+
+class Supervisor:
+    """Runs `children` until SIGTERM, SIGINT, SIGHUP or `should_stop`; they stop last first. A second signal kills."""
+
+    def __init__(
+        self,
+        children: Sequence[ChildSpec],
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+        grace: float = GRACE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._children = [Child(spec, clock) for spec in children]
+        self._should_stop = should_stop
+        self._grace = grace
+        self._clock = clock
+        self._signals = 0
+
+    def run(self) -> None:
+        """Raises ChildCannotStart where a child never stays up; the others are stopped first."""
+        previous = {number: signal.signal(number, self._on_signal) for number in _stop_signals()}
+        try:
+            while not self._signals and not self._should_stop():
+                self._tend()
+                time.sleep(TICK)
+        finally:
+            self._stop()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._signals += 1
+
+    def _tend(self) -> None:
+        ready = True
+        for child in self._children:
+            ready = child.tend(may_start=ready) and ready
+
+    def _stop(self) -> None:
+        log.info("Stopping.")
+        for child in reversed(self._children):
+            child.ask_to_stop()
+            deadline = self._clock() + self._grace
+            while not child.gone() and self._signals < 2 and self._clock() < deadline:
+                time.sleep(TICK)
+            child.end()
+
+
+def _close_lifeline(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _stop_signals() -> list[signal.Signals]:
+    names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")  # the last two where the system has them
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
+def _describe_end(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+def _spawn(spec: ChildSpec, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """A process group of its own, so that Ctrl-C in the terminal reaches the supervisor alone."""
+    env = {**os.environ, **spec.env, **more, **({PARENT_PIPE: "1"} if spec.lifeline else {})}
+    stdin = subprocess.PIPE if spec.lifeline else subprocess.DEVNULL
+    if sys.platform == "win32":
+        return subprocess.Popen(spec.argv, env=env, stdin=stdin, creationflags=subprocess.CREATE_NEW_PROCESS_GROUP)
+    else:  # noqa: RET505 - mypy calls what follows an early return unreachable on the other platform
+        follow = None if spec.lifeline else _end_with_parent()
+        return subprocess.Popen(spec.argv, env=env, stdin=stdin, process_group=0, preexec_fn=follow)
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """On Linux, makes the kernel send SIGTERM to the new process when this one dies."""
+    if platform.system() != "Linux":
+        return None
+    set_option = ctypes.CDLL(None).prctl  # looked up before the fork, after which only a system call is safe
+    supervisor = os.getpid()
+
+    def follow() -> None:
+        set_option(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
+        if os.getppid() != supervisor:
+            os._exit(1)
+
+    return follow

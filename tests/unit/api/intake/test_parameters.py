@@ -1,0 +1,212 @@
+"""What clients send, in every spelling they use, and what is refused with which words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from api.http.errors import ApiError
+from api.http.fields import Fields
+from api.intake.parameters import Parameters, Route, check_name, read_parameters, read_transcript_format
+from api.intake.served_models import ServedModels
+from engines.base import DecodeOptions
+from tests.unit.api_service import make_request
+from worker.models.names import ModelNames
+
+MODELS = ServedModels(ModelNames("base"), 0)
+
+
+def read(*pairs: tuple[str, str], route: Route = "transcription", is_job: bool = False) -> Parameters:
+    sent = pairs if route == "job" or "model" in dict(pairs) else (("model", "whisper-1"), *pairs)
+    return read_parameters(Fields(sent), route, MODELS, is_job=is_job)
+
+
+def refused(*pairs: tuple[str, str], route: Route = "transcription") -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        read(*pairs, route=route)
+    assert caught.value.status in (400, 404)
+    assert caught.value.message.endswith(".")
+    return caught.value
+
+
+def test_defaults() -> None:
+    parameters = read()
+    assert (parameters.model, parameters.response_format, parameters.granularities) == (
+        "whisper-1", "json", ("segment",),
+    )  # fmt: skip
+    assert parameters.options == DecodeOptions()
+
+
+def test_everything_at_once() -> None:
+    parameters = read(
+        ("model", " base "), ("language", "German"), ("prompt", "Kubernetes, "), ("temperature", "0.4"),
+        ("response_format", "verbose_json"), ("timestamp_granularities[]", "word"),
+        ("timestamp_granularities[]", "segment"), ("keywords[]", "RQ"), ("keywords", "Redis"), ("hotwords", "Whisper"),
+        ("languages[]", "de"), ("languages", "EN"), ("stream", "false"), ("chunking_strategy", "auto"), ("user", "me"),
+    )  # fmt: skip
+    assert parameters.granularities == ("segment", "word")
+    assert parameters.options == DecodeOptions(
+        language="de",
+        languages=("de", "en"),
+        words=True,
+        prompt="Kubernetes, ",
+        hotwords="Whisper, RQ, Redis",
+        temperature=0.4,
+    )
+
+
+@pytest.mark.parametrize("name", ["timestamp_granularities", "timestamp_granularities[]"])
+def test_arrays_have_two_spellings(name: str) -> None:
+    assert read(("response_format", "verbose_json"), (name, "word")).granularities == ("word",)
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["language", "prompt", "temperature", "response_format", "stream", "timestamp_granularities[]", "include[]"],
+)
+def test_an_empty_field_was_not_sent(field: str) -> None:
+    assert read((field, "")) == read()
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"), [("json", False), ("text", False), ("verbose_json", True), ("srt", True), ("vtt", True)]
+)
+def test_words_are_timed_where_they_are_needed(sent: str, words: bool) -> None:
+    assert read(("response_format", sent)).options.words is words
+    assert read(("response_format", sent), is_job=True).options.words is True
+
+
+@pytest.mark.parametrize(
+    ("pair", "param", "names"),
+    [
+        (("language", "xx"), "language", "'de'"),
+        (("languages[]", "klingon"), "languages", "'de'"),
+        (("temperature", "x"), "temperature", "0 to 1"),
+        (("temperature", "1.1"), "temperature", "0 to 1"),
+        (("temperature", "-0.1"), "temperature", "0 to 1"),
+        (("temperature", "nan"), "temperature", "0 to 1"),
+        (("response_format", "pdf"), "response_format", "'verbose_json'"),
+        (("response_format", "JSON"), "response_format", "'json'"),
+        (("timestamp_granularities[]", "word"), "timestamp_granularities", "verbose_json"),
+        (("include[]", "everything"), "include", "everything"),
+        (("stream", "perhaps"), "stream", "true or false"),
+        (("multilingual", "perhaps"), "multilingual", "true or false"),
+        (("chunking_strategy", "manual"), "chunking_strategy", "server_vad"),
+        (("chunking_strategy[type]", "manual"), "chunking_strategy", "server_vad"),
+        (("prompt", "x" * 10_001), "prompt", "10000"),
+        (("keywords[]", "x" * 10_001), "keywords", "10000"),
+    ],
+)
+def test_a_bad_value_names_its_parameter_and_what_is_allowed(pair: tuple[str, str], param: str, names: str) -> None:
+    error = refused(pair)
+    assert (error.status, error.code, error.param) == (400, "invalid_value", param)
+    assert names in error.message
+
+
+def test_a_bad_granularity_is_refused() -> None:
+    error = refused(("response_format", "verbose_json"), ("timestamp_granularities[]", "letter"))
+    assert (error.param, "'word'" in error.message) == ("timestamp_granularities", True)
+
+
+@pytest.mark.parametrize(
+    ("pair", "param"),
+    [
+        (("response_format", "diarized_json"), "response_format"),
+        (("include[]", "logprobs"), "include"),
+    ],
+)
+def test_what_this_version_cannot_do_is_said(pair: tuple[str, str], param: str) -> None:
+    error = refused(pair)
+    assert (error.status, error.code, error.param) == (400, "unsupported_parameter", param)
+    assert "version" in error.message
+
+
+@pytest.mark.parametrize("response_format", ["srt", "vtt", "verbose_json"])
+def test_a_stream_has_no_times(response_format: str) -> None:
+    error = refused(("stream", "true"), ("response_format", response_format))
+    assert (error.status, error.code, error.param) == (400, "unsupported_parameter", "stream")
+    assert "'json'" in error.message
+
+
+@pytest.mark.parametrize("name", ["known_speaker_names[]", "known_speaker_references", "known_speaker_references[]"])
+def test_known_speakers_are_refused_before_their_recordings_are_read(name: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        check_name(name)
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", name.removesuffix("[]"))
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("chunking_strategy", '{"type": "server_vad", "threshold": 0.5}')],
+        [("chunking_strategy[type]", "server_vad"), ("chunking_strategy[threshold]", "0.5")],
+        [("chunking_strategy", "null")],
+    ],
+)
+def test_chunking_strategies_are_accepted(pairs: list[tuple[str, str]]) -> None:
+    assert read(*pairs) == read()
+
+
+def test_the_model_is_required_on_openais_routes() -> None:
+    with pytest.raises(ApiError, match="'base'") as caught:
+        read_parameters(Fields([]), "transcription", MODELS, is_job=False)
+    assert (caught.value.code, caught.value.param) == ("missing_required_parameter", "model")
+    assert read(route="job").model == "base"
+
+
+def test_an_unknown_model_is_refused() -> None:
+    assert refused(("model", "huge")).code == "model_not_found"
+
+
+def test_a_translation_is_translated_and_has_no_words() -> None:
+    parameters = read(("response_format", "verbose_json"), ("timestamp_granularities[]", "word"), route="translation")
+    assert (parameters.options.task, parameters.options.words, parameters.granularities) == (
+        "translate", True, ("segment",),
+    )  # fmt: skip
+
+
+def test_a_jobs_own_fields() -> None:
+    metadata = {"meeting": "Größe", "n": [1, 2.5, None]}
+    parameters = read(
+        ("task", "translate"), ("priority", "interactive"), ("metadata", json.dumps(metadata)), route="job", is_job=True
+    )
+    assert (parameters.options.task, parameters.priority, parameters.metadata) == ("translate", "interactive", metadata)
+    assert read(route="job").priority == "batch"
+
+
+@pytest.mark.parametrize(
+    ("pair", "param"),
+    [
+        (("task", "sing"), "task"),
+        (("priority", "urgent"), "priority"),
+        (("metadata", "not json"), "metadata"),
+        (("metadata", "[1]"), "metadata"),
+        (("metadata", '{"x": NaN}'), "metadata"),
+        (("metadata", '{"x": 1e999}'), "metadata"),
+        (("metadata", '{"x": "\\ud800"}'), "metadata"),
+        (("metadata", "[" * 9000), "metadata"),
+        (("metadata", json.dumps({"x": "y" * 17_000})), "metadata"),
+    ],
+)
+def test_a_jobs_bad_fields_are_refused(pair: tuple[str, str], param: str) -> None:
+    error = refused(pair, route="job")
+    assert (error.code, error.param) == ("invalid_value", param)
+
+
+def ask(*pairs: tuple[str, str], **job: Any) -> tuple[str, tuple[str, ...]]:
+    return read_transcript_format(Fields(pairs), make_request("job_x", **job))
+
+
+def test_a_transcript_comes_as_the_job_was_sent_or_as_it_is_asked_for() -> None:
+    sent = {"response_format": "verbose_json", "granularities": ("word",)}
+    assert ask(**sent) == ("verbose_json", ("word",))
+    assert ask(("format", "srt"), **sent)[0] == "srt"
+    words = (("format", "verbose_json"), ("timestamp_granularities", "word"))
+    assert ask(*words) == ("verbose_json", ("word",))
+    with pytest.raises(ApiError, match="no word times"):
+        ask(*words, options=DecodeOptions(words=False))
+    with pytest.raises(ApiError, match="'srt'") as caught:
+        ask(("format", "docx"))
+    assert caught.value.param == "format"

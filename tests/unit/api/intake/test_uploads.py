@@ -1,0 +1,260 @@
+"""An upload becomes a job or leaves nothing behind, whatever happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from api.intake import uploads
+from tests.unit.api_service import WAV, Running, assert_error, serving, until
+from worker.store.incoming import LocalUpload
+
+pytestmark = pytest.mark.asyncio
+MEGABYTE = 1024 * 1024
+
+
+def assert_nothing_left(running: Running) -> None:
+    assert running.leftovers() == []
+    assert running.job_ids() == []
+
+
+async def in_pieces(body: bytes, step: int = 65_536) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), step):
+        yield body[start : start + step]
+
+
+def form(content: bytes, **fields: str) -> tuple[bytes, dict[str, str]]:
+    request = httpx.Request("POST", "http://x", data=fields, files={"file": ("clip.wav", content)})
+    return request.read(), {"content-type": request.headers["content-type"]}
+
+
+async def test_the_recording_is_stored_byte_for_byte(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 20_000  # more than one buffer
+    async with serving(tmp_path) as running:
+        response = await running.client.post("/v1/jobs", files={"file": ("Größe 1.wav", content)})
+        assert response.status_code == 202
+        job = response.json()
+        assert job["file"] == {"name": "Größe 1.wav", "bytes": len(content)}
+        assert running.store.source(job["id"]).read_bytes() == content
+
+
+async def test_a_body_can_be_the_recording_itself(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        query = {"filename": "../a.mp3", "language": "de", "metadata": '{"a": 1}'}
+        response = await running.client.post(
+            "/v1/jobs", content=WAV, params=query, headers={"content-type": "audio/mpeg"}
+        )
+        job = response.json()
+        assert (response.status_code, job["language"], job["metadata"]) == (202, "de", {"a": 1})
+        assert job["file"] == {"name": "a.mp3", "bytes": len(WAV)}
+        assert running.store.source(job["id"]).read_bytes() == WAV
+
+
+async def test_other_bodies_are_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded", ""):
+            response = await running.client.post("/v1/jobs", content=WAV, headers={"content-type": content_type})
+            assert "multipart/form-data" in assert_error(response, 400, "invalid_content_type", "file")
+            assert_nothing_left(running)
+
+
+async def test_the_openai_routes_take_forms_only(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        response = await running.client.post(
+            "/v1/audio/transcriptions", content=WAV, headers={"content-type": "audio/wav"}
+        )
+        assert_error(response, 400, "invalid_content_type", "file")
+
+
+@pytest.mark.parametrize("raw", [True, False])
+async def test_an_empty_file_is_refused(tmp_path: Path, raw: bool) -> None:
+    body, headers = (b"", {"content-type": "audio/wav"}) if raw else form(b"")
+    async with serving(tmp_path) as running:
+        response = await running.client.post("/v1/jobs", content=body, headers=headers)
+        assert_error(response, 400, "empty_file", "file")
+        assert_nothing_left(running)
+
+
+@pytest.mark.fault(31)
+async def test_too_large_by_its_own_word_is_refused_unread(tmp_path: Path) -> None:
+    async with serving(tmp_path, max_upload_mb=1) as running:
+        taken = 0
+
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal taken
+            async for piece in in_pieces(bytes(2 * MEGABYTE)):
+                taken += len(piece)
+                yield piece
+
+        _, headers = form(b"x")
+        await until(lambda: taken == 0)
+        response = await running.client.post(
+            "/v1/jobs", content=body(), headers={**headers, "content-length": str(2 * MEGABYTE)}
+        )
+        assert "1048576" in assert_error(response, 413, "file_too_large", "file")
+        assert response.headers["connection"] == "close"
+        assert_nothing_left(running)
+
+
+@pytest.mark.parametrize("raw", [True, False])
+async def test_too_large_without_a_length_is_refused_when_the_count_passes(tmp_path: Path, raw: bool) -> None:
+    content = bytes(MEGABYTE + 1)
+    body, headers = (content, {"content-type": "audio/wav"}) if raw else form(content)
+    async with serving(tmp_path, max_upload_mb=1) as running:
+        response = await running.client.post("/v1/jobs", content=in_pieces(body), headers=headers)
+        assert "WHISPER_MAX_UPLOAD_MB" in assert_error(response, 413, "file_too_large", "file")
+        assert_nothing_left(running)
+
+
+async def test_the_largest_upload_is_taken(tmp_path: Path) -> None:
+    async with serving(tmp_path, max_upload_mb=1) as running:
+        response = await running.client.post("/v1/jobs", files={"file": bytes(MEGABYTE)})
+        assert (response.status_code, response.json()["file"]["bytes"]) == (202, MEGABYTE)
+
+
+async def test_a_bad_parameter_after_the_file_removes_the_file(tmp_path: Path) -> None:
+    body, headers = form(WAV)
+    boundary = headers["content-type"].partition("boundary=")[2]
+    late = f'--{boundary}\r\nContent-Disposition: form-data; name="language"\r\n\r\nxx\r\n--{boundary}--\r\n'
+    body = body.removesuffix(f"--{boundary}--\r\n".encode()) + late.encode()
+    async with serving(tmp_path) as running:
+        response = await running.client.post("/v1/jobs", content=body, headers=headers)
+        assert_error(response, 400, "invalid_value", "language")
+        assert_nothing_left(running)
+
+
+async def test_a_cut_off_form_removes_the_file(tmp_path: Path) -> None:
+    body, headers = form(bytes(2 * MEGABYTE))
+    async with serving(tmp_path) as running:
+        response = await running.client.post("/v1/jobs", content=in_pieces(body[:-9]), headers=headers)
+        assert_error(response, 400, "invalid_multipart")
+        assert_nothing_left(running)
+
+
+async def test_a_disk_without_room_refuses_before_reading(tmp_path: Path) -> None:
+    async with serving(tmp_path, min_free_disk_mb=1 << 30) as running:
+        response = await running.client.post("/v1/jobs", files={"file": WAV})
+        assert "WHISPER_DATA_DIR" in assert_error(response, 507, "insufficient_storage")
+        assert response.headers["x-should-retry"] == "false"
+        assert_nothing_left(running)
+
+
+@pytest.mark.parametrize("step", ["write", "commit"])
+@pytest.mark.fault(17)
+async def test_a_disk_that_fills_up_removes_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(upload: LocalUpload, *arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(LocalUpload, step, fail)
+    async with serving(tmp_path) as running:
+        response = await running.client.post("/v1/jobs", files={"file": bytes(3 * MEGABYTE)})
+        assert_error(response, 507, "insufficient_storage")
+        assert_nothing_left(running)
+        monkeypatch.undo()
+        assert (await running.client.post("/v1/jobs", files={"file": WAV})).status_code == 202
+
+
+async def test_a_client_that_leaves_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    body, headers = form(bytes(4 * MEGABYTE))
+    messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with serving(tmp_path) as running:
+        call = asyncio.create_task(running.app(post_scope("/v1/jobs", headers), messages.get, send))
+        await messages.put({"type": "http.request", "body": body[: 2 * MEGABYTE], "more_body": True})
+        await until(lambda: any(path.stat().st_size > MEGABYTE for path in running.leftovers()))
+        await messages.put({"type": "http.disconnect"})
+        await asyncio.wait_for(call, 5)
+        assert sent == []
+        assert_nothing_left(running)
+
+
+async def test_a_silent_client_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    never = asyncio.Event()
+
+    async def silence() -> AsyncIterator[bytes]:
+        await never.wait()
+        yield b""
+
+    await check_given_up(tmp_path, silence())
+
+
+async def test_a_client_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(uploads, "time", SimpleNamespace(monotonic=lambda: now))
+
+    async def drops() -> AsyncIterator[bytes]:
+        nonlocal now
+        for _ in range(100):
+            now += 1.0
+            await asyncio.sleep(0)
+            yield b"x"
+
+    await check_given_up(tmp_path, drops())
+
+
+async def check_given_up(tmp_path: Path, rest: AsyncIterator[bytes]) -> None:
+    """A form begins well and goes on as `rest`: it is answered 408 and nothing of it is kept."""
+    body, headers = form(bytes(60_000))
+    sent: list[dict[str, Any]] = []
+    started = False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal started
+        if len(sent) > 1:  # the answer is out: the client goes
+            return {"type": "http.disconnect"}
+        piece = await anext(rest) if started else body[:200]
+        started = True
+        return {"type": "http.request", "body": piece, "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with serving(tmp_path, upload_stall=0.02) as running:
+        await asyncio.wait_for(running.app(post_scope("/v1/jobs", headers), receive, send), 5)
+        assert (sent[0]["status"], json.loads(sent[1]["body"])["error"]["code"]) == (408, "upload_stalled")
+        assert_nothing_left(running)
+
+
+async def test_redis_away_takes_the_job_back(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        running.redis_server.connected = False
+        for path in ("/v1/jobs", "/v1/audio/transcriptions"):
+            response = await running.client.post(path, data={"model": "whisper-1"}, files={"file": WAV})
+            assert_error(response, 503, "redis_unavailable")
+            assert response.headers["retry-after"] == "5"
+            assert "x-should-retry" not in response.headers
+            assert_nothing_left(running)
+        running.redis_server.connected = True
+        assert (await running.client.post("/v1/jobs", files={"file": WAV})).status_code == 202
+
+
+def post_scope(path: str, headers: dict[str, str]) -> dict[str, Any]:
+    named = {"host": "localhost", "transfer-encoding": "chunked", **headers}
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+        "client": ("127.0.0.1", 50_000),
+        "server": ("127.0.0.1", 9001),
+    }

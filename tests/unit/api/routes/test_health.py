@@ -1,0 +1,97 @@
+"""Alive is one question, ready another; and the page at / says how to begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.api_service import Running, serving
+from worker.queue.heartbeat import WorkerPresence, announce
+
+pytestmark = pytest.mark.asyncio
+
+
+async def checks(running: Running, status: int) -> dict[str, Any]:
+    response = await running.client.get("/health/ready")
+    assert response.status_code == status
+    answer = response.json()
+    assert answer["status"] == ("ready" if status == 200 else "unavailable")
+    assert set(answer["checks"]) == {"redis", "worker", "disk"}
+    assert all(set(check) == {"ok", "detail"} for check in answer["checks"].values())
+    found: dict[str, Any] = answer["checks"]
+    return found
+
+
+async def test_ready_with_redis_a_loaded_model_and_room(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        announce(running.redis, WorkerPresence("w1", "ready", "base", "faster_whisper", "cpu"))
+        announce(running.redis, WorkerPresence("w2", "loading", "base"))
+        found = await checks(running, 200)
+        assert found["worker"]["detail"] == "base faster_whisper cpu"
+
+
+async def test_a_worker_without_a_model_in_memory_is_ready(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        announce(running.redis, WorkerPresence("w1", "idle", "base"))
+        assert "the first job loads it" in (await checks(running, 200))["worker"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("presence", "why"),
+    [
+        (None, "No worker"),
+        (WorkerPresence("w", "loading", "base"), "still being loaded"),
+        (WorkerPresence("w", "failed", "huge", error="no such model"), "no such model"),
+    ],
+)
+async def test_not_ready_without_a_model_and_says_why(tmp_path: Path, presence: WorkerPresence, why: str) -> None:
+    async with serving(tmp_path) as running:
+        if presence:
+            announce(running.redis, presence)
+        found = await checks(running, 503)
+        assert why in found["worker"]["detail"]
+        assert found["redis"]["ok"]
+
+
+async def test_not_ready_without_redis_but_alive(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        running.redis_server.connected = False
+        found = await checks(running, 503)
+        assert "does not answer" in found["redis"]["detail"]
+        assert found["disk"]["ok"]
+        assert (await running.client.get("/health")).json() == {"status": "ok"}
+
+
+async def test_not_ready_on_a_full_disk(tmp_path: Path) -> None:
+    async with serving(tmp_path, min_free_disk_mb=1 << 30) as running:
+        found = await checks(running, 503)
+        assert "make room" in found["disk"]["detail"]
+
+
+async def test_the_page_is_complete_in_itself(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        response = await running.client.get("/", headers={"host": "127.0.0.1:9001"})
+        assert response.headers["content-type"].startswith("text/html")
+        assert "http://127.0.0.1:9001/v1/audio/transcriptions" in response.text
+        assert "Bearer" not in response.text
+        for link in ("/rq/", "/health/ready"):
+            assert f'href="{link}"' in response.text
+        assert "src=" not in response.text
+        assert "default-src 'none'; style-src 'sha256-" in response.headers["content-security-policy"]
+
+
+async def test_the_page_shows_keys_where_they_are_needed_and_never_one(tmp_path: Path) -> None:
+    async with serving(tmp_path, api_keys={"ann": "sk-ann-0123456789"}) as running:
+        headers = {"authorization": "Bearer sk-ann-0123456789", "host": 'x"><script>'}
+        text = (await running.client.get("/", headers=headers)).text
+        assert "Authorization: Bearer $WHISPER_API_KEY" in text
+        assert "sk-ann" not in text
+        assert "<script>" not in text
+
+
+async def test_monitors_may_ask_with_head(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        assert (await running.client.head("/health")).status_code == 200
+        assert (await running.client.head("/health/ready")).status_code in (200, 503)

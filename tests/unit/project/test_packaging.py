@@ -1,0 +1,111 @@
+"""What a new user gets: settings to copy, pinned packages, a Redis that is safe to run."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic_settings import BaseSettings
+
+from api.settings import ApiSettings
+from scripts.service.config import LauncherSettings
+from worker.settings import WorkerSettings
+
+ROOT = Path(__file__).parents[3]
+
+
+def pins(name: str) -> set[tuple[str, str]]:
+    return set(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^ ;]+)", (ROOT / name).read_text(), flags=re.MULTILINE))
+
+
+def settings() -> list[tuple[str, object]]:
+    """Name and default of every setting there is."""
+    found: list[tuple[str, object]] = []
+    classes: tuple[type[BaseSettings], ...] = (ApiSettings, WorkerSettings, LauncherSettings)
+    for each in classes:
+        for name, field in each.model_fields.items():
+            alias: Any = field.validation_alias
+            default = field.get_default(call_default_factory=True, validated_data={})
+            found.append((alias.choices[0] if alias else f"WHISPER_{name.upper()}", default))
+    return found
+
+
+def written(default: object) -> str:
+    if default is None or default == {} or default == ():
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+@pytest.mark.parametrize(("name", "default"), settings(), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_setting_stands_in_the_example_with_its_default(name: str, default: object) -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    assert [line for line in lines if line.startswith(f"#{name}=")] == [f"#{name}={written(default)}"]
+
+
+def test_the_example_has_no_setting_that_does_nothing() -> None:
+    names = re.findall(r"^#?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
+    assert set(names) == {name for name, _ in settings()}
+
+
+LOCKS = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-cuda.txt",
+    "requirements-mlx.txt",
+    "requirements-engines.txt",
+)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_package_is_pinned_by_hash_and_no_index_is_named(name: str) -> None:
+    text = (ROOT / name).read_text()
+    entries = [entry for entry in re.split(r"\n(?=\S)", text.strip()) if not entry.startswith("#")]
+    assert len(entries) > 40
+    for entry in entries:
+        assert "==" in entry, entry
+        assert "--hash=sha256:" in entry, entry
+    assert not re.search(r"^\s*--(?!hash)|://", text, flags=re.MULTILINE)
+
+
+def test_the_tests_run_on_the_versions_that_users_get() -> None:
+    users = pins("requirements.txt")
+    assert users <= pins("requirements-dev.txt") <= pins("requirements-engines.txt")
+    assert users <= pins("requirements-mlx.txt") <= pins("requirements-engines.txt")
+    assert users <= pins("requirements-cuda.txt")
+
+
+def test_what_is_declared_is_in_the_lock() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for declared, lock in (
+        (project["dependencies"], "requirements.txt"),
+        (project["optional-dependencies"]["dev"], "requirements-dev.txt"),
+        (project["optional-dependencies"]["mlx"], "requirements-mlx.txt"),
+        (project["optional-dependencies"]["cuda"], "requirements-cuda.txt"),
+        *(
+            (extra, "requirements-engines.txt")
+            for name, extra in project["optional-dependencies"].items()
+            if name != "cuda"  # half a gigabyte that no test runs on
+        ),
+    ):
+        names = {re.split(r"[^a-z0-9-]", each)[0] for each in declared}
+        assert names <= {name for name, _ in pins(lock)}
+
+
+def test_nobody_needs_torch() -> None:
+    for lock in LOCKS:
+        assert not {name for name, _ in pins(lock)} & {"torch", "torchaudio", "triton"}
+
+
+def test_redis_in_docker_is_durable_and_on_this_machine_only() -> None:
+    service = yaml.safe_load((ROOT / "docker-compose.redis.yml").read_text())["services"]["redis"]
+    command = service["command"]
+    options = dict(zip(command[1::2], command[2::2], strict=True))
+    assert options["--appendonly"] == "yes"
+    assert options["--maxmemory-policy"] == "noeviction"
+    assert service["ports"] == ["127.0.0.1:6379:6379"]
+    assert service["volumes"] == ["redis:/data"]
+    assert service["healthcheck"]["test"][-1] == "ping"

@@ -1,0 +1,99 @@
+"""Floors and rooms: imports point one way, a folder can be surveyed, and the API needs no model to be imported."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+FLOORS = ("engines", "worker", "api", "scripts")  # lowest first; each may import itself and what lies below
+BACKENDS = ("ctranslate2", "faster_whisper", "onnxruntime", "torch", "mlx", "pywhispercpp", "av", "tokenizers")
+MAX_MODULES = 12  # in one folder
+MAX_LINES = 300
+
+
+def files(floor: str) -> list[Path]:
+    found = sorted((ROOT / floor).rglob("*.py"))
+    assert found, f"no file in {floor}: the test looks in the wrong place"
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    """Every module a file imports anywhere in it, in full; of a package also the names taken from it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written in full here"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "__import__"):
+            names |= {str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)}
+    return names
+
+
+def room(module: str) -> str:
+    """The folder a module lies in. A module directly on a floor and a program's `__main__` are rooms of their own."""
+    parts = module.split(".")
+    return ".".join(parts[:3] if parts[2:3] == ["__main__"] else parts[:2])
+
+
+def rooms(root: Path = ROOT) -> Mapping[str, set[str]]:
+    """Room -> the rooms it imports."""
+    arrows: dict[str, set[str]] = defaultdict(set)
+    for floor in FLOORS:
+        for path in (root / floor).rglob("*.py"):
+            here = room(".".join(path.relative_to(root).with_suffix("").parts))
+            there = {room(name) for name in imported(path) if name.partition(".")[0] in FLOORS}
+            arrows[here] |= there - {here}
+    return arrows
+
+
+@pytest.mark.parametrize("floor", FLOORS[:3])  # scripts may import anything, and nobody but tests imports them
+def test_no_import_points_up(floor: str) -> None:
+    above = {*FLOORS[FLOORS.index(floor) + 1 :], "tests"}
+    for path in files(floor):
+        assert not {name.partition(".")[0] for name in imported(path)} & above, f"{path} imports from above"
+
+
+def test_arrows_between_rooms_go_one_way() -> None:
+    assert list(graphlib.TopologicalSorter(rooms()).static_order())
+
+
+def test_the_test_sees_an_arrow_that_closes_a_circle(tmp_path: Path) -> None:
+    for name, line in (("engines/low/a.py", "import engines.high.b"), ("engines/high/b.py", "import engines.low.a")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(f"def late() -> None:\n    {line}\n")
+    with pytest.raises(graphlib.CycleError):
+        graphlib.TopologicalSorter(rooms(tmp_path)).prepare()
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_a_folder_has_at_most_twelve_modules_and_a_module_300_lines(floor: str) -> None:
+    for folder in {path.parent for path in files(floor)}:
+        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(modules) <= MAX_MODULES, f"{folder} has {len(modules)} modules"
+    long = {str(path): lines for path in files(floor) if (lines := len(path.read_text().splitlines())) > MAX_LINES}
+    assert long == {}
+
+
+def test_engines_know_no_redis_no_http_and_no_settings() -> None:
+    for path in files("engines"):
+        libraries = {name.partition(".")[0] for name in imported(path)}
+        assert not libraries & {"redis", "rq", "fastapi", "starlette", "pydantic_settings"}, path.name
+        source = path.read_text(encoding="utf-8")
+        assert not any(name in source for name in ("os.environ", "getenv")), f"{path.name} reads the environment"
+
+
+def test_what_the_api_needs_of_the_floors_below_loads_no_backend() -> None:
+    modules = "worker.jobs.job_service, worker.maintenance.maintenance, engines.registry, engines.weights.ctranslate2"
+    program = f"import sys, {modules}; print([name for name in {BACKENDS} if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"

@@ -1,0 +1,79 @@
+"""When a dead child is started again, and when it is given up."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from scripts.service import supervisor
+from scripts.service.supervisor import SPAWN_DELAY, Child, ChildSpec, RestartPolicy
+from worker.running import worker_process
+
+
+def test_waits_twice_as_long_after_each_death_up_to_half_a_minute() -> None:
+    policy = RestartPolicy()
+    assert [policy.delay_after(1.0) for _ in range(9)] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_a_minute_of_life_makes_the_next_death_the_first_again() -> None:
+    policy = RestartPolicy()
+    for _ in range(4):
+        policy.delay_after(1.0)
+    assert policy.delay_after(60.0) == 0.5
+    assert policy.delay_after(59.9) == 1
+
+
+def test_a_child_that_always_leaves_at_once_is_hopeless() -> None:
+    policy = RestartPolicy()
+    verdicts = []
+    for _ in range(5):
+        policy.delay_after(1.0)
+        verdicts.append(policy.hopeless)
+    assert verdicts == [False, False, False, False, True]
+
+
+def test_a_child_that_stayed_up_once_is_never_given_up() -> None:
+    policy = RestartPolicy()
+    policy.delay_after(61.0)
+    for _ in range(20):
+        policy.delay_after(0.1)
+    assert not policy.hopeless
+
+
+def test_a_killed_child_is_not_one_that_cannot_start() -> None:
+    policy = RestartPolicy()
+    for _ in range(20):
+        policy.delay_after(0.1, by_signal=True)
+    assert not policy.hopeless
+
+
+def test_a_worker_that_drains_is_not_killed_for_it() -> None:
+    assert worker_process.DRAIN + 1 < supervisor.GRACE
+
+
+def test_a_system_without_a_process_to_spare_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    child = Child(ChildSpec("sleeper", [sys.executable, "-c", "input()"]), lambda: now)
+    spawn = subprocess.Popen
+
+    def exhausted(*args: Any, **options: Any) -> Any:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", exhausted)
+    child.tend(may_start=True)
+    monkeypatch.setattr(subprocess, "Popen", spawn)
+    child.tend(may_start=True)
+    assert child.gone(), "it is not tried at once again"
+    now = SPAWN_DELAY
+    child.tend(may_start=True)
+    assert not child.gone()
+    child.end()
+
+
+def test_a_program_that_is_not_there_is_no_passing_trouble() -> None:
+    with pytest.raises(FileNotFoundError):
+        Child(ChildSpec("nothing", ["/nonexistent/program"]), lambda: 0.0).tend(may_start=True)

@@ -1,0 +1,279 @@
+"""Store and Redis are brought back in step: nothing accepted is lost, nothing runs twice for it, old answers go."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fakeredis import FakeRedis
+
+import worker.maintenance.maintenance
+import worker.queue.leases
+from tests.unit.factories import make_request
+from worker.maintenance.maintenance import (
+    KEEP_PARTIAL,
+    KNOWN,
+    LOCK,
+    LOCK_TTL,
+    RECONCILE_EVERY,
+    SECOND_LOOK,
+    SETTLE,
+    Maintenance,
+)
+from worker.maintenance.retention import KEEP_ANSWERED, KEEP_UNANSWERED
+from worker.queue.events import Events
+from worker.queue.job_queue import JobQueue
+from worker.queue.leases import CONFIRM, Lease
+from worker.store.job_store import LocalStore
+from worker.store.records import JobRequest, Outcome
+
+
+class Bench:
+    """A store, a Redis, and a clock that is set by hand."""
+
+    def __init__(self, root: Path) -> None:
+        self.store = LocalStore(root)
+        self.redis = FakeRedis()
+        self.redis.set(KNOWN, "1")
+        self.queue = JobQueue(self.redis)
+        self.events = Events(self.redis)
+        self.passed = 0.0
+        self.maintenance = Maintenance(self.store, self.queue, self.events, self.redis)
+
+    def add(self, age: float = 0.0, **changes: Any) -> JobRequest:
+        """A job in the store, accepted so many seconds ago, and not in its queue."""
+        upload = self.store.receive()
+        request = make_request(upload.id, created_at=time.time() - age, **changes)
+        upload.commit(request)
+        return request
+
+    def waiting(self) -> list[str]:
+        ids: Any = self.redis.lrange("rq:queue:batch", 0, -1)
+        return [job_id.decode() for job_id in ids]
+
+    def run(self, later: float = 0.0) -> None:
+        self.passed += later
+        self.maintenance.run_once()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    bench = Bench(tmp_path)
+    clock = SimpleNamespace(time=lambda: time.time() + bench.passed, monotonic=lambda: time.monotonic() + bench.passed)
+    monkeypatch.setattr(worker.maintenance.maintenance, "time", clock)
+    return bench
+
+
+def test_a_job_that_redis_lost_is_queued_again(bench: Bench) -> None:
+    request = bench.add(age=3600)
+    bench.run()
+    assert bench.waiting() == [request.id]
+
+
+@pytest.mark.fault(11)
+def test_all_jobs_survive_a_redis_that_comes_back_empty(bench: Bench) -> None:
+    requests = [bench.add(age=3600) for _ in range(5)]
+    ended = bench.add(age=3600)
+    bench.store.finish(ended.id, Outcome("finished"))
+    for request in requests:
+        bench.queue.enqueue(request)
+    bench.run()
+    bench.redis.flushall()
+    bench.run(later=1)
+    assert bench.waiting() == [], "those that still run make themselves known first"
+    bench.run(later=SETTLE)
+    assert sorted(bench.waiting()) == sorted(request.id for request in requests)
+
+
+@pytest.mark.fault(14)
+def test_a_job_on_its_way_into_the_queue_is_given_time(bench: Bench) -> None:
+    request = bench.add()
+    bench.run()
+    assert bench.waiting() == []
+    bench.run(later=SECOND_LOOK + 1)
+    assert bench.waiting() == [request.id]
+
+
+def test_a_live_job_is_not_queued_a_second_time(bench: Bench) -> None:
+    waiting, running = bench.add(age=3600), bench.add(age=3600)
+    bench.queue.enqueue(waiting)
+    bench.redis.zadd("rq:wip:batch", {f"{running.id}:execution": 4e9})
+    for _ in range(3):
+        bench.run(later=RECONCILE_EVERY + 1)
+    assert bench.waiting() == [waiting.id]
+
+
+@pytest.mark.parametrize("state", ["finished", "failed", "canceled"])
+def test_a_job_with_an_outcome_is_left_alone(bench: Bench, state: Any) -> None:
+    request = bench.add(age=3600)
+    bench.store.finish(request.id, Outcome(state))
+    bench.run()
+    bench.run(later=RECONCILE_EVERY + 1)
+    assert bench.waiting() == []
+    assert bench.store.request(request.id) == request
+
+
+def test_reconciling_is_done_once_a_minute(bench: Bench) -> None:
+    bench.run()
+    request = bench.add(age=3600)
+    bench.run(later=RECONCILE_EVERY / 2)
+    assert bench.waiting() == []
+    bench.run(later=RECONCILE_EVERY)
+    assert bench.waiting() == [request.id]
+
+
+def abandon(bench: Bench, request: JobRequest) -> None:
+    """Leaves the job as a worker that was killed does."""
+    bench.queue.enqueue(request)
+    bench.redis.delete("rq:queue:batch")
+    bench.redis.hset(f"rq:job:{request.id}", mapping={"status": "started"})
+    bench.redis.zadd("rq:wip:batch", {f"{request.id}:execution": 1.0})
+
+
+def test_an_abandoned_job_goes_back_at_every_look(bench: Bench) -> None:
+    request = bench.add(age=3600)
+    bench.run()
+    abandon(bench, request)
+    bench.run(later=1)
+    assert bench.waiting() == [], "its worker may renew the lease, if only the clock jumped"
+    bench.run(later=CONFIRM)
+    assert bench.waiting() == [request.id]
+
+
+def test_a_job_taken_by_a_slot_that_died_at_once_goes_back(bench: Bench) -> None:
+    """Between taking it and holding a lease a slot has the job in the queue's intermediate list alone."""
+    request = bench.add(age=3600)
+    bench.queue.enqueue(request)
+    bench.redis.lmove("rq:queue:batch", "rq:queue:batch:intermediate")
+    bench.run()
+    assert bench.waiting() == [], "a living slot needs a moment for this too"
+    for _ in range(9):
+        bench.run(later=5)
+    assert bench.waiting() == [request.id]
+    assert bench.redis.llen("rq:queue:batch:intermediate") == 0
+    assert bench.queue.live_ids() == {request.id}
+
+
+@pytest.mark.fault(51)
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_clock_that_jumps_takes_no_job_from_a_living_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    running = bench.add(age=3600)
+    abandon(bench, running)
+    lease = Lease("batch", running.id, "execution")
+    clock = SimpleNamespace(time=lambda: time.time() + bench.passed)
+    monkeypatch.setattr(worker.queue.leases, "time", clock)
+    bench.run()
+    assert bench.queue.leases.renew(lease)
+    bench.passed += jump
+    bench.maintenance.run_once()
+    assert bench.queue.leases.renew(lease), "its beat comes every few seconds"
+    for _ in range(3):
+        bench.maintenance.run_once()
+    assert bench.waiting() == []
+    assert bench.queue.live_ids() == {running.id}
+
+
+def test_an_answered_job_is_forgotten_after_a_while(bench: Bench) -> None:
+    request = bench.add(kind="sync")
+    bench.queue.enqueue(request)
+    bench.redis.delete("rq:queue:batch")
+    bench.events.window(request.id, 1.0, 2.0, [])
+    bench.store.finish(request.id, Outcome("finished"))
+    bench.store.mark_answered(request.id)
+    bench.run()
+    assert list(bench.store.ids()) == [request.id]
+    bench.run(later=KEEP_ANSWERED + RECONCILE_EVERY)
+    assert list(bench.store.ids()) == []
+    assert list(bench.redis.scan_iter(f"*{request.id}*")) == []
+
+
+def test_a_waiting_client_that_never_came_back_is_given_a_day(bench: Bench) -> None:
+    request = bench.add(kind="sync")
+    bench.store.finish(request.id, Outcome("finished"))
+    bench.run(later=KEEP_UNANSWERED - 60)
+    assert list(bench.store.ids()) == [request.id]
+    bench.run(later=120)
+    assert list(bench.store.ids()) == []
+
+
+def test_the_recording_of_an_ended_synchronous_job_goes_at_once(bench: Bench) -> None:
+    ended, running, job = bench.add(kind="sync"), bench.add(kind="sync"), bench.add()
+    for request in (ended, job):
+        bench.store.finish(request.id, Outcome("finished"))
+    bench.run()
+    assert [bench.store.source(one.id).exists() for one in (ended, running, job)] == [False, True, True]
+
+
+def test_a_job_nobody_waits_for_is_kept(bench: Bench) -> None:
+    request = bench.add()
+    bench.store.finish(request.id, Outcome("finished"))
+    bench.store.mark_answered(request.id)
+    bench.run(later=6 * 24 * 3600)
+    assert list(bench.store.ids()) == [request.id]
+
+
+def test_who_does_not_get_the_lock_does_nothing(bench: Bench) -> None:
+    bench.add(age=3600)
+    bench.redis.set(LOCK, "somebody else")
+    bench.run()
+    assert bench.waiting() == []
+    assert bench.redis.get(LOCK) == b"somebody else"
+
+
+def test_the_lock_is_given_back_even_after_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(now: float) -> None:
+        assert 0 < bench.redis.ttl(LOCK) <= LOCK_TTL
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(bench.queue, "recover_abandoned", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        bench.run()
+    assert bench.redis.get(LOCK) is None
+
+
+def test_a_lock_that_ran_out_and_was_taken_by_another_is_not_given_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench.queue, "recover_abandoned", lambda now: bench.redis.set(LOCK, "another's"))
+    bench.run()
+    assert bench.redis.get(LOCK) == b"another's"
+
+
+BROKEN = {"torn": b'{"id": "job_', "empty": b"", "not a record": b"[1, 2]", "of another version": b'{"id": "x"}'}
+
+
+@pytest.mark.parametrize("kind", [*BROKEN, "a file"])
+def test_one_broken_record_does_not_keep_the_others_waiting(bench: Bench, kind: str) -> None:
+    older, broken, newer = (bench.add(age=3600) for _ in range(3))
+    directory = bench.store.source(broken.id).parent
+    if kind == "a file":
+        os.rename(directory, bench.store.root / "aside")
+        directory.touch()
+    else:
+        (directory / "job.json").write_bytes(BROKEN[kind])
+    bench.run()
+    assert sorted(bench.waiting()) == sorted([older.id, newer.id])
+
+
+def test_uploads_cut_off_are_swept(bench: Bench) -> None:
+    upload = bench.store.receive()
+    directory = bench.store.root / "incoming" / upload.id
+    for path in (directory / "source", directory):
+        os.utime(path, (time.time() - KEEP_PARTIAL - 60,) * 2)
+    bench.run()
+    assert not directory.exists()
+    upload.discard()
+
+
+@pytest.mark.fault(67)
+def test_a_damaged_record_stops_no_other(bench: Bench) -> None:
+    jobs = [bench.add(age=3600) for _ in range(3)]
+    (bench.store.source(jobs[1].id).parent / "job.json").write_text('{"id": ')
+    bench.run()
+    assert sorted(bench.waiting()) == [jobs[0].id, jobs[2].id]

@@ -1,0 +1,608 @@
+"""A job goes from its id to one outcome, whatever happens on the way, and a second run of it does no harm."""
+
+from __future__ import annotations
+
+import errno
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakeredis import FakeRedis, FakeServer
+
+import engines.decoding.schedule
+import engines.decoding.transcriber
+import worker.running.job_runner
+from engines.base import DecodeOptions, Window, WindowResult
+from engines.decoding.batcher import Batcher
+from engines.errors import Canceled
+from tests import media
+from tests.unit.factories import (
+    DEADLINE,
+    ScriptedEngine,
+    loud_frames,
+    make_request,
+    make_result,
+    make_transcript,
+    write_buzz,
+)
+from worker.models.names import ModelNames
+from worker.models.pool import ModelPool
+from worker.queue.events import FEED, Events
+from worker.queue.job_queue import JobQueue
+from worker.queue.run_endings import JobCanceled, JobEnded, LeaseLost, Requeued
+from worker.running.job_runner import MAX_STRIKES, JobRunner
+from worker.store.job_store import JobNotFound, LocalStore
+from worker.store.records import JobError, Outcome
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Three windows of a buzz with pauses between."""
+    return write_buzz(tmp_path_factory.mktemp("talk") / "talk", pause=2, seconds=25, times=3).read_bytes()
+
+
+class Bench:
+    """A runner with its store, its Redis and an engine that can be held."""
+
+    def __init__(self, root: Path, **options: Any) -> None:
+        self.store = LocalStore(root)
+        self.server = FakeServer()
+        self.redis = FakeRedis(server=self.server)
+        self.events = Events(self.redis)
+        self.engine = ScriptedEngine(self.hear, max_batch=1)
+        self.batcher = Batcher(self.engine)
+        self.batcher.start()
+        self.queue = JobQueue(self.redis)
+        settings: dict[str, Any] = {"beam_size": 3, "max_seconds": 3600.0, **options}
+        models = ModelPool(lambda model: self.batcher)
+        self.runner = JobRunner(self.store, self.queue, self.events, ModelNames("base"), models, **settings)
+
+    def hear(self, window: Window) -> WindowResult:
+        return make_result(f" {window.index}.", temperature=window.options.temperature)
+
+    def add(self, audio: bytes, **changes: Any) -> str:
+        upload = self.store.receive()
+        upload.write(audio)
+        upload.commit(make_request(upload.id, **{"options": DecodeOptions(language="en"), **changes}))
+        return upload.id
+
+    def outcome(self, job_id: str) -> Outcome:
+        outcome = self.store.outcome(job_id)
+        assert outcome is not None
+        return outcome
+
+    def told(self, job_id: str) -> list[tuple[str, Any]]:
+        rows: Any = self.redis.xrange(f"whisper:events:{job_id}")
+        return [(fields[b"event"].decode(), json.loads(fields[b"data"])) for _, fields in rows]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(engines.decoding.transcriber, "speech_frames", loud_frames)
+    bench = Bench(tmp_path)
+    yield bench
+    bench.engine.gate.set()
+    bench.batcher.close()
+
+
+class Attempt(threading.Thread):
+    """A slot's thread: `ended` is what the run returned or raised."""
+
+    ended: Any = None
+
+    def __init__(self, bench: Bench, job_id: str) -> None:
+        super().__init__()
+        self._bench = bench
+        self._job_id = job_id
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.ended = self._bench.runner.run(self._job_id, "batch")
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            self.ended = error
+
+    def result(self) -> Any:
+        self.join(DEADLINE)
+        assert not self.is_alive()
+        return self.ended
+
+
+def hold(bench: Bench, job_id: str) -> Attempt:
+    """A run that stands in its first window, until the engine's gate is opened."""
+    bench.engine.gate.clear()
+    attempt = Attempt(bench, job_id)
+    assert bench.engine.entered.acquire(timeout=DEADLINE)
+    return attempt
+
+
+def test_a_job_ends_with_its_transcript_and_its_outcome(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.store.transcript(job_id).text == "0. 1. 2."
+    outcome = bench.outcome(job_id)
+    assert (outcome.state, outcome.duration, outcome.error, outcome.warnings) == ("finished", 81.0, None, ())
+    assert outcome.started_at is not None
+    assert outcome.started_at <= outcome.ended_at
+
+
+def test_a_running_job_tells_its_state_progress_and_segments(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.runner.run(job_id, "batch")
+    told = bench.told(job_id)
+    assert told[0] == ("state", {"state": "started"})
+    assert told[-1] == ("state", {"state": "finished"})
+    processed = [data["processed"] for name, data in told if name == "progress"]
+    assert processed == sorted(processed)
+    assert processed[-1] == 81.0
+    assert [data["text"] for name, data in told if name == "segment"] == [" 0.", " 1.", " 2."]
+    assert bench.events.status(job_id).keys() >= {"started_at", "processed", "total"}
+    feed: Any = bench.redis.xrange(FEED)
+    assert [fields[b"state"] for _, fields in feed] == [b"started", *[b"news"] * 3, b"finished"]
+
+
+def test_the_request_and_the_servers_beams_reach_the_engine(bench: Bench, talk: bytes) -> None:
+    options = DecodeOptions(task="translate", language="de", prompt="Names", hotwords="Acme", words=True)
+    bench.runner.run(bench.add(talk, options=options), "batch")
+    for (window,) in bench.engine.passes:
+        assert (window.options.task, window.options.language) == ("translate", "de")
+        assert (window.options.prompt, window.options.hotwords, window.options.words) == ("Names", "Acme", True)
+        assert window.options.beam_size == 3
+
+
+@pytest.mark.parametrize("state", ["finished", "failed", "canceled"])
+def test_a_job_that_has_its_outcome_is_left_alone(bench: Bench, talk: bytes, state: Any) -> None:
+    job_id = bench.add(talk)
+    bench.store.finish(job_id, Outcome(state))
+    assert bench.runner.run(job_id, "batch") == {"state": state}
+    assert bench.engine.passes == []
+    assert bench.told(job_id) == [("state", {"state": state})], "who ended it may not have come to telling it"
+
+
+def test_a_job_that_is_gone_is_no_error(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.store.delete(job_id)
+    assert bench.runner.run(job_id, "batch") == {"state": "deleted"}
+    assert bench.runner.run("job_of_nobody", "batch") == {"state": "deleted"}
+
+
+@pytest.mark.parametrize(
+    ("audio", "code"),
+    [(b"", "unsupported_media"), (b"<html>not found</html>", "unsupported_media"), (b"RIFF", "unsupported_media")],
+)
+def test_what_is_no_recording_fails_with_its_code(bench: Bench, audio: bytes, code: str) -> None:
+    job_id = bench.add(audio)
+    with pytest.raises(JobEnded, match=f"^{code}: "):
+        bench.runner.run(job_id, "batch")
+    outcome = bench.outcome(job_id)
+    assert outcome.state == "failed"
+    assert outcome.error is not None
+    assert outcome.error.code == code
+    assert len(outcome.error.message) > 20
+    assert bench.told(job_id)[-1] == ("state", {"state": "failed"})
+
+
+def test_a_recording_without_a_sample_fails_as_empty(bench: Bench, tmp_path: Path) -> None:
+    job_id = bench.add(media.header_only_wav(tmp_path / "empty.wav").read_bytes())
+    with pytest.raises(JobEnded, match=r"^empty_audio: "):
+        bench.runner.run(job_id, "batch")
+
+
+def test_a_recording_over_the_limit_fails(tmp_path: Path, talk: bytes) -> None:
+    bench = Bench(tmp_path, max_seconds=10.0)
+    job_id = bench.add(talk)
+    with pytest.raises(JobEnded, match=r"^audio_too_long: "):
+        bench.runner.run(job_id, "batch")
+    bench.batcher.close()
+
+
+def test_what_nobody_foresaw_fails_without_telling_too_much(bench: Bench, talk: bytes) -> None:
+    def hear(_: Window) -> WindowResult:
+        raise RuntimeError("secret path /srv/models")
+
+    bench.engine._hear = hear
+    job_id = bench.add(talk)
+    with pytest.raises(JobEnded, match=r"^server_error: "):
+        bench.runner.run(job_id, "batch")
+    error = bench.outcome(job_id).error
+    assert error is not None
+    assert "secret" not in error.message
+    assert "RuntimeError" in error.message
+
+
+def test_a_file_cut_off_is_transcribed_with_a_warning(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk[: len(talk) // 2])
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert "truncated_input" in [warning["code"] for warning in bench.outcome(job_id).warnings]
+
+
+def test_cancel_ends_a_run_while_the_model_is_busy(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.store.finish(job_id, Outcome("canceled"))
+    bench.runner.cancel(job_id)
+    assert isinstance(attempt.result(), JobCanceled)
+    assert not bench.engine.gate.is_set()
+    assert bench.outcome(job_id).state == "canceled"
+    with pytest.raises(JobNotFound):
+        bench.store.transcript(job_id)
+
+
+def test_a_cancel_that_comes_as_a_slot_takes_the_job_costs_no_window(
+    bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = bench.add(talk)
+
+    def canceled_meanwhile(_: str) -> dict[str, float]:
+        bench.store.finish(job_id, Outcome("canceled"))
+        bench.runner.cancel(job_id)  # which finds no run yet
+        return {}
+
+    monkeypatch.setattr(bench.events, "status", canceled_meanwhile)
+    with pytest.raises(JobCanceled):
+        bench.runner.run(job_id, "batch")
+    assert bench.engine.passes == []
+
+
+def test_cancel_of_what_does_not_run_does_nothing(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.runner.cancel(job_id)
+    bench.runner.cancel("job_of_nobody")
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+
+
+def test_runs_that_were_ended_elsewhere_are_found_out(bench: Bench, talk: bytes) -> None:
+    ended, going = bench.add(talk), bench.add(talk)
+    first = hold(bench, ended)
+    second = Attempt(bench, going)
+    bench.store.finish(ended, Outcome("canceled"))
+    bench.runner.cancel_ended()
+    assert isinstance(first.result(), JobCanceled)
+    bench.engine.gate.set()
+    assert second.result() == {"state": "finished"}
+
+
+def test_a_job_ended_while_nobody_could_tell_stops_at_its_next_window(bench: Bench, talk: bytes) -> None:
+    """A cancel may come while a slot takes the job, or while Redis is away: the store has it all the same."""
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.store.finish(job_id, Outcome("canceled"))
+    bench.engine.gate.set()
+    assert isinstance(attempt.result(), JobCanceled)
+    assert bench.engine.heard[-1] != [2], "its last window was not decoded any more"
+    with pytest.raises(JobNotFound):
+        bench.store.transcript(job_id)
+
+
+def test_a_job_deleted_while_it_runs_ends_quietly(bench: Bench, talk: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.store.delete(job_id)
+    bench.engine.gate.set()  # nobody told the runner
+    assert isinstance(attempt.result(), JobCanceled)
+    assert list(bench.store.ids()) == []
+    assert not list(bench.store.root.rglob("*.tmp"))
+    assert "failed unexpectedly" not in caplog.text
+
+
+def test_what_a_deleted_job_told_is_removed(bench: Bench, talk: bytes) -> None:
+    kept, deleted = bench.add(talk), bench.add(talk)
+    for job_id in (kept, deleted):
+        bench.queue.enqueue(bench.store.request(job_id))
+        bench.runner.run(job_id, "batch")
+    bench.store.delete(deleted)
+    bench.runner.after(kept)
+    bench.runner.after(deleted)
+    assert f"events:{kept}" in str(bench.redis.keys())
+    assert deleted not in str(bench.redis.keys())
+
+
+def test_the_first_outcome_stays_though_the_run_comes_to_its_end(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.store.finish(job_id, Outcome("canceled"))
+    bench.engine.gate.set()
+    assert isinstance(attempt.result(), JobCanceled)
+    assert bench.outcome(job_id).state == "canceled"
+    assert bench.told(job_id)[-1] == ("state", {"state": "canceled"})
+
+
+def test_a_failure_that_came_first_is_what_rq_is_told(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.store.finish(job_id, Outcome("failed", error=JobError("worker_crashed", "Given up.")))
+    bench.engine.gate.set()
+    assert str(attempt.result()) == "worker_crashed: Given up."
+
+
+def test_a_stopping_worker_hands_its_jobs_back_without_an_outcome(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.runner.stop()
+    bench.engine.gate.set()
+    assert isinstance(attempt.result(), Requeued)
+    assert attempt.result().queue is None, "it goes back where it was"
+    assert bench.store.outcome(job_id) is None
+    assert bench.engine.heard == [[0]]
+    (kept,) = bench.store.attempts(job_id)
+    assert (kept.has_ended, kept.content.count(b"\n")) == (True, 2), "the window that was in hand is kept"
+
+
+def test_a_stopping_worker_begins_nothing(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.runner.stop()
+    with pytest.raises(Requeued):
+        bench.runner.run(job_id, "batch")
+    assert bench.store.outcome(job_id) is None
+    assert bench.engine.passes == []
+
+
+def test_a_job_canceled_as_the_worker_stops_is_not_handed_back(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.store.finish(job_id, Outcome("canceled"))
+    bench.runner.stop()
+    bench.engine.gate.set()
+    assert isinstance(attempt.result(), JobCanceled)
+
+
+def test_a_doubled_entry_of_the_queue_runs_once(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    first = hold(bench, job_id)
+    assert bench.runner.run(job_id, "batch") == {"state": "started"}
+    bench.engine.gate.set()
+    assert first.result() == {"state": "finished"}
+    assert sorted(window.index for (window,) in bench.engine.passes) == [0, 1, 2]
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+
+
+def test_the_one_that_runs_can_still_be_canceled_after_a_doubled_entry(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    first = hold(bench, job_id)
+    bench.runner.run(job_id, "batch")
+    bench.runner.cancel(job_id)
+    assert isinstance(first.result(), JobCanceled)
+
+
+def test_several_jobs_run_at_once(bench: Bench, talk: bytes) -> None:
+    jobs = [bench.add(talk) for _ in range(4)]
+    assert [attempt.result() for attempt in [Attempt(bench, job_id) for job_id in jobs]] == [{"state": "finished"}] * 4
+    assert {bench.store.transcript(job_id).text for job_id in jobs} == {"0. 1. 2."}
+
+
+def test_a_job_goes_on_without_redis(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.server.connected = False
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.store.transcript(job_id).text == "0. 1. 2."
+
+
+def test_a_job_whose_audio_is_gone_fails_and_does_not_hang(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.store.drop_source(job_id)
+    with pytest.raises(JobEnded):
+        bench.runner.run(job_id, "batch")
+    assert bench.outcome(job_id).state == "failed"
+
+
+def test_a_transcript_left_by_a_crash_is_written_anew(bench: Bench, talk: bytes) -> None:
+    """The last worker died between transcript and outcome."""
+    job_id = bench.add(talk)
+    bench.store.save_transcript(job_id, make_transcript())
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.store.transcript(job_id).text == "0. 1. 2."
+
+
+def test_a_job_that_was_interrupted_goes_on_where_it_was(bench: Bench, talk: bytes) -> None:
+    undisturbed = bench.add(talk)
+    bench.runner.run(undisturbed, "batch")
+    job_id = bench.add(talk)
+    bench.engine.passes.clear()
+
+    def die(window: Window) -> WindowResult:
+        if window.index == 1:
+            bench.runner.stop()
+        return bench.hear(window)
+
+    bench.engine._hear = die
+    with pytest.raises(Requeued):
+        bench.runner.run(job_id, "batch")
+    assert (bench.store.root / "jobs" / job_id / "checkpoint.1.ended.jsonl").exists()
+    models = ModelPool(lambda model: bench.batcher)
+    names = ModelNames("base")
+    next_worker = JobRunner(bench.store, bench.queue, bench.events, names, models, beam_size=3, max_seconds=3600.0)
+    bench.engine._hear = bench.hear
+    bench.engine.passes.clear()
+    assert next_worker.run(job_id, "batch") == {"state": "finished"}
+    assert bench.engine.heard == [[2]]
+    assert bench.store.transcript(job_id) == bench.store.transcript(undisturbed)
+    assert [data["id"] for name, data in bench.told(job_id) if name == "segment"] == [0, 1, 2]
+    assert bench.outcome(job_id).started_at == bench.events.status(job_id)["started_at"]
+    assert not list((bench.store.root / "jobs").glob("*/checkpoint.*"))
+
+
+@pytest.fixture
+def quickly_demoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines.decoding.schedule, "DEMOTE_AFTER", 20.0)
+
+
+@pytest.mark.usefixtures("quickly_demoted")
+def test_a_long_job_leaves_its_interactive_slot_to_one_that_waits(bench: Bench, talk: bytes) -> None:
+    long, waiting = (bench.add(talk, priority="interactive") for _ in range(2))
+    bench.queue.enqueue(bench.store.request(waiting))
+    with pytest.raises(Requeued) as moved:
+        bench.runner.run(long, "interactive")
+    assert (moved.value.queue, moved.value.at_front) == ("batch", True)
+    assert bench.store.outcome(long) is None
+    first = [window.index for (window,) in bench.engine.passes]
+    bench.engine.passes.clear()
+    assert bench.runner.run(long, "batch") == {"state": "finished"}
+    assert 0 not in [window.index for (window,) in bench.engine.passes]
+    assert bench.store.transcript(long).text == "0. 1. 2."
+    assert len(first) < 3
+
+
+@pytest.mark.usefixtures("quickly_demoted")
+def test_a_long_job_keeps_its_slot_while_nobody_waits_for_one(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk, priority="interactive")
+    assert bench.runner.run(job_id, "interactive") == {"state": "finished"}
+    assert len(bench.engine.passes) == 3
+
+
+@pytest.mark.usefixtures("quickly_demoted")
+def test_without_redis_a_long_job_goes_on_where_it_is(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk, priority="interactive")
+    bench.server.connected = False
+    assert bench.runner.run(job_id, "interactive") == {"state": "finished"}
+
+
+def crash(bench: Bench, job_id: str, windows: int = 0) -> None:
+    """What is left of an attempt whose worker died after so many windows."""
+    _, file = bench.store.begin_attempt(job_id)
+    with file:
+        file.write(b"{}\n" + b'{"window": [99, 0, 0, 0], "result": {}}\n' * windows)
+
+
+@pytest.mark.fault(3)
+def test_a_job_that_ended_its_worker_again_and_again_is_given_up(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    for _ in range(MAX_STRIKES):
+        crash(bench, job_id)
+    with pytest.raises(JobEnded, match=r"^worker_crashed: .* 3 times"):
+        bench.runner.run(job_id, "alone")
+    outcome = bench.outcome(job_id)
+    assert (outcome.state, outcome.attempts) == ("failed", MAX_STRIKES)
+    assert bench.engine.passes == []
+
+
+def test_a_job_that_was_running_in_a_crash_is_tried_alone(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    crash(bench, job_id)
+    with pytest.raises(Requeued) as moved:
+        bench.runner.run(job_id, "batch")
+    assert (moved.value.queue, moved.value.at_front) == ("alone", False)
+    assert len(bench.store.attempts(job_id)) == 1, "that it moved is no attempt"
+    with pytest.raises(Requeued) as moved:
+        bench.runner.run(job_id, "alone")
+    assert (moved.value.queue, moved.value.at_front) == ("batch", True)
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.outcome(job_id).attempts == 2
+    assert bench.store.transcript(job_id).text == "0. 1. 2."
+
+
+def test_a_job_gives_its_model_up_once_it_has_decoded_a_window_with_it(bench: Bench, talk: bytes) -> None:
+    """A long recording is read again in each turn: one that went before it brought a window would never end."""
+    one, other = bench.add(talk), bench.add(talk)
+    attempt = hold(bench, one)
+    bench.runner.make_room("base")
+    bench.engine.gate.set()
+    assert attempt.result() == {"state": "finished"}
+
+    def ask_for_room(window: Window) -> WindowResult:
+        if window.index == 1:
+            run = bench.runner._running[other]
+            while not run.handed_back:  # as who waits for a model does
+                bench.runner.make_room("base")
+                time.sleep(0.01)
+        return make_result(f" {window.index}.")
+
+    bench.engine._hear = ask_for_room
+    assert isinstance(Attempt(bench, other).result(), Requeued)
+    (kept,) = bench.store.attempts(other)
+    assert kept.content.count(b"\n") == 3, "the plan and two windows, the one in hand too"
+
+
+def test_a_pass_that_takes_longer_than_patience_is_stopped(
+    bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.running.job_runner, "PATIENCE", 0.2)
+
+    def hear(window: Window) -> WindowResult:
+        bench.engine.entered.release()
+        while not window.is_canceled():
+            time.sleep(0.01)
+        raise Canceled()
+
+    bench.engine._hear = hear
+    attempt = hold(bench, bench.add(talk))
+    bench.engine.gate.set()
+    assert bench.engine.entered.acquire(timeout=DEADLINE)
+    bench.runner.make_way("another")
+    assert isinstance(attempt.result(), Requeued)
+
+
+def test_others_make_way_for_a_job_to_be_tried_alone(bench: Bench, talk: bytes) -> None:
+    one, other = bench.add(talk), bench.add(talk)
+    attempt = hold(bench, one)
+    bench.runner.make_way(other)
+    bench.engine.gate.set()
+    assert isinstance(attempt.result(), Requeued)
+    bench.runner.end_alone()
+    assert bench.runner.run(one, "batch") == {"state": "finished"}
+    assert bench.outcome(one).attempts == 1, "making way is not held against it"
+
+
+def test_nothing_begins_beside_a_job_that_is_tried_alone(bench: Bench, talk: bytes) -> None:
+    alone, other = bench.add(talk), bench.add(talk)
+    bench.runner.make_way(alone)
+    with pytest.raises(Requeued, match="alone"):
+        bench.runner.run(other, "batch")
+    with pytest.raises(Requeued, match="further"):
+        bench.runner.run(alone, "alone")
+    bench.runner.end_alone()
+    assert bench.runner.run(other, "batch") == {"state": "finished"}
+
+
+@pytest.mark.fault(8)
+def test_a_late_result_is_refused(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    crash(bench, job_id)  # another worker has begun meanwhile
+    bench.engine.gate.set()
+    assert isinstance(attempt.result(), LeaseLost)
+    assert bench.store.outcome(job_id) is None
+    with pytest.raises(JobNotFound):
+        bench.store.transcript(job_id)
+
+
+def test_a_run_that_hears_it_lost_its_job_stops(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.runner.lose(job_id)
+    assert isinstance(attempt.result(), LeaseLost)
+    assert bench.store.outcome(job_id) is None
+
+
+@pytest.mark.fault(18)
+def test_a_full_disk_ends_no_job(bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = bench.add(talk)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(bench.store, "save_transcript", full)
+        with pytest.raises(OSError, match="No space"):
+            bench.runner.run(job_id, "batch")
+    assert bench.store.outcome(job_id) is None
+    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.outcome(job_id).attempts == 1
+
+
+@pytest.mark.parametrize("drop_audio", [True, False])
+def test_audio_that_is_not_kept_goes_with_the_jobs_end(
+    talk: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drop_audio: bool
+) -> None:
+    monkeypatch.setattr(engines.decoding.transcriber, "speech_frames", loud_frames)
+    bench = Bench(tmp_path, drop_audio=drop_audio)
+    job_id, broken = bench.add(talk), bench.add(b"no audio")
+    bench.runner.run(job_id, "batch")
+    with pytest.raises(JobEnded):
+        bench.runner.run(broken, "batch")
+    assert [bench.store.source(name).exists() for name in (job_id, broken)] == [not drop_audio] * 2
+    assert bench.outcome(job_id).state == "finished"
+    bench.batcher.close()

@@ -1,0 +1,131 @@
+"""One request at a time holds a key; what it says counts while its job is there; a dead process holds nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from worker.store.idempotency import Claim, ClaimBusy, Claimed, Claims
+
+ROOT = Path(__file__).parents[4]
+JOB = Claimed("job_1", "abc")
+
+
+@pytest.fixture
+def claims(tmp_path: Path) -> Claims:
+    return Claims(tmp_path / "claims")
+
+
+def files(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "claims").iterdir())
+
+
+def test_what_was_written_is_read_by_everyone(claims: Claims, tmp_path: Path) -> None:
+    claim = claims.hold("key", "anna", "1")
+    claim.write(JOB)
+    assert claims.read("key", "anna", "1") == JOB  # while it is held
+    claim.release()
+    assert Claims(tmp_path / "claims").read("key", "anna", "1") == JOB
+    again = claims.hold("key", "anna", "1")
+    assert again.read() == JOB
+    again.write(Claimed("job_2", "a"))  # shorter than what stood there
+    again.release()
+    assert claims.read("key", "anna", "1") == Claimed("job_2", "a")
+
+
+def test_keys_of_different_owners_and_kinds_have_nothing_to_do_with_each_other(claims: Claims) -> None:
+    held = [claims.hold(*key) for key in [("key", "a", "bc"), ("key", "ab", "c"), ("repeat", "a", "bc")]]
+    held[0].write(JOB)
+    assert claims.read("key", "ab", "c") is None
+    for claim in held:
+        claim.release()
+
+
+def test_a_held_key_is_busy_until_it_is_released(claims: Claims) -> None:
+    claim = claims.hold("key")
+    with pytest.raises(ClaimBusy):
+        claims.hold("key")
+    with pytest.raises(ClaimBusy):
+        claims.hold("key", patience=0.05)
+    threading.Timer(0.05, claim.release).start()
+    claims.hold("key", patience=10).release()
+
+
+def test_a_key_nothing_was_written_for_leaves_no_file(claims: Claims, tmp_path: Path) -> None:
+    claims.hold("key").release()
+    claim = claims.hold("key")
+    claim.write(JOB)
+    claim.clear()
+    claim.release()
+    assert files(tmp_path) == []
+
+
+def test_a_torn_file_counts_as_none(claims: Claims, tmp_path: Path) -> None:
+    claim = claims.hold("key")
+    claim.write(JOB)
+    claim.release()
+    files(tmp_path)[0].write_text('{"job_id": "job_1", "fing', encoding="utf-8")
+    assert claims.read("key") is None
+    claim = claims.hold("key")
+    assert claim.read() is None
+    claim.release()
+
+
+def test_fifty_threads_one_holder(claims: Claims) -> None:
+    """Whoever gets it writes once; no two ever hold it together, though its file comes and goes."""
+    inside, most = [0], [0]
+
+    def work() -> None:
+        claim = claims.hold("key", patience=30)
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        inside[0] -= 1
+        claim.release()  # removes the file
+
+    threads = [threading.Thread(target=work) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most, inside) == ([1], [0])
+
+
+def test_a_killed_process_holds_nothing(claims: Claims, tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from worker.store.idempotency import Claims\n"
+        "claim = Claims(pathlib.Path(sys.argv[1])).hold('key')\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "claims")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(ClaimBusy):
+            claims.hold("key")
+        process.kill()
+        process.wait()
+        claims.hold("key", patience=10).release()
+
+
+def test_sweeping_removes_the_claims_whose_job_is_gone(claims: Claims, tmp_path: Path) -> None:
+    kept: list[Claim] = []
+    for name in ("there", "gone", "held"):
+        claim = claims.hold(name)
+        claim.write(Claimed(name, "abc"))
+        claim.release()
+    kept.append(claims.hold("held"))
+    (tmp_path / "claims" / "torn").write_bytes(b"{")
+    claims.sweep(lambda job_id: job_id == "there")
+    assert claims.read("there") == Claimed("there", "abc")
+    assert claims.read("gone") is None
+    assert claims.read("held") is not None  # another request decides what it says
+    kept[0].release()
+    claims.sweep(lambda job_id: job_id == "there")
+    assert len(files(tmp_path)) == 1

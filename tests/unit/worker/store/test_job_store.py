@@ -1,0 +1,399 @@
+"""The store is the truth: whole or not there, one outcome for ever, and no name from outside reaches a path."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.factories import make_request, make_transcript
+from worker.store.job_store import JUST_BEGUN, JobNotFound, LocalStore, RecordBroken
+from worker.store.records import JobError, JobRequest, Outcome, new_job_id
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "data")
+
+
+def add(store: LocalStore, audio: bytes = b"RIFF", **changes: Any) -> JobRequest:
+    upload = store.receive()
+    upload.write(audio)
+    request = make_request(upload.id, size=upload.size, **changes)
+    upload.commit(request)
+    return request
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_a_committed_upload_is_a_job(store: LocalStore) -> None:
+    upload = store.receive()
+    upload.write(b"first ")
+    upload.write(b"second")
+    assert upload.size == 12
+    request = make_request(upload.id, size=upload.size, filename="Ärger & Co.mp3")
+    upload.commit(request)
+    assert store.request(upload.id) == request
+    assert store.source(upload.id).read_bytes() == b"first second"
+    assert names(store.source(upload.id).parent) == ["job.json", "source"]
+    assert store.outcome(upload.id) is None
+
+
+def test_an_upload_is_no_job_before_it_is_committed(store: LocalStore) -> None:
+    upload = store.receive()
+    upload.write(b"half of")
+    assert list(store.ids()) == []
+    with pytest.raises(JobNotFound):
+        store.request(upload.id)
+    upload.discard()
+
+
+def test_a_discarded_upload_leaves_nothing(store: LocalStore) -> None:
+    upload = store.receive()
+    upload.write(b"half of")
+    upload.discard()
+    upload.discard()
+    assert [path for path in store.root.rglob("*") if path.is_file()] == []
+
+
+def test_discard_after_commit_does_nothing(store: LocalStore) -> None:
+    upload = store.receive()
+    request = make_request(upload.id)
+    upload.commit(request)
+    upload.discard()
+    assert store.request(upload.id) == request
+
+
+def test_everything_is_synced_before_the_job_appears(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this order: the audio, the request, their directory, the rename, the directory of all jobs."""
+    steps: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def watched_fsync(descriptor: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        steps.append(path.name)
+        assert path.is_dir() or path.stat().st_size > 0
+        fsync(descriptor)
+
+    def watched_rename(source: Path, target: Path) -> None:
+        steps.append("rename")
+        rename(source, target)
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("this system does not tell which file a descriptor belongs to")
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "rename", watched_rename)
+    request = add(store)
+    assert steps == ["source", "job.json", request.id, "rename", "jobs"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_nobody_else_may_read_what_was_said(store: LocalStore) -> None:
+    request = add(store)
+    store.save_transcript(request.id, make_transcript())
+    store.finish(request.id, Outcome("finished"))
+    directory = store.source(request.id).parent
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o600}
+
+
+def test_the_first_outcome_wins(store: LocalStore) -> None:
+    job_id = add(store).id
+    assert store.finish(job_id, Outcome("canceled"))
+    assert not store.finish(job_id, Outcome("finished"))
+    outcome = store.outcome(job_id)
+    assert outcome is not None
+    assert outcome.state == "canceled"
+    assert names(store.source(job_id).parent) == ["job.json", "outcome.json", "source"]
+
+
+def at_once(count: int, work: Callable[[int], object]) -> list[object]:
+    """What `work(number)` returned or raised on each of `count` threads let go together."""
+    results: list[object] = [None] * count
+    together = threading.Barrier(count)
+
+    def run(number: int) -> None:
+        together.wait(10)
+        try:
+            results[number] = work(number)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            results[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    return results
+
+
+def test_a_file_system_without_hard_links_will_do(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As exFAT is, and some network drives."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    job_id = add(store).id
+    assert store.finish(job_id, Outcome("finished"))
+    assert not store.finish(job_id, Outcome("canceled"))
+    outcome = store.outcome(job_id)
+    assert outcome is not None
+    assert outcome.state == "finished"
+
+
+def test_of_outcomes_at_the_same_moment_one_wins(store: LocalStore) -> None:
+    for _ in range(10):
+        job_id = add(store).id
+        wins = at_once(8, lambda number, job_id=job_id: store.finish(job_id, Outcome("failed", duration=number)))  # type: ignore[misc]
+        assert sorted(map(bool, wins)) == [False] * 7 + [True]
+        outcome = store.outcome(job_id)
+        assert outcome is not None
+        assert outcome.duration == wins.index(True)
+
+
+def test_a_full_disk_is_no_lost_race(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "link", link)
+    job_id = add(store).id
+    with pytest.raises(OSError, match="No space left"):
+        store.finish(job_id, Outcome("finished"))
+    assert names(store.source(job_id).parent) == ["job.json", "source"]
+
+
+def test_an_outcome_is_never_seen_half_written(store: LocalStore) -> None:
+    job_id = add(store).id
+    seen: list[Outcome] = []
+
+    def read() -> None:
+        while not seen:
+            if outcome := store.outcome(job_id):
+                seen.append(outcome)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    error = JobError("server_error", "x" * 1_000_000)
+    store.finish(job_id, Outcome("failed", error=error))
+    reader.join(10)
+    assert seen[0].error == error
+
+
+def test_a_job_that_is_gone_takes_no_outcome(store: LocalStore) -> None:
+    job_id = add(store).id
+    store.delete(job_id)
+    assert not store.finish(job_id, Outcome("finished"))
+    assert list(store.ids()) == []
+
+
+def test_a_transcript_is_stored_whole(store: LocalStore) -> None:
+    job_id = add(store).id
+    store.save_transcript(job_id, make_transcript(model="old"))
+    store.save_transcript(job_id, make_transcript(model="new"))
+    assert store.transcript(job_id) == make_transcript(model="new")
+    assert names(store.source(job_id).parent) == ["job.json", "source", "transcript.json"]
+
+
+def test_a_dropped_source_leaves_the_record(store: LocalStore) -> None:
+    request = add(store)
+    store.drop_source(request.id)
+    store.drop_source(request.id)
+    assert not store.source(request.id).exists()
+    assert store.request(request.id) == request
+
+
+def test_an_answer_is_remembered_with_its_time(store: LocalStore) -> None:
+    job_id = add(store).id
+    assert store.answered_at(job_id) is None
+    before = time.time()
+    store.mark_answered(job_id)
+    answered_at = store.answered_at(job_id)
+    assert answered_at is not None
+    assert before - 1 <= answered_at <= time.time() + 1
+    store.delete(job_id)
+    store.mark_answered(job_id)
+    assert store.answered_at(job_id) is None
+
+
+def test_a_deleted_job_is_gone_with_all_its_files(store: LocalStore) -> None:
+    kept, gone = add(store), add(store)
+    store.delete(gone.id)
+    assert list(store.ids()) == [kept.id]
+    assert not any(gone.id in str(path) for path in store.root.rglob("*"))
+    with pytest.raises(JobNotFound):
+        store.delete(gone.id)
+
+
+def test_of_two_that_delete_at_once_one_finds_nothing(store: LocalStore) -> None:
+    for _ in range(10):
+        job_id = add(store).id
+        results = at_once(4, lambda _, job_id=job_id: store.delete(job_id))  # type: ignore[misc]
+        assert sorted(type(result).__name__ for result in results) == ["JobNotFound"] * 3 + ["NoneType"]
+
+
+def test_jobs_are_listed_newest_first(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1_700_000_000, 1_700_000_010))
+    monkeypatch.setattr("worker.store.records.time.time", lambda: next(clock))
+    added = [add(store, created_at=0.0).id for _ in range(5)]
+    (store.root / "jobs" / ".DS_Store").touch()
+    (store.root / "jobs" / "job_of_mine").mkdir()
+    assert list(store.ids()) == added[::-1]
+
+
+STRANGE = ["", ".", "..", "../incoming", "/etc", "job_1", "job_" + "0" * 27 + "/", "job_" + "0" * 28 + "\x00"]
+
+
+@pytest.mark.parametrize("job_id", [*STRANGE, new_job_id()])
+def test_what_is_no_job_is_not_found(store: LocalStore, job_id: str) -> None:
+    add(store)
+    for call in (store.request, store.transcript, store.delete):
+        with pytest.raises(JobNotFound):
+            call(job_id)
+    assert store.outcome(job_id) is None
+
+
+@pytest.mark.parametrize("job_id", STRANGE)
+def test_no_name_from_outside_reaches_a_path(store: LocalStore, job_id: str) -> None:
+    for call in (store.source, store.drop_source, store.mark_answered, store.answered_at):
+        with pytest.raises(JobNotFound):
+            call(job_id)
+
+
+def test_uploads_cut_off_are_swept_once_they_stand_still(store: LocalStore) -> None:
+    old, young = store.receive(), store.receive()
+    incoming = store.root / "incoming"
+    for path in (incoming / old.id / "source", incoming / old.id):
+        os.utime(path, (time.time() - 7200,) * 2)
+    store.sweep_incoming(older_than=3600)
+    assert names(incoming) == [young.id]
+    for upload in (old, young):
+        upload.discard()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not say who has a file open")
+@pytest.mark.fault(15)
+def test_an_upload_whose_process_is_gone_is_swept_at_once_and_no_other(store: LocalStore) -> None:
+    orphan, alive, committed = store.receive(), store.receive(), store.receive()
+    orphan._file.close()  # as the kernel does with the files of a dead process
+    incoming = store.root / "incoming"
+    for upload in (orphan, alive, committed):
+        os.utime(incoming / upload.id / "source", (time.time() - JUST_BEGUN - 1,) * 2)
+        os.utime(incoming / upload.id, (time.time() - JUST_BEGUN - 1,) * 2)
+    committed.commit(make_request(committed.id))
+    store.sweep_incoming(older_than=3600)
+    assert names(incoming) == [alive.id]
+    assert store.source(committed.id).exists()
+    alive.discard()
+
+
+def test_of_an_ended_job_nothing_half_written_stays(store: LocalStore) -> None:
+    request = add(store)
+    store.save_transcript(request.id, make_transcript())
+    store.finish(request.id, Outcome("finished"))
+    directory = store.source(request.id).parent
+    for name in ("checkpoint.1.jsonl", "checkpoint.2.ended.jsonl", "transcript.7.7.tmp", "outcome.7.7.tmp"):
+        (directory / name).touch()
+    store.drop_checkpoints(request.id)
+    assert names(directory) == ["job.json", "outcome.json", "source", "transcript.json"]
+
+
+def test_an_old_upload_that_still_grows_is_kept(store: LocalStore) -> None:
+    upload = store.receive()
+    os.utime(store.root / "incoming" / upload.id, (time.time() - 7200,) * 2)
+    upload.write(b"x" * 1_000_000)
+    store.sweep_incoming(older_than=3600)
+    upload.commit(make_request(upload.id))
+    assert store.source(upload.id).stat().st_size == 1_000_000
+
+
+def test_what_a_crash_left_of_a_deletion_is_swept(store: LocalStore) -> None:
+    job_id = add(store).id
+    doomed = store.root / "incoming" / f"deleted-{job_id}-1"
+    os.rename(store.source(job_id).parent, doomed)
+    for path in (*doomed.iterdir(), doomed):
+        os.utime(path, (time.time() - 7200,) * 2)
+    store.sweep_incoming(older_than=3600)
+    assert names(store.root / "incoming") == []
+
+
+def test_sweeping_does_not_mind_uploads_that_come_and_go(store: LocalStore) -> None:
+    (store.root / "incoming" / ".DS_Store").touch()
+    stop = threading.Event()
+
+    def upload() -> None:
+        while not stop.is_set():
+            add(store)
+            store.receive().discard()
+
+    thread = threading.Thread(target=upload)
+    thread.start()
+    try:
+        for _ in range(100):
+            store.sweep_incoming(older_than=3600)
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def test_a_store_opened_anew_holds_the_same_jobs(store: LocalStore) -> None:
+    request = add(store)
+    store.finish(request.id, Outcome("finished"))
+    again = LocalStore(store.root)
+    assert again.request(request.id) == request
+    outcome = again.outcome(request.id)
+    assert outcome is not None
+    assert outcome.state == "finished"
+
+
+def test_what_lies_on_the_disk_is_plain_json(store: LocalStore) -> None:
+    request = add(store, filename="Grüße.mp3")
+    data = json.loads((store.root / "jobs" / request.id / "job.json").read_text(encoding="utf-8"))
+    assert data["filename"] == "Grüße.mp3"
+    assert data["options"]["words"] is True
+
+
+def test_free_space_is_the_disks(store: LocalStore) -> None:
+    assert 0 < store.free_bytes() < 2**60
+
+
+@pytest.mark.fault(67)
+@pytest.mark.parametrize("name", ["job.json", "outcome.json", "transcript.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"null", b"[]", b"\xff\xfe", b'{"id": 3}'])
+def test_a_damaged_record_is_set_aside_with_all_its_job_has(store: LocalStore, name: str, content: bytes) -> None:
+    bad, good = add(store), add(store)
+    for request in (bad, good):
+        store.save_transcript(request.id, make_transcript())
+        store.finish(request.id, Outcome("finished"))
+    (store.source(bad.id).parent / name).write_bytes(content)
+    with pytest.raises(RecordBroken, match=bad.id):
+        read_all(store, bad.id)
+    assert list(store.ids()) == [good.id]
+    with pytest.raises(JobNotFound):
+        store.request(bad.id)
+    assert names(store.root / "broken" / bad.id) == ["job.json", "outcome.json", "source", "transcript.json"]
+    read_all(store, good.id)
+
+
+def read_all(store: LocalStore, job_id: str) -> None:
+    store.request(job_id)
+    store.outcome(job_id)
+    store.transcript(job_id)
+
+
+@pytest.mark.fault(67)
+def test_a_record_of_a_later_version_is_read(store: LocalStore) -> None:
+    request = add(store)
+    path = store.source(request.id).parent / "job.json"
+    path.write_text(json.dumps({**request.to_dict(), "of_later": 1}))
+    assert store.request(request.id) == request

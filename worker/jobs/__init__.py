@@ -1,0 +1,1 @@
+"""The job service: submit, look up, cancel, delete; how much may wait."""

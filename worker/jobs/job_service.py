@@ -1,0 +1,143 @@
+"""Where jobs are handed in, asked after, called off and removed. Every call blocks: run it in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from worker.jobs.backlog import Backlog
+from worker.jobs.job_view import Live, job_view
+from worker.queue.events import Events
+from worker.queue.job_queue import JobQueue
+from worker.store.idempotency import Claim, Claimed
+from worker.store.incoming import Upload
+from worker.store.job_store import JobNotFound, JobStore
+from worker.store.records import JobRequest, Outcome
+
+log = logging.getLogger(__name__)
+
+
+class JobDesk:
+    """The store's word is final; Redis is told, and where it is away it finds out later."""
+
+    def __init__(self, store: JobStore, queue: JobQueue, events: Events, backlog: Backlog) -> None:
+        self._store = store
+        self._queue = queue
+        self._events = events
+        self._backlog = backlog
+
+    def submit(self, upload: Upload, request: JobRequest) -> None:
+        """Makes the upload a job. Where it cannot be queued nothing of it is left, and the error is raised."""
+        self._backlog.admit(request)
+        try:
+            upload.commit(request)
+            self._enqueue(request)
+        except BaseException:
+            self._backlog.withdraw(request)
+            raise
+
+    def submit_claimed(self, upload: Upload, request: JobRequest, claim: Claim, fingerprint: str) -> None:
+        """As `submit`, and the claim stands for the job from the moment it is there."""
+        claim.write(Claimed(request.id, fingerprint))  # before the job: it counts only once that is there
+        try:
+            self.submit(upload, request)
+        except BaseException:
+            claim.clear()
+            raise
+
+    def _enqueue(self, request: JobRequest) -> None:
+        try:
+            self._events.state(request.id, "queued")
+            self._queue.enqueue(request)
+        except BaseException:
+            self._store.delete(request.id)
+            raise
+
+    def request(self, job_id: str, owner: str) -> JobRequest:
+        """The owner's job; raises JobNotFound for another's too."""
+        request = self._store.request(job_id)
+        if request.owner != owner:
+            raise JobNotFound(job_id)
+        return request
+
+    def view(self, request: JobRequest) -> dict[str, Any]:
+        """The job object; raises RedisError only for a job that has not ended."""
+        outcome = self._store.outcome(request.id)
+        live = None if outcome else Live(self._events.status(request.id), self._queue.position(request))
+        return job_view(request, outcome, live)
+
+    def views(self, owner: str, limit: int, after: str | None, status: str | None) -> tuple[list[dict[str, Any]], bool]:
+        """The owner's newest jobs, those older than `after`, and whether there are more."""
+        found = (view for view in self._views_of(owner, after, status) if status in (None, view["status"]))
+        page = list(itertools.islice(found, limit + 1))
+        return page[:limit], len(page) > limit
+
+    def cancel(self, job_id: str) -> bool:
+        """Ends the job, waiting or running; returns False where it had ended before."""
+        request = self._store.request(job_id)
+        if not self._store.finish(job_id, Outcome("canceled")):
+            return False
+        try:
+            self._call_off(request)
+        except RedisError as error:
+            log.warning("%s is canceled, but Redis could not be told: %s", job_id, error)
+        return True
+
+    def answered(self, request: JobRequest) -> None:
+        """Ends the duty of a waiting client's recording; the record follows some minutes later."""
+        if request.kind == "sync":
+            self._store.drop_source(request.id)
+            self._store.mark_answered(request.id)
+
+    def give_up(self, job_id: str) -> None:
+        """Cancels a job whose waiting client has left; one that has ended keeps its answer for the next try."""
+        with contextlib.suppress(JobNotFound):  # deleted meanwhile
+            if self.cancel(job_id):
+                self.answered(self._store.request(job_id))
+
+    def delete(self, request: JobRequest) -> None:
+        """Removes every trace of the job, and ends it where it has not ended.
+
+        The store forgets it first: nobody who follows the job sees it canceled and takes that for its end. Except on
+        Windows, where the slot has to let go of the files before they can be moved.
+        """
+        if os.name == "nt":
+            self.cancel(request.id)
+        self._store.delete(request.id)
+        try:
+            self._call_off(request)
+            self._queue.forget(request.id)
+            self._events.forget(request.id)
+        except RedisError as error:
+            log.warning("%s is deleted, but Redis could not be told: %s", request.id, error)
+
+    def _call_off(self, request: JobRequest) -> None:
+        """Takes the job out of its queue, and tells all who wait for it or run it."""
+        self._queue.withdraw(request)
+        self._events.state(request.id, "canceled")
+
+    def _views_of(self, owner: str, after: str | None, status: str | None) -> Iterator[dict[str, Any]]:
+        wants_ended = status in ("finished", "failed", "canceled")  # they are served while Redis is away
+
+        for job_id in self._store.ids():
+            if after is None or job_id < after:
+                with contextlib.suppress(JobNotFound):  # another's, deleted meanwhile, or set aside
+                    if view := self._view_of(job_id, owner, wants_ended):
+                        yield view
+
+    def _view_of(self, job_id: str, owner: str, wants_ended: bool) -> dict[str, Any] | None:
+        """None for a job that was not asked for, or that the disk does not give: it must not hide the others."""
+        try:
+            request = self.request(job_id, owner)
+            if wants_ended and self._store.outcome(job_id) is None:
+                return None
+            return self.view(request)
+        except OSError as error:
+            log.error("%s cannot be read: %s", job_id, error)
+            return None

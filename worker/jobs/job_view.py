@@ -1,0 +1,119 @@
+"""The job object, as clients see it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker.store.records import JobRequest, Outcome, State, Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What Redis knows of a job that has not ended. status: see worker.events; position: jobs ahead in the queue."""
+
+    status: Mapping[str, float]
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """started_at: unix seconds; processed and total: seconds of audio; seconds: time the work has taken."""
+
+    started_at: float | None = None
+    processed: float = 0.0
+    total: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.processed / self.total) if self.total else 0.0
+
+    @property
+    def speed(self) -> float | None:
+        return self.processed / self.seconds if self.processed > 0 and self.seconds > 0 else None
+
+    @property
+    def remaining(self) -> float | None:
+        if self.total is None or self.speed is None:
+            return None
+        return max(0.0, self.total - self.processed) / self.speed
+
+
+def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) -> dict[str, Any]:
+    """The job object. Times are unix seconds, `eta_seconds` what is probably left, `speed` in times real time."""
+    progress = _ended(outcome) if outcome else _running(live)
+    state = _state(outcome, live)
+    return {
+        "id": request.id,
+        "object": "transcription.job",
+        "status": state,
+        "created_at": int(request.created_at),
+        "started_at": _whole(progress.started_at),
+        "ended_at": _whole(outcome.ended_at) if outcome else None,
+        "attempts": outcome.attempts if outcome else None,
+        "model": request.model,
+        "task": request.options.task,
+        "language": request.options.language,
+        "priority": request.priority,
+        "file": {"name": request.filename, "bytes": request.size},
+        "progress": 1.0 if state == "finished" else round(progress.share, 4),
+        "processed_seconds": round(progress.processed, 3),
+        "total_seconds": _rounded(progress.total, 3),
+        "speed": _rounded(progress.speed, 2),
+        "eta_seconds": _rounded(progress.remaining, 1) if state == "started" else None,
+        "position": live.position if live else None,
+        "error": {"code": outcome.error.code, "message": outcome.error.message} if outcome and outcome.error else None,
+        "warnings": list(outcome.warnings) if outcome else [],
+        "metadata": request.metadata,
+        "webhook": _webhook(request.webhook),
+        "urls": job_urls(request.id),
+    }
+
+
+def job_urls(job_id: str) -> dict[str, str]:
+    """Where the job's parts are, as paths on this server."""
+    here = f"/v1/jobs/{job_id}"
+    return {
+        "self": here,
+        "transcript": f"{here}/transcript",
+        "events": f"{here}/events",
+        "audio": f"{here}/audio",
+        "cancel": f"{here}/cancel",
+        "deliveries": f"{here}/deliveries",
+    }
+
+
+def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:
+    """Its headers are the receiver's secrets."""
+    return {"url": webhook.url, "include": list(webhook.include)} if webhook else None
+
+
+def _state(outcome: Outcome | None, live: Live | None) -> State:
+    if outcome:
+        return outcome.state
+    # A job that waits again, after a crash of its worker, still has the status of its first run.
+    return "started" if live and live.position is None and "started_at" in live.status else "queued"
+
+
+def _ended(outcome: Outcome) -> _Progress:
+    seconds = outcome.ended_at - outcome.started_at if outcome.started_at else 0.0
+    return _Progress(outcome.started_at, outcome.duration or 0.0, outcome.duration, seconds)
+
+
+def _running(live: Live | None) -> _Progress:
+    status = live.status if live else {}
+    started_at = status.get("started_at")
+    seconds = time.time() - started_at if started_at else 0.0
+    total = status.get("total") or None  # 0 until the file has been opened
+    return _Progress(started_at, status.get("processed", 0.0), total, seconds)
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds)
+
+
+def _rounded(number: float | None, digits: int) -> float | None:
+    return None if number is None else round(number, digits)

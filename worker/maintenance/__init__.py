@@ -1,0 +1,1 @@
+"""Keeps the store and the queues in step, and removes what is due."""

@@ -1,0 +1,111 @@
+"""Keeps store and Redis in step. Run every few seconds by every API and worker; a lock lets one at a time work."""
+
+from __future__ import annotations
+
+import logging
+import time
+from uuid import uuid4
+
+from redis import Redis
+from redis.exceptions import WatchError
+
+from worker.maintenance.retention import Retention
+from worker.maintenance.retention_periods import Keep
+from worker.queue.events import Events
+from worker.queue.job_queue import JobQueue
+from worker.runtime.connection import KEY_PREFIX
+from worker.store.job_store import JobNotFound, JobStore
+from worker.store.records import JobRequest
+
+KEEP_A_WEEK = Keep()
+LOCK = f"{KEY_PREFIX}maintenance"
+KNOWN = f"{KEY_PREFIX}known"  # set once store and queues have been put in step; gone where Redis lost its contents
+LOCK_TTL = 60  # seconds; a holder that was killed blocks nobody for longer
+MAINTENANCE_EVERY = 3.0  # seconds between two rounds
+RECONCILE_EVERY = 60.0  # seconds
+SECOND_LOOK = 5.0  # seconds; a job may be on its way into the queue, which takes milliseconds
+SETTLE = 10.0  # seconds running jobs have to renew their leases in a Redis that came back empty
+KEEP_PARTIAL = 3600.0  # seconds an upload may stand still before it is swept; its client was given up long ago
+
+log = logging.getLogger(__name__)
+
+
+class Maintenance:
+    """What has to be put right now and then. `run_once` does what is due."""
+
+    def __init__(
+        self, store: JobStore, queue: JobQueue, events: Events, redis: Redis, keep: Keep = KEEP_A_WEEK
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._events = events
+        self._redis = redis
+        self._retention = Retention(store, queue, events, keep)
+        self._reconcile_at = float("-inf")
+        self._missing: set[str] = set()  # jobs RQ did not know at the last look
+        self._empty_since: float | None = None
+
+    def run_once(self) -> None:
+        token = uuid4().hex
+        if not self._redis.set(LOCK, token, nx=True, ex=LOCK_TTL):
+            return
+        try:
+            self._queue.recover_abandoned(time.monotonic())
+            if self._is_due(time.monotonic()):
+                self._reconcile()
+                self._store.sweep_incoming(KEEP_PARTIAL)
+                self._store.claims.sweep(self._store.has)
+                self._redis.set(KNOWN, "1")
+                self._reconcile_at = time.monotonic() + (SECOND_LOOK if self._missing else RECONCILE_EVERY)
+        finally:
+            self._release(token)
+
+    def _is_due(self, now: float) -> bool:
+        """Whether to look at all jobs. Redis that came back empty is filled again as soon as those that still run
+        have made themselves known."""
+        if self._redis.exists(KNOWN):
+            self._empty_since = None
+            return now >= self._reconcile_at
+        if self._empty_since is None:
+            log.info("Redis knows of no jobs: what the store has is queued in %.0f s", SETTLE)
+            self._empty_since = now
+        return now - self._empty_since >= SETTLE
+
+    def _release(self, token: str) -> None:
+        """Gives the lock back, unless it ran out meanwhile and is another's now."""
+        with self._redis.pipeline() as pipeline:
+            try:
+                pipeline.watch(LOCK)  # type: ignore[no-untyped-call]  # redis-py has no types here
+                if pipeline.get(LOCK) == token.encode():
+                    pipeline.multi()
+                    pipeline.delete(LOCK)
+                    pipeline.execute()
+            except WatchError:
+                return
+
+    def _reconcile(self) -> None:
+        live = self._queue.live_ids()
+        missing: set[str] = set()
+        for job_id in self._store.ids():
+            try:
+                self._look_after(job_id, live, missing)
+            except JobNotFound:
+                continue  # deleted while we looked, or set aside
+            except OSError:  # one job the disk does not give must not stop the others
+                log.exception("The record of %s cannot be read", job_id)
+        self._missing = missing
+
+    def _look_after(self, job_id: str, live: set[str], missing: set[str]) -> None:
+        if outcome := self._store.outcome(job_id):
+            self._retention.look_after(self._store.request(job_id), outcome, time.time())
+        elif job_id not in live:
+            self._revive(self._store.request(job_id), missing)
+
+    def _revive(self, request: JobRequest, missing: set[str]) -> None:
+        """A job without an outcome that is in no queue and in nobody's hands. It may be on its way into the queue this
+        very moment, so it is queued again only when it was missing at two looks in a row, or is older than that."""
+        if request.id in self._missing or request.created_at < time.time() - RECONCILE_EVERY:
+            log.info("Job %s was not in its queue: queued again", request.id)
+            self._queue.enqueue(request)
+        else:
+            missing.add(request.id)

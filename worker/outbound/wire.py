@@ -1,0 +1,103 @@
+"""A connection to an address that was checked, with one deadline for all of it.
+
+Plain sockets under httpcore2: its own time limits are for each read, and a receiver that sends a byte now and then
+would hold us for ever.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpcore2
+
+from worker.outbound.addresses import AddressBook
+from worker.outbound.target import Target
+
+
+class Wire(httpcore2.NetworkStream):
+    """deadline: monotonic seconds."""
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._socket = connection
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with _errors(httpcore2.ReadTimeout, httpcore2.ReadError):
+            self._socket.settimeout(remaining(self._deadline))
+            return self._socket.recv(max_bytes)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        view = memoryview(buffer)
+        with _errors(httpcore2.WriteTimeout, httpcore2.WriteError):
+            while view:
+                self._socket.settimeout(remaining(self._deadline))
+                view = view[self._socket.send(view) :]
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Wire:
+        try:
+            with _errors(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+                self._socket.settimeout(remaining(self._deadline))
+                return Wire(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname), self._deadline)
+        except BaseException:
+            self.close()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        return None  # asked for the protocol TLS agreed on: we offer HTTP/1.1 alone
+
+
+class CheckedNetwork(httpcore2.NetworkBackend):
+    """Resolves, checks, and dials what it has checked: between the two there is nothing to rebind."""
+
+    def __init__(self, book: AddressBook, target: Target, deadline: float) -> None:
+        self._book = book
+        self._target = target
+        self._deadline = deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> Wire:
+        addresses = self._book.addresses(self._target)
+        for number, address in enumerate(addresses, start=1):
+            try:
+                with _errors(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+                    share = remaining(self._deadline) / (len(addresses) - number + 1)
+                    return Wire(socket.create_connection((address, port), share), self._deadline)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                if number == len(addresses):
+                    raise
+        raise AssertionError("the book gives an address or raises")
+
+
+def remaining(deadline: float) -> float:
+    """Seconds left; raises TimeoutError where there are none."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("The time for this call-back is over.")
+    return left
+
+
+@contextmanager
+def _errors(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
+    """The system's errors in httpcore2's words."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise late(str(error)) from error
+    except OSError as error:  # of TLS too
+        raise broken(str(error)) from error

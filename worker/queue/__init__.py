@@ -1,0 +1,1 @@
+"""Jobs in motion: all that is said to RQ and Redis about them."""

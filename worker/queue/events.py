@@ -1,0 +1,154 @@
+"""What a job tells the world while it runs: a small hash to look at, a stream to follow, one feed for all ends.
+
+whisper:status:<id>  hash    started_at, processed, total (seconds of audio), segments (told so far)
+whisper:events:<id>  stream  every event of one job, capped
+whisper:feed         stream  what happens to all jobs, capped: what waiting clients and running slots hang on
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from engines.transcript import Segment
+from worker.runtime.connection import KEY_PREFIX
+
+FEED = f"{KEY_PREFIX}feed"
+FEED_LENGTH = 10_000  # entries, about
+EVENTS_LENGTH = 100_000  # entries of one job, about: a day of talk has fewer
+EVENTS_TTL = 24 * 3600  # seconds
+NEWS = "news"  # what the feed says of a job that goes on: its own stream has the rest
+BLOCK_MS = 2_000  # shorter than any socket timeout, so a quiet feed is no error
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """id: the stream's own, which sorts by time. name: state, progress or segment."""
+
+    id: str
+    name: str
+    data: dict[str, Any]
+
+
+class Events:
+    """Writes and reads the live side of jobs. Nothing here is the truth: the store is."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def state(self, job_id: str, state: str) -> None:
+        """Tells everyone who follows that a job changed its state."""
+        pipeline = self._redis.pipeline(transaction=False)
+        self._add(pipeline, job_id, "state", {"state": state})
+        pipeline.xadd(FEED, {"job": job_id, "state": state}, maxlen=FEED_LENGTH, approximate=True)
+        pipeline.execute()
+
+    def started(self, job_id: str, at: float) -> None:
+        """Tells that a slot has begun with the job, or goes on with it. at: unix seconds."""
+        key = f"{KEY_PREFIX}status:{job_id}"
+        self._redis.hsetnx(key, "started_at", str(at))
+        self._redis.expire(key, EVENTS_TTL)
+        self.state(job_id, "started")
+
+    def window(self, job_id: str, processed: float, total: float, segments: Sequence[Segment]) -> None:
+        """Tells how far the job is. processed, total: seconds of audio. segments: all there are, from the first. What
+        was told already is not told again, and what Redis missed or lost is; only one run at a time may tell."""
+        key = f"{KEY_PREFIX}status:{job_id}"
+        before = self.status(job_id)
+        told = int(before.get("segments", 0))
+        new = segments[told:]
+        if not new and processed <= before.get("processed", -1.0):
+            return
+        pipeline = self._redis.pipeline(transaction=True)
+        fields = {"processed": processed, "total": total, "segments": told + len(new)}
+        pipeline.hset(key, mapping={name: str(value) for name, value in fields.items()})
+        pipeline.expire(key, EVENTS_TTL)
+        for segment in new:
+            told_of_it = {"id": segment.id, "start": segment.start, "end": segment.end, "text": segment.text}
+            self._add(pipeline, job_id, "segment", told_of_it)
+        self._add(pipeline, job_id, "progress", {"processed": processed, "total": total})
+        pipeline.xadd(FEED, {"job": job_id, "state": NEWS}, maxlen=FEED_LENGTH, approximate=True)
+        pipeline.execute()
+
+    def read(self, job_id: str, after: str, count: int) -> list[Event]:
+        """Up to `count` events after the one with this id, oldest first; "0-0" is before all."""
+        rows: Any = self._redis.xrange(f"{KEY_PREFIX}events:{job_id}", min=f"({after}", count=count)
+        return [Event(row.decode(), fields[b"event"].decode(), json.loads(fields[b"data"])) for row, fields in rows]
+
+    def status(self, job_id: str) -> dict[str, float]:
+        """The live status, empty where the job has not started."""
+        raw: dict[bytes, bytes] = self._redis.hgetall(f"{KEY_PREFIX}status:{job_id}")  # type: ignore[assignment]
+        return {name.decode(): float(value) for name, value in raw.items()}
+
+    def forget(self, job_id: str) -> None:
+        self._redis.delete(f"{KEY_PREFIX}status:{job_id}", f"{KEY_PREFIX}events:{job_id}")
+
+    def _add(self, pipeline: Any, job_id: str, event: str, data: dict[str, Any]) -> None:
+        key = f"{KEY_PREFIX}events:{job_id}"
+        fields = {"event": event, "data": json.dumps(data, ensure_ascii=False)}
+        pipeline.xadd(key, fields, maxlen=EVENTS_LENGTH, approximate=True)
+        pipeline.expire(key, EVENTS_TTL)
+
+
+class FeedReader:
+    """One thread a process that follows the feed and calls `on_state(job_id, state)`; the state may be `NEWS`.
+
+    `on_gap()` is called after Redis was away or the reader started, since states may have been missed then.
+    """
+
+    def __init__(self, redis: Redis, on_state: Callable[[str, str], None], on_gap: Callable[[], None]) -> None:
+        self._redis = redis
+        self._on_state = on_state
+        self._on_gap = on_gap
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join(timeout=BLOCK_MS / 1000 + 1)
+
+    def _run(self) -> None:
+        last: bytes | None = None
+        while not self._stopped.is_set():
+            try:
+                if last is None:
+                    last = self._newest()
+                    self._handle(self._on_gap)
+                last = self._follow(last)
+            except RedisError as error:
+                log.warning("The feed is interrupted: %s", error)
+                last = None
+                time.sleep(0.5)
+
+    def _newest(self) -> bytes:
+        newest: Any = self._redis.xrevrange(FEED, count=1)
+        return newest[0][0] if newest else b"0-0"
+
+    def _follow(self, last: bytes) -> bytes:
+        answer: Any = self._redis.xread({FEED: last}, block=BLOCK_MS, count=500)
+        for _, entries in answer or []:
+            for entry_id, fields in entries:
+                last = entry_id
+                if b"job" in fields and b"state" in fields:
+                    self._handle(self._on_state, fields[b"job"].decode(), fields[b"state"].decode())
+        return last
+
+    def _handle(self, call: Callable[..., None], *args: str) -> None:
+        """One change that could not be handled must not hide those that follow."""
+        try:
+            call(*args)
+        except Exception:
+            log.exception("A change of state could not be handled")

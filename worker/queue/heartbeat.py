@@ -1,0 +1,96 @@
+"""Which workers are alive, and whether their model is loaded.
+
+whisper:worker:<name>  hash that expires 15 s after the last beat: state, model, engine, device, pid, error, loaded
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from redis import Redis
+
+from worker.runtime.connection import KEY_PREFIX
+
+BEAT = 5.0  # seconds between two signs of life
+TTL = 15  # seconds without one after which a worker counts as gone
+
+
+def process_name(pid: int | None = None) -> str:
+    """A worker process by machine and process id; of this process, or of another one on this machine."""
+    return f"{_machine()}-{os.getpid() if pid is None else pid}"
+
+
+def process_of(slot: str) -> str:
+    """The process a slot belongs to, by its name: `<queue>.<process>.<n>`."""
+    return slot.partition(".")[2].rpartition(".")[0]
+
+
+def is_dead(slot: str) -> bool:
+    """Whether the process of a slot is certain to be gone: it ran on this machine."""
+    machine, _, pid = process_of(slot).rpartition("-")
+    if os.name == "nt" or machine != _machine() or not pid.isdecimal():  # Windows has no way to ask without killing
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+@cache
+def _machine() -> str:
+    """This host since it was started. Containers may share a name, but not the numbers of their processes."""
+    namespace, boot = Path("/proc/self/ns/pid"), Path("/proc/sys/kernel/random/boot_id")
+    if not (namespace.exists() and boot.exists()):
+        return socket.gethostname()
+    numbers = "".join(character for character in os.readlink(namespace) if character.isdecimal())
+    return f"{socket.gethostname()}-{boot.read_text()[:8]}-{numbers}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPresence:
+    """One worker process. model: the default one. loaded: those in its memory, with commas between them. error: why the
+    default one cannot be loaded, for state `failed`. State `idle`: takes work, but has given its memory back; the first
+    job loads its model."""
+
+    name: str
+    state: Literal["loading", "ready", "failed", "idle"]
+    model: str
+    engine: str = ""
+    device: str = ""
+    pid: int = 0
+    error: str = ""
+    loaded: str = ""
+
+    @property
+    def takes_work(self) -> bool:
+        return self.state in ("ready", "idle")
+
+
+def announce(redis: Redis, presence: WorkerPresence) -> None:
+    key = f"{KEY_PREFIX}worker:{presence.name}"
+    pipeline = redis.pipeline()
+    pipeline.hset(key, mapping={name: str(value) for name, value in asdict(presence).items()})
+    pipeline.expire(key, TTL)
+    pipeline.execute()
+
+
+def withdraw(redis: Redis, name: str) -> None:
+    redis.delete(f"{KEY_PREFIX}worker:{name}")
+
+
+def workers(redis: Redis) -> list[WorkerPresence]:
+    """All workers with a sign of life in the last 15 s."""
+    found = []
+    for key in redis.scan_iter(f"{KEY_PREFIX}worker:*", count=1000):
+        row = {name.decode(): value.decode() for name, value in redis.hgetall(key).items()}  # type: ignore[union-attr]
+        if row:
+            found.append(WorkerPresence(**{**row, "pid": int(row["pid"])}))  # type: ignore[arg-type]
+    return sorted(found, key=lambda worker: worker.name)

@@ -1,0 +1,155 @@
+"""RQ carries jobs from the API to a slot. Only ids travel; the store holds the rest.
+
+interactive, batch  where a job waits, by its priority
+alone               where one waits that was running as its worker died: it is tried while nothing else runs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from redis import Redis
+from rq import Queue
+from rq.exceptions import NoSuchJobError
+from rq.job import Job, JobStatus
+from rq.registry import FailedJobRegistry, FinishedJobRegistry
+from rq.serializers import JSONSerializer
+from rq.worker_registration import clean_worker_registry
+
+from worker.queue.heartbeat import is_dead
+from worker.queue.leases import Leases
+from worker.store.records import PRIORITIES, JobRequest, Priority
+
+QueueName = Priority | Literal["alone"]
+ALONE: Literal["alone"] = "alone"
+QUEUES: tuple[QueueName, ...] = (*PRIORITIES, ALONE)
+JOB_FUNCTION = "whisper_native.transcribe"  # the one name a slot will run; it stands for JobRunner.run
+STRANDED_AFTER = 15.0  # seconds a job may be on its way from the queue to a slot; it takes milliseconds
+RECORD_TTL = 24 * 3600  # seconds RQ's own record of an ended job stays visible in the dashboard
+
+
+class QueuedJob(Job):
+    """RQ's job without the hooks a record in Redis can name: nothing but our own function is ever called."""
+
+    @property
+    def success_callback(self) -> None:
+        return None
+
+    @property
+    def failure_callback(self) -> None:
+        return None
+
+    @property
+    def stopped_callback(self) -> None:
+        return None
+
+    def send_webhooks(self, status: str | JobStatus, *, exc_string: str | None = None) -> None:
+        return None
+
+
+def put_back(redis: Redis, queue: Queue, job_id: str) -> None:
+    """Returns a job that a slot took and did not begin to the head of its queue."""
+    with redis.pipeline() as pipeline:
+        pipeline.lrem(queue.intermediate_queue_key, 1, job_id)
+        pipeline.lpush(queue.key, job_id)
+        pipeline.execute()
+
+
+def _queues_of(request: JobRequest) -> tuple[QueueName, ...]:
+    """Where the job may wait: an interactive one that turned out to be long goes on as batch work."""
+    return ("batch", ALONE) if request.priority == "batch" else QUEUES
+
+
+class JobQueue:
+    """The three queues, and who holds which job. is_dead: whether the process of a slot's name is known to be gone."""
+
+    def __init__(self, redis: Redis, is_dead: Callable[[str], bool] = is_dead) -> None:
+        self.leases = Leases(redis, QUEUES)
+        self._redis = redis
+        self._is_dead = is_dead
+        self._on_the_way: dict[str, dict[str, float]] = {name: {} for name in QUEUES}  # since when, by id
+        self._queues: Mapping[QueueName, Queue] = {
+            name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=QueuedJob) for name in QUEUES
+        }
+
+    def enqueue(self, request: JobRequest) -> None:
+        """Puts the job at the end of its queue."""
+        self._queues[request.priority].enqueue_call(
+            JOB_FUNCTION,
+            args=(request.id,),
+            job_id=request.id,
+            timeout=-1,
+            result_ttl=RECORD_TTL,
+            failure_ttl=RECORD_TTL,
+            description=f"{request.owner}: {request.size} bytes, {request.model}",  # no file name: all keys see it
+        )
+
+    def position(self, request: JobRequest) -> int | None:
+        """How many jobs of the same queue run before this one, or None where it does not wait."""
+        places = (self._queues[name].get_job_position(request.id) for name in _queues_of(request))
+        return next((place for place in places if place is not None), None)
+
+    def withdraw(self, request: JobRequest) -> None:
+        """Takes a waiting job out of RQ; a running one is left to its slot, which notices by itself."""
+        if any(self._redis.lrem(self._queues[name].key, 1, request.id) for name in _queues_of(request)):
+            self.forget(request.id)
+
+    def forget(self, job_id: str) -> None:
+        """Removes every trace of the job from RQ."""
+        try:
+            QueuedJob.fetch(job_id, connection=self._redis, serializer=JSONSerializer).delete()
+        except (NoSuchJobError, ValueError):  # ValueError: its lease ran out (RQ keeps half of the record then)
+            self._redis.delete(f"rq:job:{job_id}")
+        self._redis.delete(f"rq:results:{job_id}")  # which RQ leaves behind
+
+    def live_ids(self) -> set[str]:
+        """All jobs RQ has waiting, just taken by a slot, or running under a lease."""
+        found: set[str] = set()
+        for queue in self._queues.values():
+            found.update(queue.get_job_ids())
+            found.update(queue.intermediate_queue.get_job_ids())
+        return found | self.leases.ids()
+
+    def recover_abandoned(self, now: float) -> None:
+        """Hands jobs whose worker is dead or silent, or whose slot died before it began, to another slot. Only one
+        caller at a time may do this. now: monotonic seconds."""
+        self.leases.release_of(self._is_dead)
+        self.leases.release_expired(now)
+        for queue in self._queues.values():
+            for registry in (FinishedJobRegistry, FailedJobRegistry):  # RQ's clean-up of the others would meddle
+                registry(queue=queue).cleanup()
+            clean_worker_registry(queue)
+            self._put_back_stranded(queue, now)
+
+    def _put_back_stranded(self, queue: Queue, now: float) -> None:
+        """RQ moves a job to a slot through a list of its own; a slot that dies right then leaves it there."""
+        started = self.leases.ids()
+        on_the_way = set(queue.intermediate_queue.get_job_ids())
+        seen = self._on_the_way[queue.name]
+        for job_id in seen.keys() - on_the_way:
+            del seen[job_id]
+        for job_id in on_the_way:
+            if now - seen.setdefault(job_id, now) < STRANDED_AFTER:
+                continue
+            if job_id in started or queue.fetch_job(job_id) is None:
+                queue.intermediate_queue.remove(job_id)
+            else:
+                put_back(self._redis, queue, job_id)
+            del seen[job_id]
+
+    def waits(self, queue: QueueName) -> bool:
+        """Whether a job waits for a slot of this queue."""
+        return self._queues[queue].count > 0
+
+    def length(self, queue: Priority) -> int:
+        """How many jobs wait for a slot of this queue."""
+        return self._queues[queue].count
+
+    def waiting_ids(self, queue: Priority) -> list[str]:
+        """The jobs that wait for a slot of this queue, the next one first."""
+        return self._queues[queue].get_job_ids()
+
+    def depth(self) -> dict[str, Any]:
+        """Jobs waiting in each queue."""
+        return {name: queue.count for name, queue in self._queues.items()}

@@ -1,0 +1,1 @@
+"""The warm worker: one job from its id to its outcome."""

@@ -1,0 +1,164 @@
+"""What a job has decoded so far, kept window by window, so that whoever goes on with it need not begin anew.
+
+checkpoint.<n>.jsonl   one file for each attempt, which nobody else writes to
+  first line           the plan: whatever, if it were different, would give other windows or other words
+  every other line     a window and its result; of two lines for one window the later counts
+
+The files are also the job's history: an attempt whose file was not ended died with its worker, and the number of the
+newest says whose work counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO
+
+from engines.base import Window, WindowResult
+from engines.transcript import Word
+from worker.store.job_store import Attempt, JobNotFound, JobStore
+
+FORMAT = 1
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """crashes: attempts that died with their worker. strikes: those of them since a window was last decoded that
+    brought none. is_suspect: it was running in a crash and has decoded no window since."""
+
+    crashes: int = 0
+    strikes: int = 0
+    is_suspect: bool = False
+
+    @classmethod
+    def of(cls, attempts: Sequence[Attempt]) -> History:
+        crashes = strikes = 0
+        is_suspect = False
+        for attempt in attempts:
+            has_crashed, has_window = not attempt.has_ended, attempt.content.count(b"\n") > 1
+            crashes += has_crashed
+            strikes = 0 if has_window else strikes + has_crashed
+            is_suspect = has_crashed or (is_suspect and not has_window)
+        return cls(crashes, strikes, is_suspect)
+
+
+class JobCheckpoint:
+    """The results of one job's earlier attempts, and a file for those of this one.
+
+    plan: JSON of what the results depend on; files of another plan are left out. A job goes on without a
+    checkpoint where its file cannot be written.
+    """
+
+    def __init__(self, store: JobStore, job_id: str, plan: Mapping[str, Any]) -> None:
+        self._store = store
+        self._job_id = job_id
+        self._plan = {"format": FORMAT, **json.loads(json.dumps(plan))}
+        attempts = store.attempts(job_id)
+        self.history = History.of(attempts)
+        self._began = self._first_window = 0.0  # of this attempt, in monotonic seconds; 0 until then
+        self._results = dict(_known([attempt.content for attempt in attempts], self._plan))
+        self._number = 0
+        self._file: BinaryIO | None = None
+
+    def begin(self) -> None:
+        """Opens this attempt's file: from here on a crash is one of this job, and earlier attempts are too late."""
+        self._began = time.monotonic()
+        try:
+            self._number, self._file = self._store.begin_attempt(self._job_id)
+            self._write(self._plan)
+        except (OSError, JobNotFound) as error:
+            self._give_up(error)
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another attempt has begun since: what this one finds out counts no more."""
+        return 0 < self._number < self._store.newest_attempt(self._job_id)
+
+    @property
+    def has_progressed(self) -> bool:
+        """Whether this attempt has decoded a window."""
+        return self._first_window > 0
+
+    @property
+    def has_paid_off(self) -> bool:
+        """Whether this attempt has decoded for as long as it had to read until it was where the earlier ones were."""
+        return self.has_progressed and time.monotonic() - self._first_window >= self._first_window - self._began
+
+    def result(self, window: Window) -> WindowResult | None:
+        """The window's result, where it was decoded before."""
+        return self._results.get(_place(window))
+
+    def save(self, window: Window, result: WindowResult) -> None:
+        """Keeps it where a crash of this process does not reach. Not synced: a loss of power costs decoding time."""
+        self._first_window = self._first_window or time.monotonic()
+        if self._file is None:
+            return
+        try:
+            self._write({"window": _place(window), "result": asdict(result)})
+        except OSError as error:
+            self._give_up(error)
+
+    def end(self) -> None:
+        """Ends this attempt in good order, unless it was overtaken: then it counts as a crash. May be called twice."""
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+            if self._number and not self.is_overtaken:
+                self._store.end_attempt(self._job_id, self._number)
+        except OSError as error:
+            log.warning("The checkpoint of %s could not be ended: %s", self._job_id, error)
+
+    def _give_up(self, error: Exception) -> None:
+        log.warning("Job %s goes on without a checkpoint: %s", self._job_id, error)
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # what it still holds does not fit either
+                file.close()
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        assert self._file is not None
+        self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        self._file.flush()
+
+
+Place = tuple[int, int, int, int]
+
+
+def _place(window: Window) -> Place:
+    """The window's number, where in the recording it begins and ends, and how much of that it has, in samples."""
+    first, last = window.pieces[0], window.pieces[-1]
+    return window.index, first.source, last.source + last.length, len(window.samples)
+
+
+def _known(files: list[bytes], plan: Mapping[str, Any]) -> Iterator[tuple[Place, WindowResult]]:
+    for content in files:
+        rows = _rows(content)
+        if next(rows, None) != plan:
+            continue
+        for row in rows:
+            index, start, end, length = row["window"]
+            yield (index, start, end, length), _result(row["result"])
+
+
+def _rows(content: bytes) -> Iterator[Any]:
+    """Whole lines only: the last one is torn where the process died as it wrote it."""
+    for line in content.splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            yield json.loads(line)
+        except ValueError:  # a disk that lost its power may leave anything behind
+            return
+
+
+def _result(row: dict[str, Any]) -> WindowResult:
+    words = tuple(Word(**word) for word in row["words"])
+    word_tokens = tuple(tuple(tokens) for tokens in row["word_tokens"])
+    return WindowResult(**{**row, "tokens": tuple(row["tokens"]), "words": words, "word_tokens": word_tokens})

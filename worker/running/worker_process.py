@@ -1,0 +1,246 @@
+"""The warm worker: its models, the slots, and the threads that keep them honest."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from types import FrameType
+
+from filelock import FileLock, Timeout
+from redis.exceptions import RedisError
+
+from engines.decoding.batcher import Batcher
+from engines.errors import EngineError, EngineUnavailable
+from engines.registry import EngineOptions, create_engine
+from worker.maintenance.maintenance import MAINTENANCE_EVERY, Maintenance
+from worker.models.pool import ModelPool
+from worker.queue import heartbeat
+from worker.queue.events import Events, FeedReader
+from worker.queue.heartbeat import BEAT, WorkerPresence, process_name
+from worker.queue.job_queue import JobQueue
+from worker.queue.slots import Slots
+from worker.running.job_runner import JobRunner
+from worker.runtime.connection import connect
+from worker.runtime.exit_codes import HUNG, IDLE
+from worker.settings import WorkerSettings
+from worker.store.job_store import LocalStore
+from worker.store.records import Priority
+
+LEAST_SLOTS = 4  # for recordings a client waits for …
+MOST_SLOTS = 64  # … unless the settings say how many
+DRAIN = 8.5  # seconds for the windows in hand after SIGTERM; longer than JobRunner's patience for them
+
+log = logging.getLogger(__name__)
+
+
+class WorkerProcess:
+    """`run` serves until SIGTERM or SIGINT, or until it has been idle for long; it returns the exit code. A model that
+    cannot be loaded leaves the process up and not ready, so that readiness can say why and jobs wait.
+
+    starts_idle: with no model in memory, until there is a job.
+    """
+
+    def __init__(self, settings: WorkerSettings, redis_url: str, *, starts_idle: bool = False) -> None:
+        self._settings = settings
+        self._redis_url = redis_url
+        self._starts_idle = starts_idle
+        self._redis = connect(redis_url, patient=True)
+        self._events = Events(connect(redis_url))
+        self._feed_redis = connect(redis_url)
+        self._store = LocalStore(settings.data_dir)
+        self._stopped = threading.Event()
+        self._slots: Slots | None = None
+        self._names = settings.model_names
+        self._models = ModelPool(
+            self._load,
+            most=settings.max_loaded_models,
+            turn=settings.model_turn,
+            make_room=lambda model: self._runner.make_room(model),
+            changed=self._on_loaded,
+        )
+        self._runner = JobRunner(
+            self._store,
+            JobQueue(self._redis),
+            self._events,
+            self._names,
+            self._models,
+            beam_size=settings.beam_size,
+            max_seconds=settings.max_audio_hours * 3600,
+            context=settings.context,
+            drop_audio=settings.keep.audio == 0,
+        )
+        self._presence = WorkerPresence(process_name(), "loading", self._names.default, pid=os.getpid())
+        self._showing = threading.Lock()
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        threading.Thread(target=self._beat, name="heart", daemon=True).start()
+        with self._the_device():
+            if self._is_prepared():
+                self._serve()
+            else:
+                self._wait_for_end()
+        self._withdraw()
+        return 0 if self._stopped.is_set() else IDLE
+
+    @contextmanager
+    def _the_device(self) -> Iterator[None]:
+        """Two models on one device would take its memory from each other. The lock ends with its holder."""
+        device = re.sub(r"\W", "-", self._settings.device)
+        lock = FileLock(self._settings.data_dir / f"worker.{device}.lock")
+        while True:
+            try:
+                with lock.acquire(timeout=1.0):
+                    yield
+                    return
+            except Timeout:
+                log.info("Another worker still holds the device %s: waiting for its end", self._settings.device)
+
+    def _is_prepared(self) -> bool:
+        """Loads the default model, unless that is left to the first job."""
+        if self._starts_idle:
+            self._announce(replace(self._presence, state="idle"))
+            log.info("Ready, with no model in memory: the first job loads one")
+            return True
+        try:
+            with self._models.use(self._names.default):
+                return True
+        except EngineError as error:
+            log.error("The model %s could not be loaded: %s", self._names.default, error)
+            self._announce(replace(self._presence, state="failed", error=str(error)))
+            return False
+
+    def _load(self, model: str) -> Batcher:
+        settings = self._settings
+        options = EngineOptions(
+            model=model,
+            device=settings.device,
+            compute_type=settings.compute_type,
+            lanes=settings.lanes,
+            threads=settings.threads,
+            max_batch=settings.max_batch,
+            data_dir=settings.data_dir,
+            offline=settings.offline,
+        )
+        try:
+            engine = create_engine(settings.engine, options)
+            batcher = Batcher(engine)
+            batcher.start()
+        except EngineError:
+            raise
+        except Exception as error:
+            log.exception("The model %s could not be loaded", model)
+            raise EngineUnavailable(f"The model could not be loaded: {error}") from error
+        device = str(getattr(engine, "device", ""))
+        self._presence = replace(self._presence, engine=engine.name, device=device)
+        log.info("Loaded: %s, %s, %d lanes, batches of %d", engine.model, engine.name, engine.lanes, engine.max_batch)
+        if self._slots:
+            self._slots.ensure(self._slot_counts(batcher))
+        return batcher
+
+    def _on_loaded(self, loaded: tuple[str, ...]) -> None:
+        state = self._presence.state if self._presence.state == "loading" and not loaded else "ready"
+        self._announce(replace(self._presence, state=state, loaded=",".join(loaded)))
+
+    def _serve(self) -> None:
+        runner = self._runner
+        with self._models.use(self._names.default) if self._models.loaded else nullcontext() as batcher:
+            slots = self._slots = Slots(self._redis, runner, self._slot_counts(batcher))
+        feed = FeedReader(
+            self._feed_redis,
+            lambda job_id, state: runner.cancel(job_id) if state == "canceled" else None,
+            runner.cancel_ended,
+        )
+        feed.start()
+        slots.start()
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        threading.Thread(target=self._maintain, name="maintenance", daemon=True).start()
+        self._wait_for_end()
+        log.info("Stopping: jobs in hand go back to their queue")
+        slots.take_no_more()
+        runner.stop()
+        slots.stop(DRAIN, runner.leave_all)
+
+    def _slot_counts(self, batcher: Batcher | None) -> dict[Priority, int]:
+        """Fewer interactive slots than windows in a pass would leave a GPU's passes half empty when many clips wait.
+        batcher: None before a model is loaded."""
+        at_once = batcher.engine.lanes * batcher.engine.max_batch if batcher else LEAST_SLOTS
+        interactive = self._settings.interactive_slots or min(max(LEAST_SLOTS, at_once), MOST_SLOTS)
+        return {"interactive": interactive, "batch": self._settings.batch_slots}
+
+    def _wait_for_end(self) -> None:
+        """Until a signal comes, or a model has had nothing to do for long."""
+        while not self._stopped.wait(0.5):  # without a timeout a signal may come just before the wait and be lost
+            ttl = self._settings.model_ttl
+            if ttl is not None and self._models.loaded and self._models.idle_for() > ttl:
+                log.info("Nothing to do for %.0f s: the model's memory is given back", ttl)
+                return
+
+    def _beat(self) -> None:
+        """A sign of life for the process and a renewed lease for every running job."""
+        while True:
+            try:
+                if self._slots:
+                    self._slots.beat()
+                self._show_presence()
+            except Exception:  # whatever it is, a heart that stopped would have running jobs taken away
+                log.exception("A sign of life could not be given")
+            if self._stopped.wait(BEAT):
+                return
+
+    def _watch(self) -> None:
+        """Nothing can interrupt a call that hangs in native code; the end of the process can. Its job goes on in the
+        worker that the supervisor starts next."""
+        limit = self._settings.pass_timeout
+        while self._models.oldest_pass() <= limit:
+            time.sleep(min(1.0, limit / 4))
+        log.critical("A pass of the model has taken over %.0f s: the worker ends itself", limit)
+        os._exit(HUNG)
+
+    def _maintain(self) -> None:
+        """The API does this too; a worker that runs without one must not depend on it."""
+        redis = connect(self._redis_url)
+        maintenance = Maintenance(self._store, JobQueue(redis), self._events, redis, self._settings.keep)
+        while not self._stopped.wait(MAINTENANCE_EVERY):
+            try:
+                maintenance.run_once()
+            except RedisError as error:
+                log.warning("Maintenance waits for Redis: %s", error)
+            except Exception:
+                log.exception("Maintenance failed; the next round is in %.0f s", MAINTENANCE_EVERY)
+
+    def _announce(self, now: WorkerPresence) -> None:
+        self._presence = now
+        try:
+            self._show_presence()
+        except RedisError as error:
+            log.warning("Redis does not answer: %s", error)
+
+    def _show_presence(self) -> None:
+        """One at a time, or a beat that began before a change could be written after it."""
+        with self._showing:
+            heartbeat.announce(self._redis, self._presence)
+
+    def _withdraw(self) -> None:
+        try:
+            heartbeat.withdraw(self._feed_redis, self._presence.name)
+        except RedisError as error:
+            log.warning("Redis does not answer: %s", error)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._stopped.is_set():
+            os._exit(1)  # asked twice
+        if self._presence.state == "loading":
+            os._exit(0)  # nothing is in hand yet
+        last_resort = threading.Timer(DRAIN + 1, os._exit, (0,))
+        last_resort.daemon = True
+        last_resort.start()
+        self._stopped.set()

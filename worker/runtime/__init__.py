@@ -1,0 +1,1 @@
+"""What every process of the service shares: logs, its Redis connection, its end."""

@@ -1,0 +1,77 @@
+"""A recording on its way into the store."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from worker.store.files import private, sync_directory, take, write_synced
+from worker.store.records import JobRequest, new_job_id
+
+log = logging.getLogger(__name__)
+
+
+class Upload(Protocol):
+    """A recording on its way in. `discard` after `commit` does nothing. digest: SHA-256 of what was written."""
+
+    id: str
+    size: int
+
+    @property
+    def digest(self) -> str: ...
+    def read(self) -> BinaryIO: ...
+
+    def write(self, chunk: bytes) -> None: ...
+    def commit(self, request: JobRequest) -> None: ...
+    def discard(self) -> None: ...
+
+
+class LocalUpload:
+    """Grows in `incoming/<id>/` and moves into `jobs/` as a whole."""
+
+    def __init__(self, incoming: Path, jobs: Path) -> None:
+        self.id = new_job_id()
+        self.size = 0
+        self._directory = incoming / self.id
+        self._target = jobs / self.id
+        self._hash = hashlib.sha256()
+        self._directory.mkdir(mode=0o700)
+        self._file: BinaryIO = open(self._directory / "source", "xb", opener=private)  # noqa: SIM115 - grows with the upload
+        take(self._file)
+
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+        self._hash.update(chunk)
+        self.size += len(chunk)
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def read(self) -> BinaryIO:
+        """What has come so far, as a file of its own; close it."""
+        self._file.flush()
+        return open(self._directory / "source", "rb")
+
+    def commit(self, request: JobRequest) -> None:
+        """After this the job survives a loss of power."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        if os.name == "nt":  # which moves nothing that is open; elsewhere the open file keeps sweepers away
+            self._file.close()
+        write_synced(self._directory / "job.json", request.to_dict())
+        sync_directory(self._directory)
+        os.rename(self._directory, self._target)
+        self._file.close()
+        sync_directory(self._target.parent)
+
+    def discard(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:  # what it still held does not fit on a full disk, and is not wanted
+            log.warning("An upload was dropped unwritten: %s", error)
+        shutil.rmtree(self._directory, ignore_errors=True)

@@ -1,0 +1,281 @@
+"""The store is the truth: one directory a job, complete before anything is promised.
+
+incoming/<id>/source      an upload as it grows
+jobs/<id>/source          the upload, without an extension
+jobs/<id>/job.json        the request, never changed
+jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>.ended.jsonl once it left in good order
+jobs/<id>/transcript.json the result, written aside and renamed
+jobs/<id>/outcome.json    the one terminal state; the first to create it wins
+jobs/<id>/deliveries.jsonl what came of each attempt to call back
+jobs/<id>/answered        a waiting client has had its answer
+broken/<id>/              a job whose record cannot be read: set aside for whoever looks into it
+claims/<hash>             which job an idempotency key stands for
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeVar
+
+from engines.transcript import Transcript
+from worker.store.files import create, is_abandoned, patiently, private, sync_directory, write_synced
+from worker.store.idempotency import Claims
+from worker.store.incoming import LocalUpload, Upload
+from worker.store.records import JobRequest, Outcome, is_job_id
+
+JUST_BEGUN = 2.0  # seconds; an upload takes its file within a millisecond of making it
+
+_CHECKPOINT = re.compile(r"checkpoint\.(\d+)(\.ended)?\.jsonl")
+
+Record = TypeVar("Record")
+
+log = logging.getLogger(__name__)
+
+
+class JobNotFound(Exception):
+    """There is no job with this id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"There is no job '{job_id}'.")
+
+
+class RecordBroken(JobNotFound):
+    """A job's record cannot be read. It has been set aside, so that nothing stumbles over it again."""
+
+    def __init__(self, job_id: str) -> None:
+        Exception.__init__(self, f"The record of '{job_id}' is damaged; it was set aside. See the server's log.")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one run of a job has written down. has_ended: it left in good order; else its worker died, or goes on."""
+
+    number: int
+    has_ended: bool
+    content: bytes
+
+
+class JobStore(Protocol):
+    """Where jobs live. A shared object store can stand behind the same calls."""
+
+    claims: Claims
+
+    def receive(self) -> Upload: ...
+    def request(self, job_id: str) -> JobRequest: ...
+    def outcome(self, job_id: str) -> Outcome | None: ...
+    def finish(self, job_id: str, outcome: Outcome) -> bool: ...
+    def transcript(self, job_id: str) -> Transcript: ...
+    def save_transcript(self, job_id: str, transcript: Transcript) -> None: ...
+    def attempts(self, job_id: str) -> list[Attempt]: ...
+    def begin_attempt(self, job_id: str) -> tuple[int, BinaryIO]: ...
+    def newest_attempt(self, job_id: str) -> int: ...
+    def end_attempt(self, job_id: str, number: int) -> None: ...
+    def drop_checkpoints(self, job_id: str) -> None: ...
+    def source(self, job_id: str) -> Path: ...
+    def drop_source(self, job_id: str) -> None: ...
+    def deliveries(self, job_id: str) -> bytes: ...
+    def add_delivery(self, job_id: str, line: bytes) -> None: ...
+    def mark_answered(self, job_id: str) -> None: ...
+    def answered_at(self, job_id: str) -> float | None: ...
+    def delete(self, job_id: str) -> None: ...
+    def has(self, job_id: str) -> bool: ...
+    def ids(self) -> Iterator[str]: ...
+    def sweep_incoming(self, older_than: float) -> None: ...
+    def free_bytes(self) -> int: ...
+
+
+class LocalStore:
+    """Jobs as directories below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._incoming = root / "incoming"
+        self._jobs = root / "jobs"
+        self._broken = root / "broken"
+        for directory in (self._incoming, self._jobs, self._broken):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.claims = Claims(root / "claims")
+
+    def receive(self) -> LocalUpload:
+        return LocalUpload(self._incoming, self._jobs)
+
+    def request(self, job_id: str) -> JobRequest:
+        return self._read(job_id, "job.json", JobRequest.from_dict)
+
+    def outcome(self, job_id: str) -> Outcome | None:
+        try:
+            return self._read(job_id, "outcome.json", Outcome.from_dict)
+        except RecordBroken:
+            raise
+        except JobNotFound:
+            return None
+
+    def finish(self, job_id: str, outcome: Outcome) -> bool:
+        """Writes the terminal state and returns True, or False where the job has one already or is gone."""
+        directory = self._directory(job_id)
+        aside = directory / f"outcome.{os.getpid()}.{time.monotonic_ns()}.tmp"
+        try:
+            write_synced(aside, outcome.to_dict())
+            create(aside, directory / "outcome.json")
+        except (FileExistsError, FileNotFoundError):
+            return False
+        finally:
+            aside.unlink(missing_ok=True)
+        sync_directory(directory)
+        return True
+
+    def transcript(self, job_id: str) -> Transcript:
+        return self._read(job_id, "transcript.json", Transcript.from_dict)
+
+    def save_transcript(self, job_id: str, transcript: Transcript) -> None:
+        directory = self._directory(job_id)
+        aside = directory / f"transcript.{os.getpid()}.{time.monotonic_ns()}.tmp"
+        write_synced(aside, transcript.to_dict())
+        os.replace(aside, directory / "transcript.json")
+        sync_directory(directory)
+
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """All runs of the job so far, the first one first."""
+        while True:
+            try:
+                rows = self._checkpoints(job_id)
+                return [Attempt(number, has_ended, path.read_bytes()) for number, has_ended, path in rows]
+            except FileNotFoundError:  # one was ended, and so renamed, since they were listed
+                continue
+
+    def begin_attempt(self, job_id: str) -> tuple[int, BinaryIO]:
+        """The number of a new attempt and a file of its own; raises JobNotFound for a job that is gone."""
+        number = self.newest_attempt(job_id)
+        while True:
+            number += 1
+            try:
+                path = self._directory(job_id) / f"checkpoint.{number}.jsonl"
+                return number, open(path, "xb", opener=private)
+            except FileExistsError:
+                continue
+            except FileNotFoundError:
+                raise JobNotFound(job_id) from None
+
+    def newest_attempt(self, job_id: str) -> int:
+        """The number of the job's latest attempt, 0 for none."""
+        return max((number for number, _, _ in self._checkpoints(job_id)), default=0)
+
+    def end_attempt(self, job_id: str, number: int) -> None:
+        """Notes that an attempt left in good order; a name needs no room on a full disk."""
+        path = self._directory(job_id) / f"checkpoint.{number}.jsonl"
+        with contextlib.suppress(FileNotFoundError):  # the job is deleted, or has its outcome
+            os.rename(path, path.with_name(f"checkpoint.{number}.ended.jsonl"))
+
+    def drop_checkpoints(self, job_id: str) -> None:
+        """Removes all that attempts left in an ended job, also what a killed one had half written."""
+        for path in [*self._directory(job_id).glob("checkpoint.*"), *self._directory(job_id).glob("*.tmp")]:
+            path.unlink(missing_ok=True)
+
+    def source(self, job_id: str) -> Path:
+        return self._directory(job_id) / "source"
+
+    def drop_source(self, job_id: str) -> None:
+        patiently(lambda: self.source(job_id).unlink(missing_ok=True))
+
+    def deliveries(self, job_id: str) -> bytes:
+        """The lines of all attempts to call back; empty before the first."""
+        try:
+            return (self._directory(job_id) / "deliveries.jsonl").read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def add_delivery(self, job_id: str, line: bytes) -> None:
+        """Appends in one piece, whoever else does; raises JobNotFound for a job that is gone."""
+        path = self._directory(job_id) / "deliveries.jsonl"
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            raise JobNotFound(job_id) from None
+        try:
+            os.write(descriptor, line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def mark_answered(self, job_id: str) -> None:
+        try:
+            (self._directory(job_id) / "answered").touch(mode=0o600)
+        except FileNotFoundError:
+            return  # deleted meanwhile, which is all an answered job has to look forward to
+
+    def answered_at(self, job_id: str) -> float | None:
+        """When a waiting client had its answer, in unix seconds."""
+        try:
+            return (self._directory(job_id) / "answered").stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+    def delete(self, job_id: str) -> None:
+        doomed = self._incoming / f"deleted-{job_id}-{time.monotonic_ns()}"
+        try:
+            patiently(
+                lambda: os.rename(self._directory(job_id), doomed)
+            )  # gone at once for every reader, however large it is
+        except FileNotFoundError:
+            raise JobNotFound(job_id) from None
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def has(self, job_id: str) -> bool:
+        """Whether the job is there, whatever became of it."""
+        return is_job_id(job_id) and (self._jobs / job_id).is_dir()
+
+    def ids(self) -> Iterator[str]:
+        """All jobs, newest first."""
+        yield from sorted((name for name in os.listdir(self._jobs) if is_job_id(name)), reverse=True)
+
+    def sweep_incoming(self, older_than: float) -> None:
+        """Removes what uploads cut off by a crash left behind: where the system says that nobody has the file open any
+        more, else once untouched for `older_than` seconds."""
+        for directory in self._incoming.iterdir():
+            try:
+                newest = max((file.stat().st_mtime for file in directory.iterdir()), default=directory.stat().st_mtime)
+            except OSError:  # it was committed or discarded this moment
+                continue
+            age = time.time() - newest
+            if age > older_than or (age > JUST_BEGUN and is_abandoned(directory / "source")):
+                shutil.rmtree(directory, ignore_errors=True)
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self.root).free
+
+    def _directory(self, job_id: str) -> Path:
+        if not is_job_id(job_id):
+            raise JobNotFound(job_id)
+        return self._jobs / job_id
+
+    def _checkpoints(self, job_id: str) -> list[tuple[int, bool, Path]]:
+        names = ((_CHECKPOINT.fullmatch(path.name), path) for path in self._directory(job_id).glob("checkpoint.*"))
+        return sorted((int(found[1]), found[2] is not None, path) for found, path in names if found)
+
+    def _read(self, job_id: str, name: str, parse: Callable[[dict[str, Any]], Record]) -> Record:
+        try:
+            content = (self._directory(job_id) / name).read_bytes()
+        except FileNotFoundError:
+            raise JobNotFound(job_id) from None
+        try:
+            return parse(json.loads(content))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            self._set_aside(job_id, f"{name}: {' '.join(str(error).split())[:300]}")
+            raise RecordBroken(job_id) from error
+
+    def _set_aside(self, job_id: str, reason: str) -> None:
+        """Whole writes make a damaged record impossible, but disks and people do not."""
+        log.error("The record of %s is damaged and lies in %s now (%s)", job_id, self._broken, reason)
+        try:
+            os.rename(self._directory(job_id), self._broken / job_id)
+        except OSError as error:  # another process was first, or a file of it is open on Windows
+            log.warning("%s was not moved: %s", job_id, error)

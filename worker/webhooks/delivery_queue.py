@@ -1,0 +1,104 @@
+"""When which call-back is due, in Redis: who sends, what next, and who has it in hand. The store has the truth.
+
+whisper:webhooks:due          sorted set  job ids by the unix second of their next attempt
+whisper:webhooks:claim:<id>   string      which sender has the job in hand; gone soon after that sender is
+whisper:webhooks:scan         string      which sender reads the whole store just now
+whisper:webhooks:read         string      there once a sender has; gone where Redis lost its contents
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import WatchError
+
+from worker.queue.events import FEED, FEED_LENGTH
+from worker.runtime.connection import KEY_PREFIX
+
+DUE = f"{KEY_PREFIX}webhooks:due"
+CLAIM = f"{KEY_PREFIX}webhooks:claim:"
+SCAN = f"{KEY_PREFIX}webhooks:scan"
+READ = f"{KEY_PREFIX}webhooks:read"
+CLAIM_TTL = 15  # seconds a dead sender's calls stay its own; renewed while it lives
+SCAN_TTL = 60  # seconds
+AGAIN = "redeliver"  # what the feed says of a job whose message is to be sent again
+
+
+class DueSet:
+    """name: this sender's, or whatever else writes."""
+
+    def __init__(self, redis: Redis, name: str = "") -> None:
+        self._redis = redis
+        self._name = name
+
+    def put(self, job_id: str, at: float) -> None:
+        """at: unix seconds."""
+        self._redis.zadd(DUE, {job_id: at})
+
+    def put_new(self, jobs: dict[str, float]) -> None:
+        """Those that stand there already keep their time."""
+        if jobs:
+            self._redis.zadd(DUE, jobs, nx=True)
+
+    def again(self, job_id: str, at: float) -> None:
+        """Makes it due and wakes whoever sends."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.zadd(DUE, {job_id: at})
+        pipeline.xadd(FEED, {"job": job_id, "state": AGAIN}, maxlen=FEED_LENGTH, approximate=True)
+        pipeline.execute()
+
+    def remove(self, job_id: str) -> None:
+        self._redis.zrem(DUE, job_id)
+
+    def due(self, now: float, limit: int) -> list[str]:
+        """The longest due first."""
+        rows: Any = self._redis.zrangebyscore(DUE, "-inf", now, start=0, num=limit)
+        return [row.decode() for row in rows]
+
+    def next_at(self) -> float | None:
+        rows: Any = self._redis.zrange(DUE, 0, 0, withscores=True)
+        return float(rows[0][1]) if rows else None
+
+    def claim(self, job_id: str) -> bool:
+        """Whether this sender may send it now; no other does until the claim is released or runs out."""
+        return bool(self._redis.set(CLAIM + job_id, self._name, nx=True, ex=CLAIM_TTL))
+
+    def renew(self, job_ids: Iterable[str]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipeline.expire(CLAIM + job_id, CLAIM_TTL)
+        pipeline.execute()
+
+    def release(self, job_id: str) -> None:
+        self._release(CLAIM + job_id)
+
+    @contextmanager
+    def scanning(self) -> Iterator[bool]:
+        """Whether it is this sender's turn to read the store."""
+        is_ours = bool(self._redis.set(SCAN, self._name, nx=True, ex=SCAN_TTL))
+        try:
+            yield is_ours
+            if is_ours:
+                self._redis.set(READ, "1")
+        finally:
+            if is_ours:
+                self._release(SCAN)
+
+    def has_forgotten(self) -> bool:
+        """Whether Redis knows of no scan of the store: it is new, or came back empty."""
+        return not self._redis.exists(READ)
+
+    def _release(self, key: str) -> None:
+        """Gives it back, unless it ran out meanwhile and is another's now."""
+        with self._redis.pipeline() as pipeline:
+            try:
+                pipeline.watch(key)  # type: ignore[no-untyped-call]  # redis-py has no types here
+                if pipeline.get(key) == self._name.encode():
+                    pipeline.multi()
+                    pipeline.delete(key)
+                    pipeline.execute()
+            except WatchError:
+                return
