@@ -17,19 +17,19 @@ from starlette.responses import RedirectResponse, Response
 
 from api.answers.waiting import Waiters
 from api.http.access import Access
-from api.http.access_log import Envelope
+from api.http.access_log import AccessLog
 from api.http.errors import add_error_handlers
 from api.http.openapi import describe
-from api.http.refused_upload_drain import Draining
+from api.http.refused_upload_drain import RefusedUploadDrain
 from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
 from api.routes import audio, deliveries, health, jobs, models, page
 from api.routes.dashboard import PATH, Dashboard
 from api.settings import ApiSettings
-from api.state import Service
+from api.state import AppState
 from worker.jobs.backlog import Backlog
-from worker.jobs.job_service import JobDesk
+from worker.jobs.job_service import JobService
 from worker.maintenance.maintenance import MAINTENANCE_EVERY, Maintenance
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
@@ -43,8 +43,8 @@ def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store:
     """The service's HTTP face. Its lifespan follows the feed and keeps the store and the queues in order."""
     queue, events = JobQueue(redis), Events(redis)
     backlog = Backlog(store, queue, max_jobs=settings.max_queued_jobs, max_hours=settings.max_queued_hours)
-    desk = JobDesk(store, queue, events, backlog)
-    service = Service(
+    desk = JobService(store, queue, events, backlog)
+    service = AppState(
         settings=settings,
         store=store,
         redis=redis,
@@ -59,7 +59,7 @@ def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store:
         title="whisper-native",
         description="Transcription with the OpenAI audio API, and durable jobs.",
         lifespan=_lifespan(service, Maintenance(store, queue, events, redis, worker_settings.keep)),
-        middleware=[Middleware(Envelope), Middleware(Draining), Middleware(Access, settings=settings)],
+        middleware=[Middleware(AccessLog), Middleware(RefusedUploadDrain), Middleware(Access, settings=settings)],
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,  # a redirect has no error's shape, and loses an upload on its way
@@ -79,7 +79,7 @@ async def _to_dashboard(request: Request) -> Response:
     return RedirectResponse(f"{PATH}/")  # its pages name each other relative to this
 
 
-def _lifespan(service: Service, maintenance: Maintenance) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(service: AppState, maintenance: Maintenance) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.waiters.start()

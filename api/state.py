@@ -13,29 +13,29 @@ from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
 from api.settings import ApiSettings
-from worker.jobs.job_service import JobDesk
+from worker.jobs.job_service import JobService
 from worker.queue.events import Events
 from worker.store.job_store import JobStore
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class AppState:
     """Hangs on the application's state as `service`."""
 
     settings: ApiSettings
     store: JobStore
     redis: Redis
     events: Events
-    desk: JobDesk
+    desk: JobService
     admission: Admission
     waiters: Waiters
     models: ServedModels
     callbacks: Callbacks
 
 
-async def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
+async def _service(request: Request) -> AppState:
+    service: AppState = request.app.state.service
     return service
 
 
-ServiceDep = Annotated[Service, Depends(_service)]
+AppStateDep = Annotated[AppState, Depends(_service)]

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from worker.maintenance.retention_periods import PERIOD, Keep, seconds_of
+from worker.maintenance.retention_periods import PERIOD, RetentionPeriods, seconds_of
 from worker.models.names import ModelNames
 from worker.runtime.logs import LogFormat
 from worker.webhooks.settings import WebhookSettings
@@ -71,8 +71,8 @@ class WorkerSettings(WebhookSettings):
     log_format: LogFormat = Field(default="text", description="`text`, or `json`: one object a line")
 
     @property
-    def keep(self) -> Keep:
-        return Keep(seconds_of(self.keep_audio), seconds_of(self.keep_jobs))
+    def keep(self) -> RetentionPeriods:
+        return RetentionPeriods(seconds_of(self.keep_audio), seconds_of(self.keep_jobs))
 
     @property
     def model_names(self) -> ModelNames:

@@ -26,7 +26,7 @@ _JOB = re.compile(r"job_[0-9a-f]{28}")
 _QUIET = ("/health", "/health/ready")  # monitors ask for these every few seconds
 
 
-class Envelope:
+class AccessLog:
     """The outermost layer."""
 
     def __init__(self, app: ASGIApp) -> None:

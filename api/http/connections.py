@@ -9,7 +9,7 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-PATIENCE = 60.0  # seconds for the head of a request to arrive
+HEAD_TIMEOUT = 60.0  # seconds for the head of a request to arrive
 WANTED_FILES = 65_536  # open files: two for each connection that uploads
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ class PatientProtocol(H11Protocol):
     """uvicorn's own, which closes a connection that is idle between two requests, but waits for ever for the first
     one and for the end of a head that has begun."""
 
-    patience = PATIENCE
+    patience = HEAD_TIMEOUT
     _giving_up: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:

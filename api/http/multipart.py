@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 FILE_FIELD = "file"
-MOST_PARTS = 100
-LONGEST_FIELD = 64 * 1024  # bytes
-LONGEST_NAME = 255  # bytes of a file name in UTF-8
+MAX_PARTS = 100
+MAX_FIELD_BYTES = 64 * 1024  # bytes
+MAX_NAME_BYTES = 255  # bytes of a file name in UTF-8
 
 # Some clients send a name beyond ASCII only as filename*=UTF-8''…, which the parser leaves out.
 _EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
@@ -114,8 +114,8 @@ class MultipartForm:
 
     def _begin_content(self) -> None:
         self._parts += 1
-        if self._parts > MOST_PARTS:
-            raise ApiError("too_many_fields", f"The form has more than {MOST_PARTS} fields.")
+        if self._parts > MAX_PARTS:
+            raise ApiError("too_many_fields", f"The form has more than {MAX_PARTS} fields.")
         disposition = self._headers.get(b"content-disposition", b"")
         _, options = parse_options_header(disposition)
         if b"name" not in options:
@@ -146,8 +146,8 @@ class MultipartForm:
             self._recording += data[start:end]
         elif self._kind is _Kind.FIELD:
             self._value += data[start:end]
-            if len(self._value) > LONGEST_FIELD:
-                message = f"The field '{self._name[:100]}' is longer than {LONGEST_FIELD} bytes."
+            if len(self._value) > MAX_FIELD_BYTES:
+                message = f"The field '{self._name[:100]}' is longer than {MAX_FIELD_BYTES} bytes."
                 raise ApiError("field_too_large", message, param=self._name[:100])
 
     def _end_part(self) -> None:
@@ -162,7 +162,7 @@ def display_name(name: str) -> str:
     """A file name to show and never to open: its last path component in NFC, without control characters."""
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name).rstrip("/\\"))[-1]
     kept = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp") and c not in _TURNING)
-    short = kept.strip().encode()[:LONGEST_NAME].decode(errors="ignore")
+    short = kept.strip().encode()[:MAX_NAME_BYTES].decode(errors="ignore")
     return short if short not in ("", ".", "..") else "upload"
 
 

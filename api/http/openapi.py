@@ -109,7 +109,7 @@ def _successes(path: str) -> dict[str, Any]:
         return {"200": {"description": "The recording", "content": _content(["*/*"], {})}, "206": part}
     if path.endswith("/events"):
         over = {"description": "The reader has had all there is"}
-        return {"200": {"description": "News", "content": _content(["text/event-stream"], {})}, "204": over}
+        return {"200": {"description": "JobEvent", "content": _content(["text/event-stream"], {})}, "204": over}
     return {}
 
 

@@ -12,11 +12,11 @@ import asyncio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BYTES = 32 * 1024 * 1024
-MOST_SECONDS = 5.0
+MAX_BYTES = 32 * 1024 * 1024
+MAX_SECONDS = 5.0
 
 
-class Draining:
+class RefusedUploadDrain:
     """Reads what a refused client still sends, at most 32 MiB and 5 s, then closes the connection."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -61,8 +61,8 @@ class _Body:
     async def _drain(self) -> None:
         read = 0
         try:
-            async with asyncio.timeout(MOST_SECONDS):
-                while self._has_more and read < MOST_BYTES:
+            async with asyncio.timeout(MAX_SECONDS):
+                while self._has_more and read < MAX_BYTES:
                     read += len((await self.receive()).get("body", b""))
         except TimeoutError:
             return

@@ -13,13 +13,13 @@ from api.http.errors import ApiError
 from worker.jobs.backlog import Backlog
 from worker.store.records import Priority
 
-PATIENCE = 10.0  # seconds a request waits, unread, for a place among those that are read
+PLACE_TIMEOUT = 10.0  # seconds a request waits, unread, for a place among those that are read
 
 
 class Admission:
     """The places for uploads of one API process."""
 
-    def __init__(self, backlog: Backlog, max_uploads: int, patience: float = PATIENCE) -> None:
+    def __init__(self, backlog: Backlog, max_uploads: int, patience: float = PLACE_TIMEOUT) -> None:
         self._backlog = backlog
         self._max_uploads = max_uploads
         self._patience = patience

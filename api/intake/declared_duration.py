@@ -6,8 +6,8 @@ from typing import BinaryIO, cast
 
 from tinytag import TinyTag, TinyTagException
 
-MOST_READ = 16 * 1024 * 1024  # bytes to look for it in
-LONGEST = 48 * 3600.0  # seconds; whatever a header says beyond it
+MAX_READ = 16 * 1024 * 1024  # bytes to look for it in
+MAX_SECONDS = 48 * 3600.0  # seconds; whatever a header says beyond it
 ASSUMED_RATE = 16_000  # bytes a second, where a file does not say: 128 kbit/s …
 ASSUMED_MOST = 4 * 3600.0  # … and no longer than this, since a film has more of them
 
@@ -20,7 +20,7 @@ def claimed_seconds(recording: BinaryIO, size: int) -> float:
         return min(size / ASSUMED_RATE, ASSUMED_MOST)
     if not tag.duration or tag.duration < 0:
         return min(size / ASSUMED_RATE, ASSUMED_MOST)
-    return min(tag.duration, LONGEST)
+    return min(tag.duration, MAX_SECONDS)
 
 
 class _TooMuch(Exception):
@@ -31,7 +31,7 @@ class _Sparing:
     """A file of which only so much is read."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._left = MOST_READ
+        self._left = MAX_READ
         self._file = file
         self.seek, self.tell, self.close = file.seek, file.tell, file.close
 

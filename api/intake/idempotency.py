@@ -17,16 +17,16 @@ from starlette.datastructures import Headers
 
 from api.http.errors import ApiError
 from api.intake.parameters import Parameters
-from worker.jobs.job_service import JobDesk
+from worker.jobs.job_service import JobService
 from worker.store.idempotency import Claim, ClaimBusy, Claimed
 from worker.store.incoming import Upload
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import JobRequest
 
 HEADER = "Idempotency-Key"
-LONGEST_KEY = 255  # characters
+MAX_KEY = 255  # characters
 UNANSWERED = 600.0  # seconds after its end in which a result that nobody had yet answers the same request
-PATIENCE = 10.0  # seconds to wait for the same request that becomes a job this moment; it takes milliseconds
+CLAIM_TIMEOUT = 10.0  # seconds to wait for the same request that becomes a job this moment; it takes milliseconds
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # a string of RFC 8941
 
@@ -68,8 +68,8 @@ def read_key(headers: Headers) -> str | None:
         return None
     quoted = _QUOTED.fullmatch(text.strip())
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text.strip()
-    if not 0 < len(key) <= LONGEST_KEY:
-        message = f"The {HEADER} is empty or longer than {LONGEST_KEY} characters. A UUID makes a good one."
+    if not 0 < len(key) <= MAX_KEY:
+        message = f"The {HEADER} is empty or longer than {MAX_KEY} characters. A UUID makes a good one."
         raise ApiError("invalid_value", message, param=HEADER)
     return key
 
@@ -87,11 +87,11 @@ def repeated(store: JobStore, earlier: Claimed, own_fingerprint: str) -> JobRequ
         raise _in_use() from None
 
 
-def submit_once(store: JobStore, desk: JobDesk, upload: Upload, job: JobRequest, own_fingerprint: str) -> JobRequest:
+def submit_once(store: JobStore, desk: JobService, upload: Upload, job: JobRequest, own_fingerprint: str) -> JobRequest:
     """A waiting client's job, or the one it had before: clients that lost their connection send everything again, and
     without a key."""
     try:
-        claim = store.claims.hold("repeat", job.owner, own_fingerprint, patience=PATIENCE)
+        claim = store.claims.hold("repeat", job.owner, own_fingerprint, patience=CLAIM_TIMEOUT)
     except ClaimBusy:
         desk.submit(upload, job)
         return job

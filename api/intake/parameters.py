@@ -20,8 +20,8 @@ GRANULARITIES = ("segment", "word")
 Route = Literal["transcription", "translation", "job"]
 Choice = TypeVar("Choice", bound=str)
 
-LONGEST_PROMPT = 10_000  # characters; Whisper reads the last 224 tokens
-LARGEST_METADATA = 16 * 1024  # bytes
+MAX_PROMPT = 10_000  # characters; Whisper reads the last 224 tokens
+MAX_METADATA = 16 * 1024  # bytes
 _OFF = ("false", "0", "no", "off", "null", "none")
 _ON = ("true", "1", "yes", "on")
 
@@ -186,8 +186,8 @@ def _temperature(value: str | None) -> float:
 
 
 def _text(value: str | None, param: str) -> str | None:
-    if value is not None and len(value) > LONGEST_PROMPT:
-        raise _invalid(param, f"'{param}' is longer than {LONGEST_PROMPT} characters")
+    if value is not None and len(value) > MAX_PROMPT:
+        raise _invalid(param, f"'{param}' is longer than {MAX_PROMPT} characters")
     return value
 
 
@@ -204,8 +204,8 @@ def _metadata(fields: Fields) -> dict[str, Any]:
     text = fields.one("metadata")
     if text is None:
         return {}
-    if len(text.encode()) > LARGEST_METADATA:
-        raise _invalid("metadata", f"'metadata' is larger than {LARGEST_METADATA} bytes")
+    if len(text.encode()) > MAX_METADATA:
+        raise _invalid("metadata", f"'metadata' is larger than {MAX_METADATA} bytes")
     metadata = _json_object(text)
     if metadata is None:
         raise _invalid("metadata", '\'metadata\' is a JSON object, such as {"meeting": "weekly"}')

@@ -20,7 +20,7 @@ from worker.store.job_store import JobStore
 
 BUFFER = 1024 * 1024  # bytes of a recording gathered before a thread writes them
 FORM_OVERHEAD = 64 * 1024  # bytes a body may have beyond the largest recording: boundaries and fields
-LEAST = 64 * 1024  # bytes an upload brings in WHISPER_UPLOAD_STALL; less holds a connection open for its own sake
+MIN_BYTES = 64 * 1024  # bytes an upload brings in WHISPER_UPLOAD_STALL; less holds a connection open for its own sake
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,13 @@ class _Reception:
     async def _chunks(self) -> AsyncIterator[bytes]:
         stream = self._request.stream()
         stall = self._settings.upload_stall
-        received, enough, deadline = 0, LEAST, time.monotonic() + stall
+        received, enough, deadline = 0, MIN_BYTES, time.monotonic() + stall
         while (chunk := await _next(stream, deadline, stall)) is not None:
             received += len(chunk)
             if received > self._settings.max_upload_bytes + FORM_OVERHEAD:
                 raise _too_large(self._settings)
             if received >= enough:
-                enough, deadline = received + LEAST, time.monotonic() + stall
+                enough, deadline = received + MIN_BYTES, time.monotonic() + stall
             yield chunk
 
     async def _write(self, data: bytes) -> None:
@@ -117,7 +117,7 @@ async def _next(stream: AsyncGenerator[bytes, None], deadline: float, stall: flo
         async with asyncio.timeout(deadline - time.monotonic()):
             return await anext(stream, None)
     except TimeoutError:
-        message = f"The upload brought less than {LEAST} bytes in {stall:g} seconds and was given up."
+        message = f"The upload brought less than {MIN_BYTES} bytes in {stall:g} seconds and was given up."
         raise ApiError("upload_stalled", message, param=FILE_FIELD) from None
 
 

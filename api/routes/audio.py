@@ -10,8 +10,8 @@ from api.answers.formats import Rendered, render
 from api.http.access import Owner
 from api.http.errors import ApiError
 from api.intake.parameters import Route
-from api.routes.submission import Caller, accepted, form_schema, submit
-from api.state import Service, ServiceDep
+from api.routes.submission import Submitter, accepted, form_schema, submit
+from api.state import AppState, AppStateDep
 from api.streaming.transcript_stream import transcription_events
 from worker.store.job_store import JobNotFound, RecordBroken
 from worker.store.records import JobRequest, Outcome
@@ -21,22 +21,22 @@ _FORM = form_schema(is_job=False)
 
 
 @router.post("/v1/audio/transcriptions", openapi_extra=_FORM)
-async def create_transcription(request: Request, service: ServiceDep, owner: Owner) -> Response:
+async def create_transcription(request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The recording's words, in its own language."""
     return await _answer(request, service, "transcription", owner)
 
 
 @router.post("/v1/audio/translations", openapi_extra=_FORM)
-async def create_translation(request: Request, service: ServiceDep, owner: Owner) -> Response:
+async def create_translation(request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The recording's words, in English."""
     return await _answer(request, service, "translation", owner)
 
 
-async def _answer(request: Request, service: Service, route: Route, owner: str) -> Response:
+async def _answer(request: Request, service: AppState, route: Route, owner: str) -> Response:
     if _prefers_async(request):
-        job = await submit(request, service, route, Caller(owner, waits=False))
+        job = await submit(request, service, route, Submitter(owner, waits=False))
         return await accepted(service, job, {"preference-applied": "respond-async"})
-    job = await submit(request, service, route, Caller(owner, waits=True))
+    job = await submit(request, service, route, Submitter(owner, waits=True))
     if job.stream:
         return transcription_events(service, job)
     try:
@@ -51,7 +51,7 @@ async def _answer(request: Request, service: Service, route: Route, owner: str) 
     return Response(rendered.body, media_type=None, headers={"content-type": rendered.content_type})
 
 
-def _rendered(service: Service, job: JobRequest, outcome: Outcome) -> Rendered:
+def _rendered(service: AppState, job: JobRequest, outcome: Outcome) -> Rendered:
     """The transcript, or the error, of an ended job."""
     try:
         if outcome.state == "finished":
@@ -63,7 +63,7 @@ def _rendered(service: Service, job: JobRequest, outcome: Outcome) -> Rendered:
         service.desk.answered(job)
 
 
-def _unfinished(service: Service, job: JobRequest) -> ApiError:
+def _unfinished(service: AppState, job: JobRequest) -> ApiError:
     where = f"It goes on as {job.id}: GET /v1/jobs/{job.id}?wait=30, then /v1/jobs/{job.id}/transcript."
     if service.waiters.is_closing:
         return ApiError("shutting_down", f"The server restarts before this transcription is done. {where}")

@@ -12,9 +12,9 @@ from starlette.concurrency import run_in_threadpool
 
 from api.http.access import Owner
 from api.http.errors import ApiError
-from api.state import Service, ServiceDep
+from api.state import AppState, AppStateDep
 from worker.store.records import JobRequest
-from worker.webhooks.delivery_queue import DueSet
+from worker.webhooks.delivery_queue import DeliveryQueue
 from worker.webhooks.outbox import Delivery, Outbox
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @router.get("/{job_id}/deliveries")
-async def list_deliveries(job_id: str, service: ServiceDep, owner: Owner) -> dict[str, Any]:
+async def list_deliveries(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """The job's call-backs with all attempts: none before it has ended, then one."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
     delivery = await run_in_threadpool(Outbox(service.store).delivery, job)
@@ -31,13 +31,13 @@ async def list_deliveries(job_id: str, service: ServiceDep, owner: Owner) -> dic
 
 
 @router.post("/{job_id}/redeliver", status_code=202)
-async def redeliver(job_id: str, service: ServiceDep, owner: Owner) -> dict[str, Any]:
+async def redeliver(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Sends the call-back again, with the same id, and begins its schedule anew."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
     return _view(await run_in_threadpool(_again, service, job))
 
 
-def _again(service: Service, job: JobRequest) -> Delivery:
+def _again(service: AppState, job: JobRequest) -> Delivery:
     outbox = Outbox(service.store)
     if job.webhook is None:
         raise ApiError("no_webhook", f"The job {job.id} was sent without a 'webhook_url'.", param="id")
@@ -45,7 +45,7 @@ def _again(service: Service, job: JobRequest) -> Delivery:
         raise ApiError("job_not_finished", f"The job {job.id} has not ended; it calls back when it does.", param="id")
     outbox.again(job.id)
     try:
-        DueSet(service.redis).again(job.id, time.time())
+        DeliveryQueue(service.redis).again(job.id, time.time())
     except RedisError as error:  # it stands in the store, where the sender looks every minute
         log.warning("%s is to call back again, but Redis could not be told: %s", job.id, error)
     delivery = outbox.delivery(job)

@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
-from api.state import Service, ServiceDep
-from worker.queue.heartbeat import WorkerPresence, workers
+from api.state import AppState, AppStateDep
+from worker.queue.heartbeat import WorkerHeartbeat, workers
 
 router = APIRouter(tags=["health"])
 
@@ -34,7 +34,7 @@ async def health() -> dict[str, str]:
 
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready")
-async def readiness(service: ServiceDep) -> JSONResponse:
+async def readiness(service: AppStateDep) -> JSONResponse:
     """Whether a recording sent now would be transcribed: 200, or 503 with the reason."""
     checks = await run_in_threadpool(_checks, service)
     is_ready = all(check.ok for check in checks.values())
@@ -45,7 +45,7 @@ async def readiness(service: ServiceDep) -> JSONResponse:
     return JSONResponse(answer, 200 if is_ready else 503)
 
 
-def _checks(service: Service) -> dict[str, Check]:
+def _checks(service: AppState) -> dict[str, Check]:
     return {**_redis_checks(service.redis), "disk": _disk(service)}
 
 
@@ -58,7 +58,7 @@ def _redis_checks(redis: Redis) -> dict[str, Check]:
         return {"redis": away, "worker": Check(False, "Unknown while Redis does not answer.")}
 
 
-def _worker(present: Sequence[WorkerPresence]) -> Check:
+def _worker(present: Sequence[WorkerHeartbeat]) -> Check:
     if ready := [worker for worker in present if worker.takes_work]:
         return Check(True, "; ".join(map(_described, ready)))
     for worker in present:
@@ -69,13 +69,13 @@ def _worker(present: Sequence[WorkerPresence]) -> Check:
     return Check(False, "No worker is running. It starts with the service; see the service's log.")
 
 
-def _described(worker: WorkerPresence) -> str:
+def _described(worker: WorkerHeartbeat) -> str:
     if worker.state == "idle":
         return f"{worker.model} is not in memory, the first job loads it"
     return " ".join(filter(None, (worker.loaded.replace(",", " ") or worker.model, worker.engine, worker.device)))
 
 
-def _disk(service: Service) -> Check:
+def _disk(service: AppState) -> Check:
     free = service.store.free_bytes()
     if free < service.settings.min_free_bytes:
         return Check(False, f"Less than {service.settings.min_free_disk_mb} MB are free. Delete old jobs or make room.")

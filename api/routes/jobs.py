@@ -15,8 +15,8 @@ from api.http.errors import ApiError
 from api.http.fields import Fields
 from api.http.ranges import check_range
 from api.intake.parameters import read_transcript_format
-from api.routes.submission import Caller, accepted, form_schema, submit
-from api.state import Service, ServiceDep
+from api.routes.submission import Submitter, accepted, form_schema, submit
+from api.state import AppState, AppStateDep
 from api.streaming.job_event_stream import END, Cursor
 from api.streaming.transcript_stream import job_events
 from worker.store.job_store import JobNotFound
@@ -29,14 +29,14 @@ Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to hold the answ
 
 
 @router.post("", status_code=202, openapi_extra=form_schema(is_job=True))
-async def create_job(request: Request, service: ServiceDep, owner: Owner) -> Response:
+async def create_job(request: Request, service: AppStateDep, owner: Owner) -> Response:
     """Queues a recording: as a form, or as the body itself (audio/*, video/*) with the fields in the query."""
-    return await accepted(service, await submit(request, service, "job", Caller(owner, waits=False)))
+    return await accepted(service, await submit(request, service, "job", Submitter(owner, waits=False)))
 
 
 @router.get("")
 async def list_jobs(
-    service: ServiceDep, owner: Owner, limit: Limit = 20, after: str | None = None, status: State | None = None
+    service: AppStateDep, owner: Owner, limit: Limit = 20, after: str | None = None, status: State | None = None
 ) -> dict[str, Any]:
     """The caller's own jobs, newest first; `after` is the last id of the page before."""
     if after is not None and not is_job_id(after):
@@ -46,7 +46,7 @@ async def list_jobs(
 
 
 @router.get("/{job_id}")
-async def retrieve_job(job_id: str, service: ServiceDep, owner: Owner, wait: Wait = 0) -> dict[str, Any]:
+async def retrieve_job(job_id: str, service: AppStateDep, owner: Owner, wait: Wait = 0) -> dict[str, Any]:
     """The job as it stands, or as it stands when it ends or `wait` seconds have passed."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
     if wait:
@@ -55,7 +55,7 @@ async def retrieve_job(job_id: str, service: ServiceDep, owner: Owner, wait: Wai
 
 
 @router.get("/{job_id}/transcript")
-async def retrieve_transcript(job_id: str, request: Request, service: ServiceDep, owner: Owner) -> Response:
+async def retrieve_transcript(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
     """A finished job's transcript: `?format=json|text|srt|vtt|verbose_json&timestamp_granularities=word`."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
     response_format, granularities = read_transcript_format(Fields(request.query_params.multi_items()), job)
@@ -64,14 +64,14 @@ async def retrieve_transcript(job_id: str, request: Request, service: ServiceDep
 
 
 @router.get("/{job_id}/audio")
-async def retrieve_audio(job_id: str, request: Request, service: ServiceDep, owner: Owner) -> Response:
+async def retrieve_audio(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The recording as it was sent; Range requests are served."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
     return await run_in_threadpool(_audio, service, job, request)
 
 
 @router.get("/{job_id}/events")
-async def follow_job(job_id: str, request: Request, service: ServiceDep, owner: Owner) -> Response:
+async def follow_job(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The job's news as server-sent events: state, progress, segment, and done as the last. A reader that comes back
     with `Last-Event-ID` (or `?last_event_id=`) goes on where it was."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
@@ -86,7 +86,7 @@ async def follow_job(job_id: str, request: Request, service: ServiceDep, owner: 
 
 
 @router.post("/{job_id}/cancel")
-async def cancel_job(job_id: str, service: ServiceDep, owner: Owner) -> dict[str, Any]:
+async def cancel_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Ends a job that waits or runs."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
     if not await run_in_threadpool(service.desk.cancel, job.id):
@@ -96,14 +96,14 @@ async def cancel_job(job_id: str, service: ServiceDep, owner: Owner) -> dict[str
 
 
 @router.delete("/{job_id}")
-async def delete_job(job_id: str, service: ServiceDep, owner: Owner) -> dict[str, Any]:
+async def delete_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Removes the job, its recording and its transcript, and stops it where it has not ended."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
     await run_in_threadpool(service.desk.delete, job)
     return {"id": job.id, "object": "transcription.job", "deleted": True}
 
 
-def _rendered(service: Service, job: JobRequest, response_format: str, granularities: tuple[str, ...]) -> Rendered:
+def _rendered(service: AppState, job: JobRequest, response_format: str, granularities: tuple[str, ...]) -> Rendered:
     outcome = service.store.outcome(job.id)
     if outcome is None:
         status = service.desk.view(job)["status"]
@@ -117,7 +117,7 @@ def _rendered(service: Service, job: JobRequest, response_format: str, granulari
     return render(service.store.transcript(job.id), response_format, granularities)
 
 
-def _audio(service: Service, job: JobRequest, request: Request) -> Response:
+def _audio(service: AppState, job: JobRequest, request: Request) -> Response:
     try:
         recording = RecordingResponse(service.store.source(job.id), job.filename)
     except FileNotFoundError:

@@ -8,27 +8,27 @@ from fastapi import APIRouter
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
-from api.state import Service, ServiceDep
+from api.state import AppState, AppStateDep
 from worker.queue.heartbeat import workers
 
 router = APIRouter(tags=["models"])
 
 
 @router.get("/v1/models")
-async def list_models(service: ServiceDep) -> dict[str, Any]:
+async def list_models(service: AppStateDep) -> dict[str, Any]:
     """The models served here, under each of their names. `loaded`: in memory now; the others load when asked for."""
     loaded = await run_in_threadpool(_loaded, service)
     return {"object": "list", "data": service.models.objects(loaded)}
 
 
 @router.get("/v1/models/{model:path}")
-async def retrieve_model(model: str, service: ServiceDep) -> dict[str, Any]:
+async def retrieve_model(model: str, service: AppStateDep) -> dict[str, Any]:
     """One of the names a model is served under."""
     service.models.check(model)
     return service.models.object(model, await run_in_threadpool(_loaded, service))
 
 
-def _loaded(service: Service) -> frozenset[str]:
+def _loaded(service: AppState) -> frozenset[str]:
     """Nothing while Redis, which the workers tell, does not answer: the names are worth having all the same."""
     try:
         return frozenset(name for worker in workers(service.redis) for name in worker.loaded.split(",") if name)

@@ -11,7 +11,7 @@ from string import Template
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
-from api.state import ServiceDep
+from api.state import AppStateDep
 
 router = APIRouter()
 
@@ -30,7 +30,7 @@ _PAGE = Template((Path(__file__).parent / "page.html").read_text(encoding="utf-8
 
 
 @router.get("/", include_in_schema=False)
-async def page(request: Request, service: ServiceDep) -> HTMLResponse:
+async def page(request: Request, service: AppStateDep) -> HTMLResponse:
     base_url = html.escape(f"{request.url.scheme}://{request.headers.get('host', 'localhost:9001')}")
     needs_key = bool(service.settings.api_keys)
     content = _PAGE.substitute(

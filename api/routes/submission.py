@@ -13,11 +13,11 @@ from starlette.responses import JSONResponse
 
 from api.http.fields import Fields
 from api.intake.declared_duration import claimed_seconds
-from api.intake.idempotency import HEADER, LONGEST_KEY, Key, fingerprint, holding_key, repeated, submit_once
+from api.intake.idempotency import HEADER, MAX_KEY, Key, fingerprint, holding_key, repeated, submit_once
 from api.intake.parameters import FORMATS, GRANULARITIES, Parameters, Route, check_name, read_parameters
 from api.intake.uploads import Received, receive
 from api.intake.webhook_fields import form_fields, origin
-from api.state import Service
+from api.state import AppState
 from worker.runtime import logs
 from worker.store.records import PRIORITIES, JobRequest
 
@@ -25,12 +25,12 @@ _KEY_PARAMETER = {
     "in": "header",
     "name": HEADER,
     "description": "The same key with the same request gives the same job",
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY},
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Submitter:
     """Who sends a recording, and whether they wait for its transcript."""
 
     owner: str
@@ -41,7 +41,7 @@ class Caller:
         return "sync" if self.waits else "job"
 
 
-async def submit(request: Request, service: Service, route: Route, caller: Caller) -> JobRequest:
+async def submit(request: Request, service: AppState, route: Route, caller: Submitter) -> JobRequest:
     """Takes the upload in and queues it; raises ApiError and leaves nothing behind where that is not possible.
 
     Returns an earlier job where the request is the repeat of the one that made it.
@@ -62,13 +62,13 @@ async def submit(request: Request, service: Service, route: Route, caller: Calle
 
 
 @asynccontextmanager
-async def _kept(service: Service, key: Key) -> AsyncIterator[None]:
+async def _kept(service: AppState, key: Key) -> AsyncIterator[None]:
     """While a request comes in again, the job it will get is not given up because its client had left."""
     with service.waiters.following(key.earlier.job_id) if key.earlier else nullcontext():
         yield
 
 
-def _queued(service: Service, key: Key, received: Received, parameters: Parameters, caller: Caller) -> JobRequest:
+def _queued(service: AppState, key: Key, received: Received, parameters: Parameters, caller: Submitter) -> JobRequest:
     store, desk, upload = service.store, service.desk, received.upload
     job = _job(received, parameters, caller)
     mark = fingerprint(upload.digest, parameters, caller.kind)
@@ -83,13 +83,13 @@ def _queued(service: Service, key: Key, received: Received, parameters: Paramete
     return job
 
 
-async def accepted(service: Service, job: JobRequest, headers: dict[str, str] | None = None) -> JSONResponse:
+async def accepted(service: AppState, job: JobRequest, headers: dict[str, str] | None = None) -> JSONResponse:
     """The 202 that promises the job."""
     view = await run_in_threadpool(service.desk.view, job)
     return JSONResponse(view, 202, {"location": view["urls"]["self"], **(headers or {})})
 
 
-def _job(received: Received, parameters: Parameters, caller: Caller) -> JobRequest:
+def _job(received: Received, parameters: Parameters, caller: Submitter) -> JobRequest:
     return JobRequest(
         id=received.upload.id,
         owner=caller.owner,

@@ -16,14 +16,14 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from api.answers.waiting import wakes
-from api.state import Service
+from api.state import AppState
 from worker.jobs.job_view import job_view
 from worker.queue.events import Event
 from worker.store.job_store import JobNotFound
 from worker.store.records import JobRequest, Outcome
 
 HEARTBEAT = 10.0  # seconds of silence after which a reader is told that the line is alive
-HELPING = 100  # events read from Redis at a time
+PAGE_SIZE = 100  # events read from Redis at a time
 END = "end"  # the id of a job's last news
 
 _CURSOR = re.compile(r"(\d{1,20}-\d{1,20}):(\d{1,9})")
@@ -51,7 +51,7 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class JobEvent:
     """id: where to go on after it. name: state, progress, segment or done."""
 
     id: str
@@ -59,7 +59,7 @@ class News:
     data: dict[str, Any]
 
 
-async def follow(service: Service, job: JobRequest, cursor: Cursor | None = None) -> AsyncIterator[News | None]:
+async def follow(service: AppState, job: JobRequest, cursor: Cursor | None = None) -> AsyncIterator[JobEvent | None]:
     """The job's news after the cursor, the last being `done`; None where nothing happened for a while.
 
     Ends without `done` when the server stops.
@@ -78,15 +78,15 @@ async def follow(service: Service, job: JobRequest, cursor: Cursor | None = None
 
 
 class _Reader:
-    def __init__(self, service: Service, job: JobRequest, cursor: Cursor) -> None:
+    def __init__(self, service: AppState, job: JobRequest, cursor: Cursor) -> None:
         self._service = service
         self._job = job
         self._cursor = cursor
 
-    def read(self) -> list[News]:
+    def read(self) -> list[JobEvent]:
         """What there is now; empty where there is nothing new."""
         while events := self._events():
-            news: list[News] = []
+            news: list[JobEvent] = []
             for event in events:
                 if event.name == "state" and event.data["state"] in _ENDS:
                     return news + self._rest()
@@ -97,33 +97,33 @@ class _Reader:
 
     def _events(self) -> list[Event]:
         try:
-            return self._service.events.read(self._job.id, self._cursor.event, HELPING)
+            return self._service.events.read(self._job.id, self._cursor.event, PAGE_SIZE)
         except RedisError:  # away: the end, if it comes meanwhile, is in the store
             return []
 
-    def _news(self, event: Event) -> Iterator[News]:
+    def _news(self, event: Event) -> Iterator[JobEvent]:
         """The event, unless it is a segment that was told before Redis lost its stream."""
         is_segment = event.name == "segment"
         told = self._cursor.segments
         self._cursor = Cursor(event.id, max(told, event.data["id"] + 1) if is_segment else told)
         if not is_segment or event.data["id"] >= told:
-            yield News(str(self._cursor), event.name, event.data)
+            yield JobEvent(str(self._cursor), event.name, event.data)
 
-    def _rest(self) -> list[News]:
+    def _rest(self) -> list[JobEvent]:
         """What the store says once the job has ended."""
         try:
             outcome = self._service.store.outcome(self._job.id)
             if outcome is None:
                 self._service.store.request(self._job.id)
                 return []
-            return [*self._untold(outcome), News(END, "done", job_view(self._job, outcome, None))]
+            return [*self._untold(outcome), JobEvent(END, "done", job_view(self._job, outcome, None))]
         except JobNotFound:
-            return [News(END, "done", {"id": self._job.id, "object": "transcription.job", "status": "deleted"})]
+            return [JobEvent(END, "done", {"id": self._job.id, "object": "transcription.job", "status": "deleted"})]
 
-    def _untold(self, outcome: Outcome) -> Iterator[News]:
+    def _untold(self, outcome: Outcome) -> Iterator[JobEvent]:
         if outcome.state != "finished":
             return
         for segment in self._service.store.transcript(self._job.id).segments[self._cursor.segments :]:
             self._cursor = Cursor(self._cursor.event, segment.id + 1)
             data = {"id": segment.id, "start": segment.start, "end": segment.end, "text": segment.text}
-            yield News(str(self._cursor), "segment", data)
+            yield JobEvent(str(self._cursor), "segment", data)

@@ -13,8 +13,8 @@ from starlette.responses import StreamingResponse
 
 from api.answers.formats import streamed_done
 from api.http.errors import ApiError, unexpected
-from api.state import Service
-from api.streaming.job_event_stream import Cursor, News, follow
+from api.state import AppState
+from api.streaming.job_event_stream import Cursor, JobEvent, follow
 from worker.store.job_store import JobNotFound
 from worker.store.records import JobRequest
 
@@ -25,12 +25,12 @@ PING = ": ping\n\n"
 _HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 
 
-def job_events(service: Service, job: JobRequest, cursor: Cursor | None) -> StreamingResponse:
+def job_events(service: AppState, job: JobRequest, cursor: Cursor | None) -> StreamingResponse:
     """`GET /v1/jobs/{id}/events`: named events with ids to resume after."""
     return _streamed(_job_events(service, job, cursor))
 
 
-def transcription_events(service: Service, job: JobRequest) -> StreamingResponse:
+def transcription_events(service: AppState, job: JobRequest) -> StreamingResponse:
     """`stream=true`: `transcript.text.delta` for each piece of text, `transcript.text.done` with all of it, `[DONE]`.
     A failure in between is an `error`, which the SDK raises."""
     return _streamed(_transcription_events(service, job))
@@ -40,13 +40,13 @@ def _streamed(events: AsyncIterator[str]) -> StreamingResponse:
     return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
 
 
-async def _job_events(service: Service, job: JobRequest, cursor: Cursor | None) -> AsyncIterator[str]:
+async def _job_events(service: AppState, job: JobRequest, cursor: Cursor | None) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"  # milliseconds after which a browser comes back
     async for news in follow(service, job, cursor):
         yield PING if news is None else f"id: {news.id}\nevent: {news.name}\ndata: {_json(news.data)}\n\n"
 
 
-async def _transcription_events(service: Service, job: JobRequest) -> AsyncIterator[str]:
+async def _transcription_events(service: AppState, job: JobRequest) -> AsyncIterator[str]:
     has_ended = False
     service.waiters.returned(job.id)
     deltas = _Deltas()
@@ -69,7 +69,7 @@ async def _transcription_events(service: Service, job: JobRequest) -> AsyncItera
             service.waiters.abandon(job.id)
 
 
-def _ending(service: Service, job: JobRequest, done: News) -> str:
+def _ending(service: AppState, job: JobRequest, done: JobEvent) -> str:
     status = done.data["status"]
     try:
         if status == "finished":

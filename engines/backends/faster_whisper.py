@@ -31,7 +31,7 @@ from engines.text.words import APPENDED, PREPENDED
 from engines.transcript import Word
 from engines.weights.ctranslate2 import find_ctranslate2_weights
 
-SHORTEST_FRAMES = 10  # mel frames that words can be aligned to
+MIN_FRAMES = 10  # mel frames that words can be aligned to
 MAX_TOKENS = 448  # Whisper's text context
 MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
 BEST_OF = 5  # samples drawn above temperature 0, as in openai/whisper
@@ -204,7 +204,7 @@ class FasterWhisper:
                 self._tokenizer_for(language, task),
                 [list(results[at].tokens) for at in rows],
                 part,
-                [max(SHORTEST_FRAMES, filled_frames(windows[at])) for at in rows],
+                [max(MIN_FRAMES, filled_frames(windows[at])) for at in rows],
             )
             for at, words in zip(rows, aligned, strict=True):
                 results[at] = _with_words(results[at], words, windows[at].seconds)

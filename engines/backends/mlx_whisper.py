@@ -28,7 +28,7 @@ from mlx_whisper.whisper import Whisper
 
 from engines.backends.alignment import Floats, Path
 from engines.backends.openai_family import BEST_OF, Audio, Heard, Interrupter, ReferenceEngine
-from engines.backends.single_thread import OwnThread
+from engines.backends.single_thread import SingleThread
 from engines.base import SAMPLE_RATE, DecodeOptions, Window, WindowResult
 from engines.errors import EngineUnavailable, ModelNotFound
 from engines.registry import EngineOptions
@@ -43,7 +43,7 @@ class MLXWhisper(ReferenceEngine):
     """Greedy at temperature 0: the library has no beam search."""
 
     name = "mlx-whisper"
-    _thread: OwnThread | None = None
+    _thread: SingleThread | None = None
 
     def __init__(self, options: EngineOptions) -> None:
         self.model = options.model
@@ -58,7 +58,7 @@ class MLXWhisper(ReferenceEngine):
 
     def load(self) -> None:
         directory = find_mlx_weights(self._options)
-        self._thread = OwnThread("mlx")
+        self._thread = SingleThread("mlx")
         try:
             self._thread.call(lambda: self._load(directory))
         except BaseException:

@@ -11,7 +11,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-class OwnThread:
+class SingleThread:
     """Unlike an executor's thread, this one is left as it is when the process ends without `end`."""
 
     def __init__(self, name: str) -> None:

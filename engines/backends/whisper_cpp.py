@@ -27,10 +27,10 @@ from engines.text.words import TimedToken, text_of, words_of
 from engines.weights.ggml import GgmlHeader, read_ggml
 from engines.weights.other_formats import find_ggml_weights
 
-MOST_THREADS = 8
+MAX_THREADS = 8
 BEST_OF = 5  # samples drawn above temperature 0, as in openai/whisper
 # Samples. Less than 0.1 s is not decoded at all, and the alignment of less than 0.15 s ends the process.
-SHORTEST = SAMPLE_RATE
+MIN_SAMPLES = SAMPLE_RATE
 ALIGNMENT_MEMORY = 512 << 20  # bytes the alignment may take; set aside, not used, until then
 
 
@@ -51,7 +51,7 @@ class WhisperCpp:
             )
         self.lanes = options.lanes or 1
         self.max_batch = 1  # it decodes one window at a time; with more, others would only wait longer
-        self._threads = options.threads or max(1, min(available_cores(), MOST_THREADS) // self.lanes)
+        self._threads = options.threads or max(1, min(available_cores(), MAX_THREADS) // self.lanes)
         self._contexts: list[Any] = []
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -106,7 +106,7 @@ class WhisperCpp:
 
     def _decode(self, context: Any, window: Window, unwanted: Callable[[], bool]) -> WindowResult:
         samples = np.ascontiguousarray(window.samples, np.float32)  # others would be read as raw memory
-        samples = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
+        samples = np.pad(samples, (0, max(0, MIN_SAMPLES - len(samples))))
         frames = FULL_FRAMES if self.device != "cpu" else encoder_frames(window)
         language, probability = self._language(context, samples, window.options, frames)
         options = replace(window.options, language=language)
@@ -133,7 +133,7 @@ class WhisperCpp:
         """The search for the language takes the length of the last decoding: this one stops before it begins."""
         parameters = self._parameters(DecodeOptions(language="en"), frames)
         cpp.assign_encoder_begin_callback(parameters, lambda context: False)
-        cpp.whisper_full(context, parameters, np.zeros(SHORTEST, np.float32), SHORTEST)
+        cpp.whisper_full(context, parameters, np.zeros(MIN_SAMPLES, np.float32), MIN_SAMPLES)
 
     def _transcribe(
         self,

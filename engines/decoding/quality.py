@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from engines.base import DecodeOptions, WindowResult
 
 ECHO = range(6, 41)  # tokens of a phrase that a shortened encoding may have said twice
-LONGEST_LOOP = 16  # tokens of a phrase that is looked for
+MAX_LOOP = 16  # tokens of a phrase that is looked for
 LOOP_REPEATS = 4  # times a phrase must come without a break …
 LOOP_TOKENS = 20  # … and tokens all of it must have, to be a loop and not a manner of speaking
 
@@ -57,9 +57,7 @@ class Ladder:
 def has_loop(tokens: Sequence[int]) -> bool:
     """Whether a phrase is repeated over and over, which a window's compression ratio hides when other text is
     around it."""
-    return any(
-        _longest_run(tokens, size) >= max(LOOP_TOKENS, LOOP_REPEATS * size) for size in range(1, LONGEST_LOOP + 1)
-    )
+    return any(_longest_run(tokens, size) >= max(LOOP_TOKENS, LOOP_REPEATS * size) for size in range(1, MAX_LOOP + 1))
 
 
 def has_echo(tokens: Sequence[int]) -> bool:

@@ -15,7 +15,7 @@ CLAUSE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،")
 BREATH = 0.9  # seconds between two words after which a new segment begins
 PAUSE_IN_WORD = 0.3  # seconds: a longer silence is between words
 LONG = 6.0  # seconds after which a clause's end will do
-LONGEST = 12.0  # seconds after which any word will do
+MAX_SECONDS = 12.0  # seconds after which any word will do
 
 
 def segments_of(window: Window, result: WindowResult, first_id: int, not_before: float) -> list[Segment]:
@@ -88,7 +88,7 @@ def _breaks(first: Word, last: Word, following: Word) -> bool:
         text.endswith(SENTENCE_ENDS)
         or following.start - last.end >= BREATH
         or (seconds >= LONG and text.endswith(CLAUSE_ENDS))
-        or seconds >= LONGEST
+        or seconds >= MAX_SECONDS
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from scripts.cli.command_line import NOT_RUNNING
 from scripts.doctor.report import report
 from scripts.service.background import StartFailed, start_and_wait
-from scripts.service.config import Service, SettingsInvalid
+from scripts.service.config import ServiceConfig, SettingsInvalid
 from scripts.service.foreground import run
 from scripts.service.guide import SCRIPT, usage
 from scripts.service.log_file import show
@@ -27,7 +27,7 @@ def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:
     try:
         if arguments.command == "doctor":
             return report()  # it says itself what is wrong with the settings
-        service = Service.from_settings()
+        service = ServiceConfig.from_settings()
         match arguments.command:
             case "run":
                 return run(service, overrides, arguments.log, arguments.wait)
@@ -56,7 +56,7 @@ def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:
         return 130
 
 
-def start(service: Service, overrides: Mapping[str, str], wait: float) -> int:
+def start(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> int:
     if running := PidFile(service.pid_file).holder():
         print(f"whisper-native is already running: {running.url} (pid {running.pid}).")
         if overrides:
@@ -71,17 +71,17 @@ def start(service: Service, overrides: Mapping[str, str], wait: float) -> int:
     return 0
 
 
-def restart(service: Service, overrides: Mapping[str, str], wait: float) -> int:
+def restart(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> int:
     """With the options it was started with, except where new ones are given."""
     running = PidFile(service.pid_file).holder()
     if running is None:
         return start(service, overrides, wait)
     merged = {**running.overrides, **overrides}
     os.environ.update(merged)
-    return stop(service) or start(Service.from_settings(), merged, wait)
+    return stop(service) or start(ServiceConfig.from_settings(), merged, wait)
 
 
-def stop(service: Service) -> int:
+def stop(service: ServiceConfig) -> int:
     running = PidFile(service.pid_file).holder()
     if running is None:
         print("whisper-native is not running.")
@@ -94,7 +94,7 @@ def stop(service: Service) -> int:
     return 0
 
 
-def status(service: Service) -> int:
+def status(service: ServiceConfig) -> int:
     running = PidFile(service.pid_file).holder()
     if running is None:
         print(f"whisper-native is not running. Start it with: {SCRIPT} start")
@@ -111,7 +111,7 @@ def status(service: Service) -> int:
     return 0 if readiness.ready else 1
 
 
-def logs(service: Service, lines: int, *, follow: bool) -> int:
+def logs(service: ServiceConfig, lines: int, *, follow: bool) -> int:
     if not service.log_file.exists():
         print(f"There is no log yet ({service.log_file}). The service writes one when started in the background.")
         return 0
@@ -119,7 +119,7 @@ def logs(service: Service, lines: int, *, follow: bool) -> int:
     return 0
 
 
-def webhook_secret(service: Service, *, new: bool) -> int:
+def webhook_secret(service: ServiceConfig, *, new: bool) -> int:
     """Secrets one a line on standard output; what else there is to know on the other."""
     configured = [secret.get_secret_value() for secret in service.worker.webhook_secret]
     found = [new_secret()] if new else configured or [own_secret(service.worker.data_dir)]
@@ -129,7 +129,7 @@ def webhook_secret(service: Service, *, new: bool) -> int:
     return 0
 
 
-def dashboard(service: Service, overrides: Mapping[str, str], wait: float) -> int:
+def dashboard(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> int:
     """Opens the queue dashboard where there is a browser to open it in."""
     if code := start(service, overrides, wait):
         return code

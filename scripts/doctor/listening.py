@@ -5,14 +5,14 @@ from __future__ import annotations
 from api.settings import ApiSettings
 from scripts.doctor.finding import Finding, failure, ok, warning
 from scripts.service.address import problem_with
-from scripts.service.config import Service
+from scripts.service.config import ServiceConfig
 from scripts.service.pid_file import AlreadyRunning, PidFile, Running
 from scripts.service.readiness import ask
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def running_service(service: Service) -> Running | None:
+def running_service(service: ServiceConfig) -> Running | None:
     try:
         return PidFile(service.pid_file).holder()
     except AlreadyRunning:  # it is just starting or stopping and says nothing yet

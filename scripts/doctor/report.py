@@ -10,7 +10,7 @@ from scripts.doctor import libraries, listening, machine, queues
 from scripts.doctor.finding import Finding, failure
 from scripts.doctor.webhooks import callbacks
 from scripts.doctor.weights import weights
-from scripts.service.config import Service, SettingsInvalid
+from scripts.service.config import ServiceConfig, SettingsInvalid
 
 
 def report() -> int:
@@ -30,14 +30,14 @@ def examine() -> Iterator[Finding]:
     yield machine.system()
     yield from libraries.libraries()
     try:
-        service = Service.from_settings()
+        service = ServiceConfig.from_settings()
     except SettingsInvalid as error:
         yield failure("settings", str(error))
         return
     yield from _of(service)
 
 
-def _of(service: Service) -> Iterator[Finding]:
+def _of(service: ServiceConfig) -> Iterator[Finding]:
     driver = find_driver()
     yield libraries.engines(service.worker.engine)
     yield from machine.gpu(service.worker.devices or (service.worker.device,), driver, has_cublas=_has_cublas(driver))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from redis.exceptions import RedisError
 
 from scripts.service.address import problem_with
-from scripts.service.config import Service
+from scripts.service.config import ServiceConfig
 from scripts.service.embedded_redis import connect_briefly
 from scripts.service.guide import SCRIPT
 from scripts.service.log_file import rotate, tail
@@ -19,7 +19,7 @@ from scripts.service.pid_file import PidFile, Running
 from scripts.service.readiness import Readiness, ask
 from scripts.service.start_options import OPTIONS
 from scripts.service.stopping import stop_running
-from worker.queue.heartbeat import WorkerPresence, workers
+from worker.queue.heartbeat import WorkerHeartbeat, workers
 
 LOOK_EVERY = 0.3  # seconds
 SHOWN_LINES = 20
@@ -29,7 +29,7 @@ class StartFailed(Exception):
     """Says why, with the end of the log where that helps."""
 
 
-def start_and_wait(service: Service, overrides: Mapping[str, str], wait: float) -> Running:
+def start_and_wait(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> Running:
     """Returns once it is ready, `wait` seconds at most; raises StartFailed."""
     if service.api.port and (problem := problem_with(service.api.host, service.api.port)):
         raise StartFailed(problem)
@@ -50,7 +50,7 @@ def start_and_wait(service: Service, overrides: Mapping[str, str], wait: float) 
         raise
 
 
-def _launch(service: Service, overrides: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _launch(service: ServiceConfig, overrides: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """A process that this terminal's end does not end."""
     options = [f"--{option}={overrides[setting]}" for option, (setting, _) in OPTIONS.items() if setting in overrides]
     command = [sys.executable, "scripts/whisper-native.py", "run", "--log", str(service.log_file), *options]
@@ -70,7 +70,7 @@ def _launch(service: Service, overrides: Mapping[str, str]) -> subprocess.Popen[
 class _Watch:
     """Follows one start until it is ready or has failed."""
 
-    def __init__(self, service: Service, wait: float, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, service: ServiceConfig, wait: float, process: subprocess.Popen[bytes]) -> None:
         self._service = service
         self._process = process
         self._wait = wait
@@ -109,7 +109,7 @@ class _Watch:
         self._say(_progress(readiness, present))
         return False
 
-    def _give_up(self, running: Running, worker: WorkerPresence) -> None:
+    def _give_up(self, running: Running, worker: WorkerHeartbeat) -> None:
         stop_running(running, self._service)
         raise StartFailed(
             f"The model {worker.model} could not be loaded, so whisper-native was stopped again:\n  {worker.error}\n"
@@ -126,7 +126,7 @@ class _Watch:
         return f"{text} The end of {self._service.log_file}:\n\n{lines}" if lines else text
 
 
-def _progress(readiness: Readiness, present: list[WorkerPresence]) -> str:
+def _progress(readiness: Readiness, present: list[WorkerHeartbeat]) -> str:
     for name, (is_ok, detail) in readiness.checks.items():
         if name != "worker" and not is_ok:
             return detail
@@ -144,7 +144,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _workers(url: str) -> list[WorkerPresence]:
+def _workers(url: str) -> list[WorkerHeartbeat]:
     try:
         with connect_briefly(url) as redis:
             return workers(redis)

@@ -28,7 +28,7 @@ class SettingsInvalid(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceConfig:
     """One service as its settings describe it."""
 
     api: ApiSettings
@@ -36,7 +36,7 @@ class Service:
     log_dir: Path
 
     @classmethod
-    def from_settings(cls) -> Service:
+    def from_settings(cls) -> ServiceConfig:
         """Raises SettingsInvalid."""
         try:
             service = cls(ApiSettings(), WorkerSettings(), LauncherSettings().log_dir)

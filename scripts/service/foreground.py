@@ -14,7 +14,7 @@ from dataclasses import replace
 from redis.exceptions import RedisError
 
 from scripts.service.address import free_port, problem_with, url_for
-from scripts.service.config import Service
+from scripts.service.config import ServiceConfig
 from scripts.service.embedded_redis import EmbeddedRedis, RedisUnavailable, connect_briefly
 from scripts.service.guide import SCRIPT, usage
 from scripts.service.pid_file import AlreadyRunning, PidFile, Running
@@ -33,7 +33,7 @@ class CannotListen(Exception):
     """Says who has the port and what to do."""
 
 
-def run(service: Service, overrides: Mapping[str, str], log_file: str | None, wait: float) -> int:
+def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | None, wait: float) -> int:
     """Runs until asked to stop; returns the exit code. log_file: where the output goes, None for a terminal."""
     logs.set_up("service", service.worker.log_level, service.worker.log_format)
     try:
@@ -58,7 +58,7 @@ def run(service: Service, overrides: Mapping[str, str], log_file: str | None, wa
 
 
 @contextlib.contextmanager
-def _alone(service: Service) -> Iterator[PidFile]:
+def _alone(service: ServiceConfig) -> Iterator[PidFile]:
     """Holds the pid file: there is one service for one data directory."""
     pid_file = PidFile(service.pid_file)
     pid_file.hold()
@@ -70,7 +70,7 @@ def _alone(service: Service) -> Iterator[PidFile]:
         pid_file.release()
 
 
-def _choose_port(service: Service) -> int:
+def _choose_port(service: ServiceConfig) -> int:
     port = service.api.port or free_port(service.api.host)
     if problem := problem_with(service.api.host, port):
         raise CannotListen(problem)

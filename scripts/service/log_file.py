@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-LARGEST = 20 * 1024 * 1024  # bytes at a start above which the log is set aside; one older one is kept
+MAX_BYTES = 20 * 1024 * 1024  # bytes at a start above which the log is set aside; one older one is kept
 BLOCK = 64 * 1024  # bytes
 FOLLOW_EVERY = 0.3  # seconds
 
@@ -15,7 +15,7 @@ FOLLOW_EVERY = 0.3  # seconds
 def rotate(path: Path) -> None:
     """Sets a large log aside as `<name>.1`. To be called while nobody writes to it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > LARGEST:
+    if path.exists() and path.stat().st_size > MAX_BYTES:
         path.replace(path.with_name(f"{path.name}.1"))
 
 

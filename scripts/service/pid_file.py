@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 LOCKED_BYTE = 1 << 30  # far behind the text, since Windows lets nobody read what is locked
-PATIENCE = 2.0  # seconds; a command that looks at the lock holds it for a moment
+LOCK_TIMEOUT = 2.0  # seconds; a command that looks at the lock holds it for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class PidFile:
         """Makes this process the service, until `release` or its end. Raises AlreadyRunning."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = open(self._path, "a+", encoding="utf-8", opener=_private)  # noqa: SIM115 - stays open
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LOCK_TIMEOUT
         while not _lock(file):
             if time.monotonic() > deadline:
                 file.close()
@@ -68,7 +68,7 @@ class PidFile:
 
     def holder(self) -> Running | None:
         """The service where it runs. It may need a moment to write what it is."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LOCK_TIMEOUT
         while self.is_held():
             if (running := self.leftover()) is not None:
                 return running

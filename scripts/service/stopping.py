@@ -6,13 +6,13 @@ import os
 import signal
 import time
 
-from scripts.service.config import Service
+from scripts.service.config import ServiceConfig
 from scripts.service.pid_file import PidFile, Running
 
-PATIENCE = 40.0  # seconds; its children may take 10 each
+STOP_TIMEOUT = 40.0  # seconds; its children may take 10 each
 
 
-def stop_running(running: Running, service: Service, patience: float = PATIENCE) -> str | None:
+def stop_running(running: Running, service: ServiceConfig, patience: float = STOP_TIMEOUT) -> str | None:
     """How it ended, in words, or None where it did not."""
     pid_file = PidFile(service.pid_file)
     ask_to_stop(running, service)
@@ -22,7 +22,7 @@ def stop_running(running: Running, service: Service, patience: float = PATIENCE)
     return "killed, since it did not stop by itself" if wait_until_gone(pid_file, 10.0) else None
 
 
-def ask_to_stop(running: Running, service: Service) -> None:
+def ask_to_stop(running: Running, service: ServiceConfig) -> None:
     if _has_signals():
         os.kill(running.pid, signal.SIGTERM)
     else:

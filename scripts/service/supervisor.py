@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from worker.runtime.lifeline import PARENT_PIPE
 
 FIRST_DELAY = 0.5  # seconds
-LONGEST_DELAY = 30.0  # seconds
-LONGEST_DELAY_KILLED = 4.0  # seconds; a worker that a recording kills is wanted back by all the others
+MAX_DELAY = 30.0  # seconds
+MAX_DELAY_KILLED = 4.0  # seconds; a worker that a recording kills is wanted back by all the others
 PROVEN_AFTER = 60.0  # seconds of life after which a death counts as the first again
 START_LIMIT = 5  # exits in a row of a child that never lived as long: it cannot start here
 GRACE = 10.0  # seconds between asking a child to stop and killing it
@@ -74,8 +74,8 @@ class RestartPolicy:
             self._delay = FIRST_DELAY
         self._exits = 0 if by_signal else self._exits + 1
         delay = self._delay
-        self._delay = min(self._delay * 2, LONGEST_DELAY)
-        return min(delay, LONGEST_DELAY_KILLED) if by_signal else delay
+        self._delay = min(self._delay * 2, MAX_DELAY)
+        return min(delay, MAX_DELAY_KILLED) if by_signal else delay
 
     @property
     def hopeless(self) -> bool:

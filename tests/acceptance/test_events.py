@@ -131,7 +131,7 @@ def test_neither_gap_nor_repeat_over_a_restart(start_service: Callable[..., Live
 
 
 READERS = 200
-MOST_PER_READER = 0.25  # MB: a helping of events, the buffers of a connection
+MAX_PER_READER = 0.25  # MB: a helping of events, the buffers of a connection
 
 
 @pytest.mark.fault(66)
@@ -154,5 +154,5 @@ def test_readers_that_do_not_read_cost_little_and_hold_nobody_up(quick: LiveServ
         assert list(follow(quick, job_id))[-1].name == "done"
         assert time.monotonic() - begun < 30
         growth = (api.memory_info().rss - before) / 1e6
-    assert growth < READERS * MOST_PER_READER
+    assert growth < READERS * MAX_PER_READER
     until(lambda: quick.get("/health").status_code == 200, "it still answers")

@@ -113,7 +113,7 @@ class Launcher:
                 found[words[2] if words[1:2] == ["-m"] else Path(words[0]).name] = child
         return found
 
-    def workers(self) -> list[heartbeat.WorkerPresence]:
+    def workers(self) -> list[heartbeat.WorkerHeartbeat]:
         running = json.loads(self.pid_file.read_text().splitlines()[1])
         with Redis.from_url(running["redis_url"]) as redis:
             return heartbeat.workers(redis)

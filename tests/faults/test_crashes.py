@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Win
 
 SUPERVISED = 5.0  # seconds after which a dead worker's job goes on, where its supervisor lives
 SMALL_DISK = 24 * 1024 * 1024  # bytes
-ALONE = 45.0  # seconds, where it does not
+QUARANTINE = 45.0  # seconds, where it does not
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +113,8 @@ def test_a_silent_workers_job_is_taken_over_and_its_late_result_is_refused(
     frozen.send_signal(signal.SIGSTOP)
     silent_since = time.monotonic()
     start(worker, model="0.3")
-    wait_for(lambda: (directory(worker, request) / "checkpoint.2.jsonl").exists(), ALONE)
-    assert time.monotonic() - silent_since < ALONE
+    wait_for(lambda: (directory(worker, request) / "checkpoint.2.jsonl").exists(), QUARANTINE)
+    assert time.monotonic() - silent_since < QUARANTINE
     frozen.send_signal(signal.SIGCONT)
     outcome = worker.outcome(request, timeout=60)
     assert (outcome.state, outcome.attempts) == ("finished", 2)
@@ -139,7 +139,7 @@ def test_ten_kills_in_a_row_end_no_job_that_gets_further(worker: RunningWorker, 
         known = len(kept(worker, request))
         victim = start(worker, model="0.5")  # so slow that ten kills come before the end
         worker.maintenance.run_once()  # as an API beside it does all the time
-        wait_for(lambda known=known: len(kept(worker, request)) > known, ALONE)  # type: ignore[misc]
+        wait_for(lambda known=known: len(kept(worker, request)) > known, QUARANTINE)  # type: ignore[misc]
         time.sleep(moments.uniform(0.0, 0.3))  # the moment is what is tried
         victim.kill()
         victim.wait()
@@ -178,7 +178,7 @@ def test_a_second_sigterm_ends_the_worker_at_once(worker: RunningWorker, lecture
     stubborn.send_signal(signal.SIGTERM)
     stubborn.wait(6)  # the first alone gives the pass in hand 8 s
     worker.start()
-    assert worker.outcome(request, timeout=ALONE).state == "finished"
+    assert worker.outcome(request, timeout=QUARANTINE).state == "finished"
 
 
 @pytest.mark.fault(6)
@@ -224,7 +224,7 @@ def test_a_hung_pass_ends_the_worker_and_the_job_is_given_up_in_the_end(worker: 
         hung = start(worker, ready=False, pass_timeout="1")
         assert hung.wait(60) == HUNG
     worker.start()
-    outcome = worker.outcome(request, timeout=ALONE)
+    outcome = worker.outcome(request, timeout=QUARANTINE)
     assert outcome.error is not None
     assert outcome.error.code == "worker_crashed"
 

@@ -22,7 +22,7 @@ from engines.base import DecodeOptions
 from scripts.service.embedded_redis import find_server
 from tests.unit.factories import make_request
 from worker.jobs.backlog import Backlog
-from worker.jobs.job_service import JobDesk
+from worker.jobs.job_service import JobService
 from worker.maintenance.maintenance import Maintenance
 from worker.queue import heartbeat
 from worker.queue.events import Events
@@ -94,7 +94,7 @@ class RunningWorker:
         self.store = LocalStore(directory / "data")
         self.queue = JobQueue(self.redis)
         self.events = Events(self.redis)
-        self.desk = JobDesk(
+        self.desk = JobService(
             self.store, self.queue, self.events, Backlog(self.store, self.queue, max_jobs=1000, max_hours=1000)
         )
         self.maintenance = Maintenance(self.store, self.queue, self.events, self.redis)

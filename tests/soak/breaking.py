@@ -15,7 +15,7 @@ import psutil
 from tests.acceptance.live import LiveService
 from tests.soak.plan import Fault
 
-PATIENCE = 10.0  # seconds for a process that is just being started again
+TIMEOUT = 10.0  # seconds for a process that is just being started again
 
 
 def process_of(service: LiveService, name: str) -> psutil.Process | None:
@@ -84,7 +84,7 @@ class Breaking:
         self.done[("freeze " if fault.freeze else "kill ") + fault.target] += 1
 
     def _found(self, name: str) -> psutil.Process | None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while (process := process_of(self._service, name)) is None and time.monotonic() < deadline:
             time.sleep(0.1)
         return process

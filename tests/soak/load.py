@@ -20,7 +20,7 @@ from tests.soak.plan import Call
 
 CLIENTS = 64
 AGAIN = 0.5  # seconds before a client that got no answer tries again
-PATIENCE = 300.0  # seconds it goes on trying
+TIMEOUT = 300.0  # seconds it goes on trying
 VERBOSE = {
     "model": "whisper-1",
     "response_format": "verbose_json",
@@ -197,7 +197,7 @@ class Load:
 
 
 def trying() -> Iterator[None]:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         yield
         time.sleep(AGAIN)

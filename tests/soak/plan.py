@@ -9,7 +9,7 @@ from dataclasses import dataclass
 KILLED = {"worker": 5, "api": 3, "redis": 3, "webhooks": 2, "supervisor": 1}
 FROZEN = {"worker": 3, "api": 1, "redis": 1, "webhooks": 1}
 FREEZES = 0.3  # share of the faults
-LONGEST_FREEZE = 8.0  # seconds
+MAX_FREEZE = 8.0  # seconds
 
 CALLS = {"job": 6, "wait": 4, "stream": 2, "leave": 2, "break off": 2}
 QUIET = 5.0  # seconds at both ends in which nothing is broken
@@ -55,7 +55,7 @@ def _faults(chance: random.Random, seconds: float, per_minute: float) -> list[Fa
     at = QUIET
     while (at := at + chance.expovariate(per_minute / 60)) < seconds - QUIET:
         if chance.random() < FREEZES:
-            found.append(Fault(at, _one_of(chance, FROZEN), chance.uniform(0.5, LONGEST_FREEZE)))
+            found.append(Fault(at, _one_of(chance, FROZEN), chance.uniform(0.5, MAX_FREEZE)))
         else:
             found.append(Fault(at, _one_of(chance, KILLED)))
     return found

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 import worker.queue.events
 from api.app import create_app
 from api.settings import ApiSettings
-from api.state import Service
+from api.state import AppState
 from engines.base import DecodeOptions
 from engines.transcript import Segment, Transcript, Word
 from worker.queue.events import Events
@@ -127,8 +127,8 @@ class Running:
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @property
-    def service(self) -> Service:
-        service: Service = self.app.state.service
+    def service(self) -> AppState:
+        service: AppState = self.app.state.service
         return service
 
     def job_ids(self) -> list[str]:

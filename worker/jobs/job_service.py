@@ -23,7 +23,7 @@ from worker.store.records import JobRequest, Outcome
 log = logging.getLogger(__name__)
 
 
-class JobDesk:
+class JobService:
     """The store's word is final; Redis is told, and where it is away it finds out later."""
 
     def __init__(self, store: JobStore, queue: JobQueue, events: Events, backlog: Backlog) -> None:

@@ -10,14 +10,14 @@ from redis import Redis
 from redis.exceptions import WatchError
 
 from worker.maintenance.retention import Retention
-from worker.maintenance.retention_periods import Keep
+from worker.maintenance.retention_periods import RetentionPeriods
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.runtime.connection import KEY_PREFIX
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import JobRequest
 
-KEEP_A_WEEK = Keep()
+KEEP_A_WEEK = RetentionPeriods()
 LOCK = f"{KEY_PREFIX}maintenance"
 KNOWN = f"{KEY_PREFIX}known"  # set once store and queues have been put in step; gone where Redis lost its contents
 LOCK_TTL = 60  # seconds; a holder that was killed blocks nobody for longer
@@ -34,7 +34,7 @@ class Maintenance:
     """What has to be put right now and then. `run_once` does what is due."""
 
     def __init__(
-        self, store: JobStore, queue: JobQueue, events: Events, redis: Redis, keep: Keep = KEEP_A_WEEK
+        self, store: JobStore, queue: JobQueue, events: Events, redis: Redis, keep: RetentionPeriods = KEEP_A_WEEK
     ) -> None:
         self._store = store
         self._queue = queue

@@ -6,7 +6,7 @@ import logging
 
 from redis.exceptions import RedisError
 
-from worker.maintenance.retention_periods import Keep
+from worker.maintenance.retention_periods import RetentionPeriods
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.store.job_store import JobNotFound, JobStore
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class Retention:
     """Removes what is kept no longer. A file that somebody reads meanwhile stays readable for them."""
 
-    def __init__(self, store: JobStore, queue: JobQueue, events: Events, keep: Keep) -> None:
+    def __init__(self, store: JobStore, queue: JobQueue, events: Events, keep: RetentionPeriods) -> None:
         self._store = store
         self._queue = queue
         self._events = events

@@ -23,7 +23,7 @@ def seconds_of(period: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class RetentionPeriods:
     """For how many seconds after a job's end its recording stays, and the job itself."""
 
     audio: float = 7 * 24 * 3600.0

@@ -18,7 +18,7 @@ from worker.outbound.answer import Answer
 from worker.outbound.target import Refused, Target
 from worker.outbound.wire import CheckedNetwork
 
-LARGEST_ANSWER = 64 * 1024  # bytes that are read of an answer
+MAX_ANSWER = 64 * 1024  # bytes that are read of an answer
 USER_AGENT = "whisper-native"
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-class Caller:
+class WebhookClient:
     """timeout: seconds for all of a call, from the first connection to the end of the answer."""
 
     def __init__(self, book: AddressBook, tls: ssl.SSLContext, timeout: float) -> None:
@@ -92,11 +92,11 @@ def _answer(response: httpcore2.Response) -> Answer:
     try:
         for chunk in response.iter_stream():
             body += chunk
-            if len(body) >= LARGEST_ANSWER:
+            if len(body) >= MAX_ANSWER:
                 break
     except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError):
         pass  # it is what was read that counts
-    return Answer(response.status, None, _retry_after(response), body[:LARGEST_ANSWER])
+    return Answer(response.status, None, _retry_after(response), body[:MAX_ANSWER])
 
 
 def _retry_after(response: httpcore2.Response) -> float | None:

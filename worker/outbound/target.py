@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-LONGEST = 2048  # characters
+MAX_URL_LENGTH = 2048  # characters
 _PORTS = {"http": 80, "https": 443}
 _VISIBLE = re.compile(r"[\x21-\x7e]+")  # neither spaces nor line ends nor letters that would be rewritten
 _HOST = re.compile(r"[A-Za-z0-9_.:-]+")
@@ -37,8 +37,8 @@ class Target:
     @classmethod
     def parse(cls, url: str) -> Target:
         """Raises Refused."""
-        if len(url) > LONGEST or not _VISIBLE.fullmatch(url):
-            raise Refused(f"A call-back's URL is at most {LONGEST} printable ASCII characters, without spaces.")
+        if len(url) > MAX_URL_LENGTH or not _VISIBLE.fullmatch(url):
+            raise Refused(f"A call-back's URL is at most {MAX_URL_LENGTH} printable ASCII characters, without spaces.")
         try:
             parts = urlsplit(url)
             port = parts.port

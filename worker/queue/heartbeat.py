@@ -55,7 +55,7 @@ def _machine() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerPresence:
+class WorkerHeartbeat:
     """One worker process. model: the default one. loaded: those in its memory, with commas between them. error: why the
     default one cannot be loaded, for state `failed`. State `idle`: takes work, but has given its memory back; the first
     job loads its model."""
@@ -74,7 +74,7 @@ class WorkerPresence:
         return self.state in ("ready", "idle")
 
 
-def announce(redis: Redis, presence: WorkerPresence) -> None:
+def announce(redis: Redis, presence: WorkerHeartbeat) -> None:
     key = f"{KEY_PREFIX}worker:{presence.name}"
     pipeline = redis.pipeline()
     pipeline.hset(key, mapping={name: str(value) for name, value in asdict(presence).items()})
@@ -86,11 +86,11 @@ def withdraw(redis: Redis, name: str) -> None:
     redis.delete(f"{KEY_PREFIX}worker:{name}")
 
 
-def workers(redis: Redis) -> list[WorkerPresence]:
+def workers(redis: Redis) -> list[WorkerHeartbeat]:
     """All workers with a sign of life in the last 15 s."""
     found = []
     for key in redis.scan_iter(f"{KEY_PREFIX}worker:*", count=1000):
         row = {name.decode(): value.decode() for name, value in redis.hgetall(key).items()}  # type: ignore[union-attr]
         if row:
-            found.append(WorkerPresence(**{**row, "pid": int(row["pid"])}))  # type: ignore[arg-type]
+            found.append(WorkerHeartbeat(**{**row, "pid": int(row["pid"])}))  # type: ignore[arg-type]
     return sorted(found, key=lambda worker: worker.name)

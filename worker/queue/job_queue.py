@@ -22,8 +22,8 @@ from worker.queue.leases import Leases
 from worker.store.records import PRIORITIES, JobRequest, Priority
 
 QueueName = Priority | Literal["alone"]
-ALONE: Literal["alone"] = "alone"
-QUEUES: tuple[QueueName, ...] = (*PRIORITIES, ALONE)
+QUARANTINE: Literal["alone"] = "alone"
+QUEUES: tuple[QueueName, ...] = (*PRIORITIES, QUARANTINE)
 JOB_FUNCTION = "whisper_native.transcribe"  # the one name a slot will run; it stands for JobRunner.run
 STRANDED_AFTER = 15.0  # seconds a job may be on its way from the queue to a slot; it takes milliseconds
 RECORD_TTL = 24 * 3600  # seconds RQ's own record of an ended job stays visible in the dashboard
@@ -58,7 +58,7 @@ def put_back(redis: Redis, queue: Queue, job_id: str) -> None:
 
 def _queues_of(request: JobRequest) -> tuple[QueueName, ...]:
     """Where the job may wait: an interactive one that turned out to be long goes on as batch work."""
-    return ("batch", ALONE) if request.priority == "batch" else QUEUES
+    return ("batch", QUARANTINE) if request.priority == "batch" else QUEUES
 
 
 class JobQueue:

@@ -29,7 +29,7 @@ from rq.timeouts import TimerDeathPenalty
 from rq.worker.base import WorkerStatus
 
 from worker.queue.heartbeat import process_name
-from worker.queue.job_queue import ALONE, JOB_FUNCTION, QUEUES, QueuedJob, QueueName, put_back
+from worker.queue.job_queue import JOB_FUNCTION, QUARANTINE, QUEUES, QueuedJob, QueueName, put_back
 from worker.queue.leases import LEASE, Lease, Leases
 from worker.queue.run_endings import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.runtime import logs
@@ -49,7 +49,7 @@ class Work(Protocol):
     def run(self, job_id: str, queue: QueueName) -> dict[str, str]: ...
     def after(self, job_id: str) -> None: ...
     def lose(self, job_id: str) -> None: ...
-    def make_way(self, job_id: str) -> None: ...
+    def hand_back_others(self, job_id: str) -> None: ...
     def end_alone(self) -> None: ...
 
 
@@ -97,15 +97,15 @@ class Gate:
             self._changed.wait_for(lambda: not self._is_closed, timeout)
 
     @contextmanager
-    def alone(self, make_way: Callable[[], None]) -> Iterator[None]:
+    def alone(self, hand_back_others: Callable[[], None]) -> Iterator[None]:
         """Keeps others out, after those inside have been asked to leave. One that hangs is not waited for."""
         deadline = time.monotonic() + MAKE_WAY
         with self._changed:
             self._is_closed = True
         try:
-            make_way()
+            hand_back_others()
             while self._is_busy() and time.monotonic() < deadline:
-                make_way()  # one may have begun since
+                hand_back_others()  # one may have begun since
                 with self._changed:
                     self._changed.wait(0.1)
             yield
@@ -179,9 +179,9 @@ class Slot(SimpleWorker):
         if self._stop_requested:  # or the slots of a stopping process would take turns at the jobs they hand back
             put_back(self.connection, queue, job.id)
             raise StopRequested()
-        if queue.name == ALONE:
+        if queue.name == QUARANTINE:
             try:
-                with self._gate.alone(partial(self._work.make_way, job.id)):
+                with self._gate.alone(partial(self._work.hand_back_others, job.id)):
                     self._execute(job, queue)
             finally:
                 self._work.end_alone()
@@ -292,7 +292,7 @@ class Slots:
     def __init__(self, redis: Redis, work: Work, counts: dict[Priority, int]) -> None:
         self._redis = redis
         self._work = work
-        self._counts: dict[QueueName, int] = {ALONE: 1}
+        self._counts: dict[QueueName, int] = {QUARANTINE: 1}
         for name, count in counts.items():
             self._counts[name] = count
         self._gate = Gate()

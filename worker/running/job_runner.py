@@ -22,14 +22,14 @@ from engines.transcript import Segment
 from worker.models.names import ModelNames
 from worker.models.pool import ModelPool
 from worker.queue.events import Events
-from worker.queue.job_queue import ALONE, JobQueue, QueueName
+from worker.queue.job_queue import QUARANTINE, JobQueue, QueueName
 from worker.queue.run_endings import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.running.checkpoint import JobCheckpoint
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import JobError, JobRequest, Outcome, Priority
 
 MAX_STRIKES = 3  # crashes in a row that brought no window, after which a job is given up
-PATIENCE = 8.0  # seconds the windows in hand may take when a job is handed back: about one pass
+HAND_BACK_TIMEOUT = 8.0  # seconds the windows in hand may take when a job is handed back: about one pass
 STORE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ class JobRunner:
             run.is_lost = True
             run.transcription.cancel()
 
-    def make_way(self, job_id: str) -> None:
+    def hand_back_others(self, job_id: str) -> None:
         """Hands all jobs back but this one, which is to be tried alone, until `end_alone`."""
         self._alone = job_id
         self._hand_back("The model is wanted for one recording alone.", but=job_id)
@@ -193,7 +193,7 @@ class JobRunner:
             for run in runs:
                 run.handed_back = why
         for run in runs:
-            run.transcription.hand_back(PATIENCE)
+            run.transcription.hand_back(HAND_BACK_TIMEOUT)
 
     def _enter(self, run: _Run) -> bool:
         self._check_place(run.request.id)
@@ -234,7 +234,7 @@ class JobRunner:
             batcher,
             self._store.source(request.id),
             options,
-            request.priority if queue == ALONE else queue,
+            request.priority if queue == QUARANTINE else queue,
             self._max_seconds,
             checkpoint,
             context=self._context,
@@ -276,8 +276,8 @@ class JobRunner:
             return Outcome("failed", started_at=started_at, error=failed, attempts=attempts)
 
     def _begin(self, run: _Run) -> None:
-        if run.checkpoint.history.is_suspect and run.queue != ALONE:
-            raise Requeued("It was running as its worker ended: it is tried alone.", ALONE, at_front=False)
+        if run.checkpoint.history.is_suspect and run.queue != QUARANTINE:
+            raise Requeued("It was running as its worker ended: it is tried alone.", QUARANTINE, at_front=False)
         if self._is_over(run.request.id):  # ended after the first look, before a cancel could find it running
             raise Canceled()
         run.checkpoint.begin()
@@ -292,7 +292,7 @@ class JobRunner:
                 raise Canceled()
             self._check_lease(run)
             self._demote(run)
-            if run.queue == ALONE and run.checkpoint.has_progressed and progress.processed < progress.total:
+            if run.queue == QUARANTINE and run.checkpoint.has_progressed and progress.processed < progress.total:
                 raise Requeued("It got further than the crash: it goes on beside the others.", run.home)
         transcript = run.transcription.transcript()
         self._check_lease(run)

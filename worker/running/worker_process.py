@@ -23,7 +23,7 @@ from worker.maintenance.maintenance import MAINTENANCE_EVERY, Maintenance
 from worker.models.pool import ModelPool
 from worker.queue import heartbeat
 from worker.queue.events import Events, FeedReader
-from worker.queue.heartbeat import BEAT, WorkerPresence, process_name
+from worker.queue.heartbeat import BEAT, WorkerHeartbeat, process_name
 from worker.queue.job_queue import JobQueue
 from worker.queue.slots import Slots
 from worker.running.job_runner import JobRunner
@@ -33,8 +33,8 @@ from worker.settings import WorkerSettings
 from worker.store.job_store import LocalStore
 from worker.store.records import Priority
 
-LEAST_SLOTS = 4  # for recordings a client waits for …
-MOST_SLOTS = 64  # … unless the settings say how many
+MIN_SLOTS = 4  # for recordings a client waits for …
+MAX_SLOTS = 64  # … unless the settings say how many
 DRAIN = 8.5  # seconds for the windows in hand after SIGTERM; longer than JobRunner's patience for them
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class WorkerProcess:
             context=settings.context,
             drop_audio=settings.keep.audio == 0,
         )
-        self._presence = WorkerPresence(process_name(), "loading", self._names.default, pid=os.getpid())
+        self._presence = WorkerHeartbeat(process_name(), "loading", self._names.default, pid=os.getpid())
         self._showing = threading.Lock()
 
     def run(self) -> int:
@@ -172,8 +172,8 @@ class WorkerProcess:
     def _slot_counts(self, batcher: Batcher | None) -> dict[Priority, int]:
         """Fewer interactive slots than windows in a pass would leave a GPU's passes half empty when many clips wait.
         batcher: None before a model is loaded."""
-        at_once = batcher.engine.lanes * batcher.engine.max_batch if batcher else LEAST_SLOTS
-        interactive = self._settings.interactive_slots or min(max(LEAST_SLOTS, at_once), MOST_SLOTS)
+        at_once = batcher.engine.lanes * batcher.engine.max_batch if batcher else MIN_SLOTS
+        interactive = self._settings.interactive_slots or min(max(MIN_SLOTS, at_once), MAX_SLOTS)
         return {"interactive": interactive, "batch": self._settings.batch_slots}
 
     def _wait_for_end(self) -> None:
@@ -217,7 +217,7 @@ class WorkerProcess:
             except Exception:
                 log.exception("Maintenance failed; the next round is in %.0f s", MAINTENANCE_EVERY)
 
-    def _announce(self, now: WorkerPresence) -> None:
+    def _announce(self, now: WorkerHeartbeat) -> None:
         self._presence = now
         try:
             self._show_presence()

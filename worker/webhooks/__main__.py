@@ -13,18 +13,18 @@ from types import FrameType
 from pydantic import ValidationError
 
 from worker.outbound.addresses import AddressBook
-from worker.outbound.client import Caller, tls_context
+from worker.outbound.client import WebhookClient, tls_context
 from worker.queue.events import FeedReader
 from worker.runtime import lifeline, logs
 from worker.runtime.connection import connect
 from worker.settings import WorkerSettings, explain
 from worker.store.job_store import LocalStore
-from worker.webhooks.delivery_queue import AGAIN, DueSet
+from worker.webhooks.delivery_queue import AGAIN, DeliveryQueue
 from worker.webhooks.keys import key_of, own_secret
 from worker.webhooks.schedule import Schedule
-from worker.webhooks.sender import Letterhead, Sender
+from worker.webhooks.sender import Sender, SigningConfig
 
-PATIENCE = 5.0  # seconds for calls under way when the service stops; shorter than the supervisor's
+STOP_TIMEOUT = 5.0  # seconds for calls under way when the service stops; shorter than the supervisor's
 _NEWS = ("finished", "failed", "canceled", AGAIN)
 
 
@@ -47,14 +47,14 @@ def main() -> int:
 
 def _sender(settings: WorkerSettings, redis_url: str) -> Sender:
     keys = settings.webhook_keys or [key_of(own_secret(settings.data_dir))]
-    caller = Caller(
+    caller = WebhookClient(
         AddressBook(settings.webhook_policy), tls_context(settings.webhook_ca_file), settings.webhook_timeout
     )
     return Sender(
         LocalStore(settings.data_dir),
-        DueSet(connect(redis_url), f"{socket.gethostname()}-{os.getpid()}"),
+        DeliveryQueue(connect(redis_url), f"{socket.gethostname()}-{os.getpid()}"),
         caller,
-        Letterhead(keys, settings.public_url),
+        SigningConfig(keys, settings.public_url),
         Schedule.parse(settings.webhook_schedule),
     )
 
@@ -76,7 +76,7 @@ def _serve(sender: Sender, redis_url: str) -> None:
     threading.Thread(target=sender.run, name="sender", daemon=True).start()
     while not stopped.wait(0.5):  # without a timeout a signal may come just before the wait and be lost
         continue
-    sender.stop(PATIENCE)
+    sender.stop(STOP_TIMEOUT)
 
 
 if __name__ == "__main__":

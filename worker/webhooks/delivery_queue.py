@@ -27,7 +27,7 @@ SCAN_TTL = 60  # seconds
 AGAIN = "redeliver"  # what the feed says of a job whose message is to be sent again
 
 
-class DueSet:
+class DeliveryQueue:
     """name: this sender's, or whatever else writes."""
 
     def __init__(self, redis: Redis, name: str = "") -> None:

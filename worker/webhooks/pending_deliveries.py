@@ -10,7 +10,7 @@ from worker.webhooks.outbox import Delivery, Outbox
 log = logging.getLogger(__name__)
 
 
-class Ledger:
+class PendingDeliveries:
     """For one reader: it remembers what it has seen."""
 
     def __init__(self, store: JobStore, outbox: Outbox) -> None:

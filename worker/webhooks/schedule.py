@@ -11,7 +11,7 @@ from worker.outbound.answer import Answer
 
 State = Literal["pending", "delivered", "gone", "exhausted"]
 DEFAULT = "0,1,2,5,15,60,300,1800,7200,21600,43200,86400"  # seconds before each attempt: two days in all
-LONGEST_WAIT = 24 * 3600.0  # seconds a receiver may ask for
+MAX_WAIT = 24 * 3600.0  # seconds a receiver may ask for
 
 # An n8n workflow that is about to wait for us answers 409 until it does: a matter of moments, not of minutes.
 BUSY_FOR = 120.0  # seconds in which 409 is taken for that
@@ -73,7 +73,7 @@ class Schedule:
             return Verdict("exhausted")
         wait = self._delays[step] * self._jitter()
         if answer.status in (429, 503) and answer.retry_after is not None:
-            wait = max(wait, min(answer.retry_after, LONGEST_WAIT))
+            wait = max(wait, min(answer.retry_after, MAX_WAIT))
         return Verdict("pending", wait)
 
     def _was_busy(self, tried: Tried, since: float) -> bool:

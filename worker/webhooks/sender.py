@@ -21,18 +21,18 @@ from worker.outbound.answer import Answer
 from worker.outbound.target import Refused, Target
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import JobRequest
-from worker.webhooks.delivery_queue import CLAIM_TTL, DueSet
+from worker.webhooks.delivery_queue import CLAIM_TTL, DeliveryQueue
 from worker.webhooks.message import event_id, message
 from worker.webhooks.outbox import Attempt, Delivery, Outbox
-from worker.webhooks.pending_deliveries import Ledger
+from worker.webhooks.pending_deliveries import PendingDeliveries
 from worker.webhooks.schedule import Schedule
 from worker.webhooks.signature import signed_headers
 
 AT_ONCE = 32  # calls
 TO_ONE_HOST = 4  # calls at once
-HELPING = 200  # jobs looked at in a round
+PAGE_SIZE = 200  # jobs looked at in a round
 SCAN_EVERY = 60.0  # seconds
-LONGEST_SLEEP = 5.0  # seconds
+MAX_SLEEP = 5.0  # seconds
 BUSY_SLEEP = 0.25  # seconds
 CROWDED_WAIT = 1.0  # seconds until a job whose host has its share of calls is looked at again
 
@@ -40,13 +40,13 @@ log = logging.getLogger(__name__)
 
 
 class Calls(Protocol):
-    """Makes one call; worker.webhooks.caller.Caller does."""
+    """Makes one call; worker.webhooks.caller.WebhookClient does."""
 
     def call(self, url: str, headers: dict[str, str], body: bytes) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Letterhead:
+class SigningConfig:
     """What all messages share. keys: to sign with; public_url: what their links begin with."""
 
     keys: Sequence[bytes]
@@ -82,9 +82,9 @@ class Sender:
     def __init__(
         self,
         store: JobStore,
-        due: DueSet,
+        due: DeliveryQueue,
         calls: Calls,
-        letterhead: Letterhead,
+        letterhead: SigningConfig,
         schedule: Schedule,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -95,7 +95,7 @@ class Sender:
         self._schedule = schedule
         self._clock = clock
         self._outbox = Outbox(store, schedule.first_wait())
-        self._ledger = Ledger(store, self._outbox)
+        self._ledger = PendingDeliveries(store, self._outbox)
         self._hand = _Hand()
         self._pool = ThreadPoolExecutor(AT_ONCE, "call")
         self._woken = threading.Event()
@@ -138,7 +138,7 @@ class Sender:
             self._woken.set()
 
     def scan_soon(self) -> None:
-        """News may have been missed."""
+        """JobEvent may have been missed."""
         self._scan_wanted.set()
         self._woken.set()
 
@@ -161,10 +161,10 @@ class Sender:
         self._begin_due()
         next_at = self._due.next_at()
         if next_at is None:
-            return LONGEST_SLEEP
+            return MAX_SLEEP
         # what is in hand stays due until it is done, which wakes us
         shortest = BUSY_SLEEP if self._hand.jobs() else 0.02
-        return min(LONGEST_SLEEP, max(shortest, next_at - self._clock()))
+        return min(MAX_SLEEP, max(shortest, next_at - self._clock()))
 
     def _scan_in_turn(self, now: float) -> None:
         self._scan_wanted.clear()  # before the look, so that what comes after it is not missed
@@ -174,7 +174,7 @@ class Sender:
         self._scan_at = now + (SCAN_EVERY if is_ours else CROWDED_WAIT)
 
     def _begin_due(self) -> None:
-        for job_id in self._due.due(self._clock(), HELPING):
+        for job_id in self._due.due(self._clock(), PAGE_SIZE):
             in_hand = self._hand.jobs()
             if len(in_hand) >= AT_ONCE:
                 return

@@ -20,9 +20,9 @@ import pytest
 from scripts.cli import command_line, commands
 from scripts.service import stopping
 from scripts.service.address import free_port, problem_with, url_for
-from scripts.service.config import Service, SettingsInvalid
+from scripts.service.config import ServiceConfig, SettingsInvalid
 from scripts.service.guide import usage
-from scripts.service.log_file import LARGEST, rotate, show, tail
+from scripts.service.log_file import MAX_BYTES, rotate, show, tail
 from scripts.service.pid_file import AlreadyRunning, PidFile, Running
 from scripts.service.readiness import ask
 from scripts.service.start_options import OPTIONS
@@ -40,12 +40,12 @@ def running(pid: int = 4711, **more: object) -> Running:
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServiceConfig:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WHISPER_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("WHISPER_LOG_DIR", str(tmp_path / "logs"))
     monkeypatch.delenv("WHISPER_REDIS_URL", raising=False)
-    return Service.from_settings()
+    return ServiceConfig.from_settings()
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def other_process(tmp_path: Path) -> Iterator[Hold]:
 
 
 class TestPidFile:
-    def test_says_who_the_service_is(self, service: Service, other_process: Hold) -> None:
+    def test_says_who_the_service_is(self, service: ServiceConfig, other_process: Hold) -> None:
         process = other_process("time.sleep(60)")
         holder = PidFile(service.pid_file).holder()
         assert holder is not None
@@ -85,15 +85,15 @@ class TestPidFile:
         assert service.pid_file.read_text().splitlines()[0] == str(process.pid)
 
     def test_a_second_service_cannot_hold_it(
-        self, service: Service, other_process: Hold, monkeypatch: pytest.MonkeyPatch
+        self, service: ServiceConfig, other_process: Hold, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("scripts.service.pid_file.PATIENCE", 0.2)
+        monkeypatch.setattr("scripts.service.pid_file.LOCK_TIMEOUT", 0.2)
         other_process("time.sleep(60)")
         with pytest.raises(AlreadyRunning):
             PidFile(service.pid_file).hold()
 
     def test_a_killed_service_holds_nothing_though_its_number_is_in_use(
-        self, service: Service, other_process: Hold
+        self, service: ServiceConfig, other_process: Hold
     ) -> None:
         process = other_process("time.sleep(60)")
         process.kill()
@@ -108,7 +108,7 @@ class TestPidFile:
         file.hold()
         file.release()
 
-    def test_a_service_that_stopped_leaves_it_empty(self, service: Service) -> None:
+    def test_a_service_that_stopped_leaves_it_empty(self, service: ServiceConfig) -> None:
         file = PidFile(service.pid_file)
         file.hold()
         file.write(running())
@@ -116,7 +116,7 @@ class TestPidFile:
         assert service.pid_file.read_text() == ""
         assert file.leftover() is None
 
-    def test_looking_at_it_does_not_keep_a_service_from_starting(self, service: Service) -> None:
+    def test_looking_at_it_does_not_keep_a_service_from_starting(self, service: ServiceConfig) -> None:
         file = PidFile(service.pid_file)
         stop = threading.Event()
 
@@ -135,13 +135,13 @@ class TestPidFile:
             looker.join()
 
     @pytest.mark.parametrize("text", ["", "4711\n", "garbage", "4711\n{}", "4711\n[]"])
-    def test_what_cannot_be_read_is_nobody(self, service: Service, text: str) -> None:
+    def test_what_cannot_be_read_is_nobody(self, service: ServiceConfig, text: str) -> None:
         service.pid_file.write_text(text)
         assert PidFile(service.pid_file).holder() is None
         assert PidFile(service.pid_file).leftover() is None
 
     @pytest.mark.skipif(os.name == "nt", reason="modes")
-    def test_only_its_owner_reads_it(self, service: Service) -> None:
+    def test_only_its_owner_reads_it(self, service: ServiceConfig) -> None:
         file = PidFile(service.pid_file)
         file.hold()
         file.release()
@@ -149,12 +149,12 @@ class TestPidFile:
 
 
 class TestStopping:
-    def test_a_service_that_takes_the_request_is_stopped(self, service: Service, other_process: Hold) -> None:
+    def test_a_service_that_takes_the_request_is_stopped(self, service: ServiceConfig, other_process: Hold) -> None:
         process = other_process("time.sleep(60)")
         assert stopping.stop_running(running(process.pid), service) == "stopped"
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that could be ignored")
-    def test_one_that_does_not_is_killed_and_it_says_so(self, service: Service, other_process: Hold) -> None:
+    def test_one_that_does_not_is_killed_and_it_says_so(self, service: ServiceConfig, other_process: Hold) -> None:
         process = other_process(
             "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint(1, flush=True)\ntime.sleep(60)"
         )
@@ -165,7 +165,7 @@ class TestStopping:
 
     def test_on_windows_the_request_is_a_file(
         self,
-        service: Service,
+        service: ServiceConfig,
         other_process: Hold,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
@@ -175,7 +175,7 @@ class TestStopping:
         assert process.wait(DEADLINE) == 0
 
     def test_a_leftover_number_is_never_signalled(
-        self, service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, service: ServiceConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         file = PidFile(service.pid_file)
         file.hold()
@@ -350,10 +350,10 @@ class TestLog:
         log = tmp_path / "logs" / "log"
         rotate(log)  # makes the directory
         with log.open("wb") as file:
-            file.truncate(LARGEST + 1)
+            file.truncate(MAX_BYTES + 1)
         rotate(log)
         assert not log.exists()
-        assert (tmp_path / "logs" / "log.1").stat().st_size == LARGEST + 1
+        assert (tmp_path / "logs" / "log.1").stat().st_size == MAX_BYTES + 1
 
 
 class TestGuide:
@@ -406,18 +406,18 @@ class TestCommandLine:
         monkeypatch.chdir(tmp_path)
         (tmp_path / ".env").write_text("NATIVE_WHISPER_PORT=9002\nWHISPER_MODEL=small\nWHISPER_LOG_DIR=my-logs\n")
         monkeypatch.setenv("WHISPER_MODEL", "medium")
-        service = Service.from_settings()
+        service = ServiceConfig.from_settings()
         assert (service.api.port, service.worker.model, service.log_dir) == (9002, "medium", Path("my-logs"))
 
     def test_a_wrong_setting_is_named_and_a_key_never_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WHISPER_API_KEYS", "sk-very-secret")
         with pytest.raises(SettingsInvalid, match="WHISPER_API_KEYS: entry 1") as caught:
-            Service.from_settings()
+            ServiceConfig.from_settings()
         assert "secret" not in str(caught.value)
         monkeypatch.setenv("WHISPER_API_KEYS", "")
         monkeypatch.setenv("NATIVE_WHISPER_PORT", "http")
         with pytest.raises(SettingsInvalid, match=r"NATIVE_WHISPER_PORT: .*integer"):
-            Service.from_settings()
+            ServiceConfig.from_settings()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="shell scripts")
@@ -451,13 +451,13 @@ class TestShellScripts:
 
 
 def test_the_secret_of_call_backs_is_the_configured_one_or_the_services_own(
-    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    service: ServiceConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert commands.webhook_secret(service, new=False) == 0
     own = capsys.readouterr().out
     assert own.strip() == (service.worker.data_dir / "webhook-secret").read_text().strip()
     monkeypatch.setenv("WHISPER_WEBHOOK_SECRET", f"{new_secret()},{own}")
-    configured = Service.from_settings()
+    configured = ServiceConfig.from_settings()
     commands.webhook_secret(configured, new=False)
     assert capsys.readouterr().out.splitlines() == os.environ["WHISPER_WEBHOOK_SECRET"].strip().split(",")
     commands.webhook_secret(configured, new=True)

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError, OutOfMemoryError, ResponseError, T
 from starlette.middleware import Middleware
 
 import engines.errors
-from api.http.access_log import Envelope
+from api.http.access_log import AccessLog
 from api.http.errors import STATUS, ApiError, add_error_handlers
 from engines.errors import EngineError
 from tests.unit.api_service import assert_error
@@ -86,7 +86,7 @@ async def test_validation_and_routing_errors_have_openais_shape() -> None:
 
 
 async def answer(error: Exception | None = None, path: str = "/v1/raise", method: str = "GET") -> httpx.Response:
-    app = FastAPI(middleware=[Middleware(Envelope)])
+    app = FastAPI(middleware=[Middleware(AccessLog)])
     add_error_handlers(app)
 
     @app.get("/v1/raise")

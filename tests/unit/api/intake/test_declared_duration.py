@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from api.intake import declared_duration
-from api.intake.declared_duration import ASSUMED_MOST, ASSUMED_RATE, LONGEST, claimed_seconds
+from api.intake.declared_duration import ASSUMED_MOST, ASSUMED_RATE, MAX_SECONDS, claimed_seconds
 from tests import media
 
 
@@ -43,11 +43,11 @@ def test_no_content_breaks_it_or_is_believed_beyond_two_days() -> None:
     ]
     for number in range(600):
         content = starts[number % len(starts)] + random.randbytes(random.randrange(400))
-        assert 0 <= claimed_seconds(io.BytesIO(content), len(content)) <= LONGEST
+        assert 0 <= claimed_seconds(io.BytesIO(content), len(content)) <= MAX_SECONDS
 
 
 def test_no_more_is_read_than_the_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(declared_duration, "MOST_READ", 1000)
+    monkeypatch.setattr(declared_duration, "MAX_READ", 1000)
     read = 0
 
     class Counting(io.BytesIO):

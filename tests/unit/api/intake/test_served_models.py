@@ -12,7 +12,7 @@ from api.http.errors import ApiError
 from api.intake.served_models import ServedModels
 from tests.unit.api_service import assert_error, serving
 from worker.models.names import ModelNames
-from worker.queue.heartbeat import WorkerPresence, announce
+from worker.queue.heartbeat import WorkerHeartbeat, announce
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ async def test_the_routes(tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_all_that_is_allowed_is_listed_with_what_is_loaded(tmp_path: Path) -> None:
     async with serving(tmp_path, models=("small", "whisper-large-v3-turbo")) as running:
-        announce(running.redis, WorkerPresence("w1", "ready", "base", loaded="small"))
+        announce(running.redis, WorkerHeartbeat("w1", "ready", "base", loaded="small"))
         listed = (await running.client.get("/v1/models")).json()["data"]
         assert [row["id"] for row in listed][:3] == ["base", "small", "large-v3-turbo"]
         assert {row["id"] for row in listed if row["loaded"]} == {"small"}

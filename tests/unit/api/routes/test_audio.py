@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.state import Service
+from api.state import AppState
 from tests.unit.api.intake.test_uploads import form, post_scope
 from tests.unit.api_service import WAV, Running, assert_error, make_transcript, serving, until
 
@@ -176,5 +176,5 @@ async def hang_up(running: Running) -> None:
 
 async def test_the_service_is_no_global(tmp_path: Path) -> None:
     async with serving(tmp_path / "a") as one, serving(tmp_path / "b") as two:
-        assert isinstance(one.service, Service)
+        assert isinstance(one.service, AppState)
         assert one.service is not two.service

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.api_service import Running, serving
-from worker.queue.heartbeat import WorkerPresence, announce
+from worker.queue.heartbeat import WorkerHeartbeat, announce
 
 pytestmark = pytest.mark.asyncio
 
@@ -26,15 +26,15 @@ async def checks(running: Running, status: int) -> dict[str, Any]:
 
 async def test_ready_with_redis_a_loaded_model_and_room(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
-        announce(running.redis, WorkerPresence("w1", "ready", "base", "faster_whisper", "cpu"))
-        announce(running.redis, WorkerPresence("w2", "loading", "base"))
+        announce(running.redis, WorkerHeartbeat("w1", "ready", "base", "faster_whisper", "cpu"))
+        announce(running.redis, WorkerHeartbeat("w2", "loading", "base"))
         found = await checks(running, 200)
         assert found["worker"]["detail"] == "base faster_whisper cpu"
 
 
 async def test_a_worker_without_a_model_in_memory_is_ready(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
-        announce(running.redis, WorkerPresence("w1", "idle", "base"))
+        announce(running.redis, WorkerHeartbeat("w1", "idle", "base"))
         assert "the first job loads it" in (await checks(running, 200))["worker"]["detail"]
 
 
@@ -42,11 +42,11 @@ async def test_a_worker_without_a_model_in_memory_is_ready(tmp_path: Path) -> No
     ("presence", "why"),
     [
         (None, "No worker"),
-        (WorkerPresence("w", "loading", "base"), "still being loaded"),
-        (WorkerPresence("w", "failed", "huge", error="no such model"), "no such model"),
+        (WorkerHeartbeat("w", "loading", "base"), "still being loaded"),
+        (WorkerHeartbeat("w", "failed", "huge", error="no such model"), "no such model"),
     ],
 )
-async def test_not_ready_without_a_model_and_says_why(tmp_path: Path, presence: WorkerPresence, why: str) -> None:
+async def test_not_ready_without_a_model_and_says_why(tmp_path: Path, presence: WorkerHeartbeat, why: str) -> None:
     async with serving(tmp_path) as running:
         if presence:
             announce(running.redis, presence)

@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from engines.backends.single_thread import OwnThread
+from engines.backends.single_thread import SingleThread
 
 
 def test_all_calls_run_on_one_thread() -> None:
-    own = OwnThread("own")
+    own = SingleThread("own")
     ran_on = {own.call(threading.get_ident)}
     caller = threading.Thread(target=lambda: ran_on.add(own.call(threading.get_ident)))
     caller.start()
@@ -21,7 +21,7 @@ def test_all_calls_run_on_one_thread() -> None:
 
 
 def test_what_a_call_raises_comes_back_and_the_thread_goes_on() -> None:
-    own = OwnThread("own")
+    own = SingleThread("own")
     with pytest.raises(ZeroDivisionError):
         own.call(lambda: 1 // 0)
     assert own.call(lambda: 7) == 7
@@ -29,6 +29,6 @@ def test_what_a_call_raises_comes_back_and_the_thread_goes_on() -> None:
 
 
 def test_it_ends_when_it_is_told_to() -> None:
-    own = OwnThread("own-that-ends")
+    own = SingleThread("own-that-ends")
     own.end()
     assert "own-that-ends" not in {thread.name for thread in threading.enumerate()}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.base import DecodeOptions, WindowResult
-from engines.decoding.quality import LONGEST_LOOP, LOOP_REPEATS, LOOP_TOKENS, Ladder, has_loop
+from engines.decoding.quality import LOOP_REPEATS, LOOP_TOKENS, MAX_LOOP, Ladder, has_loop
 from tests.unit.factories import make_result
 
 LADDER = Ladder()
@@ -71,7 +71,7 @@ def test_a_loop_is_what_a_plain_search_finds(tokens: list[int]) -> None:
         stretches = (tokens[at : at + length] for at in range(len(tokens) - length + 1))
         return any(all(row[at] == row[at - size] for at in range(size, length)) for row in stretches)
 
-    assert has_loop(tokens) == any(runs(size) for size in range(1, LONGEST_LOOP + 1))
+    assert has_loop(tokens) == any(runs(size) for size in range(1, MAX_LOOP + 1))
 
 
 def test_silence_is_not_decoded_again_and_leaves_no_text() -> None:

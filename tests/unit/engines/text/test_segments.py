@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.base import SAMPLE_RATE, Piece, Window, WindowResult
-from engines.text.segments import BREATH, LONG, LONGEST, compression_ratio, segments_of
+from engines.text.segments import BREATH, LONG, MAX_SECONDS, compression_ratio, segments_of
 from engines.transcript import Segment, Word
 from tests.unit.factories import make_result, make_window, make_words
 
@@ -104,7 +104,7 @@ def test_a_long_segment_ends_at_a_comma_and_a_longer_one_at_any_word() -> None:
     assert cut(*[" a"] * 15, " b,", " c", each=0.4) == [" a" * 15 + " b,", " c"]
     assert LONG < 16 * 0.4
     pieces = cut(*[" word"] * 60, each=0.4)
-    assert all(len(text.split()) * 0.4 <= LONGEST + 0.4 for text in pieces)
+    assert all(len(text.split()) * 0.4 <= MAX_SECONDS + 0.4 for text in pieces)
 
 
 def test_a_word_gives_the_silence_around_it_back() -> None:

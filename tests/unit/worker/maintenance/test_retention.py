@@ -14,7 +14,7 @@ from tests.unit.api_service import worker_settings
 from tests.unit.factories import make_request, make_transcript
 from worker.maintenance.maintenance import Maintenance
 from worker.maintenance.retention import KEEP_ANSWERED, KEEP_UNANSWERED, OVERDUE, Retention
-from worker.maintenance.retention_periods import Keep, seconds_of
+from worker.maintenance.retention_periods import RetentionPeriods, seconds_of
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.store.idempotency import Claimed
@@ -144,7 +144,7 @@ def test_nothing_of_a_removed_job_is_left(attic: Attic) -> None:
 
 @pytest.mark.parametrize(("answered", "kept"), [(True, KEEP_ANSWERED), (False, KEEP_UNANSWERED)])
 def test_waiting_clients_jobs_have_their_own_times(attic: Attic, answered: bool, kept: float) -> None:
-    retention = Retention(attic.store, attic.queue, attic.events, Keep())
+    retention = Retention(attic.store, attic.queue, attic.events, RetentionPeriods())
     request = attic.ended(kind="sync")
     if answered:
         attic.store.mark_answered(request.id)
@@ -161,7 +161,7 @@ def test_a_job_deleted_meanwhile_is_no_trouble(attic: Attic) -> None:
     outcome = attic.store.outcome(request.id)
     assert outcome is not None
     attic.store.delete(request.id)
-    Retention(attic.store, attic.queue, attic.events, Keep()).look_after(request, outcome, time.time())
+    Retention(attic.store, attic.queue, attic.events, RetentionPeriods()).look_after(request, outcome, time.time())
 
 
 def test_who_reads_the_recording_reads_it_to_its_end(attic: Attic) -> None:
@@ -176,7 +176,7 @@ def test_a_job_stays_until_its_receiver_was_told(attic: Attic) -> None:
     request = attic.ended(8 * DAY, webhook=Webhook("http://receiver.example/"))
     outcome = attic.store.outcome(request.id)
     assert outcome is not None
-    retention, outbox = Retention(attic.store, attic.queue, attic.events, Keep()), Outbox(attic.store)
+    retention, outbox = Retention(attic.store, attic.queue, attic.events, RetentionPeriods()), Outbox(attic.store)
     for state, next_at in (("pending", time.time() + 60), ("pending", time.time() - 60)):
         outbox.record(request.id, Attempt(time.time(), 0.1, 503, None, state, next_at))  # type: ignore[arg-type]
         retention.look_after(request, outcome, time.time())
@@ -190,7 +190,7 @@ def test_a_call_back_nobody_makes_keeps_no_job_for_ever(attic: Attic) -> None:
     request = attic.ended(webhook=Webhook("http://receiver.example/"))
     outcome = attic.store.outcome(request.id)
     assert outcome is not None
-    retention = Retention(attic.store, attic.queue, attic.events, Keep(0, 0))
+    retention = Retention(attic.store, attic.queue, attic.events, RetentionPeriods(0, 0))
     retention.look_after(request, outcome, time.time() + OVERDUE - 60)
     assert attic.store.has(request.id)
     retention.look_after(request, outcome, time.time() + OVERDUE + 60)

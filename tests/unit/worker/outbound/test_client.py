@@ -18,7 +18,7 @@ import trustme
 from tests.receiver import Receiver, Reply, receiving, statuses
 from worker.outbound.addresses import AddressBook, Policy, Resolve, resolve
 from worker.outbound.answer import Answer
-from worker.outbound.client import LARGEST_ANSWER, Caller, tls_context
+from worker.outbound.client import MAX_ANSWER, WebhookClient, tls_context
 
 LOOPBACK = Policy((ipaddress.ip_network("127.0.0.0/8"),))
 
@@ -33,7 +33,7 @@ def call(
     body: bytes = b"{}",
     **headers: str,
 ) -> Answer:
-    caller = Caller(AddressBook(policy, resolver), tls or tls_context(None), timeout)
+    caller = WebhookClient(AddressBook(policy, resolver), tls or tls_context(None), timeout)
     return caller.call(url, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
@@ -153,7 +153,7 @@ def test_of_an_endless_answer_a_little_is_read(status: int) -> None:
         began = time.monotonic()
         answer = call(receiver.url())
         assert time.monotonic() - began < 5
-    assert (answer.status, len(answer.body)) == (status, LARGEST_ANSWER)
+    assert (answer.status, len(answer.body)) == (status, MAX_ANSWER)
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nx" * 9000])

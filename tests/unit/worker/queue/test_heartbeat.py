@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from fakeredis import FakeRedis
 
-from worker.queue.heartbeat import BEAT, TTL, WorkerPresence, announce, withdraw, workers
+from worker.queue.heartbeat import BEAT, TTL, WorkerHeartbeat, announce, withdraw, workers
 
-READY = WorkerPresence("host-1", "ready", "base", "faster-whisper", "cuda:0", 4711)
+READY = WorkerHeartbeat("host-1", "ready", "base", "faster-whisper", "cuda:0", 4711)
 
 
 def test_all_announced_workers_are_listed_as_they_are() -> None:
     redis = FakeRedis()
-    failed = WorkerPresence("host-2", "failed", "bäse", pid=12, error="There is no model 'bäse'.")
+    failed = WorkerHeartbeat("host-2", "failed", "bäse", pid=12, error="There is no model 'bäse'.")
     announce(redis, failed)
     announce(redis, READY)
     assert workers(redis) == [READY, failed]

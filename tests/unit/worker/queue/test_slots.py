@@ -43,7 +43,7 @@ class WorkOf:
     def lose(self, job_id: str) -> None:
         self.lost.append(job_id)
 
-    def make_way(self, job_id: str) -> None:
+    def hand_back_others(self, job_id: str) -> None:
         self.asked_to_leave.set()
 
     def end_alone(self) -> None:

@@ -519,7 +519,7 @@ def test_a_job_gives_its_model_up_once_it_has_decoded_a_window_with_it(bench: Be
 def test_a_pass_that_takes_longer_than_patience_is_stopped(
     bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.running.job_runner, "PATIENCE", 0.2)
+    monkeypatch.setattr(worker.running.job_runner, "HAND_BACK_TIMEOUT", 0.2)
 
     def hear(window: Window) -> WindowResult:
         bench.engine.entered.release()
@@ -531,14 +531,14 @@ def test_a_pass_that_takes_longer_than_patience_is_stopped(
     attempt = hold(bench, bench.add(talk))
     bench.engine.gate.set()
     assert bench.engine.entered.acquire(timeout=DEADLINE)
-    bench.runner.make_way("another")
+    bench.runner.hand_back_others("another")
     assert isinstance(attempt.result(), Requeued)
 
 
 def test_others_make_way_for_a_job_to_be_tried_alone(bench: Bench, talk: bytes) -> None:
     one, other = bench.add(talk), bench.add(talk)
     attempt = hold(bench, one)
-    bench.runner.make_way(other)
+    bench.runner.hand_back_others(other)
     bench.engine.gate.set()
     assert isinstance(attempt.result(), Requeued)
     bench.runner.end_alone()
@@ -548,7 +548,7 @@ def test_others_make_way_for_a_job_to_be_tried_alone(bench: Bench, talk: bytes) 
 
 def test_nothing_begins_beside_a_job_that_is_tried_alone(bench: Bench, talk: bytes) -> None:
     alone, other = bench.add(talk), bench.add(talk)
-    bench.runner.make_way(alone)
+    bench.runner.hand_back_others(alone)
     with pytest.raises(Requeued, match="alone"):
         bench.runner.run(other, "batch")
     with pytest.raises(Requeued, match="further"):

@@ -19,12 +19,12 @@ from worker.outbound.answer import Answer
 from worker.store.job_store import LocalStore
 from worker.store.records import JobError, JobRequest, Outcome, Webhook
 from worker.webhooks import sender as sending
-from worker.webhooks.delivery_queue import CLAIM, DUE, DueSet
+from worker.webhooks.delivery_queue import CLAIM, DUE, DeliveryQueue
 from worker.webhooks.keys import key_of, new_secret
 from worker.webhooks.message import event_id
 from worker.webhooks.outbox import Attempt, Delivery, Outbox
 from worker.webhooks.schedule import DEFAULT, Schedule
-from worker.webhooks.sender import Letterhead, Sender
+from worker.webhooks.sender import Sender, SigningConfig
 
 SECRET = new_secret()
 NOW = 1_800_000_000.0
@@ -77,8 +77,8 @@ class Office:
 
     def new_sender(self, delays: str = DEFAULT) -> Sender:
         schedule = Schedule([float(part) for part in delays.split(",")], jitter=lambda: 1.0)
-        due = DueSet(FakeRedis(server=self.redis_server), f"sender-{len(self.senders)}")
-        letterhead = Letterhead([key_of(SECRET)], None)
+        due = DeliveryQueue(FakeRedis(server=self.redis_server), f"sender-{len(self.senders)}")
+        letterhead = SigningConfig([key_of(SECRET)], None)
         sender = Sender(self.store, due, self.post, letterhead, schedule, clock=lambda: self.now)
         self.senders.append(sender)
         return sender
@@ -110,7 +110,7 @@ class Office:
 
     def to_the_next(self) -> None:
         """The clock goes on to the next attempt."""
-        next_at = DueSet(self.redis).next_at()
+        next_at = DeliveryQueue(self.redis).next_at()
         assert next_at is not None
         self.now = max(self.now, next_at)
 
@@ -191,7 +191,7 @@ def test_a_receiver_that_is_down_all_the_time_is_given_up_and_told_again_by_hand
 
     office.post.answer = lambda number: Answer(200)
     Outbox(office.store).again(request.id)
-    DueSet(office.redis).again(request.id, office.now)
+    DeliveryQueue(office.redis).again(request.id, office.now)
     office.work()
     assert office.delivery(request).state == "delivered"
     assert len(office.post.calls) == 13
@@ -208,7 +208,7 @@ def test_sent_again_by_hand_the_schedule_begins_anew(office: Office) -> None:
     office.work()
     assert office.delivery(request).state == "exhausted"
     Outbox(office.store).again(request.id)
-    DueSet(office.redis).again(request.id, office.now)
+    DeliveryQueue(office.redis).again(request.id, office.now)
     office.work()
     assert office.delivery(request).state == "pending"
     assert office.delivery(request).next_at == office.now + 10
@@ -221,7 +221,7 @@ def test_a_message_asked_for_again_while_it_is_under_way_is_sent_again(office: O
     office.sender.send_due()
     wait_for(lambda: len(office.post.calls) == 1)
     Outbox(office.store).again(request.id)
-    DueSet(office.redis).again(request.id, office.now)
+    DeliveryQueue(office.redis).again(request.id, office.now)
     office.post.gate.set()
     wait_for(office.sender.is_idle)
     assert office.delivery(request).state == "pending"
@@ -234,10 +234,10 @@ def test_what_redis_forgot_is_found_in_the_store(office: Office) -> None:
     office.post.answer = lambda number: Answer(500)
     request = office.job()
     office.work()
-    due_at = DueSet(office.redis).next_at()
+    due_at = DeliveryQueue(office.redis).next_at()
     office.redis.flushall()
     office.sender.send_due()
-    assert DueSet(office.redis).next_at() == due_at == office.delivery(request).next_at
+    assert DeliveryQueue(office.redis).next_at() == due_at == office.delivery(request).next_at
 
 
 def test_a_replay_that_redis_was_not_told_is_found_in_the_store(office: Office) -> None:
