@@ -14,6 +14,7 @@ from pathlib import Path
 from scripts import setup_environment
 from scripts.service.start_options import OPTIONS
 from scripts.setup_environment import SetupFailed, venv_python
+from worker.runtime.version import VERSION
 
 STARTING = ("start", "restart", "run", "dashboard")  # these may set up what is missing
 NOT_RUNNING = 3  # exit code of `status`, as init scripts have it
@@ -42,6 +43,7 @@ def main(root: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="whisper-native.py", description="Manages the whisper-native service.")
+    parser.add_argument("--version", action="version", version=f"whisper-native {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in (
         ("start", "start in the background and wait until it is ready; sets up what is missing"),
