@@ -50,7 +50,7 @@ test-integration: setup ## real Redis, real weights
 
 test-engines: ## all engines on real weights, in an environment of their own (.venv-engines)
 	@$(python) scripts/setup_environment.py --engines
-	OMP_WAIT_POLICY=PASSIVE .venv-engines/bin/python -m pytest tests/integration/test_engines.py tests/engines $(ARGS)
+	OMP_WAIT_POLICY=PASSIVE .venv-engines/bin/python -m pytest tests/integration/engines/test_engines.py tests/engines $(ARGS)
 
 test-acceptance: setup ## the service, started as a user starts it
 	$(venv)/python -m pytest tests/acceptance $(ARGS)
@@ -62,7 +62,7 @@ reliability: setup ## run every test that shows a row of docs/RELIABILITY.md, an
 	WRITE_FAULTS_TABLE=1 $(venv)/python -m pytest -m fault $(ARGS)
 
 soak: setup ## ten hours of sound, then 20 minutes of random faults under load (ARGS="--seed 7 --minutes 60")
-	FAULTS_HOURS=10 $(venv)/python -m pytest tests/faults/test_recordings.py -k hours_of_silence --timeout 3600
+	FAULTS_HOURS=10 $(venv)/python -m pytest tests/faults/load/test_recordings.py -k hours_of_silence --timeout 3600
 	$(venv)/python -m tests.soak $(ARGS)
 
 lint: setup ## style and common mistakes

@@ -26,11 +26,11 @@ ENDED = ("finished", "failed", "canceled")
 # As `whisper-native.py run`, but in the directory it is started in, where no .env lies; it ends with the tests.
 _RUN = """
 import sys
-from scripts.foreground import run
-from scripts.service import Service
-from worker import lifeline
+from scripts.service.foreground import run
+from scripts.service.config import ServiceConfig
+from worker.runtime import lifeline
 lifeline.watch()
-sys.exit(run(Service.from_settings(), {}, None, wait=0))
+sys.exit(run(ServiceConfig.from_settings(), {}, None, wait=0))
 """
 
 Value = TypeVar("Value")

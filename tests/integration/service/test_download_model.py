@@ -16,7 +16,7 @@ import pytest
 from tests.integration.local_hub import COMMIT, Hub, local_hub
 from tests.integration.running_worker import wait_for
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REPOSITORY = "someone/whisper-of-noise"
 WRITTEN_AT_ONCE = 10 * 2**20  # bytes, by the hub's library
 WEIGHTS = random.Random(1).randbytes(25_000_000)

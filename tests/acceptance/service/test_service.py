@@ -23,7 +23,7 @@ from redis import Redis
 from scripts.service.embedded_redis import EmbeddedRedis
 from worker.queue import heartbeat
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEADLINE = 120.0  # seconds
 FAKE = {"WHISPER_ENGINE": "fake"}  # for tests of the processes alone: no weights to load
 

@@ -24,7 +24,7 @@ from tests.receiver import Received, Reply, receiving
 from tests.services import Start
 from worker.webhooks.keys import key_of, new_secret
 
-FOLDER = Path(__file__).parents[2] / "examples" / "n8n"
+FOLDER = Path(__file__).parents[3] / "examples" / "n8n"
 FAKE_TEXT = "w0.0 w0.1 w0.2"  # what the engine without a model hears in the clip
 SECRET = new_secret()
 FILE_NAME = "Größe 1.wav"

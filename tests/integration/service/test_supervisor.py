@@ -16,12 +16,12 @@ import pytest
 
 from scripts.service.supervisor import ChildCannotStart, ChildSpec, Supervisor
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEADLINE = 60.0  # seconds
 
 NOTE = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()}\\n')\n"
 SLEEP = "time.sleep(60)\n"
-LIFELINE = "from worker import lifeline; lifeline.watch(grace=1)\n"
+LIFELINE = "from worker.runtime import lifeline; lifeline.watch(grace=1)\n"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 
 
@@ -214,7 +214,7 @@ def test_a_child_without_a_lifeline_ends_with_a_killed_supervisor_on_linux(super
 
 
 def test_without_a_supervisor_the_lifeline_does_nothing() -> None:
-    code = "from worker import lifeline; lifeline.watch(); import sys; sys.stdin.read(); print('still here')"
+    code = "from worker.runtime import lifeline; lifeline.watch(); import sys; sys.stdin.read(); print('still here')"
     env = {key: value for key, value in os.environ.items() if key != "WHISPER_PARENT_PIPE"}
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=env, input="", capture_output=True, text=True, timeout=DEADLINE

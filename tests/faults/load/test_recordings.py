@@ -14,7 +14,7 @@ import pytest
 
 from tests import media, speech
 from tests.acceptance.live import ROOT, LiveService, assert_error
-from tests.acceptance.test_events import follow
+from tests.acceptance.jobs.test_events import follow
 from tests.accuracy import normalised
 from tests.conftest import Sample
 from tests.faults.processes import process
@@ -43,7 +43,7 @@ def mostly_silence(path: Path, hours: float, ends: Sequence[np.ndarray] = (QUIET
 READ = """
 import resource, sys
 from pathlib import Path
-from engines.audio import AudioReader
+from engines.audio.reader import AudioReader
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 least = int(status["VmSize"].split()[0]) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (least + int(sys.argv[2]),) * 2)

@@ -11,7 +11,7 @@ import pytest
 
 from scripts.gpu_check import difference
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def check(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

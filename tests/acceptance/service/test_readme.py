@@ -9,7 +9,7 @@ from tests.acceptance.live import LiveService
 from tests.accuracy import normalised
 from tests.conftest import Sample
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[3] / "README.md"
 
 
 def test_the_first_answer_is_the_one_shown(service: LiveService, sample: Sample) -> None:

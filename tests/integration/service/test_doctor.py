@@ -16,7 +16,7 @@ from scripts.doctor import queues
 from scripts.service.embedded_redis import find_server
 from tests.integration.running_worker import DEADLINE, answers, wait_for
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SAFE = ("--appendonly", "yes", "--maxmemory-policy", "noeviction")
 
 StartRedis = Callable[..., int]
