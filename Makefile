@@ -4,10 +4,12 @@ SHELL := /bin/sh
 python := sh scripts/python.sh
 service := $(python) scripts/whisper-native.py
 venv := .venv/bin
+pytest := $(venv)/python -m pytest
+parallel := -n 3 --dist loadfile # three test files at a time; a file's tests share its services
 ARGS ?=
 
 .PHONY: help doctor whisper-native whisper-native-status whisper-native-logs whisper-native-stop run dashboard \
-        setup engine test test-engines test-unit test-integration test-acceptance test-faults reliability soak lint typecheck format lock clean
+        setup engine test test-slow test-engines test-unit test-integration test-acceptance test-faults reliability soak lint typecheck format lock clean
 
 help: ## show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' Makefile
@@ -39,30 +41,33 @@ engine: ## add what a GPU needs, or an engine: EXTRA=cuda, mlx, whisper-cpp or o
 setup: ## set up the environment with what the tests need
 	@$(python) scripts/setup_environment.py --dev
 
-test: setup ## all tests, the quick ones first
-	$(venv)/python -m pytest $(ARGS)
+test: setup ## all tests but the slow ones, three files at a time (ARGS="-n 0" for one)
+	$(pytest) $(parallel) -m "not slow" $(ARGS)
+
+test-slow: setup ## what takes minutes: real leases, ten kills, a thousand submissions, real installations
+	$(pytest) -m slow $(ARGS)
 
 test-unit: setup ## no network, no processes
-	$(venv)/python -m pytest tests/unit $(ARGS)
+	$(pytest) -n 2 --dist loadfile tests/unit $(ARGS)
 
 test-integration: setup ## real Redis, real weights
-	$(venv)/python -m pytest tests/integration $(ARGS)
+	$(pytest) $(parallel) -m "not slow" tests/integration $(ARGS)
 
 test-engines: ## all engines on real weights, in an environment of their own (.venv-engines)
 	@$(python) scripts/setup_environment.py --engines
 	OMP_WAIT_POLICY=PASSIVE .venv-engines/bin/python -m pytest tests/integration/engines/test_engines.py tests/engines $(ARGS)
 
 test-acceptance: setup ## the service, started as a user starts it
-	$(venv)/python -m pytest tests/acceptance $(ARGS)
+	$(pytest) $(parallel) -m "not slow" tests/acceptance $(ARGS)
 
 test-faults: setup ## what goes wrong, done on purpose
-	$(venv)/python -m pytest tests/faults $(ARGS)
+	$(pytest) $(parallel) -m "not slow" tests/faults $(ARGS)
 
-reliability: setup ## run every test that shows a row of docs/RELIABILITY.md, and write its table
-	WRITE_FAULTS_TABLE=1 $(venv)/python -m pytest -m fault $(ARGS)
+reliability: setup ## run every test that shows a row of docs/RELIABILITY.md, slow ones too, and write its table
+	WRITE_FAULTS_TABLE=1 $(pytest) -m fault $(ARGS)
 
 soak: setup ## ten hours of sound, then 20 minutes of random faults under load (ARGS="--seed 7 --minutes 60")
-	FAULTS_HOURS=10 $(venv)/python -m pytest tests/faults/load/test_recordings.py -k hours_of_silence --timeout 3600
+	FAULTS_HOURS=10 $(pytest) tests/faults/load/test_recordings.py -k hours_of_silence --timeout 3600
 	$(venv)/python -m tests.soak $(ARGS)
 
 lint: setup ## style and common mistakes

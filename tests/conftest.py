@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for level in LEVELS:
         config.addinivalue_line("markers", f"{level}: tests in tests/{level}")
     config.pluginmanager.register(services)  # one set of them for all levels
-    config.pluginmanager.register(FaultCollector())
+    config.pluginmanager.register(FaultCollector(config))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -174,6 +174,6 @@ def test_a_device_it_has_not_says_what_to_use(device: str, remedy: str) -> None:
 
 
 def test_pytorch_is_not_imported() -> None:
-    program = "import sys, engines.mlx_whisper; print('torch' in sys.modules)"
+    program = "import sys, engines.backends.mlx_whisper; print('torch' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout == "False\n"

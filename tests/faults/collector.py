@@ -14,6 +14,7 @@ from tests.faults.table import FAULTS, UNRUNNABLE, Fault
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "RELIABILITY.md"
 SWITCH = "WRITE_FAULTS_TABLE"
+PROPERTY = "fault"
 _BETWEEN = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- /table -->)", re.DOTALL)
 _WORST_FIRST = ("failed", "skipped", "passed")
 
@@ -35,37 +36,41 @@ class Shown:
 
 
 class FaultCollector:
-    """Registered by tests/conftest.py, so that tests of every level may show a row."""
+    """Registered by tests/conftest.py, so that tests of every level may show a row; works over several processes."""
 
-    def __init__(self) -> None:
-        self._rows: dict[str, tuple[int, ...]] = {}  # by the test's id
-        self._shown: dict[int, Shown] = {fault.number: Shown() for fault in FAULTS}
+    def __init__(self, config: pytest.Config) -> None:
+        self._whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        self.shown: dict[int, Shown] = {fault.number: Shown() for fault in FAULTS}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Before any test is left out: of the whole suite, every row must be shown by some test."""
+        found: set[int] = set()
         for item in items:
             rows = {row for marker in item.iter_markers("fault") for row in marker.args}
-            unknown = rows - self._shown.keys()
-            if unknown:
+            if unknown := rows - self.shown.keys():
                 raise pytest.UsageError(f"{item.nodeid} is marked with rows the table does not have: {unknown}")
-            self._rows[item.nodeid] = tuple(sorted(rows))
+            found |= rows
+            item.user_properties += [(PROPERTY, row) for row in sorted(rows)]  # travels with the test's report
+        if self._whole and (missing := not_shown(found)):
+            raise pytest.UsageError(f"no test is marked with the rows {missing} of tests/faults/table.py")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when != "call" and report.outcome == "passed":
             return
-        name = report.nodeid.partition("[")[0].removeprefix("tests/")
-        for row in self._rows.get(report.nodeid, ()):
-            self._shown[row].add(name, report.outcome)
+        name = report.nodeid.partition("@")[0].partition("[")[0].removeprefix("tests/")
+        for row in [int(str(value)) for key, value in report.user_properties if key == PROPERTY]:
+            self.shown[row].add(name, report.outcome)
             if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
-                self._shown[row].reasons.add(str(report.longrepr[2]).removeprefix("Skipped: "))
+                self.shown[row].reasons.add(str(report.longrepr[2]).removeprefix("Skipped: "))
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-        if config.option.collectonly and config.option.markexpr == "fault":
-            rows = {row for rows in self._rows.values() for row in rows}
-            terminalreporter.write_line(f"rows shown: {' '.join(map(str, sorted(rows)))}")
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if os.environ.get(SWITCH) and not hasattr(session.config, "workerinput"):
+            write_table(self.shown)
 
-    def pytest_sessionfinish(self) -> None:
-        if os.environ.get(SWITCH):
-            write_table(self._shown)
+
+def not_shown(rows: set[int]) -> list[int]:
+    """The rows that need a test and have none among these."""
+    return sorted({fault.number for fault in FAULTS} - rows - UNRUNNABLE.keys())
 
 
 def write_table(shown: dict[int, Shown]) -> None:

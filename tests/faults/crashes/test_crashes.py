@@ -18,8 +18,8 @@ import pytest
 
 from engines.base import DecodeOptions
 from tests import media
-from tests.acceptance.live import LiveService, until
 from tests.acceptance.jobs.test_events import follow, segments
+from tests.acceptance.live import LiveService, until
 from tests.conftest import Sample
 from tests.faults.processes import kill, process, windows
 from tests.faults.small_disk import mounted

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tests import media, speech
-from tests.acceptance.live import ROOT, LiveService, assert_error
 from tests.acceptance.jobs.test_events import follow
+from tests.acceptance.live import ROOT, LiveService, assert_error
 from tests.accuracy import normalised
 from tests.conftest import Sample
 from tests.faults.processes import process

@@ -254,7 +254,7 @@ def test_jobs_are_listed_newest_first(store: LocalStore, monkeypatch: pytest.Mon
 STRANGE = ["", ".", "..", "../incoming", "/etc", "job_1", "job_" + "0" * 27 + "/", "job_" + "0" * 28 + "\x00"]
 
 
-@pytest.mark.parametrize("job_id", [*STRANGE, new_job_id()])
+@pytest.mark.parametrize("job_id", [*STRANGE, pytest.param(new_job_id(), id="one of nobody")])
 def test_what_is_no_job_is_not_found(store: LocalStore, job_id: str) -> None:
     add(store)
     for call in (store.request, store.transcript, store.delete):
