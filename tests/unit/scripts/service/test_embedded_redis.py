@@ -6,6 +6,8 @@ import builtins
 import os
 import shutil
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,16 +98,20 @@ def test_without_unix_sockets_it_is_on_loopback_behind_a_password(tmp_path: Path
         assert stat.S_IMODE((redis.directory / name).stat().st_mode) == 0o600
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="wn-") as directory:
+        yield Path(directory)
+
+
 def test_a_data_directory_with_a_long_path_gets_a_short_private_socket(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime = tmp_path / "run"
-    runtime.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
     first, second = plan(tmp_path / ("x" * 100)), plan(tmp_path / ("y" * 100))
     assert first.socket is not None
     assert len(os.fsencode(first.socket)) <= SOCKET_PATH_LIMIT
-    assert first.socket.parent.parent == runtime
+    assert first.socket.parent.parent == short_path
     assert stat.S_IMODE(first.socket.parent.stat().st_mode) == 0o700
     assert first.socket != second.socket
 
