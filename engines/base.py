@@ -20,14 +20,13 @@ Task = Literal["transcribe", "translate"]
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How a window is to be decoded.
+    """What a request asks for. The operator's choices are EngineOptions, what the ladder makes of a window its Attempt.
 
     language: ISO 639-1 code, or None to let the engine find it (among `languages`, if any are given).
     multilingual: the recording changes its language; each window keeps the one that was found in it.
     words: whether times are wanted; without them the engine leaves the alignment out.
     prompt: text that precedes the speech, for spelling and style. hotwords: phrases to expect.
     temperature: 0 decodes with beam search, above 0 samples.
-    full_padding: encode a short window at Whisper's full 30 s, where the engine would do with less.
     """
 
     task: Task = "transcribe"
@@ -37,8 +36,18 @@ class DecodeOptions:
     words: bool = False
     prompt: str | None = None
     hotwords: str | None = None
-    beam_size: int = 5
     temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How a window is decoded this time: a decoding that fails Whisper's thresholds is tried again (see `Ladder`).
+
+    temperature: None for the request's own. full_padding: encode a short window at Whisper's full 30 s, even if the
+    engine would do with less.
+    """
+
+    temperature: float | None = None
     full_padding: bool = False
 
 
@@ -72,6 +81,12 @@ class Window:
     options: DecodeOptions
     speech: tuple[tuple[float, float], ...] = ()
     is_canceled: Callable[[], bool] = _never
+    attempt: Attempt = Attempt()
+
+    @property
+    def temperature(self) -> float:
+        """What to sample at in this attempt; 0 is the search by beams."""
+        return self.options.temperature if self.attempt.temperature is None else self.attempt.temperature
 
     @property
     def seconds(self) -> float:
@@ -124,8 +139,8 @@ class Engine(Protocol):
     def load(self) -> None:
         """Loads the weights and ends with a warm-up pass. Runs on the first lane's thread."""
 
-    def batch_key(self, options: DecodeOptions) -> Hashable:
-        """Windows whose options give equal keys may share a `decode` call."""
+    def batch_key(self, window: Window) -> Hashable:
+        """Windows with equal keys may share a `decode` call."""
 
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
         """One result for each window, in order; all windows have equal batch keys."""

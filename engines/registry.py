@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +45,18 @@ class EngineOptions:
     lanes: int | None = None
     threads: int | None = None
     max_batch: int | None = None
+    beam_size: int = 5  # beams of the search at temperature 0
     data_dir: Path = Path("data")
     offline: bool = False  # never ask a model hub
+
+
+DEVICES = ("auto", "cpu", "cuda", "mps", "metal", "vulkan")
+_DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})(?::\d+)?")
+
+
+def is_device(text: str) -> bool:
+    """Whether the text names a device, as in `cuda` or `CUDA:1`; which of them an engine can use, it says itself."""
+    return _DEVICE.fullmatch(text.strip().lower()) is not None
 
 
 def create_engine(name: str, options: EngineOptions) -> Engine:

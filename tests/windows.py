@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.base import SAMPLE_RATE, DecodeOptions, Piece, Window
+from engines.base import SAMPLE_RATE, Attempt, DecodeOptions, Piece, Window
 from tests import speech
 
 Samples = NDArray[np.float32]
@@ -20,8 +20,9 @@ SENTENCES = (
 )
 
 
-def window(samples: Samples, **options: Any) -> Window:
-    return Window(0, samples, (Piece(0, 0, len(samples)),), DecodeOptions(**options))
+def window(samples: Samples, *, full_padding: bool = False, **options: Any) -> Window:
+    attempt = Attempt(full_padding=full_padding)
+    return Window(0, samples, (Piece(0, 0, len(samples)),), DecodeOptions(**options), attempt=attempt)
 
 
 def said(talk: speech.Recording, number: int) -> Samples:

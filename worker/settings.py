@@ -8,9 +8,10 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from engines.registry import DEVICES, ENGINES, is_device
 from worker.maintenance.retention_periods import PERIOD, RetentionPeriods, seconds_of
 from worker.models.names import ModelNames
-from worker.runtime.logs import LogFormat
+from worker.runtime.logs import LOG_LEVELS, LogFormat, LogLevel
 from worker.webhooks.settings import WebhookSettings
 
 
@@ -67,7 +68,7 @@ class WorkerSettings(WebhookSettings):
     pass_timeout: float = Field(
         default=600.0, gt=0, description="Seconds a pass of the model may take before the worker counts as hung"
     )
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: LogLevel = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_format: LogFormat = Field(default="text", description="`text`, or `json`: one object a line")
 
     @property
@@ -83,9 +84,34 @@ class WorkerSettings(WebhookSettings):
     def _parse_names(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _check_log_level(cls, level: object) -> object:
+        if not isinstance(level, str) or level.strip().upper() not in LOG_LEVELS:
+            raise ValueError(f"'{level}' is not a log level. Allowed: {', '.join(LOG_LEVELS)}.")
+        return level.strip().upper()
+
+    @field_validator("engine")
+    @classmethod
+    def _check_engine(cls, engine: str) -> str:
+        name = engine.strip().lower()
+        if name not in ("auto", *ENGINES):
+            raise ValueError(f"There is no engine '{engine}'. Allowed: auto, {', '.join(ENGINES)}.")
+        return name
+
+    @field_validator("device")
+    @classmethod
+    def _check_device(cls, device: str) -> str:
+        if not is_device(device):
+            known = ", ".join(DEVICES)
+            raise ValueError(f"'{device}' is not a device. Allowed: {known}; with a number, one of several (cuda:1).")
+        return device.strip()
+
     @field_validator("devices")
     @classmethod
     def _check_devices(cls, devices: tuple[str, ...]) -> tuple[str, ...]:
+        for device in devices:
+            cls._check_device(device)
         names = ["cuda:0" if device.lower() == "cuda" else device.lower() for device in devices]
         if twice := [name for name in set(names) if names.count(name) > 1]:
             raise ValueError(f"'{twice[0]}' stands there twice; two workers on one device would share its memory")

@@ -1,4 +1,7 @@
-"""What kind of file a recording is, by its first bytes. Names and claimed types are not trusted."""
+"""What kind of file a recording is, by its first bytes. Names and claimed types are not trusted.
+
+The package `filetype` does not do: it has no CAF, and other names for WAV and FLAC (audio/x-wav, audio/x-flac).
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ MARGIN_FRAMES = 200
 
 def encoder_frames(window: Window) -> int:
     """Mel frames to encode the window at."""
-    if window.options.full_padding:
+    if window.attempt.full_padding:
         return FULL_FRAMES
     return next(
         frames for frames in ENCODER_FRAMES if frames >= min(filled_frames(window) + MARGIN_FRAMES, FULL_FRAMES)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Hashable, Sequence
 
-from engines.base import DecodeOptions, Window, WindowResult
+from engines.base import Window, WindowResult
 from engines.errors import OutOfMemory
 from engines.registry import EngineOptions
 from engines.transcript import Word
@@ -36,8 +36,8 @@ class FakeEngine:
     def load(self) -> None:
         self._seconds = _number(self.model)
 
-    def batch_key(self, options: DecodeOptions) -> Hashable:
-        return (options.task, options.temperature)
+    def batch_key(self, window: Window) -> Hashable:
+        return (window.options.task, window.temperature)
 
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
         self.passes.append(list(windows))
@@ -86,7 +86,7 @@ def _hear(window: Window) -> WindowResult:
         avg_logprob=-0.1,
         no_speech_prob=0.01,
         compression_ratio=1.0,  # nothing here is to trip the temperature ladder
-        temperature=window.options.temperature,
+        temperature=window.temperature,
         words=words if window.options.words else (),
         word_tokens=tuple((at,) for at in range(len(texts))) if window.options.words else (),
     )

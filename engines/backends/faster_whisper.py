@@ -93,9 +93,9 @@ class FasterWhisper:
             num_workers=self.lanes + self.express_lanes,
         )
 
-    def batch_key(self, options: DecodeOptions) -> Hashable:
-        """CTranslate2 takes one pass only for equal prompt lengths, beams and temperatures; languages may differ."""
-        return (len(self._prompt_tokens(options.prompt, options.hotwords)), options.beam_size, options.temperature)
+    def batch_key(self, window: Window) -> Hashable:
+        """CTranslate2 takes one pass only for equal prompt lengths and temperatures; languages may differ."""
+        return (len(self._prompt_tokens(window.options.prompt, window.options.hotwords)), window.temperature)
 
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
         try:
@@ -151,16 +151,16 @@ class FasterWhisper:
     def _generate(
         self, encoded: ctranslate2.StorageView, windows: Sequence[Window], languages: Sequence[str]
     ) -> list[Any]:
-        options = windows[0].options
-        if options.temperature > 0:
+        temperature = windows[0].temperature
+        if temperature > 0:
             search = {
                 "beam_size": 1,
                 "num_hypotheses": BEST_OF,
                 "sampling_topk": 0,
-                "sampling_temperature": options.temperature,
+                "sampling_temperature": temperature,
             }
         else:
-            search = {"beam_size": options.beam_size, "patience": 1}
+            search = {"beam_size": self._options.beam_size, "patience": 1}
         results: list[Any] = self._loaded.model.generate(
             encoded,
             [self._prompt(window.options, code) for window, code in zip(windows, languages, strict=True)],
@@ -184,7 +184,7 @@ class FasterWhisper:
             avg_logprob=float(result.scores[0] * len(tokens) / (len(tokens) + 1)),
             no_speech_prob=float(result.no_speech_prob),
             compression_ratio=compression_ratio(text),
-            temperature=window.options.temperature,
+            temperature=window.temperature,
             is_shortened=frames < FULL_FRAMES,
         )
 

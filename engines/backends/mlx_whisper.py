@@ -29,7 +29,7 @@ from mlx_whisper.whisper import Whisper
 from engines.backends.alignment import Floats, Path
 from engines.backends.openai_family import BEST_OF, Audio, Heard, Interrupter, ReferenceEngine
 from engines.backends.single_thread import SingleThread
-from engines.base import SAMPLE_RATE, DecodeOptions, Window, WindowResult
+from engines.base import SAMPLE_RATE, Window, WindowResult
 from engines.errors import EngineUnavailable, ModelNotFound
 from engines.registry import EngineOptions
 from engines.weights.other_formats import find_mlx_weights
@@ -110,14 +110,14 @@ class MLXWhisper(ReferenceEngine):
         return np.array(logits[:, 0].astype(mx.float32))
 
     def _sampled(
-        self, encoded: mx.array, prompts: Sequence[Sequence[int]], options: DecodeOptions, interrupter: Interrupter
+        self, encoded: mx.array, prompts: Sequence[Sequence[int]], temperature: float, interrupter: Interrupter
     ) -> list[Heard]:
         task = _Task(
             self._model,
             DecodingOptions(
                 language="en",
-                temperature=options.temperature,
-                best_of=None if options.temperature == 0 else BEST_OF,
+                temperature=temperature,
+                best_of=None if temperature == 0 else BEST_OF,
                 without_timestamps=True,
             ),
             prompts,

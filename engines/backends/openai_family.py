@@ -68,7 +68,7 @@ class ReferenceEngine(ABC):
 
     @abstractmethod
     def _sampled(
-        self, encoded: Any, prompts: Sequence[Sequence[int]], options: DecodeOptions, interrupter: Interrupter
+        self, encoded: Any, prompts: Sequence[Sequence[int]], temperature: float, interrupter: Interrupter
     ) -> list[Heard]:
         """Decodes each recording after its prompt; the prompts are of one length."""
 
@@ -84,9 +84,9 @@ class ReferenceEngine(ABC):
     @abstractmethod
     def _cheapest_path(self) -> Path: ...
 
-    def batch_key(self, options: DecodeOptions) -> Hashable:
+    def batch_key(self, window: Window) -> Hashable:
         """Prompts of one length; languages, tasks and the prompts themselves may differ."""
-        return (len(self._prompt_tokens(options)), options.temperature, options.beam_size)
+        return (len(self._prompt_tokens(window.options)), window.temperature)
 
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
         return self._decoded(windows)
@@ -99,7 +99,7 @@ class ReferenceEngine(ABC):
         encoded = self._encoded([window.samples for window in windows], frames, interrupter)
         languages = self._languages(encoded, windows)
         prompts = [self._prompt(window.options, code) for window, (code, _) in zip(windows, languages, strict=True)]
-        heard = self._sampled(encoded, prompts, windows[0].options, interrupter)
+        heard = self._sampled(encoded, prompts, windows[0].temperature, interrupter)
         results = [self._result(*row, frames) for row in zip(windows, languages, heard, strict=True)]
         return [
             self._with_words(encoded, at, window, result)
@@ -110,7 +110,7 @@ class ReferenceEngine(ABC):
         """Takes the model and warms it up: an alignment too, which is compiled at its first use."""
         self._model = model
         self._tokenizer_for = lru_cache(maxsize=None)(self._make_tokenizer)
-        options = DecodeOptions(language="en", words=True, beam_size=1)
+        options = DecodeOptions(language="en", words=True)
         silence = Window(0, np.zeros(SAMPLE_RATE, np.float32), (), options)
         (result,) = self._decoded([silence])
         if not result.words:
@@ -161,7 +161,7 @@ class ReferenceEngine(ABC):
             avg_logprob=heard.avg_logprob,
             no_speech_prob=heard.no_speech_prob,
             compression_ratio=compression_ratio(text),
-            temperature=window.options.temperature,
+            temperature=window.temperature,
             is_shortened=frames < FULL_FRAMES,
         )
 

@@ -20,7 +20,7 @@ from whisper.tokenizer import get_tokenizer
 
 from engines.backends.alignment import Floats, Path
 from engines.backends.openai_family import BEST_OF, Audio, Heard, Interrupter, ReferenceEngine
-from engines.base import SAMPLE_RATE, DecodeOptions, Window, WindowResult
+from engines.base import SAMPLE_RATE, Window, WindowResult
 from engines.devices.cores import available_cores
 from engines.errors import EngineUnavailable, ModelNotFound, OutOfMemory
 from engines.registry import EngineOptions
@@ -92,20 +92,17 @@ class OpenAIWhisper(ReferenceEngine):
         return np.asarray(self._model.logits(tokens, encoded)[:, 0].float().cpu().numpy())
 
     def _sampled(
-        self,
-        encoded: torch.Tensor,
-        prompts: Sequence[Sequence[int]],
-        options: DecodeOptions,
-        interrupter: Interrupter,
+        self, encoded: torch.Tensor, prompts: Sequence[Sequence[int]], temperature: float, interrupter: Interrupter
     ) -> list[Heard]:
-        is_greedy = options.temperature == 0
+        beams = self._options.beam_size
+        is_sampled = temperature > 0
         task = _Task(
             self._model,
             DecodingOptions(
                 language="en",
-                temperature=options.temperature,
-                beam_size=options.beam_size if is_greedy and options.beam_size > 1 else None,
-                best_of=None if is_greedy else BEST_OF,
+                temperature=temperature,
+                beam_size=None if is_sampled or beams == 1 else beams,
+                best_of=BEST_OF if is_sampled else None,
                 without_timestamps=True,
                 fp16=self._dtype == torch.float16,
             ),

@@ -63,11 +63,11 @@ class WhisperCpp:
             self._contexts.append(context)
             self._idle.put(context)
         self._is_multilingual = bool(cpp.whisper_is_multilingual(self._contexts[0]))
-        silence = Window(0, np.zeros(SAMPLE_RATE, np.float32), (), DecodeOptions(language="en", beam_size=1))
+        silence = Window(0, np.zeros(SAMPLE_RATE, np.float32), (), DecodeOptions(language="en"))
         for context in self._contexts:
             self._decode(context, silence, silence.is_canceled)  # warm-up
 
-    def batch_key(self, options: DecodeOptions) -> Hashable:
+    def batch_key(self, window: Window) -> Hashable:
         return None
 
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
@@ -109,7 +109,7 @@ class WhisperCpp:
         samples = np.pad(samples, (0, max(0, MIN_SAMPLES - len(samples))))
         frames = FULL_FRAMES if self.device != "cpu" else encoder_frames(window)
         language, probability = self._language(context, samples, window.options, frames)
-        options = replace(window.options, language=language)
+        options = replace(window.options, language=language, temperature=window.temperature)
         self._transcribe(context, samples, options, frames, unwanted)
         return _result(context, options, probability, window.seconds, frames)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engines.base import DecodeOptions, WindowResult
+from engines.base import Attempt, WindowResult
 
 ECHO = range(6, 41)  # tokens of a phrase that a shortened encoding may have said twice
 MAX_LOOP = 16  # tokens of a phrase that is looked for
@@ -24,14 +24,15 @@ class Ladder:
     min_avg_logprob: float = -1.0
     max_no_speech_prob: float = 0.6
 
-    def next_options(self, options: DecodeOptions, result: WindowResult) -> DecodeOptions | None:
-        """How to decode the window again, or None where the result stands or nothing is left to try."""
+    def next_attempt(self, temperature: float, result: WindowResult) -> Attempt | None:
+        """How to decode the window again, or None if the result stands or nothing is left to try. temperature: what it
+        was decoded at."""
         if result.is_shortened and (not self.holds(result) or has_echo(result.tokens)):
-            return replace(options, full_padding=True)
+            return Attempt(temperature, full_padding=True)
         if self.is_silence(result) or self.holds(result):
             return None
-        warmer = next((step for step in self.temperatures if step > options.temperature), None)
-        return None if warmer is None else replace(options, temperature=warmer, full_padding=True)
+        warmer = next((step for step in self.temperatures if step > temperature), None)
+        return None if warmer is None else Attempt(warmer, full_padding=True)
 
     def holds(self, result: WindowResult) -> bool:
         return not self._repeats(result) and result.avg_logprob >= self.min_avg_logprob

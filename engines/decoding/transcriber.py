@@ -19,9 +19,10 @@ from engines.audio.reader import AudioReader, Samples
 from engines.audio.voice_activity import speech_frames
 from engines.audio.windows import Speech, pack_speech
 from engines.base import DecodeOptions, Window, WindowResult
-from engines.decoding.batcher import Batcher, WindowStream
+from engines.decoding.batcher import Batcher
 from engines.decoding.recording_language import RecordingLanguage
 from engines.decoding.schedule import Priority
+from engines.decoding.window_queue import WindowStream
 from engines.errors import AudioTooLong, Canceled
 from engines.text.segments import segments_of
 from engines.transcript import Segment, Transcript, TranscriptWarning

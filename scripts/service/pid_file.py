@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
-LOCKED_BYTE = 1 << 30  # far behind the text, since Windows lets nobody read what is locked
+from worker.runtime.file_lock import try_lock
+
 LOCK_TIMEOUT = 2.0  # seconds; a command that looks at the lock holds it for a moment
 
 
@@ -101,15 +101,6 @@ def _private(path: str, flags: int) -> int:
 def _lock(file: IO[str]) -> bool:
     """Whether the lock was free. It is held until the file is closed."""
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(LOCKED_BYTE)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return try_lock(file.fileno())
     except OSError:
         return False
-    return True

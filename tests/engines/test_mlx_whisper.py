@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from engines.backends.mlx_whisper import LightningWhisperMLX, MLXWhisper
-from engines.base import DecodeOptions
 from engines.errors import EngineUnavailable, ModelNotFound
 from engines.registry import EngineOptions, create_engine
 from engines.weights.other_formats import find_mlx_weights
@@ -125,8 +124,8 @@ def test_every_token_is_drawn_anew(engine: MLXWhisper, voice: Samples) -> None:
 
 def test_windows_with_prompts_of_their_own_share_a_pass(engine: MLXWhisper, voice: Samples) -> None:
     windows = [window(voice, prompt="red"), window(voice, prompt="blue"), window(speech.tone(3), hotwords="green")]
-    assert len({engine.batch_key(each.options) for each in windows}) == 1
-    assert engine.batch_key(DecodeOptions()) != engine.batch_key(windows[0].options)
+    assert len({engine.batch_key(each) for each in windows}) == 1
+    assert engine.batch_key(window(voice)) != engine.batch_key(windows[0])
     together = engine.decode(windows)
     assert [result.tokens for result in together] == [engine.decode([each])[0].tokens for each in windows]
     assert together[0].tokens != together[1].tokens

@@ -128,13 +128,13 @@ class ScriptedEngine:
         self.gate.set()
         self.entered = threading.Semaphore(0)
         self.threads: dict[str, threading.Thread] = {}
-        self._hear = hear or (lambda window: make_result(f" {window.index}", temperature=window.options.temperature))
+        self._hear = hear or (lambda window: make_result(f" {window.index}", temperature=window.temperature))
 
     def load(self) -> None:
         self.threads["load"] = threading.current_thread()
 
-    def batch_key(self, options: DecodeOptions) -> Hashable:
-        return (options.prompt, options.temperature)
+    def batch_key(self, window: Window) -> Hashable:
+        return (window.options.prompt, window.temperature)
 
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
         self.passes.append(list(windows))

@@ -7,7 +7,7 @@ alone               where one waits that was running as its worker died: it is t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from redis import Redis
 from rq import Queue
@@ -142,14 +142,10 @@ class JobQueue:
         """Whether a job waits for a slot of this queue."""
         return self._queues[queue].count > 0
 
-    def length(self, queue: Priority) -> int:
+    def length(self, queue: QueueName) -> int:
         """How many jobs wait for a slot of this queue."""
         return self._queues[queue].count
 
     def waiting_ids(self, queue: Priority) -> list[str]:
         """The jobs that wait for a slot of this queue, the next one first."""
         return self._queues[queue].get_job_ids()
-
-    def depth(self) -> dict[str, Any]:
-        """Jobs waiting in each queue."""
-        return {name: queue.count for name, queue in self._queues.items()}

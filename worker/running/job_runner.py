@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 
 from redis.exceptions import RedisError
 
@@ -227,13 +227,14 @@ class JobRunner:
 
     def _prepared(self, request: JobRequest, queue: QueueName, model: str, batcher: Batcher) -> _Run:
         engine = batcher.engine
-        options = replace(request.options, beam_size=self._beam_size)
+        # As earlier versions wrote the plan, so that their checkpoints stay good: its options had these two as well.
+        options = {**asdict(request.options), "beam_size": self._beam_size, "full_padding": False}
         plan = {"windows": PLAN, "engine": engine.name, "model": engine.model, "context": self._context}
-        checkpoint = JobCheckpoint(self._store, request.id, {**plan, "options": asdict(options)})
+        checkpoint = JobCheckpoint(self._store, request.id, {**plan, "options": options})
         transcription = Transcription(
             batcher,
             self._store.source(request.id),
-            options,
+            request.options,
             request.priority if queue == QUARANTINE else queue,
             self._max_seconds,
             checkpoint,

@@ -127,6 +127,7 @@ class WorkerProcess:
             lanes=settings.lanes,
             threads=settings.threads,
             max_batch=settings.max_batch,
+            beam_size=settings.beam_size,
             data_dir=settings.data_dir,
             offline=settings.offline,
         )

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, get_args
 
 LogFormat = Literal["text", "json"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+LOG_LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 job_id: ContextVar[str] = ContextVar("job_id", default="")
@@ -26,7 +28,7 @@ _SECRETS = (
 )  # fmt: skip
 
 
-def set_up(program: str, level: str, form: LogFormat, secrets: Iterable[str] = ()) -> None:
+def set_up(program: str, level: LogLevel, form: LogFormat, secrets: Iterable[str] = ()) -> None:
     """Logging of this process, to standard error. secrets: values that are blotted out wherever they stand."""
     handler, secrets = logging.StreamHandler(), tuple(secrets)
     handler.setFormatter(_Json(program, secrets) if form == "json" else _Text(program, secrets))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from worker.runtime.file_lock import try_lock
 
 NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)  # exFAT, some network drives
 WINDOWS_PATIENCE = 10.0  # seconds
@@ -22,15 +23,12 @@ def private(path: str, flags: int) -> int:
 
 def take(file: BinaryIO) -> bool:
     """Marks an open file as being worked on until it is closed; False where another has it, or on Windows."""
-    if sys.platform == "win32":
+    if os.name == "nt":  # where a recording could be so long that its locked byte is not behind it
         return False
-    import fcntl
-
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return try_lock(file.fileno())
     except OSError:
         return False
-    return True
 
 
 def is_abandoned(path: Path) -> bool:

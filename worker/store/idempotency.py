@@ -12,13 +12,13 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-LOCKED_BYTE = 1 << 20  # far behind the text, since Windows lets nobody read what is locked
+from worker.runtime.file_lock import try_lock
+
 LOOK_AGAIN = 0.01  # seconds
 
 
@@ -94,7 +94,7 @@ class Claims:
     def _hold(self, path: Path, deadline: float) -> Claim:
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-            if _lock(descriptor):
+            if try_lock(descriptor):
                 if _is_there(path, descriptor):
                     return Claim(path, descriptor)
                 os.close(descriptor)  # it was removed between the two calls
@@ -131,25 +131,3 @@ def _is_there(path: Path, descriptor: int) -> bool:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:
         return False
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> bool:
-        os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

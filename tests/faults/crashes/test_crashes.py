@@ -213,7 +213,7 @@ def test_a_job_that_two_workers_are_told_of_runs_once(worker: RunningWorker, lec
         worker.redis.rpush("rq:queue:batch", request.id)
     assert worker.outcome(request).state == "finished"
     assert worker.told(request).count("state") == 3, "queued, started, finished"
-    wait_for(lambda: worker.queue.depth()["batch"] == 0)
+    wait_for(lambda: worker.queue.length("batch") == 0)
     worker.wait_for_status(request, "finished")
 
 

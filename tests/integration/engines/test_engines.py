@@ -146,10 +146,10 @@ def test_the_language_is_found_or_taken_as_it_is_told(base: Engine, voice: Sampl
     heard = one(base, voice)
     assert heard.language == "en"
     assert heard.language_probability > 0.8
-    among = one(base, voice, languages=("de", "fr"), beam_size=1)
+    among = one(base, voice, languages=("de", "fr"))
     assert among.language in ("de", "fr")
     assert among.language_probability < 0.2
-    told = one(base, voice, language="de", beam_size=1)
+    told = one(base, voice, language="de")
     assert (told.language, told.language_probability) == ("de", 1.0)
     assert heard.text == one(base, voice, language="en").text
 
@@ -158,9 +158,9 @@ def test_finding_the_language_is_not_disturbed_by_the_window_before(
     base: Engine, voice: Samples, talk: speech.Recording
 ) -> None:
     long = np.tile(voice, 3)[: 30 * SAMPLE_RATE]
-    alone = one(base, long, beam_size=1).language_probability
-    one(base, said(talk, 0), beam_size=1)
-    assert one(base, long, beam_size=1).language_probability == pytest.approx(alone, abs=1e-3)
+    alone = one(base, long).language_probability
+    one(base, said(talk, 0))
+    assert one(base, long).language_probability == pytest.approx(alone, abs=1e-3)
 
 
 def test_a_translation_into_english_is_english(base: Engine, voice: Samples, sample: Sample) -> None:
@@ -192,8 +192,7 @@ def test_a_prompt_and_hotwords_settle_how_a_name_is_spelled(
 def test_a_prompt_longer_than_whisper_takes_is_cut(quick: Engine, voice: Samples) -> None:
     long = "A meeting about customers in London. " * 100
     assert one(quick, voice, prompt=long, hotwords="Anna").tokens is not None
-    options = [DecodeOptions(prompt=long), DecodeOptions(prompt=long, hotwords="Anna")]
-    assert quick.batch_key(options[0]) == quick.batch_key(options[1])
+    assert quick.batch_key(window(voice, prompt=long)) == quick.batch_key(window(voice, prompt=long, hotwords="Anna"))
 
 
 def test_above_temperature_zero_it_samples(quick: Engine, voice: Samples) -> None:
@@ -231,7 +230,7 @@ def test_an_array_that_is_not_contiguous_is_read_right(tiny: Engine, name: str, 
 
 def test_what_one_pass_was_told_does_not_stick(quick: Engine, voice: Samples, talk: speech.Recording) -> None:
     before = one(quick, voice, language="en")
-    one(quick, said(talk, 2), temperature=0.8, prompt="Kaitlynn", words=True, beam_size=1, full_padding=True)
+    one(quick, said(talk, 2), temperature=0.8, prompt="Kaitlynn", words=True, full_padding=True)
     assert_alike(one(quick, voice, language="en"), before)
 
 

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engines.backends.faster_whisper import MAX_PROMPT_TOKENS, FasterWhisper
-from engines.base import SAMPLE_RATE, DecodeOptions, Piece, Window, WindowResult
+from engines.base import SAMPLE_RATE, DecodeOptions, WindowResult
 from engines.decoding.batcher import Batcher
 from engines.decoding.transcriber import Transcription
 from engines.errors import EngineUnavailable, ModelNotFound
@@ -23,6 +23,7 @@ from engines.transcript import Transcript
 from tests import media, speech
 from tests.accuracy import normalised, sentence_starts, word_error_rate
 from tests.conftest import Sample
+from tests.windows import said, window
 
 Samples = NDArray[np.float32]
 
@@ -59,16 +60,6 @@ def talk() -> speech.Recording:
         "We walked home along the river because the weather was fine.",
     )
     return speech.speak(sentences, (0.5, 4.0, 1.0, 6.0))
-
-
-def window(samples: Samples, **options: Any) -> Window:
-    return Window(0, samples, (Piece(0, 0, len(samples)),), DecodeOptions(**options))
-
-
-def said(talk: speech.Recording, number: int) -> Samples:
-    """One sentence with a breath around it."""
-    sentence = talk.sentences[number]
-    return talk.samples[round((sentence.start - 0.3) * SAMPLE_RATE) : round((sentence.end + 0.3) * SAMPLE_RATE)]
 
 
 def decode_one(engine: FasterWhisper, samples: Samples, **options: Any) -> WindowResult:
@@ -219,13 +210,13 @@ def test_a_prompt_and_hotwords_settle_how_a_name_is_spelled(
 
 def test_prompts_of_one_length_may_share_a_pass_and_others_not(tiny: FasterWhisper) -> None:
     def key(**options: Any) -> object:
-        return tiny.batch_key(DecodeOptions(**options))
+        return tiny.batch_key(window(np.zeros(0, np.float32), **options))
 
     assert key(prompt="red") == key(prompt="blue") == key(hotwords="green")
     assert len({key(), key(prompt="red"), key(prompt="red and blue")}) == 3
     assert key(prompt="  ") == key(hotwords="") == key()
     assert key(language="de", task="translate", words=True) == key()
-    assert len({key(), key(temperature=0.2), key(beam_size=1)}) == 3
+    assert key(temperature=0.2) != key()
 
 
 def test_windows_with_different_prompts_of_one_length_do_not_mix_them_up(
@@ -234,7 +225,7 @@ def test_windows_with_different_prompts_of_one_length_do_not_mix_them_up(
     names = said(talk, 2)
     prompts = ("Kaitlynn", "Caitlyn", "Kaitlin")
     windows = [window(names, prompt=prompt) for prompt in prompts]
-    sharing = [one for one in windows if tiny.batch_key(one.options) == tiny.batch_key(windows[0].options)]
+    sharing = [one for one in windows if tiny.batch_key(one) == tiny.batch_key(windows[0])]
     assert len(sharing) >= 2, "the test wants names of as many tokens"
     for together, alone in zip(tiny.decode(sharing), (tiny.decode([one])[0] for one in sharing), strict=True):
         assert_alike(together, alone)
@@ -248,8 +239,8 @@ def test_windows_of_other_keys_are_what_the_library_refuses(tiny: FasterWhisper,
 def test_a_prompt_longer_than_whisper_takes_is_cut(tiny: FasterWhisper, voice: Samples, sample: Sample) -> None:
     long = "A meeting about customers in London. " * 100
     assert decode_one(tiny, voice, prompt=long, hotwords="Anna").text.strip()
-    keys = [tiny.batch_key(DecodeOptions(prompt=long)), tiny.batch_key(DecodeOptions(hotwords=long))]
-    assert keys[0] == keys[1] == (1 + MAX_PROMPT_TOKENS, 5, 0.0)
+    keys = [tiny.batch_key(window(voice, prompt=long)), tiny.batch_key(window(voice, hotwords=long))]
+    assert keys[0] == keys[1] == (1 + MAX_PROMPT_TOKENS, 0.0)
 
 
 def test_above_temperature_zero_it_samples(tiny: FasterWhisper, voice: Samples) -> None:

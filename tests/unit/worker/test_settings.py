@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from worker.settings import WorkerSettings
+from worker.settings import WorkerSettings, explain
 
 
 @pytest.fixture(autouse=True)
@@ -59,12 +59,57 @@ def test_an_empty_value_means_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ("MAX_AUDIO_HOURS", "0"),
         ("INTERACTIVE_SLOTS", "0"),
         ("BATCH_SLOTS", "65"),
+        ("LOG_LEVEL", "verbose"),
+        ("ENGINE", "whisperx"),
+        ("DEVICE", "gpu"),
+        ("DEVICE", "cuda:one"),
+        ("DEVICES", "cuda:0,gpu"),
     ],
 )
 def test_nonsense_is_refused_by_name(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"WHISPER_{name}", value)
     with pytest.raises(ValidationError, match=name.lower()):
         WorkerSettings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("LOG_LEVEL", "verbose", "DEBUG, INFO, WARNING, ERROR"),
+        ("ENGINE", "whisperx", "auto, faster-whisper, whisper-cpp"),
+        ("DEVICE", "gpu", "auto, cpu, cuda"),
+        ("DEVICES", "cpu,cuda:one", "auto, cpu, cuda"),
+    ],
+)
+def test_a_name_that_is_not_known_is_answered_with_those_that_are(
+    name: str, value: str, allowed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"WHISPER_{name}", value)
+    with pytest.raises(ValidationError) as error:
+        WorkerSettings()
+    message = explain(error.value)
+    assert f"WHISPER_{name}: " in message
+    assert value.rpartition(",")[2] in message
+    assert allowed in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meaning"),
+    [
+        ("LOG_LEVEL", "debug", "DEBUG"),
+        ("ENGINE", "Faster-Whisper", "faster-whisper"),
+        ("ENGINE", "auto", "auto"),
+        ("DEVICE", "cuda:1", "cuda:1"),
+        ("DEVICE", "Metal", "Metal"),
+        ("DEVICE", "vulkan:0", "vulkan:0"),
+        ("DEVICE", "mps", "mps"),
+    ],
+)
+def test_known_names_are_taken_in_any_case(
+    name: str, value: str, meaning: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"WHISPER_{name}", value)
+    assert getattr(WorkerSettings(), name.lower()) == meaning
 
 
 def test_every_setting_is_described() -> None:

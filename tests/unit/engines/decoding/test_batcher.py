@@ -9,10 +9,11 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from engines.base import DecodeOptions, Window, WindowResult
-from engines.decoding.batcher import Batcher, WindowStream
+from engines.base import Window, WindowResult
+from engines.decoding.batcher import Batcher
 from engines.decoding.quality import Ladder
 from engines.decoding.schedule import Priority
+from engines.decoding.window_queue import WindowStream
 from engines.errors import Canceled, OutOfMemory
 from tests.unit.factories import DEADLINE, ScriptedEngine, make_result, make_window, wait_for
 
@@ -105,20 +106,20 @@ def test_windows_with_other_keys_wait_for_a_pass_of_their_own(start: Start) -> N
 
 def test_a_doubted_window_is_decoded_again_warmer_in_a_later_pass(start: Start) -> None:
     def hear(window: Window) -> WindowResult:
-        doubted = window.index == 1 and window.options.temperature < 0.4
-        temperature = window.options.temperature
+        doubted = window.index == 1 and window.temperature < 0.4
+        temperature = window.temperature
         return make_result(f" {window.index}", avg_logprob=-2.0 if doubted else -0.2, temperature=temperature)
 
     engine = ScriptedEngine(hear, max_batch=2)
     results = answers(submit(start(engine).open("batch"), *map(make_window, range(2))))
     assert [result.temperature for result in results] == [0.0, 0.4]
-    again = [window.options.temperature for windows in engine.passes for window in windows if window.index == 1]
+    again = [window.temperature for windows in engine.passes for window in windows if window.index == 1]
     assert again == [0.0, 0.2, 0.4]
-    assert all(len({window.options.temperature for window in windows}) == 1 for windows in engine.passes)
+    assert all(len({window.temperature for window in windows}) == 1 for windows in engine.passes)
 
 
 def test_doubted_windows_of_two_recordings_are_decoded_again_together(start: Start) -> None:
-    engine = ScriptedEngine(lambda window: make_result(compression_ratio=9.0, temperature=window.options.temperature))
+    engine = ScriptedEngine(lambda window: make_result(compression_ratio=9.0, temperature=window.temperature))
     batcher = start(engine)
     hold(batcher, engine)
     futures = [batcher.open("batch").submit(make_window(index)) for index in range(2)]
@@ -130,7 +131,7 @@ def test_doubted_windows_of_two_recordings_are_decoded_again_together(start: Sta
 
 def test_where_every_temperature_fails_the_likeliest_result_is_taken(start: Start) -> None:
     def hear(window: Window) -> WindowResult:
-        temperature = window.options.temperature
+        temperature = window.temperature
         return make_result(avg_logprob=-1.5 - abs(temperature - 0.6), temperature=temperature)
 
     (result,) = answers(submit(start(ScriptedEngine(hear)).open("batch"), make_window()))
@@ -138,7 +139,7 @@ def test_where_every_temperature_fails_the_likeliest_result_is_taken(start: Star
 
 
 def test_a_temperature_the_caller_chose_is_not_raised(start: Start) -> None:
-    engine = ScriptedEngine(lambda window: make_result(avg_logprob=-3.0, temperature=window.options.temperature))
+    engine = ScriptedEngine(lambda window: make_result(avg_logprob=-3.0, temperature=window.temperature))
     (result,) = answers(submit(start(engine).open("batch"), make_window(temperature=0.3)))
     assert result.temperature == 0.3
     assert len(engine.passes) == 1
@@ -146,12 +147,12 @@ def test_a_temperature_the_caller_chose_is_not_raised(start: Start) -> None:
 
 def test_a_temperature_the_caller_chose_stays_at_full_length_too(start: Start) -> None:
     def hear(window: Window) -> WindowResult:
-        options = window.options
-        return make_result(avg_logprob=-3.0, temperature=options.temperature, is_shortened=not options.full_padding)
+        is_shortened = not window.attempt.full_padding
+        return make_result(avg_logprob=-3.0, temperature=window.temperature, is_shortened=is_shortened)
 
     engine = ScriptedEngine(hear)
     (result,) = answers(submit(start(engine).open("batch"), make_window(temperature=0.3)))
-    assert [row.options.full_padding for windows in engine.passes for row in windows] == [False, True]
+    assert [row.attempt.full_padding for windows in engine.passes for row in windows] == [False, True]
     assert result.temperature == 0.3
 
 
@@ -310,10 +311,10 @@ class ClosingEngine(ScriptedEngine):
 
     stream: WindowStream | None = None
 
-    def batch_key(self, options: DecodeOptions) -> Hashable:
+    def batch_key(self, window: Window) -> Hashable:
         if self.stream:
             self.stream.close()
-        return super().batch_key(options)
+        return super().batch_key(window)
 
 
 def test_a_window_submitted_while_its_stream_closes_is_canceled(start: Start) -> None:

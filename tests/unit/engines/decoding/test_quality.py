@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.base import DecodeOptions, WindowResult
+from engines.base import Attempt, WindowResult
 from engines.decoding.quality import LOOP_REPEATS, LOOP_TOKENS, MAX_LOOP, Ladder, has_loop
 from tests.unit.factories import make_result
 
@@ -23,11 +23,12 @@ def silence(temperature: float = 0.0) -> WindowResult:
     return make_result(" Thank you.", no_speech_prob=0.9, avg_logprob=-1.5, temperature=temperature)
 
 
-def climb(**fault: Any) -> list[DecodeOptions]:
-    """How a window is decoded whose results all have this fault."""
-    climbed = [DecodeOptions()]
-    while options := LADDER.next_options(climbed[-1], make_result(**fault)):
-        climbed.append(options)
+def climb(ladder: Ladder = LADDER, **fault: Any) -> list[float]:
+    """The temperatures at which a window is decoded whose results all have this fault."""
+    climbed = [0.0]
+    while attempt := ladder.next_attempt(climbed[-1], make_result(**fault)):
+        assert attempt.temperature is not None
+        climbed.append(attempt.temperature)
     return climbed
 
 
@@ -36,23 +37,22 @@ def climb(**fault: Any) -> list[DecodeOptions]:
     [{"compression_ratio": 2.4}, {"avg_logprob": -1.0}, {"no_speech_prob": 0.99}, {"tokens": (7, 8) * 9}],
 )
 def test_a_result_on_the_threshold_stands(edge: dict[str, Any]) -> None:
-    assert climb(**edge) == [DecodeOptions()]
+    assert climb(**edge) == [0.0]
 
 
 @pytest.mark.parametrize("fault", [REPEATS, DOUBTS, LOOPS])
 def test_a_result_past_a_threshold_climbs_the_whole_ladder(fault: dict[str, Any]) -> None:
-    assert [options.temperature for options in climb(**fault)] == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert climb(**fault) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 
 
 @pytest.mark.parametrize("fault", [REPEATS, DOUBTS, LOOPS, ECHOES, {"no_speech_prob": 0.9, "avg_logprob": -1.5}])
 def test_a_shortened_window_is_first_decoded_at_full_length(fault: dict[str, Any]) -> None:
-    options = LADDER.next_options(DecodeOptions(), make_result(is_shortened=True, **fault))
-    assert options == DecodeOptions(full_padding=True)
+    assert LADDER.next_attempt(0.0, make_result(is_shortened=True, **fault)) == Attempt(0.0, full_padding=True)
 
 
 def test_what_holds_at_full_length_stands_though_a_phrase_comes_twice() -> None:
-    assert climb(**ECHOES) == [DecodeOptions()]
-    assert LADDER.next_options(DecodeOptions(), make_result(is_shortened=True)) is None
+    assert climb(**ECHOES) == [0.0]
+    assert LADDER.next_attempt(0.0, make_result(is_shortened=True)) is None
 
 
 def test_a_loop_among_other_text_is_found() -> None:
@@ -75,7 +75,7 @@ def test_a_loop_is_what_a_plain_search_finds(tokens: list[int]) -> None:
 
 
 def test_silence_is_not_decoded_again_and_leaves_no_text() -> None:
-    assert LADDER.next_options(DecodeOptions(), silence()) is None
+    assert LADDER.next_attempt(0.0, silence()) is None
     chosen = LADDER.choose([silence()])
     assert (chosen.text, chosen.tokens, chosen.words, chosen.word_tokens) == ("", (), (), ())
     assert chosen.no_speech_prob == 0.9
@@ -109,8 +109,4 @@ def test_silence_found_on_a_higher_step_blanks_the_window() -> None:
 
 
 def test_a_shorter_ladder_ends_earlier() -> None:
-    short = Ladder(temperatures=(0.0, 0.5))
-    warmer = short.next_options(DecodeOptions(), make_result(**DOUBTS))
-    assert warmer is not None
-    assert warmer.temperature == 0.5
-    assert short.next_options(warmer, make_result(temperature=0.5, **DOUBTS)) is None
+    assert climb(Ladder(temperatures=(0.0, 0.5)), **DOUBTS) == [0.0, 0.5]

@@ -14,9 +14,10 @@ import engines.decoding.schedule
 import engines.decoding.transcriber
 from engines.backends.fake import FakeEngine
 from engines.base import DecodeOptions, Window, WindowResult
-from engines.decoding.batcher import Batcher, WindowStream
+from engines.decoding.batcher import Batcher
 from engines.decoding.schedule import Priority
 from engines.decoding.transcriber import Progress, Transcription
+from engines.decoding.window_queue import WindowStream
 from engines.errors import AudioTooLong, Canceled, EmptyAudio
 from engines.registry import EngineOptions
 from tests import media

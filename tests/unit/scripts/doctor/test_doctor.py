@@ -157,9 +157,9 @@ class TestLibraries:
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         assert "signal 4" in only(libraries.libraries(["crashing"], sys.executable)).detail
 
-    @pytest.mark.parametrize(("wanted", "state"), [("auto", "OK"), ("faster-whisper", "OK"), ("slower", "FAILURE")])
-    def test_engines(self, wanted: str, state: str) -> None:
-        assert libraries.engines(wanted).state == state
+    @pytest.mark.parametrize("wanted", ["auto", "faster-whisper"])
+    def test_engines(self, wanted: str) -> None:
+        assert libraries.engines(wanted).state == "OK"
 
     def test_an_engine_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(libraries, "LIBRARIES", {"faster-whisper": ("no_such_library",)})

@@ -51,6 +51,14 @@ def test_a_request_comes_back_from_json_as_it_was() -> None:
     assert JobRequest.from_dict(json.loads(json.dumps(request.to_dict()))) == request
 
 
+def test_a_request_of_a_version_whose_options_had_more_is_read() -> None:
+    """Beams and padding stood among a request's options once."""
+    request = make_request(new_job_id(), options=DecodeOptions(language="de", words=True))
+    row = json.loads(json.dumps(request.to_dict()))
+    row["options"] |= {"beam_size": 5, "full_padding": False}
+    assert JobRequest.from_dict(row) == request
+
+
 @pytest.mark.parametrize(
     "outcome",
     [
