@@ -24,8 +24,9 @@ if __package__ in (None, ""):  # run as a file
     sys.path[0] = str(ROOT)
 
 from engines.weights.ctranslate2 import find_ctranslate2_weights  # noqa: E402 - the path comes first
+from scripts.benchmarking.bench import QUICK, Bench, Sizes  # noqa: E402
 from scripts.benchmarking.report import Report  # noqa: E402
-from scripts.benchmarking.steps import DEFAULT, QUICK, STEPS, Bench, Sizes  # noqa: E402
+from scripts.benchmarking.steps.catalog import DEFAULT, STEPS  # noqa: E402
 from scripts.benchmarking.targets import Native, Target, TargetError  # noqa: E402
 from worker.settings import WorkerSettings  # noqa: E402
 
