@@ -34,6 +34,7 @@ def test_the_api_loads_no_machine_learning_and_no_backend() -> None:
         "engines.base",
         "engines.errors",
         "engines.languages",
+        "engines.registry",
         "engines.transcript",
         "engines.weights",
         "engines.weights.names",
