@@ -9,7 +9,7 @@ parallel := -n 3 --dist loadfile # three test files at a time; a file's tests sh
 ARGS ?=
 
 .PHONY: help doctor whisper-native whisper-native-status whisper-native-logs whisper-native-stop run dashboard \
-        setup engine test test-slow test-engines test-unit test-integration test-acceptance test-faults reliability soak lint typecheck format lock clean
+        setup engine test test-slow test-engines test-unit test-integration test-acceptance test-faults reliability soak lint typecheck docs format lock clean
 
 help: ## show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' Makefile
@@ -77,6 +77,9 @@ lint: setup ## style and common mistakes
 typecheck: setup ## mypy, strict
 	$(venv)/mypy
 	$(venv)/mypy scripts/whisper-native.py
+
+docs: setup ## write docs/CONFIGURATION.md and .env.example from the settings
+	$(venv)/python -m scripts.write_docs
 
 format: setup ## put the code into shape
 	$(venv)/ruff check --fix .

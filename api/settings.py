@@ -29,7 +29,7 @@ class ApiSettings(BaseSettings):
     host: str = Field(
         default="0.0.0.0",  # noqa: S104 - callers from elsewhere are refused until the operator lets them in
         validation_alias=AliasChoices("NATIVE_WHISPER_HOST"),
-        description="Address to listen on; `127.0.0.1` for this machine alone",
+        description="Address to listen on; `127.0.0.1` for this machine only",
     )
     port: int = Field(
         default=9001,
@@ -40,30 +40,32 @@ class ApiSettings(BaseSettings):
     )
     api_keys: Annotated[dict[str, SecretStr], NoDecode] = Field(
         default_factory=dict,
-        description="Who may use the service: `name:key,name2:key2`; a name sees its own jobs only",
+        description="API keys: `name:key,name2:key2`; a name sees its own jobs only",
     )
-    allow_anonymous: bool = Field(default=False, description="Serve callers from anywhere without a key")
+    allow_anonymous: bool = Field(default=False, description="Serve clients from anywhere without a key")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="More host names by which this machine may be called without a key: `nas.local,my-mac`"
     )
     max_upload_mb: int = Field(default=4096, ge=1, description="Largest upload, in megabytes of 1 048 576 bytes")
     min_free_disk_mb: int = Field(
-        default=256, ge=0, description="Uploads are refused when less disk than this would be left"
+        default=256, ge=0, description="Uploads are refused if they would leave less free disk than this, in megabytes"
     )
-    max_uploads: int = Field(default=64, ge=1, description="Uploads that come in at once; more wait or get 429")
+    max_uploads: int = Field(default=64, ge=1, description="Concurrent uploads; more wait or get 429")
     upload_stall: float = Field(
-        default=60.0, gt=0, description="Seconds in which an upload has to bring 64 kB, or it is given up"
+        default=60.0, gt=0, description="An upload that sends less than 64 kB in this many seconds is aborted"
     )
     max_queued_jobs: int = Field(
         default=10_000, ge=1, description="Jobs that may wait in each queue; further ones get 429"
     )
     max_queued_hours: float = Field(
-        default=1000.0, gt=0, description="Hours of audio that may wait in each queue, by what the files say"
+        default=1000.0,
+        gt=0,
+        description="Hours of audio that may wait in each queue, by the durations the files declare",
     )
     sync_timeout: float = Field(
         default=590.0,  # the official SDK gives up after 600 s and sends the recording again
         gt=0,
-        description="Seconds a waiting client is held before it is told the job",
+        description="Seconds a synchronous request waits before it is answered with 504 and its job's id",
     )
     dashboard_write: bool = Field(default=False, description="Let the dashboard at /rq requeue and delete jobs")
 

@@ -27,49 +27,76 @@ class WorkerSettings(WebhookSettings):
         hide_input_in_errors=True,  # or a malformed secret would stand in the log
     )
 
-    model: str = Field(default="base", description="Model name, Hugging Face id or directory")
+    model: str = Field(default="base", description="Default model: a name, a Hugging Face id or a directory")
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="More models a request may name: `small,large-v3-turbo`"
     )
     max_loaded_models: int = Field(default=1, ge=1, le=16, description="Models in memory at once")
     model_turn: float = Field(
-        default=30.0, ge=0, description="Seconds a model in use keeps its place while another is asked for"
+        default=30.0, ge=0, description="Seconds a busy model stays loaded while another is requested"
     )
     model_ttl: float | None = Field(
-        default=None, ge=0, description="Seconds without work after which all memory of the model is given back"
+        default=None, ge=0, description="Seconds without work after which the model's memory is released; empty: never"
     )
-    offline: bool = Field(default=False, description="Never ask a model hub: a model that is not here is an error")
-    engine: str = Field(default="auto", description="Which engine decodes; `auto` takes the fastest this machine has")
+    offline: bool = Field(
+        default=False, description="Never contact a model hub; a model that is not on this machine is an error"
+    )
+    engine: str = Field(default="auto", description="Engine that decodes; `auto` picks the fastest on this machine")
     device: str = Field(
         default="auto", description="`auto`, `cpu`, `cuda`, `cuda:1`; with some engines `mps`, `vulkan`"
     )
     devices: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="One worker for each of these instead: `cuda:0,cuda:1`"
+        default=(), description="One worker per device instead: `cuda:0,cuda:1`"
     )
     compute_type: str = Field(default="auto", description="Number format: `auto`, `int8`, `float16`, `float32` …")
-    lanes: int | None = Field(default=None, ge=1, le=64, description="Decode calls at once; else the engine's own")
-    threads: int | None = Field(default=None, ge=1, le=64, description="CPU threads of a lane; else the engine's own")
-    max_batch: int | None = Field(default=None, ge=1, le=256, description="Windows in a decode call; else the engine's")
-    beam_size: int = Field(default=5, ge=1, le=10, description="Beams of the search at temperature 0")
-    context: bool = Field(default=False, description="Give each window the text before it as prompt; slower")
+    lanes: int | None = Field(
+        default=None, ge=1, le=64, description="Concurrent decode calls; empty: the engine's own number"
+    )
+    threads: int | None = Field(
+        default=None, ge=1, le=64, description="CPU threads per lane; empty: the engine's own number"
+    )
+    max_batch: int | None = Field(
+        default=None, ge=1, le=256, description="Windows per decode call; empty: the engine's own number"
+    )
+    beam_size: int = Field(default=5, ge=1, le=10, description="Beam size at temperature 0")
+    context: bool = Field(
+        default=False,
+        description="Prompt each window with the text before it; slower, since windows then wait for each other",
+    )
     max_audio_hours: float = Field(default=24.0, gt=0, description="Longest recording, in hours of decoded audio")
     keep_audio: str = Field(
-        default="7d", pattern=PERIOD, description="How long a job's recording is kept after its end: `7d`, `12h`, `0` …"
+        default="7d",
+        pattern=PERIOD,
+        description="How long a recording is kept after its job ended: `90m`, `12h`, `7d`, `4w`, `forever`; `0`: "
+        "deleted at once",
     )
     keep_jobs: str = Field(
-        default="7d", pattern=PERIOD, description="How long the job itself and its transcript are: `30d`, `forever` …"
+        default="7d",
+        pattern=PERIOD,
+        description="How long a job and its transcript are kept after it ended, in the same form",
     )
-    data_dir: Path = Field(default=Path("data"), description="Where jobs, the embedded Redis and joined weights lie")
-    redis_url: str | None = Field(default=None, description="A Redis to use; without it the service starts its own")
+    data_dir: Path = Field(
+        default=Path("data"), description="Directory of jobs, the embedded Redis and converted weights"
+    )
+    redis_url: str | None = Field(
+        default=None, description="Redis to use, such as `redis://127.0.0.1:6379/0`; empty: the service starts its own"
+    )
     interactive_slots: int | None = Field(
-        default=None, ge=1, le=64, description="Jobs at once that a client waits for; else what a pass takes, 4 or more"
+        default=None,
+        ge=1,
+        le=64,
+        description="Concurrent jobs that a client waits for; empty: the windows per decode call, at least 4",
     )
-    batch_slots: int = Field(default=2, ge=1, le=64, description="Jobs at once that nobody waits for")
+    batch_slots: int = Field(default=2, ge=1, le=64, description="Concurrent jobs that nobody waits for")
     pass_timeout: float = Field(
-        default=600.0, gt=0, description="Seconds a pass of the model may take before the worker counts as hung"
+        default=600.0,
+        gt=0,
+        description="Seconds one decode call may take before the worker counts as hung and is restarted",
     )
-    log_level: LogLevel = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
-    log_format: LogFormat = Field(default="text", description="`text`, or `json`: one object a line")
+    log_level: LogLevel = Field(default="INFO", description="Least severe lines that are logged")
+    log_format: LogFormat = Field(
+        default="text", description="Log lines as text, or as JSON objects for log collectors"
+    )
 
     @property
     def keep(self) -> RetentionPeriods:

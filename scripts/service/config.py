@@ -20,7 +20,7 @@ class LauncherSettings(BaseSettings):
         env_prefix="WHISPER_", env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
     )
 
-    log_dir: Path = Field(default=Path("logs"), description="Where the logs of the service and its Redis lie")
+    log_dir: Path = Field(default=Path("logs"), description="Directory of the logs")
 
 
 class SettingsInvalid(Exception):

@@ -20,7 +20,7 @@ FAULTS: tuple[Fault, ...] = (
         1,
         "The worker is killed (SIGKILL) in the middle of a job",
         "Another goes on from the last window, within 5 s under the supervisor and within 45 s without it; the "
-        "transcript equals the undisturbed one; a call-back has one id",
+        "transcript equals the undisturbed one; a webhook has one id",
     ),
     Fault(
         2,
@@ -43,7 +43,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         8,
         "A worker sleeps (SIGSTOP) past its lease and wakes up after another has finished its job",
-        "Its late result is refused: one terminal state, one call-back",
+        "Its late result is refused: one terminal state, one webhook",
     ),
     # Redis
     Fault(
@@ -141,11 +141,11 @@ FAULTS: tuple[Fault, ...] = (
         "400 that names the parameter; never a 500, never an undocumented status, never an error of another shape",
     ),
     Fault(36, "A prompt of 1 MB; 5000 form fields", "400, in bounded memory"),
-    # call-backs
+    # webhooks
     Fault(
         37,
         "A receiver is down for three attempts",
-        "The call-back arrives with the same id, a new timestamp and a valid signature",
+        "The webhook arrives with the same id, a new timestamp and a valid signature",
     ),
     Fault(
         38,
@@ -194,10 +194,10 @@ FAULTS: tuple[Fault, ...] = (
     Fault(56, "One key's holder asks for another's job", "404"),
     Fault(
         57,
-        "A call-back to an internal address in any spelling, or by a name that changes its mind",
+        "A webhook to an internal address in any spelling, or by a name that changes its mind",
         "Refused at submission and at sending; allowed where configured",
     ),
-    Fault(58, "A call-back to another scheme, with a password, or to a port of another service", "422 at submission"),
+    Fault(58, "A webhook to another scheme, with a password, or to a port of another service", "422 at submission"),
     Fault(
         59,
         "A playlist, concat script, SDP or DASH manifest, with a harmless name",

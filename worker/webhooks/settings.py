@@ -44,37 +44,41 @@ class WebhookSettings(BaseSettings):
     """Environment variables with the prefix WHISPER_; see WorkerSettings."""
 
     public_url: Annotated[str, AfterValidator(_checked_base)] | None = Field(
-        default=None, description="This service's address as receivers of call-backs reach it, for the links in them"
+        default=None, description="The service's address as webhook receivers reach it, for the links in the payload"
     )
     webhook_url: Annotated[str, AfterValidator(_checked_url)] | None = Field(
-        default=None, description="Where jobs call back that name no `webhook_url` of their own"
+        default=None, description="Webhook URL for jobs that set no `webhook_url` of their own"
     )
     webhook_headers: Annotated[dict[str, SecretStr], NoDecode] = Field(
-        default_factory=dict, description='Headers sent there: a JSON object, `{"Authorization": "Bearer …"}`'
+        default_factory=dict,
+        description='Headers to send to `WHISPER_WEBHOOK_URL`: a JSON object, `{"Authorization": "Bearer …"}`',
     )
     webhook_include: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="What call-backs hold besides the job, unless it says so itself: `text`, `segments`"
+        default=(),
+        description="Extra fields in the webhook payload: `text`, `segments`; a job's `webhook_include` replaces it",
     )
     webhook_secret: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
-        description="What call-backs are signed with: `whsec_…`, several with commas while they change; else the "
-        "service makes one of its own",
+        description="Secret that webhooks are signed with: `whsec_…`; several, separated by commas, while it is "
+        "rotated; empty: the service generates one",
     )
     webhook_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Hosts on this machine or its network that may be called back: `localhost,n8n.lan`; `host:port` "
-        "also allows a port of other protocols",
+        description="Webhook receivers allowed on this machine or its network: `localhost,n8n.lan`; `host:port` "
+        "also allows ports of other protocols",
     )
     webhook_allowed_networks: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Networks that may be called back besides the internet: `127.0.0.0/8,192.168.0.0/16`"
+        default=(), description="Networks in which webhook receivers are allowed: `127.0.0.0/8,192.168.0.0/16`"
     )
     webhook_ca_file: Path | None = Field(
-        default=None, description="Certificates (PEM) of authorities to trust besides the system's"
+        default=None, description="CA certificates (PEM file) to trust for webhooks, besides the system's"
     )
-    webhook_timeout: float = Field(default=20.0, ge=1, le=120, description="Seconds a call-back may take in all")
+    webhook_timeout: float = Field(
+        default=20.0, ge=1, le=120, description="Timeout of one delivery attempt, in seconds"
+    )
     webhook_schedule: Annotated[str, AfterValidator(_checked_schedule)] = Field(
         default=schedule.DEFAULT,
-        description="Seconds before each attempt; after the last the delivery is exhausted",
+        description="Seconds to wait before each delivery attempt; after the last one the delivery is `exhausted`",
     )
 
     @property

@@ -1,74 +1,57 @@
-"""The documentation says what there is: every setting, endpoint, model and command, and nothing of one machine."""
+"""The documentation says what there is: every setting, endpoint and model, and nothing of one machine."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from fakeredis import FakeRedis
 from fastapi import FastAPI
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings
 from starlette.routing import BaseRoute, Mount, Route
 
 from api.app import create_app
-from api.settings import ApiSettings
+from engines.registry import ENGINES
 from engines.weights.ctranslate2 import CTRANSLATE2_REPOSITORIES
-from scripts.service.config import LauncherSettings
+from scripts import write_docs
 from tests.unit.api_service import api_settings, worker_settings
-from worker.settings import WorkerSettings
+from tests.unit.project.documents import DOCUMENTS, ROOT, name, text
+from worker.runtime.version import VERSION
 from worker.store.job_store import LocalStore
 
-ROOT = Path(__file__).parents[3]
-SETTINGS: tuple[type[BaseSettings], ...] = (ApiSettings, WorkerSettings, LauncherSettings)
+MAX_README_LINES = 150
 
 # A home directory, or a mirror of a package index: what one machine has and no other.
 PRIVATE = re.compile(r"(?<![\w.~$}])/(?:home|Users|root|work)/\w|https?://[^\s\"'`]+/(?:simple|pypi)\b")
 
 
-@pytest.fixture(scope="module")
-def readme() -> str:
-    return (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_readme_is_read_in_a_few_minutes() -> None:
+    assert len(text(ROOT / "README.md").splitlines()) <= MAX_README_LINES
 
 
-def settings_table() -> str:
-    """The README's table of settings, as their classes say it."""
-    rows = [_row(name, field) for each in SETTINGS for name, field in each.model_fields.items()]
-    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
+@pytest.mark.parametrize("document", write_docs.DOCUMENTS)
+def test_what_is_written_from_the_code_is_up_to_date(document: str) -> None:
+    assert text(ROOT / document) == write_docs.DOCUMENTS[document](), "Run `make docs` and commit what it writes."
 
 
-def _row(name: str, field: FieldInfo) -> str:
-    alias: Any = field.validation_alias
-    default = field.get_default(call_default_factory=True, validated_data={})
-    setting = alias.choices[0] if alias else f"WHISPER_{name.upper()}"
-    return f"| `{setting}` | {_shown(default)} | {field.description} |"
+def test_every_setting_is_in_one_group() -> None:
+    grouped = [setting for names in write_docs.GROUPS.values() for setting in names]
+    assert sorted(grouped) == sorted(write_docs.settings())
 
 
-def _shown(default: object) -> str:
-    if default is None or default == {} or default == ():
-        return ""
-    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+def test_every_setting_is_described() -> None:
+    assert [each.name for each in write_docs.settings().values() if not each.meaning] == []
 
 
-def test_the_readme_has_every_setting_with_its_default_and_meaning(readme: str) -> None:
-    table = settings_table()
-    assert table in readme, f"The settings have changed. Put this table into README.md:\n\n{table}\n"
-    names = set(re.findall(r"^\| `((?:NATIVE_)?WHISPER_\w+)` \|", readme, flags=re.MULTILINE))
-    assert names == set(re.findall(r"`((?:NATIVE_)?WHISPER_\w+)` \|", table)), "the README has settings there are not"
-
-
-def test_every_setting_named_anywhere_exists(readme: str) -> None:
-    """Also in running text, in messages to users and in the architecture's description."""
-    known = set(re.findall(r"^\| `(\w+)`", settings_table(), flags=re.MULTILINE))
-    places = [ROOT / "README.md", ROOT / "docs" / "ARCHITECTURE.md", *ROOT.glob("api/*.py"), *ROOT.glob("engines/*.py")]
-    for path in places:
-        named = set(re.findall(r"(?<!\.)\b(?:NATIVE_)?WHISPER_[A-Z_]+\b", path.read_text(encoding="utf-8")))
+def test_every_setting_named_anywhere_exists() -> None:
+    """Also in messages to users."""
+    known = set(write_docs.settings())
+    sources = [path for floor in ("api", "engines") for path in (ROOT / floor).rglob("*.py")]
+    for path in [*DOCUMENTS, *sources]:
+        named = set(re.findall(r"(?<!\.)\b(?:NATIVE_)?WHISPER_[A-Z_]+\b", text(path)))
         # a variable of the reader's own shell that holds a key, in examples; after a dot it is a library's own name
-        assert named - {"WHISPER_API_KEY", "WHISPER_"} <= known, path.name
+        assert named - {"WHISPER_API_KEY", "WHISPER_"} <= known, name(path)
 
 
 @pytest.fixture(scope="module")
@@ -90,39 +73,33 @@ def endpoints(routes: Iterable[BaseRoute]) -> Iterator[str]:
             yield from (f"{method} {path}" for method in route.methods or () if method != "HEAD")
 
 
-def test_the_readme_has_every_endpoint_and_no_other(app: FastAPI, readme: str) -> None:
-    there_are = set(endpoints(app.routes))
+def test_every_endpoint_is_documented_once_and_no_other(app: FastAPI) -> None:
+    there_are = sorted(set(endpoints(app.routes)))
     assert len(there_are) > 12
-    first_cells = re.findall(r"^\| (`[A-Z]+ /[^|]*) \|", readme, flags=re.MULTILINE)
-    assert set(re.findall(r"`([A-Z]+ /[^`]*)`", " ".join(first_cells))) == there_are
+    first_cells = [
+        cell for path in DOCUMENTS for cell in re.findall(r"^\| (`[A-Z]+ /[^|]*) \|", text(path), re.MULTILINE)
+    ]
+    assert sorted(re.findall(r"`([A-Z]+ /[^`]*)`", " ".join(first_cells))) == there_are
 
 
-def test_the_readme_has_every_model(readme: str) -> None:
-    section = readme.partition("## Models")[2].partition("\n## ")[0]
-    missing = [name for name in CTRANSLATE2_REPOSITORIES if f"`{name}`" not in section]
-    assert missing == []
+def test_every_model_is_listed() -> None:
+    document = text(ROOT / "docs" / "MODELS.md")
+    assert [model for model in CTRANSLATE2_REPOSITORIES if f"`{model}`" not in document] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/ARCHITECTURE.md", "docs/RELIABILITY.md"])
-def test_every_make_target_that_is_named_exists(name: str) -> None:
-    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    named = re.findall(r"(?:`|^)make ([a-z][a-z-]*)", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert set(named) <= targets
-    assert named or name != "README.md"
+def test_every_engine_is_listed() -> None:
+    document = text(ROOT / "docs" / "ENGINES.md")
+    assert [engine for engine in ENGINES if engine != "fake" and f"| `{engine}`" not in document] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/ARCHITECTURE.md", "docs/RELIABILITY.md", "CHANGELOG.md"])
-def test_every_link_to_a_file_leads_somewhere(name: str) -> None:
-    path = ROOT / name
-    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
-        assert "://" in target or (path.parent / target).exists(), target
-
-
-def test_the_changelog_begins_with_what_is_unreleased() -> None:
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    sections = re.findall(r"^## (.+)\n\n(.*)", text, flags=re.MULTILINE)
-    assert sections[0][0] == "Unreleased"
-    assert sections[0][1].startswith("- ")
+def test_the_changelog_has_what_is_unreleased_and_this_version() -> None:
+    """As https://keepachangelog.com wants it."""
+    sections = re.findall(r"^## \[(.+?)\](.*)$", text(ROOT / "CHANGELOG.md"), flags=re.MULTILINE)
+    assert sections[0] == ("Unreleased", "")
+    assert sections[1][0] == VERSION
+    assert all(re.fullmatch(r" - \d{4}-\d\d-\d\d", date) for _, date in sections[1:])
+    kinds = set(re.findall(r"^### (.*)$", text(ROOT / "CHANGELOG.md"), flags=re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
 def test_no_file_speaks_of_the_machine_it_was_written_on() -> None:
@@ -131,9 +108,9 @@ def test_no_file_speaks_of_the_machine_it_was_written_on() -> None:
     if not listed:
         pytest.skip("this is no git checkout")
     found = []
-    for name in filter(None, listed.split("\0")):
-        data = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
+    for listed_name in filter(None, listed.split("\0")):
+        data = (ROOT / listed_name).read_bytes() if (ROOT / listed_name).is_file() else b""
         if b"\0" not in data:
             lines = data.decode("utf-8").splitlines()
-            found += [f"{name}:{number}: {line}" for number, line in enumerate(lines, 1) if PRIVATE.search(line)]
+            found += [f"{listed_name}:{number}: {line}" for number, line in enumerate(lines, 1) if PRIVATE.search(line)]
     assert found == []

@@ -59,7 +59,7 @@ def test_every_connection_joins_two_nodes_and_every_node_is_reached(workflow: Wo
     assert len({each["id"] for each in workflow["nodes"]}) == len(names)
     reached = {row["node"] for link in workflow["connections"].values() for port in link["main"] for row in port}
     assert set(workflow["connections"]) <= set(names)
-    triggers = {"Recording", "Call-back"} & set(names)
+    triggers = {"Recording", "Webhook"} & set(names)
     assert reached | triggers == set(names)
 
 
@@ -83,13 +83,13 @@ def test_a_retry_of_n8n_makes_no_second_job(workflow: Workflow) -> None:
 
 def test_the_wait_node_takes_a_post_and_does_not_wait_for_ever() -> None:
     workflow = json.loads((FOLDER / "job-and-wait.json").read_text(encoding="utf-8"))
-    wait = node(workflow, "Wait for the call-back")["parameters"]
+    wait = node(workflow, "Wait for the webhook")["parameters"]
     assert (wait["resume"], wait["httpMethod"], wait["limitWaitTime"]) == ("webhook", "POST", True)
 
 
 def test_the_signature_is_made_of_the_bytes_as_they_came() -> None:
     workflow = json.loads((FOLDER / "job-and-signed-webhook.json").read_text(encoding="utf-8"))
-    assert node(workflow, "Call-back")["parameters"]["options"]["rawBody"] is True
+    assert node(workflow, "Webhook")["parameters"]["options"]["rawBody"] is True
     sign = node(workflow, "Sign")["parameters"]
     assert (sign["action"], sign["type"], sign["encoding"]) == ("hmac", "SHA256", "base64")
     parts = re.findall(r"\{\{ (.+?) \}\}", sign["value"])

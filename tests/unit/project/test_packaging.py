@@ -5,50 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from pydantic_settings import BaseSettings
-
-from api.settings import ApiSettings
-from scripts.service.config import LauncherSettings
-from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[3]
 
 
 def pins(name: str) -> set[tuple[str, str]]:
     return set(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^ ;]+)", (ROOT / name).read_text(), flags=re.MULTILINE))
-
-
-def settings() -> list[tuple[str, object]]:
-    """Name and default of every setting there is."""
-    found: list[tuple[str, object]] = []
-    classes: tuple[type[BaseSettings], ...] = (ApiSettings, WorkerSettings, LauncherSettings)
-    for each in classes:
-        for name, field in each.model_fields.items():
-            alias: Any = field.validation_alias
-            default = field.get_default(call_default_factory=True, validated_data={})
-            found.append((alias.choices[0] if alias else f"WHISPER_{name.upper()}", default))
-    return found
-
-
-def written(default: object) -> str:
-    if default is None or default == {} or default == ():
-        return ""
-    return str(default).lower() if isinstance(default, bool) else str(default)
-
-
-@pytest.mark.parametrize(("name", "default"), settings(), ids=lambda value: value if isinstance(value, str) else "")
-def test_every_setting_stands_in_the_example_with_its_default(name: str, default: object) -> None:
-    lines = (ROOT / ".env.example").read_text().splitlines()
-    assert [line for line in lines if line.startswith(f"#{name}=")] == [f"#{name}={written(default)}"]
-
-
-def test_the_example_has_no_setting_that_does_nothing() -> None:
-    names = re.findall(r"^#?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
-    assert set(names) == {name for name, _ in settings()}
 
 
 LOCKS = (

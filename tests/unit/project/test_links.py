@@ -1,0 +1,37 @@
+"""Every link in a document leads to a file that is there, and to a heading in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.project.documents import DOCUMENTS, ROOT, anchors, links, name, text
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for link in links(text(path)):
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), f"{link}: there is no such file"
+        if anchor:
+            assert anchor in anchors(text(target)), f"{link}: there is no such heading"
+
+
+def test_every_document_is_reached_from_the_readme() -> None:
+    found, ahead = {ROOT / "README.md"}, [ROOT / "README.md"]
+    while ahead:
+        path = ahead.pop()
+        targets = {(path.parent / link.partition("#")[0]).resolve() for link in links(text(path)) if "://" not in link}
+        new = {target for target in targets if target.suffix == ".md" and target.exists()} - found
+        found |= new
+        ahead += new
+    assert {name(path) for path in DOCUMENTS} <= {path.relative_to(ROOT).as_posix() for path in found}
+
+
+def test_anchors_are_githubs() -> None:
+    document = "# What `x` does, and why\n\n## Twice\n\n```\n# no heading\n```\n\n## Twice\n\n## [A link](x.md) too\n"
+    assert anchors(document) == {"what-x-does-and-why", "twice", "twice-1", "a-link-too"}
