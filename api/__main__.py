@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import sys
 
@@ -12,15 +13,13 @@ from pydantic import ValidationError
 
 from api.answers.waiting import Waiters
 from api.app import create_app
-from api.http.connections import PatientProtocol, allow_many
+from api.http.connections import allow_many, patient_protocol
 from api.settings import ApiSettings
 from worker.runtime import lifeline, logs, redis_security
 from worker.runtime.connection import connect
+from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
 from worker.store.job_store import LocalStore
-
-DRAIN = 5  # seconds for answers under way when the service stops; shorter than the supervisor's patience
-KEEP_ALIVE = 75  # seconds; longer than clients and proxies keep an idle connection, so that they close it
 
 log = logging.getLogger(__name__)
 
@@ -49,17 +48,18 @@ def main() -> int:
     secrets = (key.get_secret_value() for key in settings.api_keys.values())
     logs.set_up("api", worker_settings.log_level, worker_settings.log_format, secrets)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # broken forms are answered, not news
-    lifeline.watch()
+    timing = worker_settings.timing
+    lifeline.watch(timing.grace)
     allow_many()
     store, redis = LocalStore(worker_settings.data_dir), connect(worker_settings.redis_url)
     for warning in [*redis_security.warnings(worker_settings.redis_url), *redis_security.findings(redis)]:
         log.warning("%s", warning)
-    app = create_app(settings, worker_settings, store=store, redis=redis)
-    Server(_config(app, settings), app.state.service.waiters).run()
+    app = create_app(settings, worker_settings, store=store, redis=redis, timing=timing)
+    Server(_config(app, settings, timing), app.state.service.waiters).run()
     return 0
 
 
-def _config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
+def _config(app: FastAPI, settings: ApiSettings, timing: Timing) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -68,10 +68,10 @@ def _config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
         access_log=False,  # it would log query strings; api.envelope writes the line
         proxy_headers=False,  # a forwarded address must not make a caller local
         server_header=False,
-        http=PatientProtocol,
+        http=patient_protocol(timing.head),
         ws="none",  # there are none
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=DRAIN,
+        timeout_keep_alive=math.ceil(timing.keep_alive),
+        timeout_graceful_shutdown=math.ceil(timing.api_stop),
     )
 
 

@@ -30,35 +30,42 @@ from api.settings import ApiSettings
 from api.state import AppState
 from worker.jobs.backlog import Backlog
 from worker.jobs.job_service import JobService
-from worker.maintenance.maintenance import MAINTENANCE_EVERY, Maintenance
+from worker.maintenance.maintenance import Maintenance
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
+from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings
 from worker.store.job_store import JobStore
 
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: ApiSettings, worker_settings: WorkerSettings, *, store: JobStore, redis: Redis) -> FastAPI:
+def create_app(
+    settings: ApiSettings, worker_settings: WorkerSettings, *, store: JobStore, redis: Redis, timing: Timing = Timing()
+) -> FastAPI:
     """The service's HTTP face. Its lifespan follows the feed and keeps the store and the queues in order."""
-    queue, events = JobQueue(redis), Events(redis)
-    backlog = Backlog(store, queue, max_jobs=settings.max_queued_jobs, max_hours=settings.max_queued_hours)
+    queue, events = JobQueue(redis, timing=timing), Events(redis)
+    backlog = Backlog(
+        store, queue, max_jobs=settings.max_queued_jobs, max_hours=settings.max_queued_hours, timing=timing
+    )
+    maintenance = Maintenance(store, queue, events, redis, worker_settings.keep, timing)
     desk = JobService(store, queue, events, backlog)
     service = AppState(
         settings=settings,
+        timing=timing,
         store=store,
         redis=redis,
         events=events,
         desk=desk,
-        admission=Admission(backlog, settings.max_uploads),
-        waiters=Waiters(store, redis, give_up=desk.give_up),
+        admission=Admission(backlog, settings.max_uploads, timing),
+        waiters=Waiters(store, redis, give_up=desk.give_up, timing=timing),
         models=ServedModels(worker_settings.model_names, created=int(time.time())),
         callbacks=Callbacks(worker_settings),
     )
     app = FastAPI(
         title="whisper-native",
         description="Transcription with the OpenAI audio API, and durable jobs.",
-        lifespan=_lifespan(service, Maintenance(store, queue, events, redis, worker_settings.keep)),
+        lifespan=_lifespan(service, maintenance),
         middleware=[Middleware(AccessLog), Middleware(RefusedUploadDrain), Middleware(Access, settings=settings)],
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
@@ -83,7 +90,7 @@ def _lifespan(service: AppState, maintenance: Maintenance) -> Callable[[FastAPI]
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.waiters.start()
-        upkeep = asyncio.create_task(_maintain(maintenance))
+        upkeep = asyncio.create_task(_maintain(maintenance, service.timing.maintenance))
         try:
             yield
         finally:
@@ -94,12 +101,12 @@ def _lifespan(service: AppState, maintenance: Maintenance) -> Callable[[FastAPI]
     return lifespan
 
 
-async def _maintain(maintenance: Maintenance) -> None:
+async def _maintain(maintenance: Maintenance, every: float) -> None:
     while True:
         try:
             await run_in_threadpool(maintenance.run_once)
         except RedisError as error:
             log.warning("Maintenance waits for Redis: %s", error)
         except Exception:
-            log.exception("Maintenance failed; the next round is in %.0f s", MAINTENANCE_EVERY)
-        await asyncio.sleep(MAINTENANCE_EVERY)
+            log.exception("Maintenance failed; the next round is in %.0f s", every)
+        await asyncio.sleep(every)

@@ -15,6 +15,7 @@ from api.intake.webhook_fields import Callbacks
 from api.settings import ApiSettings
 from worker.jobs.job_service import JobService
 from worker.queue.events import Events
+from worker.runtime.timing import Timing
 from worker.store.job_store import JobStore
 
 
@@ -23,6 +24,7 @@ class AppState:
     """Hangs on the application's state as `service`."""
 
     settings: ApiSettings
+    timing: Timing
     store: JobStore
     redis: Redis
     events: Events

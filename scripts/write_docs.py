@@ -77,6 +77,7 @@ GROUPS = {
         "WHISPER_KEEP_JOBS",
     ),
     "Logs": ("WHISPER_LOG_DIR", "WHISPER_LOG_FORMAT", "WHISPER_LOG_LEVEL"),
+    "For tests": ("WHISPER_TIME_SCALE",),
 }
 
 _CONFIGURATION = """\

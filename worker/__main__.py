@@ -27,7 +27,7 @@ def main() -> int:
     if not settings.redis_url:
         print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
         return 2
-    lifeline.watch()
+    lifeline.watch(settings.timing.grace)
     # Before the engine's library is loaded: threads of a lane that wait for each other sleep instead of spinning, or
     # lanes, and whatever else the machine runs, take the cores from one another.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -12,6 +12,7 @@ from engines.registry import DEVICES, ENGINES, is_device
 from worker.maintenance.retention_periods import PERIOD, RetentionPeriods, seconds_of
 from worker.models.names import ModelNames
 from worker.runtime.logs import LOG_LEVELS, LogFormat, LogLevel
+from worker.runtime.timing import Timing
 from worker.webhooks.settings import WebhookSettings
 
 
@@ -97,10 +98,17 @@ class WorkerSettings(WebhookSettings):
     log_format: LogFormat = Field(
         default="text", description="Log lines as text, or as JSON objects for log collectors"
     )
+    time_scale: float = Field(
+        default=1.0, ge=0.01, le=1, description="For tests: all internal intervals are multiplied by this"
+    )
 
     @property
     def keep(self) -> RetentionPeriods:
         return RetentionPeriods(seconds_of(self.keep_audio), seconds_of(self.keep_jobs))
+
+    @property
+    def timing(self) -> Timing:
+        return Timing().scaled(self.time_scale)
 
     @property
     def model_names(self) -> ModelNames:

@@ -14,11 +14,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from worker.queue.events import FeedReader
+from worker.runtime.timing import Timing
 from worker.store.job_store import JobStore
 from worker.store.records import Outcome
 
-GRACE = 30.0  # seconds a job outlives the last client that waited for it
-LOOK_EVERY = 10.0  # seconds after which a client's job is looked at though nothing was told: Redis may refuse writes
 _ENDS = ("finished", "failed", "canceled")
 
 log = logging.getLogger(__name__)
@@ -30,11 +29,13 @@ class Waiters:
     give_up: called in a thread with the id of a job nobody waits for any more.
     """
 
-    def __init__(self, store: JobStore, redis: Redis, give_up: Callable[[str], object], grace: float = GRACE) -> None:
+    def __init__(
+        self, store: JobStore, redis: Redis, give_up: Callable[[str], object], timing: Timing = Timing()
+    ) -> None:
         self._store = store
         self._give_up = give_up
-        self._grace = grace
-        self._reader = FeedReader(redis, self._on_state, self._on_gap)
+        self._timing = timing
+        self._reader = FeedReader(redis, self._on_state, self._on_gap, timing)
         self._waiting: defaultdict[str, dict[asyncio.Event, bool]] = defaultdict(dict)  # True: every news, not the end
         self._abandoned: set[str] = set()  # jobs whose own client has left
         self._promised: set[str] = set()  # jobs whose own client was told that they go on
@@ -119,7 +120,7 @@ class Waiters:
                 self._abandoned.discard(job_id)
                 self._promised.discard(job_id)
                 return outcome
-            await wakes(woken, LOOK_EVERY)
+            await wakes(woken, self._timing.job_look)
         return None
 
     def _keep(self, job_id: str) -> None:
@@ -152,7 +153,7 @@ class Waiters:
     def _count_down(self, job_id: str) -> None:
         if job_id not in self._waiting and job_id not in self._countdowns and not self.is_closing:
             loop = asyncio.get_running_loop()
-            self._countdowns[job_id] = loop.call_later(self._grace, self._start_giving_up, job_id)
+            self._countdowns[job_id] = loop.call_later(self._timing.abandon, self._start_giving_up, job_id)
 
     def _start_giving_up(self, job_id: str) -> None:
         del self._countdowns[job_id]

@@ -9,7 +9,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_TIMEOUT = 60.0  # seconds for the head of a request to arrive
+from worker.runtime.timing import Timing
+
 WANTED_FILES = 65_536  # open files: two for each connection that uploads
 
 log = logging.getLogger(__name__)
@@ -17,9 +18,11 @@ log = logging.getLogger(__name__)
 
 class PatientProtocol(H11Protocol):
     """uvicorn's own, which closes a connection that is idle between two requests, but waits for ever for the first
-    one and for the end of a head that has begun."""
+    one and for the end of a head that has begun.
 
-    patience = HEAD_TIMEOUT
+    patience: seconds for the head of a request to arrive."""
+
+    patience = Timing().head
     _giving_up: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -49,6 +52,11 @@ class PatientProtocol(H11Protocol):
         self._giving_up = None
         if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
             self.transport.close()
+
+
+def patient_protocol(patience: float) -> type[PatientProtocol]:
+    """The class, as uvicorn wants one, of protocols with this patience."""
+    return type("PatientProtocol", (PatientProtocol,), {"patience": patience})
 
 
 def allow_many() -> None:

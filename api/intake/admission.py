@@ -11,18 +11,17 @@ from starlette.concurrency import run_in_threadpool
 
 from api.http.errors import ApiError
 from worker.jobs.backlog import Backlog
+from worker.runtime.timing import Timing
 from worker.store.records import Priority
-
-PLACE_TIMEOUT = 10.0  # seconds a request waits, unread, for a place among those that are read
 
 
 class Admission:
     """The places for uploads of one API process."""
 
-    def __init__(self, backlog: Backlog, max_uploads: int, patience: float = PLACE_TIMEOUT) -> None:
+    def __init__(self, backlog: Backlog, max_uploads: int, timing: Timing = Timing()) -> None:
         self._backlog = backlog
         self._max_uploads = max_uploads
-        self._patience = patience
+        self._patience = timing.place
         self._places = asyncio.Semaphore(max_uploads)
         self._coming: Counter[Priority] = Counter()
 

@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from api.http.errors import ApiError
 from api.intake.parameters import Parameters
 from worker.jobs.job_service import JobService
+from worker.runtime.timing import Timing
 from worker.store.idempotency import Claim, ClaimBusy, Claimed
 from worker.store.incoming import Upload
 from worker.store.job_store import JobNotFound, JobStore
@@ -25,8 +26,6 @@ from worker.store.records import JobRequest
 
 HEADER = "Idempotency-Key"
 MAX_KEY = 255  # characters
-UNANSWERED = 600.0  # seconds after its end in which a result that nobody had yet answers the same request
-CLAIM_TIMEOUT = 10.0  # seconds to wait for the same request that becomes a job this moment; it takes milliseconds
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # a string of RFC 8941
 
@@ -87,16 +86,18 @@ def repeated(store: JobStore, earlier: Claimed, own_fingerprint: str) -> JobRequ
         raise _in_use() from None
 
 
-def submit_once(store: JobStore, desk: JobService, upload: Upload, job: JobRequest, own_fingerprint: str) -> JobRequest:
+def submit_once(
+    store: JobStore, desk: JobService, upload: Upload, job: JobRequest, own_fingerprint: str, timing: Timing
+) -> JobRequest:
     """A waiting client's job, or the one it had before: clients that lost their connection send everything again, and
     without a key."""
     try:
-        claim = store.claims.hold("repeat", job.owner, own_fingerprint, patience=CLAIM_TIMEOUT)
+        claim = store.claims.hold("repeat", job.owner, own_fingerprint, patience=timing.repeat)
     except ClaimBusy:
         desk.submit(upload, job)
         return job
     try:
-        earlier = _unanswered(store, claim.read())
+        earlier = _unanswered(store, claim.read(), timing)
         if earlier is None:
             desk.submit_claimed(upload, job, claim, own_fingerprint)
         return earlier or job
@@ -135,13 +136,13 @@ def _standing(store: JobStore, claimed: Claimed | None) -> Claimed | None:
     return None if was_left else claimed
 
 
-def _unanswered(store: JobStore, claimed: Claimed | None) -> JobRequest | None:
+def _unanswered(store: JobStore, claimed: Claimed | None, timing: Timing) -> JobRequest | None:
     """The job, where it runs still or ended a short while ago and nobody had its answer."""
     if _standing(store, claimed) is None or claimed is None:
         return None
     outcome = store.outcome(claimed.job_id)
     if outcome is not None:
-        is_old = outcome.ended_at < time.time() - UNANSWERED
+        is_old = outcome.ended_at < time.time() - timing.repeatable
         if is_old or store.answered_at(claimed.job_id) is not None:
             return None
     try:

@@ -45,7 +45,7 @@ def _again(service: AppState, job: JobRequest) -> Delivery:
         raise ApiError("job_not_finished", f"The job {job.id} has not ended; it calls back when it does.", param="id")
     outbox.again(job.id)
     try:
-        DeliveryQueue(service.redis).again(job.id, time.time())
+        DeliveryQueue(service.redis, timing=service.timing).again(job.id, time.time())
     except RedisError as error:  # it stands in the store, where the sender looks every minute
         log.warning("%s is to call back again, but Redis could not be told: %s", job.id, error)
     delivery = outbox.delivery(job)

@@ -78,7 +78,7 @@ def _queued(service: AppState, key: Key, received: Received, parameters: Paramet
         desk.submit_claimed(upload, job, key.claim, mark)
         return job
     if caller.waits:
-        return submit_once(store, desk, upload, job, mark)
+        return submit_once(store, desk, upload, job, mark, service.timing)
     desk.submit(upload, job)
     return job
 

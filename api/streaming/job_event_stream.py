@@ -22,7 +22,6 @@ from worker.queue.events import Event
 from worker.store.job_store import JobNotFound
 from worker.store.records import JobRequest, Outcome
 
-HEARTBEAT = 10.0  # seconds of silence after which a reader is told that the line is alive
 PAGE_SIZE = 100  # events read from Redis at a time
 END = "end"  # the id of a job's last news
 
@@ -73,7 +72,7 @@ async def follow(service: AppState, job: JobRequest, cursor: Cursor | None = Non
                 yield news
                 if news.name == "done":
                     return
-            if not helping and not await wakes(woken, HEARTBEAT):
+            if not helping and not await wakes(woken, service.timing.ping):
                 yield None
 
 

@@ -42,12 +42,13 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
             redis = None if service.worker.redis_url else EmbeddedRedis.plan(service.worker.data_dir, service.log_dir)
             redis_url = redis.url if redis else str(service.worker.redis_url)
             url = url_for(service.api.host, port)
+            timing = service.worker.timing
             children = _children(redis, redis_url, port, service.worker.devices)
             pid_file.write(Running(os.getpid(), time.time(), url, log_file, redis_url, dict(overrides)))
             if log_file is None:
                 announce = (url, bool(service.api.api_keys), wait)
                 threading.Thread(target=_say_when_ready, args=announce, daemon=True).start()
-            Supervisor(children, should_stop=service.stop_file.exists).run()
+            Supervisor(children, should_stop=service.stop_file.exists, timing=timing).run()
     except AlreadyRunning:
         log.error("The service runs already. See: %s status", SCRIPT)
         return 1

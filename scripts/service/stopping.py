@@ -9,14 +9,12 @@ import time
 from scripts.service.config import ServiceConfig
 from scripts.service.pid_file import PidFile, Running
 
-STOP_TIMEOUT = 40.0  # seconds; its children may take 10 each
 
-
-def stop_running(running: Running, service: ServiceConfig, patience: float = STOP_TIMEOUT) -> str | None:
-    """How it ended, in words, or None where it did not."""
+def stop_running(running: Running, service: ServiceConfig, patience: float | None = None) -> str | None:
+    """How it ended, in words, or None where it did not. patience: seconds it may take, else what Timing says."""
     pid_file = PidFile(service.pid_file)
     ask_to_stop(running, service)
-    if wait_until_gone(pid_file, patience):
+    if wait_until_gone(pid_file, service.worker.timing.stop if patience is None else patience):
         return "stopped"
     os.kill(running.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows SIGTERM ends it just as hard
     return "killed, since it did not stop by itself" if wait_until_gone(pid_file, 10.0) else None

@@ -15,16 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.runtime.lifeline import PARENT_PIPE
+from worker.runtime.timing import Timing
 
-FIRST_DELAY = 0.5  # seconds
-MAX_DELAY = 30.0  # seconds
-MAX_DELAY_KILLED = 4.0  # seconds; a worker that a recording kills is wanted back by all the others
-PROVEN_AFTER = 60.0  # seconds of life after which a death counts as the first again
 START_LIMIT = 5  # exits in a row of a child that never lived as long: it cannot start here
-GRACE = 10.0  # seconds between asking a child to stop and killing it
 TICK = 0.1  # seconds
 EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # it passes, and is no reason to end the others
-SPAWN_DELAY = 4.0  # seconds until a child that found the system exhausted is started again
 
 log = logging.getLogger(__name__)
 
@@ -62,20 +57,21 @@ class RestartPolicy:
     """How long to wait before a dead child is started again: twice as long each time, up to 30 s, or 4 s where it was
     killed: that is no sign that it cannot start."""
 
-    def __init__(self) -> None:
-        self._delay = FIRST_DELAY
+    def __init__(self, timing: Timing = Timing()) -> None:
+        self._timing = timing
+        self._delay = timing.restart_first
         self._exits = 0
         self._proven = False
 
     def delay_after(self, lived: float, *, by_signal: bool = False) -> float:
         """Seconds to wait, given how many seconds the child lived and whether it was killed or left by itself."""
-        if lived >= PROVEN_AFTER:
+        if lived >= self._timing.proven:
             self._proven = True
-            self._delay = FIRST_DELAY
+            self._delay = self._timing.restart_first
         self._exits = 0 if by_signal else self._exits + 1
         delay = self._delay
-        self._delay = min(self._delay * 2, MAX_DELAY)
-        return min(delay, MAX_DELAY_KILLED) if by_signal else delay
+        self._delay = min(self._delay * 2, self._timing.restart_longest)
+        return min(delay, self._timing.restart_killed) if by_signal else delay
 
     @property
     def hopeless(self) -> bool:
@@ -86,10 +82,11 @@ class RestartPolicy:
 class Child:
     """One process at most of one spec."""
 
-    def __init__(self, spec: ChildSpec, clock: Callable[[], float]) -> None:
+    def __init__(self, spec: ChildSpec, clock: Callable[[], float], timing: Timing = Timing()) -> None:
         self.spec = spec
         self._clock = clock
-        self._policy = RestartPolicy()
+        self._timing = timing
+        self._policy = RestartPolicy(timing)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._due_at = 0.0
@@ -139,8 +136,9 @@ class Child:
         except OSError as error:
             if error.errno not in EXHAUSTED:
                 raise
-            self._due_at = self._clock() + SPAWN_DELAY
-            log.error("%s could not be started: %s; trying again in %.0f s.", self.spec.name, error, SPAWN_DELAY)
+            delay = self._timing.spawn_retry
+            self._due_at = self._clock() + delay
+            log.error("%s could not be started: %s; trying again in %.0f s.", self.spec.name, error, delay)
             return
         self._started_at = self._clock()
         self._ready = False
@@ -176,12 +174,12 @@ class Supervisor:
         children: Sequence[ChildSpec],
         *,
         should_stop: Callable[[], bool] = lambda: False,
-        grace: float = GRACE,
+        timing: Timing = Timing(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._children = [Child(spec, clock) for spec in children]
+        self._children = [Child(spec, clock, timing) for spec in children]
         self._should_stop = should_stop
-        self._grace = grace
+        self._grace = timing.grace
         self._clock = clock
         self._signals = 0
 

@@ -26,11 +26,12 @@ ENDED = ("finished", "failed", "canceled")
 # As `whisper-native.py run`, but in the directory it is started in, where no .env lies; it ends with the tests.
 _RUN = """
 import sys
-from scripts.service.foreground import run
 from scripts.service.config import ServiceConfig
+from scripts.service.foreground import run
 from worker.runtime import lifeline
-lifeline.watch()
-sys.exit(run(ServiceConfig.from_settings(), {}, None, wait=0))
+service = ServiceConfig.from_settings()
+lifeline.watch(service.worker.timing.grace)
+sys.exit(run(service, {}, None, wait=0))
 """
 
 Value = TypeVar("Value")

@@ -6,23 +6,22 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import httpx
 from fakeredis import FakeRedis, FakeServer
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-import worker.queue.events
 from api.app import create_app
 from api.settings import ApiSettings
 from api.state import AppState
 from engines.base import DecodeOptions
 from engines.transcript import Segment, Transcript, Word
 from worker.queue.events import Events
+from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings
 from worker.store.incoming import Upload
 from worker.store.job_store import LocalStore
@@ -183,15 +182,20 @@ def caller(app: FastAPI, peer: str = "127.0.0.1", **headers: str) -> httpx.Async
 
 @asynccontextmanager
 async def serving(
-    tmp_path: Path, model: str = "base", models: tuple[str, ...] = (), **settings: Any
+    tmp_path: Path, model: str = "base", models: tuple[str, ...] = (), timing: Timing = Timing(), **settings: Any
 ) -> AsyncIterator[Running]:
     """The API with its lifespan running."""
     redis_server = FakeServer()
     store, redis = LocalStore(tmp_path), FakeRedis(server=redis_server)
-    app = create_app(api_settings(**settings), worker_settings(model=model, models=models), store=store, redis=redis)
-    with patch.object(worker.queue.events, "BLOCK_MS", 10):  # the reader stops between two blocks
-        async with app.router.lifespan_context(app), caller(app) as client:
-            yield Running(app, store, redis, redis_server, client)
+    app = create_app(
+        api_settings(**settings),
+        worker_settings(model=model, models=models),
+        store=store,
+        redis=redis,
+        timing=replace(timing, feed_block=0.01),  # the reader stops between two blocks
+    )
+    async with app.router.lifespan_context(app), caller(app) as client:
+        yield Running(app, store, redis, redis_server, client)
 
 
 def assert_error(response: httpx.Response, status: int, code: str, param: str | None = None) -> str:

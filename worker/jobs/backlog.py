@@ -6,10 +6,9 @@ import threading
 import time
 
 from worker.queue.job_queue import JobQueue
+from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import JobRequest, Priority
-
-FRESH = 2.0  # seconds a look at the queue's jobs is good for; what is admitted meanwhile is added
 
 
 class QueueFull(Exception):
@@ -19,7 +18,10 @@ class QueueFull(Exception):
 class Backlog:
     """The limits of each queue, on jobs that wait and on their hours of audio."""
 
-    def __init__(self, store: JobStore, queue: JobQueue, *, max_jobs: int, max_hours: float) -> None:
+    def __init__(
+        self, store: JobStore, queue: JobQueue, *, max_jobs: int, max_hours: float, timing: Timing = Timing()
+    ) -> None:
+        self._fresh = timing.backlog
         self._store = store
         self._queue = queue
         self._most_jobs = max_jobs
@@ -60,7 +62,7 @@ class Backlog:
 
     def _look(self, priority: Priority) -> dict[str, float]:
         now = time.monotonic()
-        if now - self._looked_at.get(priority, float("-inf")) >= FRESH:
+        if now - self._looked_at.get(priority, float("-inf")) >= self._fresh:
             known = self._waiting.get(priority, {})
             ids = self._queue.waiting_ids(priority)
             self._waiting[priority] = {

@@ -14,18 +14,13 @@ from worker.maintenance.retention_periods import RetentionPeriods
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.runtime.connection import KEY_PREFIX
+from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import JobRequest
 
 KEEP_A_WEEK = RetentionPeriods()
 LOCK = f"{KEY_PREFIX}maintenance"
 KNOWN = f"{KEY_PREFIX}known"  # set once store and queues have been put in step; gone where Redis lost its contents
-LOCK_TTL = 60  # seconds; a holder that was killed blocks nobody for longer
-MAINTENANCE_EVERY = 3.0  # seconds between two rounds
-RECONCILE_EVERY = 60.0  # seconds
-SECOND_LOOK = 5.0  # seconds; a job may be on its way into the queue, which takes milliseconds
-SETTLE = 10.0  # seconds running jobs have to renew their leases in a Redis that came back empty
-KEEP_PARTIAL = 3600.0  # seconds an upload may stand still before it is swept; its client was given up long ago
 
 log = logging.getLogger(__name__)
 
@@ -34,29 +29,37 @@ class Maintenance:
     """What has to be put right now and then. `run_once` does what is due."""
 
     def __init__(
-        self, store: JobStore, queue: JobQueue, events: Events, redis: Redis, keep: RetentionPeriods = KEEP_A_WEEK
+        self,
+        store: JobStore,
+        queue: JobQueue,
+        events: Events,
+        redis: Redis,
+        keep: RetentionPeriods = KEEP_A_WEEK,
+        timing: Timing = Timing(),
     ) -> None:
         self._store = store
         self._queue = queue
         self._events = events
         self._redis = redis
-        self._retention = Retention(store, queue, events, keep)
+        self._timing = timing
+        self._retention = Retention(store, queue, events, keep, timing)
         self._reconcile_at = float("-inf")
         self._missing: set[str] = set()  # jobs RQ did not know at the last look
         self._empty_since: float | None = None
 
     def run_once(self) -> None:
         token = uuid4().hex
-        if not self._redis.set(LOCK, token, nx=True, ex=LOCK_TTL):
+        if not self._redis.set(LOCK, token, nx=True, px=round(self._timing.maintenance_lock * 1000)):
             return
         try:
             self._queue.recover_abandoned(time.monotonic())
             if self._is_due(time.monotonic()):
                 self._reconcile()
-                self._store.sweep_incoming(KEEP_PARTIAL)
+                self._store.sweep_incoming(self._timing.partial)
                 self._store.claims.sweep(self._store.has)
                 self._redis.set(KNOWN, "1")
-                self._reconcile_at = time.monotonic() + (SECOND_LOOK if self._missing else RECONCILE_EVERY)
+                wait = self._timing.second_look if self._missing else self._timing.reconcile
+                self._reconcile_at = time.monotonic() + wait
         finally:
             self._release(token)
 
@@ -67,9 +70,9 @@ class Maintenance:
             self._empty_since = None
             return now >= self._reconcile_at
         if self._empty_since is None:
-            log.info("Redis knows of no jobs: what the store has is queued in %.0f s", SETTLE)
+            log.info("Redis knows of no jobs: what the store has is queued in %.0f s", self._timing.settle)
             self._empty_since = now
-        return now - self._empty_since >= SETTLE
+        return now - self._empty_since >= self._timing.settle
 
     def _release(self, token: str) -> None:
         """Gives the lock back, unless it ran out meanwhile and is another's now."""
@@ -104,7 +107,7 @@ class Maintenance:
     def _revive(self, request: JobRequest, missing: set[str]) -> None:
         """A job without an outcome that is in no queue and in nobody's hands. It may be on its way into the queue this
         very moment, so it is queued again only when it was missing at two looks in a row, or is older than that."""
-        if request.id in self._missing or request.created_at < time.time() - RECONCILE_EVERY:
+        if request.id in self._missing or request.created_at < time.time() - self._timing.reconcile:
             log.info("Job %s was not in its queue: queued again", request.id)
             self._queue.enqueue(request)
         else:

@@ -9,13 +9,10 @@ from redis.exceptions import RedisError
 from worker.maintenance.retention_periods import RetentionPeriods
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
+from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import JobRequest, Outcome
 from worker.webhooks.outbox import Outbox
-
-KEEP_ANSWERED = 600.0  # seconds a synchronous job's record stays after its answer
-KEEP_UNANSWERED = 24 * 3600.0  # seconds one stays whose client never came back for it
-OVERDUE = 7 * 24 * 3600.0  # seconds a job stays for a call-back that nobody makes; the sender must be gone
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +20,14 @@ log = logging.getLogger(__name__)
 class Retention:
     """Removes what is kept no longer. A file that somebody reads meanwhile stays readable for them."""
 
-    def __init__(self, store: JobStore, queue: JobQueue, events: Events, keep: RetentionPeriods) -> None:
+    def __init__(
+        self, store: JobStore, queue: JobQueue, events: Events, keep: RetentionPeriods, timing: Timing = Timing()
+    ) -> None:
         self._store = store
         self._queue = queue
         self._events = events
         self._keep = keep
+        self._timing = timing
         self._outbox = Outbox(store)
 
     def look_after(self, request: JobRequest, outcome: Outcome, now: float) -> None:
@@ -44,14 +44,16 @@ class Retention:
         if request.kind == "job":
             return age >= self._keep.jobs
         answered_at = self._store.answered_at(request.id)
-        return age >= KEEP_UNANSWERED if answered_at is None else now - answered_at >= KEEP_ANSWERED
+        if answered_at is None:
+            return age >= self._timing.unanswered
+        return now - answered_at >= self._timing.answered
 
     def _owes_a_call(self, request: JobRequest, now: float) -> bool:
         """Whether a receiver is still to be told, by a link to this very job."""
         delivery = self._outbox.delivery(request)
         if delivery is None or delivery.is_settled:
             return False
-        return (delivery.next_at or now) > now - OVERDUE
+        return (delivery.next_at or now) > now - self._timing.overdue
 
     def _forget(self, request: JobRequest) -> None:
         try:

@@ -20,13 +20,13 @@ from redis.exceptions import RedisError
 
 from engines.transcript import Segment
 from worker.runtime.connection import KEY_PREFIX
+from worker.runtime.timing import Timing
 
 FEED = f"{KEY_PREFIX}feed"
 FEED_LENGTH = 10_000  # entries, about
 EVENTS_LENGTH = 100_000  # entries of one job, about: a day of talk has fewer
 EVENTS_TTL = 24 * 3600  # seconds
 NEWS = "news"  # what the feed says of a job that goes on: its own stream has the rest
-BLOCK_MS = 2_000  # shorter than any socket timeout, so a quiet feed is no error
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +106,15 @@ class FeedReader:
     `on_gap()` is called after Redis was away or the reader started, since states may have been missed then.
     """
 
-    def __init__(self, redis: Redis, on_state: Callable[[str, str], None], on_gap: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        on_state: Callable[[str, str], None],
+        on_gap: Callable[[], None],
+        timing: Timing = Timing(),
+    ) -> None:
         self._redis = redis
+        self._block = timing.feed_block
         self._on_state = on_state
         self._on_gap = on_gap
         self._stopped = threading.Event()
@@ -118,7 +125,7 @@ class FeedReader:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join(timeout=BLOCK_MS / 1000 + 1)
+        self._thread.join(timeout=self._block + 1)
 
     def _run(self) -> None:
         last: bytes | None = None
@@ -138,7 +145,7 @@ class FeedReader:
         return newest[0][0] if newest else b"0-0"
 
     def _follow(self, last: bytes) -> bytes:
-        answer: Any = self._redis.xread({FEED: last}, block=BLOCK_MS, count=500)
+        answer: Any = self._redis.xread({FEED: last}, block=round(self._block * 1000), count=500)
         for _, entries in answer or []:
             for entry_id, fields in entries:
                 last = entry_id

@@ -15,9 +15,7 @@ from typing import Literal
 from redis import Redis
 
 from worker.runtime.connection import KEY_PREFIX
-
-BEAT = 5.0  # seconds between two signs of life
-TTL = 15  # seconds without one after which a worker counts as gone
+from worker.runtime.timing import Timing
 
 
 def process_name(pid: int | None = None) -> str:
@@ -74,11 +72,11 @@ class WorkerHeartbeat:
         return self.state in ("ready", "idle")
 
 
-def announce(redis: Redis, presence: WorkerHeartbeat) -> None:
+def announce(redis: Redis, presence: WorkerHeartbeat, timing: Timing = Timing()) -> None:
     key = f"{KEY_PREFIX}worker:{presence.name}"
     pipeline = redis.pipeline()
     pipeline.hset(key, mapping={name: str(value) for name, value in asdict(presence).items()})
-    pipeline.expire(key, TTL)
+    pipeline.pexpire(key, round(timing.presence * 1000))
     pipeline.execute()
 
 

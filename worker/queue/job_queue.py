@@ -19,13 +19,13 @@ from rq.worker_registration import clean_worker_registry
 
 from worker.queue.heartbeat import is_dead
 from worker.queue.leases import Leases
+from worker.runtime.timing import Timing
 from worker.store.records import PRIORITIES, JobRequest, Priority
 
 QueueName = Priority | Literal["alone"]
 QUARANTINE: Literal["alone"] = "alone"
 QUEUES: tuple[QueueName, ...] = (*PRIORITIES, QUARANTINE)
 JOB_FUNCTION = "whisper_native.transcribe"  # the one name a slot will run; it stands for JobRunner.run
-STRANDED_AFTER = 15.0  # seconds a job may be on its way from the queue to a slot; it takes milliseconds
 RECORD_TTL = 24 * 3600  # seconds RQ's own record of an ended job stays visible in the dashboard
 
 
@@ -64,8 +64,9 @@ def _queues_of(request: JobRequest) -> tuple[QueueName, ...]:
 class JobQueue:
     """The three queues, and who holds which job. is_dead: whether the process of a slot's name is known to be gone."""
 
-    def __init__(self, redis: Redis, is_dead: Callable[[str], bool] = is_dead) -> None:
-        self.leases = Leases(redis, QUEUES)
+    def __init__(self, redis: Redis, is_dead: Callable[[str], bool] = is_dead, timing: Timing = Timing()) -> None:
+        self.leases = Leases(redis, QUEUES, timing)
+        self._timing = timing
         self._redis = redis
         self._is_dead = is_dead
         self._on_the_way: dict[str, dict[str, float]] = {name: {} for name in QUEUES}  # since when, by id
@@ -130,7 +131,7 @@ class JobQueue:
         for job_id in seen.keys() - on_the_way:
             del seen[job_id]
         for job_id in on_the_way:
-            if now - seen.setdefault(job_id, now) < STRANDED_AFTER:
+            if now - seen.setdefault(job_id, now) < self._timing.stranded:
                 continue
             if job_id in started or queue.fetch_job(job_id) is None:
                 queue.intermediate_queue.remove(job_id)

@@ -17,8 +17,7 @@ from redis import Redis
 from redis.client import Pipeline
 from rq.job import JobStatus
 
-LEASE = 30  # seconds without a beat after which a job counts as abandoned
-CONFIRM = 6.0  # seconds an expired lease gets: after a jump of the clock, or of Redis, a live worker renews it in five
+from worker.runtime.timing import Timing
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +38,10 @@ class Lease:
 class Leases:
     """The leases of all jobs in these queues."""
 
-    def __init__(self, redis: Redis, queues: Sequence[str]) -> None:
+    def __init__(self, redis: Redis, queues: Sequence[str], timing: Timing = Timing()) -> None:
         self._redis = redis
         self._queues = tuple(queues)
+        self._timing = timing
         self._expired: dict[Lease, float] = {}  # since when, in monotonic seconds
 
     def take(self, job_id: str, begin: Callable[[Pipeline], None]) -> bool:
@@ -63,7 +63,7 @@ class Leases:
     def renew(self, lease: Lease) -> bool:
         """Whether the run may go on. A lease that went with the contents of Redis is made anew, and a job that was
         given back to its queue while we were silent is taken out again; one that another runs is lost."""
-        ends = {lease.member: time.time() + LEASE}
+        ends = {lease.member: time.time() + self._timing.lease}
         self._redis.zadd(_wip(lease.queue), ends, xx=True)
         if self._redis.zscore(_wip(lease.queue), lease.member) is not None:
             return True
@@ -94,7 +94,7 @@ class Leases:
         silent = {lease for lease, ends in self._all() if ends <= time.time()}
         self._expired = {lease: since for lease, since in self._expired.items() if lease in silent}
         for lease in silent:
-            if now - self._expired.setdefault(lease, now) < CONFIRM:
+            if now - self._expired.setdefault(lease, now) < self._timing.confirm:
                 continue
             if self.pass_on(lease, lease.queue, at_front=True):
                 log.warning("The worker of job %s is silent: it goes on with another", lease.job_id)
@@ -122,7 +122,7 @@ class Leases:
             pipeline.lrem(_list(queue), 0, lease.job_id)
         if is_known:
             pipeline.hset(_job(lease.job_id), mapping={"status": JobStatus.STARTED.value, "origin": lease.queue})
-        pipeline.zadd(_wip(lease.queue), {lease.member: time.time() + LEASE})
+        pipeline.zadd(_wip(lease.queue), {lease.member: time.time() + self._timing.lease})
         return True
 
     def _whole(self, change: Callable[[Pipeline], bool], *keys: str) -> bool:

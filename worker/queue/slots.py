@@ -8,6 +8,7 @@ in one step, whatever it goes on to.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,13 +31,13 @@ from rq.worker.base import WorkerStatus
 
 from worker.queue.heartbeat import process_name
 from worker.queue.job_queue import JOB_FUNCTION, QUARANTINE, QUEUES, QueuedJob, QueueName, put_back
-from worker.queue.leases import LEASE, Lease, Leases
+from worker.queue.leases import Lease, Leases
 from worker.queue.run_endings import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.runtime import logs
+from worker.runtime.timing import Timing
 from worker.store.records import Priority
 
-IDLE_TTL = 20  # seconds; RQ blocks for 15 s less, so an idle slot looks up every 5 s
-MAKE_WAY = 10.0  # seconds others have to hand their jobs back before one is tried alone
+RQ_MARGIN = 15  # seconds that RQ blocks less than a worker's TTL
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ def job_class(run: Run) -> type[Job]:
 class Gate:
     """Lets every slot run a job, or none but the one that runs a job alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, timing: Timing = Timing()) -> None:
+        self._timing = timing
         self._changed = threading.Condition()
         self._inside = 0
         self._is_closed = False
@@ -99,7 +101,7 @@ class Gate:
     @contextmanager
     def alone(self, hand_back_others: Callable[[], None]) -> Iterator[None]:
         """Keeps others out, after those inside have been asked to leave. One that hangs is not waited for."""
-        deadline = time.monotonic() + MAKE_WAY
+        deadline = time.monotonic() + self._timing.make_way
         with self._changed:
             self._is_closed = True
         try:
@@ -129,11 +131,12 @@ class Slot(SimpleWorker):
 
     death_penalty_class = TimerDeathPenalty
 
-    def __init__(self, queue: QueueName, redis: Redis, work: Work, gate: Gate) -> None:
+    def __init__(self, queue: QueueName, redis: Redis, work: Work, gate: Gate, timing: Timing = Timing()) -> None:
         jobs = job_class(partial(_run_named, work, queue=queue))
         self._work = work
         self._gate = gate
-        self._leases = Leases(redis, QUEUES)
+        self._leases = Leases(redis, QUEUES, timing)
+        self._lease_ttl = math.ceil(timing.lease)  # RQ counts whole seconds
         self._hand = threading.RLock()  # a beat must not renew what is being let go of
         super().__init__(
             [Queue(queue, connection=redis, serializer=JSONSerializer, job_class=jobs)],
@@ -141,7 +144,7 @@ class Slot(SimpleWorker):
             connection=redis,
             job_class=jobs,
             serializer=JSONSerializer,
-            worker_ttl=IDLE_TTL,
+            worker_ttl=math.ceil(timing.idle_look) + RQ_MARGIN,
             log_job_description=False,  # file names stay out of the log
         )
 
@@ -162,8 +165,8 @@ class Slot(SimpleWorker):
             self._work.lose(execution.job_id)
             return
         with self.connection.pipeline() as pipeline:
-            self.heartbeat(LEASE + IDLE_TTL, pipeline=pipeline)
-            execution.save(LEASE, pipeline=pipeline)
+            self.heartbeat(self._lease_ttl + self.worker_ttl, pipeline=pipeline)
+            execution.save(self._lease_ttl, pipeline=pipeline)
             pipeline.execute()
 
     def stop(self) -> None:
@@ -192,7 +195,7 @@ class Slot(SimpleWorker):
                 self._gate.leave()
         else:
             put_back(self.connection, queue, job.id)
-            self._gate.wait(IDLE_TTL)
+            self._gate.wait(self.worker_ttl)
 
     def _execute(self, job: Job, queue: Queue) -> None:
         execution = self._begin(job)
@@ -209,7 +212,7 @@ class Slot(SimpleWorker):
         begun: list[Execution] = []
 
         def begin(pipeline: Pipeline) -> None:
-            begun[:] = [Execution.create(job, LEASE, pipeline=pipeline, worker_name=self.name)]
+            begun[:] = [Execution.create(job, self._lease_ttl, pipeline=pipeline, worker_name=self.name)]
             self.set_state(WorkerStatus.BUSY, pipeline=pipeline)
 
         if not self._leases.take(job.id, begin):
@@ -218,7 +221,7 @@ class Slot(SimpleWorker):
         return begun[0]
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
-        return LEASE
+        return self._lease_ttl
 
     def clean_registries(self) -> None:
         """Left to maintenance, which runs under one lock even while all slots are busy."""
@@ -289,13 +292,14 @@ def _is_ours(job: Job) -> bool:
 class Slots:
     """All slots of a worker process, each on a thread that starts over if RQ's loop gives up."""
 
-    def __init__(self, redis: Redis, work: Work, counts: dict[Priority, int]) -> None:
+    def __init__(self, redis: Redis, work: Work, counts: dict[Priority, int], timing: Timing = Timing()) -> None:
+        self._timing = timing
         self._redis = redis
         self._work = work
         self._counts: dict[QueueName, int] = {QUARANTINE: 1}
         for name, count in counts.items():
             self._counts[name] = count
-        self._gate = Gate()
+        self._gate = Gate(timing)
         self._stopping = threading.Event()
         self._slots: dict[int, Slot] = {}
         self._threads: list[threading.Thread] = []
@@ -356,7 +360,7 @@ class Slots:
     def _serve(self, number: int, queue: QueueName) -> None:
         while not self._stopping.is_set():
             try:
-                slot = self._slots[number] = Slot(queue, self._redis, self._work, self._gate)
+                slot = self._slots[number] = Slot(queue, self._redis, self._work, self._gate, self._timing)
                 slot.work(logging_level="WARNING")
             except Exception:
                 log.exception("A slot of the queue %s gave up, starting it again", queue)

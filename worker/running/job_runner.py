@@ -25,11 +25,11 @@ from worker.queue.events import Events
 from worker.queue.job_queue import QUARANTINE, JobQueue, QueueName
 from worker.queue.run_endings import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.running.checkpoint import JobCheckpoint
+from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import JobError, JobRequest, Outcome, Priority
 
 MAX_STRIKES = 3  # crashes in a row that brought no window, after which a job is given up
-HAND_BACK_TIMEOUT = 8.0  # seconds the windows in hand may take when a job is handed back: about one pass
 STORE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class JobRunner:
         max_seconds: float,
         context: bool = False,
         drop_audio: bool = False,
+        timing: Timing = Timing(),
     ) -> None:
         self._store = store
         self._queue = queue
@@ -78,6 +79,7 @@ class JobRunner:
         self._max_seconds = max_seconds
         self._context = context
         self._drop_audio = drop_audio
+        self._timing = timing
         self._running: dict[str, _Run] = {}
         self._lock = threading.Lock()
         self._stopping = False
@@ -193,7 +195,7 @@ class JobRunner:
             for run in runs:
                 run.handed_back = why
         for run in runs:
-            run.transcription.hand_back(HAND_BACK_TIMEOUT)
+            run.transcription.hand_back(self._timing.hand_back)
 
     def _enter(self, run: _Run) -> bool:
         self._check_place(run.request.id)

@@ -19,11 +19,11 @@ from redis.exceptions import RedisError
 from engines.decoding.batcher import Batcher
 from engines.errors import EngineError, EngineUnavailable
 from engines.registry import EngineOptions, create_engine
-from worker.maintenance.maintenance import MAINTENANCE_EVERY, Maintenance
+from worker.maintenance.maintenance import Maintenance
 from worker.models.pool import ModelPool
 from worker.queue import heartbeat
 from worker.queue.events import Events, FeedReader
-from worker.queue.heartbeat import BEAT, WorkerHeartbeat, process_name
+from worker.queue.heartbeat import WorkerHeartbeat, process_name
 from worker.queue.job_queue import JobQueue
 from worker.queue.slots import Slots
 from worker.running.job_runner import JobRunner
@@ -35,7 +35,6 @@ from worker.store.records import Priority
 
 MIN_SLOTS = 4  # for recordings a client waits for …
 MAX_SLOTS = 64  # … unless the settings say how many
-DRAIN = 8.5  # seconds for the windows in hand after SIGTERM; longer than JobRunner's patience for them
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +48,7 @@ class WorkerProcess:
 
     def __init__(self, settings: WorkerSettings, redis_url: str, *, starts_idle: bool = False) -> None:
         self._settings = settings
+        self._timing = settings.timing
         self._redis_url = redis_url
         self._starts_idle = starts_idle
         self._redis = connect(redis_url, patient=True)
@@ -67,7 +67,7 @@ class WorkerProcess:
         )
         self._runner = JobRunner(
             self._store,
-            JobQueue(self._redis),
+            JobQueue(self._redis, timing=self._timing),
             self._events,
             self._names,
             self._models,
@@ -75,6 +75,7 @@ class WorkerProcess:
             max_seconds=settings.max_audio_hours * 3600,
             context=settings.context,
             drop_audio=settings.keep.audio == 0,
+            timing=self._timing,
         )
         self._presence = WorkerHeartbeat(process_name(), "loading", self._names.default, pid=os.getpid())
         self._showing = threading.Lock()
@@ -154,11 +155,12 @@ class WorkerProcess:
     def _serve(self) -> None:
         runner = self._runner
         with self._models.use(self._names.default) if self._models.loaded else nullcontext() as batcher:
-            slots = self._slots = Slots(self._redis, runner, self._slot_counts(batcher))
+            slots = self._slots = Slots(self._redis, runner, self._slot_counts(batcher), self._timing)
         feed = FeedReader(
             self._feed_redis,
             lambda job_id, state: runner.cancel(job_id) if state == "canceled" else None,
             runner.cancel_ended,
+            self._timing,
         )
         feed.start()
         slots.start()
@@ -168,7 +170,7 @@ class WorkerProcess:
         log.info("Stopping: jobs in hand go back to their queue")
         slots.take_no_more()
         runner.stop()
-        slots.stop(DRAIN, runner.leave_all)
+        slots.stop(self._timing.drain, runner.leave_all)
 
     def _slot_counts(self, batcher: Batcher | None) -> dict[Priority, int]:
         """Fewer interactive slots than windows in a pass would leave a GPU's passes half empty when many clips wait.
@@ -194,7 +196,7 @@ class WorkerProcess:
                 self._show_presence()
             except Exception:  # whatever it is, a heart that stopped would have running jobs taken away
                 log.exception("A sign of life could not be given")
-            if self._stopped.wait(BEAT):
+            if self._stopped.wait(self._timing.beat):
                 return
 
     def _watch(self) -> None:
@@ -209,14 +211,15 @@ class WorkerProcess:
     def _maintain(self) -> None:
         """The API does this too; a worker that runs without one must not depend on it."""
         redis = connect(self._redis_url)
-        maintenance = Maintenance(self._store, JobQueue(redis), self._events, redis, self._settings.keep)
-        while not self._stopped.wait(MAINTENANCE_EVERY):
+        queue, every = JobQueue(redis, timing=self._timing), self._timing.maintenance
+        maintenance = Maintenance(self._store, queue, self._events, redis, self._settings.keep, self._timing)
+        while not self._stopped.wait(every):
             try:
                 maintenance.run_once()
             except RedisError as error:
                 log.warning("Maintenance waits for Redis: %s", error)
             except Exception:
-                log.exception("Maintenance failed; the next round is in %.0f s", MAINTENANCE_EVERY)
+                log.exception("Maintenance failed; the next round is in %.0f s", every)
 
     def _announce(self, now: WorkerHeartbeat) -> None:
         self._presence = now
@@ -228,7 +231,7 @@ class WorkerProcess:
     def _show_presence(self) -> None:
         """One at a time, or a beat that began before a change could be written after it."""
         with self._showing:
-            heartbeat.announce(self._redis, self._presence)
+            heartbeat.announce(self._redis, self._presence, self._timing)
 
     def _withdraw(self) -> None:
         try:
@@ -241,7 +244,7 @@ class WorkerProcess:
             os._exit(1)  # asked twice
         if self._presence.state == "loading":
             os._exit(0)  # nothing is in hand yet
-        last_resort = threading.Timer(DRAIN + 1, os._exit, (0,))
+        last_resort = threading.Timer(self._timing.last_resort, os._exit, (0,))
         last_resort.daemon = True
         last_resort.start()
         self._stopped.set()

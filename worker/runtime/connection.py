@@ -7,10 +7,12 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError, TimeoutError
 from redis.retry import Retry
 
+from worker.runtime.timing import Timing
+
 KEY_PREFIX = "whisper:"
 
 
-def connect(url: str, *, patient: bool = False) -> Redis:
+def connect(url: str, *, patient: bool = False, timing: Timing = Timing()) -> Redis:
     """A client for `url` (redis://, rediss:// or unix://).
 
     patient: for the worker, which waits a minute for Redis to come back rather than lose a job's end; an API
@@ -21,7 +23,7 @@ def connect(url: str, *, patient: bool = False) -> Redis:
         retry=Retry(ExponentialBackoff(cap=2, base=0.1), 60 if patient else 2),
         retry_on_error=[ConnectionError, TimeoutError],
         health_check_interval=10,
-        socket_timeout=30,  # seconds; longer than any block we ask for
+        socket_timeout=timing.redis_silence,
         socket_connect_timeout=5,  # seconds
         max_connections=200,
     )

@@ -15,13 +15,14 @@ import time
 from typing import BinaryIO
 
 PARENT_PIPE = "WHISPER_PARENT_PIPE"  # set to 1 by the supervisor for the processes it starts
-GRACE = 10.0  # seconds to end in good order before we end anyway
 
 log = logging.getLogger(__name__)
 
 
-def watch(grace: float = GRACE) -> None:
-    """Ends this process as SIGTERM would once its supervisor is gone. Without a supervisor it does nothing."""
+def watch(grace: float) -> None:
+    """Ends this process as SIGTERM would once its supervisor is gone. Without a supervisor it does nothing.
+
+    grace: seconds to end in good order before it ends anyway."""
     if os.environ.get(PARENT_PIPE) == "1":
         threading.Thread(target=_follow, args=(sys.stdin.buffer, grace), name="lifeline", daemon=True).start()
 

@@ -17,6 +17,7 @@ from worker.outbound.client import WebhookClient, tls_context
 from worker.queue.events import FeedReader
 from worker.runtime import lifeline, logs
 from worker.runtime.connection import connect
+from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
 from worker.store.job_store import LocalStore
 from worker.webhooks.delivery_queue import AGAIN, DeliveryQueue
@@ -24,7 +25,6 @@ from worker.webhooks.keys import key_of, own_secret
 from worker.webhooks.schedule import Schedule
 from worker.webhooks.sender import Sender, SigningConfig
 
-STOP_TIMEOUT = 5.0  # seconds for calls under way when the service stops; shorter than the supervisor's
 _NEWS = ("finished", "failed", "canceled", AGAIN)
 
 
@@ -39,8 +39,8 @@ def main() -> int:
     if not settings.redis_url:
         print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
         return 2
-    lifeline.watch()
-    _serve(_sender(settings, settings.redis_url), settings.redis_url)
+    lifeline.watch(settings.timing.grace)
+    _serve(_sender(settings, settings.redis_url), settings.redis_url, settings.timing)
     sys.stdout.flush()
     os._exit(0)  # calls that are not done are made again; their threads must not hold the exit up
 
@@ -52,14 +52,15 @@ def _sender(settings: WorkerSettings, redis_url: str) -> Sender:
     )
     return Sender(
         LocalStore(settings.data_dir),
-        DeliveryQueue(connect(redis_url), f"{socket.gethostname()}-{os.getpid()}"),
+        DeliveryQueue(connect(redis_url), f"{socket.gethostname()}-{os.getpid()}", settings.timing),
         caller,
         SigningConfig(keys, settings.public_url),
         Schedule.parse(settings.webhook_schedule),
+        timing=settings.timing,
     )
 
 
-def _serve(sender: Sender, redis_url: str) -> None:
+def _serve(sender: Sender, redis_url: str, timing: Timing) -> None:
     stopped = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -70,13 +71,16 @@ def _serve(sender: Sender, redis_url: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     feed = FeedReader(
-        connect(redis_url), lambda job_id, state: sender.look_at(job_id) if state in _NEWS else None, sender.scan_soon
+        connect(redis_url),
+        lambda job_id, state: sender.look_at(job_id) if state in _NEWS else None,
+        sender.scan_soon,
+        timing,
     )
     feed.start()
     threading.Thread(target=sender.run, name="sender", daemon=True).start()
     while not stopped.wait(0.5):  # without a timeout a signal may come just before the wait and be lost
         continue
-    sender.stop(STOP_TIMEOUT)
+    sender.stop(timing.webhooks_stop)
 
 
 if __name__ == "__main__":

@@ -17,22 +17,23 @@ from redis.exceptions import WatchError
 
 from worker.queue.events import FEED, FEED_LENGTH
 from worker.runtime.connection import KEY_PREFIX
+from worker.runtime.timing import Timing
 
 DUE = f"{KEY_PREFIX}webhooks:due"
 CLAIM = f"{KEY_PREFIX}webhooks:claim:"
 SCAN = f"{KEY_PREFIX}webhooks:scan"
 READ = f"{KEY_PREFIX}webhooks:read"
-CLAIM_TTL = 15  # seconds a dead sender's calls stay its own; renewed while it lives
-SCAN_TTL = 60  # seconds
 AGAIN = "redeliver"  # what the feed says of a job whose message is to be sent again
 
 
 class DeliveryQueue:
     """name: this sender's, or whatever else writes."""
 
-    def __init__(self, redis: Redis, name: str = "") -> None:
+    def __init__(self, redis: Redis, name: str = "", timing: Timing = Timing()) -> None:
         self._redis = redis
         self._name = name
+        self._claim_ms = round(timing.webhook_claim * 1000)
+        self._scan_ms = round(timing.webhook_scan_lock * 1000)
 
     def put(self, job_id: str, at: float) -> None:
         """at: unix seconds."""
@@ -64,12 +65,12 @@ class DeliveryQueue:
 
     def claim(self, job_id: str) -> bool:
         """Whether this sender may send it now; no other does until the claim is released or runs out."""
-        return bool(self._redis.set(CLAIM + job_id, self._name, nx=True, ex=CLAIM_TTL))
+        return bool(self._redis.set(CLAIM + job_id, self._name, nx=True, px=self._claim_ms))
 
     def renew(self, job_ids: Iterable[str]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
-            pipeline.expire(CLAIM + job_id, CLAIM_TTL)
+            pipeline.pexpire(CLAIM + job_id, self._claim_ms)
         pipeline.execute()
 
     def release(self, job_id: str) -> None:
@@ -78,7 +79,7 @@ class DeliveryQueue:
     @contextmanager
     def scanning(self) -> Iterator[bool]:
         """Whether it is this sender's turn to read the store."""
-        is_ours = bool(self._redis.set(SCAN, self._name, nx=True, ex=SCAN_TTL))
+        is_ours = bool(self._redis.set(SCAN, self._name, nx=True, px=self._scan_ms))
         try:
             yield is_ours
             if is_ours:

@@ -19,9 +19,10 @@ from redis.exceptions import RedisError
 
 from worker.outbound.answer import Answer
 from worker.outbound.target import Refused, Target
+from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import JobRequest
-from worker.webhooks.delivery_queue import CLAIM_TTL, DeliveryQueue
+from worker.webhooks.delivery_queue import DeliveryQueue
 from worker.webhooks.message import event_id, message
 from worker.webhooks.outbox import Attempt, Delivery, Outbox
 from worker.webhooks.pending_deliveries import PendingDeliveries
@@ -31,10 +32,7 @@ from worker.webhooks.signature import signed_headers
 AT_ONCE = 32  # calls
 TO_ONE_HOST = 4  # calls at once
 PAGE_SIZE = 200  # jobs looked at in a round
-SCAN_EVERY = 60.0  # seconds
-MAX_SLEEP = 5.0  # seconds
 BUSY_SLEEP = 0.25  # seconds
-CROWDED_WAIT = 1.0  # seconds until a job whose host has its share of calls is looked at again
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +85,7 @@ class Sender:
         letterhead: SigningConfig,
         schedule: Schedule,
         clock: Callable[[], float] = time.time,
+        timing: Timing = Timing(),
     ) -> None:
         self._store = store
         self._due = due
@@ -94,6 +93,7 @@ class Sender:
         self._letterhead = letterhead
         self._schedule = schedule
         self._clock = clock
+        self._timing = timing
         self._outbox = Outbox(store, schedule.first_wait())
         self._ledger = PendingDeliveries(store, self._outbox)
         self._hand = _Hand()
@@ -155,23 +155,23 @@ class Sender:
         now = time.monotonic()
         if now >= self._renew_at:
             self._due.renew(self._hand.jobs())
-            self._renew_at = now + CLAIM_TTL / 3
+            self._renew_at = now + self._timing.webhook_renew
         if self._scan_wanted.is_set() or now >= self._scan_at or self._due.has_forgotten():
             self._scan_in_turn(now)
         self._begin_due()
         next_at = self._due.next_at()
         if next_at is None:
-            return MAX_SLEEP
+            return self._timing.webhook_look
         # what is in hand stays due until it is done, which wakes us
         shortest = BUSY_SLEEP if self._hand.jobs() else 0.02
-        return min(MAX_SLEEP, max(shortest, next_at - self._clock()))
+        return min(self._timing.webhook_look, max(shortest, next_at - self._clock()))
 
     def _scan_in_turn(self, now: float) -> None:
         self._scan_wanted.clear()  # before the look, so that what comes after it is not missed
         with self._due.scanning() as is_ours:
             if is_ours:
                 self.scan()
-        self._scan_at = now + (SCAN_EVERY if is_ours else CROWDED_WAIT)
+        self._scan_at = now + (self._timing.webhook_scan if is_ours else self._timing.webhook_crowded)
 
     def _begin_due(self) -> None:
         for job_id in self._due.due(self._clock(), PAGE_SIZE):
@@ -190,12 +190,12 @@ class Sender:
             return
         except OSError as error:  # one record that cannot be read must not hold up those behind it
             log.error("The call-back of %s waits, as its record cannot be read: %s", job_id, error)
-            self._due.put(job_id, self._clock() + SCAN_EVERY)
+            self._due.put(job_id, self._clock() + self._timing.webhook_scan)
             return
         if request.webhook is None:
             self._due.remove(job_id)
         elif not self._hand.take(job_id, _host(request.webhook.url)) or not self._claimed(job_id):
-            self._due.put(job_id, self._clock() + CROWDED_WAIT)  # and lets those behind it go first
+            self._due.put(job_id, self._clock() + self._timing.webhook_crowded)  # and lets those behind it go first
         else:
             self._pool.submit(self._deliver, request)
 
@@ -242,7 +242,7 @@ class Sender:
         except OSError as error:  # called again before it is written, the receiver would hear it over and over
             log.error("An attempt to call back for %s cannot be written down: %s", request.id, error)
             self._unwritten[request.id] = attempt
-            return self._clock() + SCAN_EVERY
+            return self._clock() + self._timing.webhook_scan
         now = self._outbox.delivery(request)  # somebody may have asked for it again meanwhile
         return now.next_at if now else None
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from scripts.service.supervisor import ChildCannotStart, ChildSpec, Supervisor
+from worker.runtime.timing import Timing
 
 ROOT = Path(__file__).parents[3]
 DEADLINE = 60.0  # seconds
@@ -22,6 +23,8 @@ DEADLINE = 60.0  # seconds
 NOTE = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()}\\n')\n"
 SLEEP = "time.sleep(60)\n"
 LIFELINE = "from worker.runtime import lifeline; lifeline.watch(grace=1)\n"
+HASTY = Timing(hand_back=0.1, drain=0.15, last_resort=0.2, api_stop=0.1, webhooks_stop=0.1, grace=0.3)
+PATIENT = Timing(grace=DEADLINE, stop=4 * DEADLINE)
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 
 
@@ -131,7 +134,7 @@ def test_a_child_that_ignores_the_request_is_killed_after_the_grace(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     children = [spec("worker", STUBBORN + NOTE + SLEEP, tmp_path)]
-    Supervisor(children, should_stop=until(lambda: bool(pids(tmp_path, "worker"))), grace=0.3).run()
+    Supervisor(children, should_stop=until(lambda: bool(pids(tmp_path, "worker"))), timing=HASTY).run()
     assert "does not stop: killed" in caplog.text
     assert not lives(pids(tmp_path, "worker")[0])
 
@@ -141,7 +144,7 @@ def test_a_child_may_be_asked_to_stop_in_its_own_way(tmp_path: Path) -> None:
     program = f"{STUBBORN}{NOTE}while not os.path.exists({str(asked)!r}): time.sleep(0.02)\n"
     children = [spec("redis", program, tmp_path, stop=asked.touch)]
     started = time.monotonic()
-    Supervisor(children, should_stop=until(lambda: bool(pids(tmp_path, "redis"))), grace=DEADLINE).run()
+    Supervisor(children, should_stop=until(lambda: bool(pids(tmp_path, "redis"))), timing=PATIENT).run()
     assert time.monotonic() - started < DEADLINE / 2
 
 
@@ -154,8 +157,9 @@ def supervisor(tmp_path: Path) -> Iterator[Callable[[str, bool], subprocess.Pope
         code = (
             "import sys\n"
             "from scripts.service.supervisor import ChildSpec, Supervisor\n"
+            "from worker.runtime.timing import Timing\n"
             f"argv = (sys.executable, '-c', {program!r}, {str(tmp_path / 'child')!r})\n"
-            f"Supervisor([ChildSpec('child', argv, lifeline={lifeline})], grace=60).run()\n"
+            f"Supervisor([ChildSpec('child', argv, lifeline={lifeline})], timing=Timing(grace=60, stop=240)).run()\n"
         )
         started.append(subprocess.Popen([sys.executable, "-c", code], cwd=ROOT))
         wait_for(lambda: bool(pids(tmp_path, "child")))
@@ -214,7 +218,7 @@ def test_a_child_without_a_lifeline_ends_with_a_killed_supervisor_on_linux(super
 
 
 def test_without_a_supervisor_the_lifeline_does_nothing() -> None:
-    code = "from worker.runtime import lifeline; lifeline.watch(); import sys; sys.stdin.read(); print('still here')"
+    code = LIFELINE + "import sys; sys.stdin.read(); print('still here')"
     env = {key: value for key, value in os.environ.items() if key != "WHISPER_PARENT_PIPE"}
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=env, input="", capture_output=True, text=True, timeout=DEADLINE

@@ -22,6 +22,7 @@ from tests.accuracy import word_error_rate
 from tests.conftest import Sample
 from tests.integration.running_worker import RedisServer, RunningWorker, redis_server, wait_for
 from worker.queue import heartbeat
+from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound
 from worker.store.records import Outcome, new_job_id
 
@@ -272,7 +273,7 @@ def test_a_worker_without_its_model_stays_up_and_says_why(worker: RunningWorker,
     (present,) = heartbeat.workers(worker.redis)
     assert "There is no model 'nonsense'" in present.error
     request = worker.submit(talk)
-    wait_for(lambda: worker.redis.ttl(f"whisper:worker:{present.name}") > heartbeat.TTL - 4)  # it goes on beating
+    wait_for(lambda: worker.redis.ttl(f"whisper:worker:{present.name}") > Timing().presence - 4)  # it goes on beating
     assert process.poll() is None
     assert worker.status(request) == "queued"
     process.send_signal(signal.SIGTERM)

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +16,11 @@ import pytest
 from fakeredis import FakeRedis, FakeServer
 from starlette.requests import ClientDisconnect
 
-import api.answers.waiting
 import worker.queue.events
 from api.answers.waiting import Waiters
 from tests.unit.api_service import WAV, make_request, until
 from worker.queue.events import Events
+from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, LocalStore
 from worker.store.records import Outcome
 
@@ -67,7 +67,7 @@ class Room:
 
 
 @asynccontextmanager
-async def room(tmp_path: Path, grace: float = 30.0) -> AsyncIterator[Room]:
+async def room(tmp_path: Path, timing: Timing = Timing()) -> AsyncIterator[Room]:
     server = FakeServer()
     redis, store = FakeRedis(server=server), CountingStore(tmp_path)
     given_up: list[str] = []
@@ -78,14 +78,13 @@ async def room(tmp_path: Path, grace: float = 30.0) -> AsyncIterator[Room]:
             super()._on_gap()
             ready.set()
 
-    waiters = Ready(store, redis, given_up.append, grace)
-    with patch.object(worker.queue.events, "BLOCK_MS", 10):
-        waiters.start()
-        assert await asyncio.to_thread(ready.wait, 60)  # it looks at everything once as it begins
-        try:
-            yield Room(store, Events(redis), server, waiters, given_up)
-        finally:
-            await waiters.stop()
+    waiters = Ready(store, redis, given_up.append, replace(timing, feed_block=0.01))
+    waiters.start()
+    assert await asyncio.to_thread(ready.wait, 60)  # it looks at everything once as it begins
+    try:
+        yield Room(store, Events(redis), server, waiters, given_up)
+    finally:
+        await waiters.stop()
 
 
 async def test_the_end_wakes_every_waiter_of_the_job_and_no_other(tmp_path: Path) -> None:
@@ -168,7 +167,7 @@ async def leave(here: Room, job_id: str) -> None:
 
 
 async def test_a_job_whose_client_left_is_given_up(tmp_path: Path) -> None:
-    async with room(tmp_path, grace=0.02) as here:
+    async with room(tmp_path, Timing(abandon=0.02)) as here:
         job_id = here.add_job()
         await leave(here, job_id)
         await until(lambda: here.given_up)
@@ -176,7 +175,7 @@ async def test_a_job_whose_client_left_is_given_up(tmp_path: Path) -> None:
 
 
 async def test_a_job_somebody_else_waits_for_goes_on(tmp_path: Path) -> None:
-    async with room(tmp_path, grace=0.02) as here:
+    async with room(tmp_path, Timing(abandon=0.02)) as here:
         shared, dropped = here.add_job(), here.add_job()
         waiting = await here.waiting(shared)
         await leave(here, shared)
@@ -188,7 +187,7 @@ async def test_a_job_somebody_else_waits_for_goes_on(tmp_path: Path) -> None:
 
 
 async def test_a_client_that_comes_back_in_time_keeps_the_job(tmp_path: Path) -> None:
-    async with room(tmp_path, grace=0.05) as here:
+    async with room(tmp_path, Timing(abandon=0.05)) as here:
         kept, dropped = here.add_job(), here.add_job()
         await leave(here, kept)
         back = asyncio.create_task(here.waiters.ended_while_here(kept, 5, asyncio.Event().wait))  # type: ignore[arg-type]
@@ -201,7 +200,7 @@ async def test_a_client_that_comes_back_in_time_keeps_the_job(tmp_path: Path) ->
 
 
 async def test_a_look_in_between_puts_the_end_off_but_does_not_call_it_off(tmp_path: Path) -> None:
-    async with room(tmp_path, grace=0.02) as here:
+    async with room(tmp_path, Timing(abandon=0.02)) as here:
         job_id = here.add_job()
         await leave(here, job_id)
         looking = await here.waiting(job_id, timeout=0.1)
@@ -232,7 +231,7 @@ async def test_a_client_that_stays_gets_the_end(tmp_path: Path) -> None:
 
 async def test_a_job_goes_on_whose_client_was_told_where_to_find_it(tmp_path: Path) -> None:
     """Two clients of one job: the first left, the second was held as long as one may be."""
-    async with room(tmp_path, grace=0.02) as here:
+    async with room(tmp_path, Timing(abandon=0.02)) as here:
         shared, dropped = here.add_job(), here.add_job()
         stays = asyncio.create_task(here.waiters.ended_while_here(shared, 0.1, asyncio.Event().wait))  # type: ignore[arg-type]
         await asyncio.sleep(0)
@@ -244,11 +243,8 @@ async def test_a_job_goes_on_whose_client_was_told_where_to_find_it(tmp_path: Pa
         assert here.given_up == [dropped]
 
 
-async def test_an_end_that_redis_would_not_take_is_found_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api.answers.waiting, "LOOK_EVERY", 0.02)
-    async with room(tmp_path) as here:
+async def test_an_end_that_redis_would_not_take_is_found_all_the_same(tmp_path: Path) -> None:
+    async with room(tmp_path, Timing(job_look=0.02)) as here:
         job_id = here.add_job()
         waiting = await here.waiting(job_id)
         here.end(job_id, tell=False)

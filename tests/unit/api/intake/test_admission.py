@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-import worker.jobs.backlog
 from api.http.errors import ApiError
 from api.intake.admission import Admission
 from tests.unit.api_service import WAV, Running, assert_error, serving, until
 from worker.jobs.backlog import Backlog, QueueFull
 from worker.queue.job_queue import JobQueue
+from worker.runtime.timing import Timing
 from worker.store.incoming import LocalUpload
 
 pytestmark = pytest.mark.asyncio
@@ -87,8 +87,8 @@ async def test_uploads_under_way_count_as_jobs_to_come(tmp_path: Path) -> None:
         assert (await first).status_code == 202
 
 
-async def test_the_hours_that_wait_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with serving(tmp_path, max_queued_hours=3 / 60) as running:
+async def test_the_hours_that_wait_are_limited(tmp_path: Path) -> None:
+    async with serving(tmp_path, max_queued_hours=3 / 60, timing=Timing(backlog=0.001)) as running:
         assert (await submit(running, bytes(2 * MINUTE))).status_code == 202
         before = running.leftovers()
         assert_full(await submit(running, bytes(2 * MINUTE)), "WHISPER_MAX_QUEUED_HOURS")
@@ -97,7 +97,6 @@ async def test_the_hours_that_wait_are_limited(tmp_path: Path, monkeypatch: pyte
         refused = await send_unread(running)
         assert_full(refused, "WHISPER_MAX_QUEUED_HOURS")
         running.redis.delete("rq:queue:batch")  # slots have taken them
-        monkeypatch.setattr(worker.jobs.backlog, "FRESH", 0)
         assert (await submit(running, bytes(2 * MINUTE))).status_code == 202
 
 
@@ -138,13 +137,13 @@ class Roomy(Backlog):
 
 
 async def test_an_upload_waits_for_a_place_and_is_refused_when_none_gets_free() -> None:
-    admission = Admission(Roomy(), max_uploads=1, patience=0.05)
+    admission = Admission(Roomy(), max_uploads=1, timing=Timing(place=0.05))
     async with admission.place("batch"):
         with pytest.raises(ApiError, match="WHISPER_MAX_UPLOADS") as caught:
             async with admission.place("batch"):
                 raise AssertionError
         assert (caught.value.status, caught.value.headers) == (429, {"retry-after": "5"})
-    admission = Admission(Roomy(), max_uploads=1, patience=10)
+    admission = Admission(Roomy(), max_uploads=1)
     got: list[int] = []
 
     async def come(number: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 from api.state import AppState
 from tests.unit.api.intake.test_uploads import form, post_scope
 from tests.unit.api_service import WAV, Running, assert_error, make_transcript, serving, until
+from worker.runtime.timing import Timing
 
 pytestmark = pytest.mark.asyncio
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
@@ -142,9 +143,7 @@ async def test_prefer_async_makes_it_a_job(tmp_path: Path) -> None:
 
 
 async def test_a_client_that_leaves_takes_its_job_with_it(tmp_path: Path) -> None:
-    async with serving(tmp_path) as running:
-        waiters = running.service.waiters
-        waiters._grace = 0.01
+    async with serving(tmp_path, timing=Timing(abandon=0.01)) as running:
         await hang_up(running)
         (job_id,) = running.job_ids()
         await until(lambda: running.store.outcome(job_id) and running.store.answered_at(job_id))

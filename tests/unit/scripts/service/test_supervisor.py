@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from scripts.service import supervisor
-from scripts.service.supervisor import SPAWN_DELAY, Child, ChildSpec, RestartPolicy
-from worker.running import worker_process
+from scripts.service.supervisor import Child, ChildSpec, RestartPolicy
+from worker.runtime.timing import Timing
 
 
 def test_waits_twice_as_long_after_each_death_up_to_half_a_minute() -> None:
@@ -51,10 +50,6 @@ def test_a_killed_child_is_not_one_that_cannot_start() -> None:
     assert not policy.hopeless
 
 
-def test_a_worker_that_drains_is_not_killed_for_it() -> None:
-    assert worker_process.DRAIN + 1 < supervisor.GRACE
-
-
 def test_a_system_without_a_process_to_spare_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     child = Child(ChildSpec("sleeper", [sys.executable, "-c", "input()"]), lambda: now)
@@ -68,7 +63,7 @@ def test_a_system_without_a_process_to_spare_ends_nobody(monkeypatch: pytest.Mon
     monkeypatch.setattr(subprocess, "Popen", spawn)
     child.tend(may_start=True)
     assert child.gone(), "it is not tried at once again"
-    now = SPAWN_DELAY
+    now = Timing().spawn_retry
     child.tend(may_start=True)
     assert not child.gone()
     child.end()

@@ -15,19 +15,14 @@ import worker.maintenance.maintenance
 import worker.queue.leases
 from tests.unit.factories import make_request
 from worker.maintenance.maintenance import (
-    KEEP_PARTIAL,
     KNOWN,
     LOCK,
-    LOCK_TTL,
-    RECONCILE_EVERY,
-    SECOND_LOOK,
-    SETTLE,
     Maintenance,
 )
-from worker.maintenance.retention import KEEP_ANSWERED, KEEP_UNANSWERED
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
-from worker.queue.leases import CONFIRM, Lease
+from worker.queue.leases import Lease
+from worker.runtime.timing import Timing
 from worker.store.job_store import LocalStore
 from worker.store.records import JobRequest, Outcome
 
@@ -85,7 +80,7 @@ def test_all_jobs_survive_a_redis_that_comes_back_empty(bench: Bench) -> None:
     bench.redis.flushall()
     bench.run(later=1)
     assert bench.waiting() == [], "those that still run make themselves known first"
-    bench.run(later=SETTLE)
+    bench.run(later=Timing().settle)
     assert sorted(bench.waiting()) == sorted(request.id for request in requests)
 
 
@@ -94,7 +89,7 @@ def test_a_job_on_its_way_into_the_queue_is_given_time(bench: Bench) -> None:
     request = bench.add()
     bench.run()
     assert bench.waiting() == []
-    bench.run(later=SECOND_LOOK + 1)
+    bench.run(later=Timing().second_look + 1)
     assert bench.waiting() == [request.id]
 
 
@@ -103,7 +98,7 @@ def test_a_live_job_is_not_queued_a_second_time(bench: Bench) -> None:
     bench.queue.enqueue(waiting)
     bench.redis.zadd("rq:wip:batch", {f"{running.id}:execution": 4e9})
     for _ in range(3):
-        bench.run(later=RECONCILE_EVERY + 1)
+        bench.run(later=Timing().reconcile + 1)
     assert bench.waiting() == [waiting.id]
 
 
@@ -112,7 +107,7 @@ def test_a_job_with_an_outcome_is_left_alone(bench: Bench, state: Any) -> None:
     request = bench.add(age=3600)
     bench.store.finish(request.id, Outcome(state))
     bench.run()
-    bench.run(later=RECONCILE_EVERY + 1)
+    bench.run(later=Timing().reconcile + 1)
     assert bench.waiting() == []
     assert bench.store.request(request.id) == request
 
@@ -120,9 +115,9 @@ def test_a_job_with_an_outcome_is_left_alone(bench: Bench, state: Any) -> None:
 def test_reconciling_is_done_once_a_minute(bench: Bench) -> None:
     bench.run()
     request = bench.add(age=3600)
-    bench.run(later=RECONCILE_EVERY / 2)
+    bench.run(later=Timing().reconcile / 2)
     assert bench.waiting() == []
-    bench.run(later=RECONCILE_EVERY)
+    bench.run(later=Timing().reconcile)
     assert bench.waiting() == [request.id]
 
 
@@ -140,7 +135,7 @@ def test_an_abandoned_job_goes_back_at_every_look(bench: Bench) -> None:
     abandon(bench, request)
     bench.run(later=1)
     assert bench.waiting() == [], "its worker may renew the lease, if only the clock jumped"
-    bench.run(later=CONFIRM)
+    bench.run(later=Timing().confirm)
     assert bench.waiting() == [request.id]
 
 
@@ -188,7 +183,7 @@ def test_an_answered_job_is_forgotten_after_a_while(bench: Bench) -> None:
     bench.store.mark_answered(request.id)
     bench.run()
     assert list(bench.store.ids()) == [request.id]
-    bench.run(later=KEEP_ANSWERED + RECONCILE_EVERY)
+    bench.run(later=Timing().answered + Timing().reconcile)
     assert list(bench.store.ids()) == []
     assert list(bench.redis.scan_iter(f"*{request.id}*")) == []
 
@@ -196,7 +191,7 @@ def test_an_answered_job_is_forgotten_after_a_while(bench: Bench) -> None:
 def test_a_waiting_client_that_never_came_back_is_given_a_day(bench: Bench) -> None:
     request = bench.add(kind="sync")
     bench.store.finish(request.id, Outcome("finished"))
-    bench.run(later=KEEP_UNANSWERED - 60)
+    bench.run(later=Timing().unanswered - 60)
     assert list(bench.store.ids()) == [request.id]
     bench.run(later=120)
     assert list(bench.store.ids()) == []
@@ -228,7 +223,7 @@ def test_who_does_not_get_the_lock_does_nothing(bench: Bench) -> None:
 
 def test_the_lock_is_given_back_even_after_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(now: float) -> None:
-        assert 0 < bench.redis.ttl(LOCK) <= LOCK_TTL
+        assert 0 < bench.redis.ttl(LOCK) <= Timing().maintenance_lock
         raise OSError("the disk is gone")
 
     monkeypatch.setattr(bench.queue, "recover_abandoned", fail)
@@ -265,7 +260,7 @@ def test_uploads_cut_off_are_swept(bench: Bench) -> None:
     upload = bench.store.receive()
     directory = bench.store.root / "incoming" / upload.id
     for path in (directory / "source", directory):
-        os.utime(path, (time.time() - KEEP_PARTIAL - 60,) * 2)
+        os.utime(path, (time.time() - Timing().partial - 60,) * 2)
     bench.run()
     assert not directory.exists()
     upload.discard()

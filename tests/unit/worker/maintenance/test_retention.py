@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from tests.unit.api_service import worker_settings
 from tests.unit.factories import make_request, make_transcript
 from worker.maintenance.maintenance import Maintenance
-from worker.maintenance.retention import KEEP_ANSWERED, KEEP_UNANSWERED, OVERDUE, Retention
+from worker.maintenance.retention import Retention
 from worker.maintenance.retention_periods import RetentionPeriods, seconds_of
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
+from worker.runtime.timing import Timing
 from worker.store.idempotency import Claimed
 from worker.store.job_store import LocalStore
 from worker.store.records import JobRequest, Outcome, Webhook
@@ -142,7 +143,7 @@ def test_nothing_of_a_removed_job_is_left(attic: Attic) -> None:
     assert attic.redis.keys("*" + request.id) == []
 
 
-@pytest.mark.parametrize(("answered", "kept"), [(True, KEEP_ANSWERED), (False, KEEP_UNANSWERED)])
+@pytest.mark.parametrize(("answered", "kept"), [(True, Timing().answered), (False, Timing().unanswered)])
 def test_waiting_clients_jobs_have_their_own_times(attic: Attic, answered: bool, kept: float) -> None:
     retention = Retention(attic.store, attic.queue, attic.events, RetentionPeriods())
     request = attic.ended(kind="sync")
@@ -191,7 +192,7 @@ def test_a_call_back_nobody_makes_keeps_no_job_for_ever(attic: Attic) -> None:
     outcome = attic.store.outcome(request.id)
     assert outcome is not None
     retention = Retention(attic.store, attic.queue, attic.events, RetentionPeriods(0, 0))
-    retention.look_after(request, outcome, time.time() + OVERDUE - 60)
+    retention.look_after(request, outcome, time.time() + Timing().overdue - 60)
     assert attic.store.has(request.id)
-    retention.look_after(request, outcome, time.time() + OVERDUE + 60)
+    retention.look_after(request, outcome, time.time() + Timing().overdue + 60)
     assert not attic.store.has(request.id)

@@ -13,6 +13,7 @@ from fakeredis import FakeRedis, FakeServer
 import worker.queue.events
 from tests.unit.factories import make_segment, wait_for
 from worker.queue.events import EVENTS_LENGTH, EVENTS_TTL, FEED, FEED_LENGTH, Events, FeedReader
+from worker.runtime.timing import Timing
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ class Follower:
     def __init__(self, redis: FakeRedis) -> None:
         self.states: list[tuple[str, str]] = []
         self.gaps = threading.Semaphore(0)
-        self.reader = FeedReader(redis, self.hear, self.gaps.release)
+        self.reader = FeedReader(redis, self.hear, self.gaps.release, Timing(feed_block=0.01))
 
     def hear(self, job_id: str, state: str) -> None:
         if state == "poison":
@@ -145,9 +146,8 @@ class Follower:
 
 
 @pytest.fixture
-def follow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[FakeRedis], Follower]]:
+def follow() -> Iterator[Callable[[FakeRedis], Follower]]:
     """Starts followers, and stops them at the end."""
-    monkeypatch.setattr(worker.queue.events, "BLOCK_MS", 10)
     started: list[Follower] = []
 
     def start(redis: FakeRedis) -> Follower:

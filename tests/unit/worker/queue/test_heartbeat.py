@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from fakeredis import FakeRedis
 
-from worker.queue.heartbeat import BEAT, TTL, WorkerHeartbeat, announce, withdraw, workers
+from worker.queue.heartbeat import WorkerHeartbeat, announce, withdraw, workers
+from worker.runtime.timing import Timing
 
 READY = WorkerHeartbeat("host-1", "ready", "base", "faster-whisper", "cuda:0", 4711)
 
@@ -29,7 +30,7 @@ def test_a_later_announcement_replaces_the_one_before() -> None:
 def test_a_worker_is_forgotten_after_some_missed_beats() -> None:
     redis = FakeRedis()
     announce(redis, READY)
-    assert 2 * BEAT < redis.pttl("whisper:worker:host-1") / 1000 <= TTL
+    assert 2 * Timing().beat < redis.pttl("whisper:worker:host-1") / 1000 <= Timing().presence
     redis.pexpire("whisper:worker:host-1", 1)
     redis.pexpireat("whisper:worker:host-1", 1)
     assert workers(redis) == []

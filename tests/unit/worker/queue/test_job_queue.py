@@ -12,8 +12,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from tests.unit.factories import make_request
-from worker.queue.job_queue import JOB_FUNCTION, QUEUES, STRANDED_AFTER, JobQueue, QueuedJob
-from worker.queue.leases import CONFIRM
+from worker.queue.job_queue import JOB_FUNCTION, QUEUES, JobQueue, QueuedJob
+from worker.runtime.timing import Timing
 from worker.store.records import JobRequest, new_job_id
 
 
@@ -129,7 +129,7 @@ def abandon(redis: FakeRedis, request: JobRequest, **fields: Any) -> None:
 def recover(queue: JobQueue) -> None:
     """Looks twice, as far apart as an expired lease needs to be believed."""
     queue.recover_abandoned(100.0)
-    queue.recover_abandoned(100.0 + CONFIRM)
+    queue.recover_abandoned(100.0 + Timing().confirm)
 
 
 def test_an_abandoned_job_goes_back_to_the_head_of_its_queue(redis: FakeRedis, queue: JobQueue) -> None:
@@ -160,9 +160,9 @@ def test_a_job_its_slot_never_began_goes_back_to_the_head_of_its_queue(redis: Fa
     stranded, next_one = add(queue), add(queue)
     strand(redis)
     queue.recover_abandoned(100.0)
-    queue.recover_abandoned(100.0 + STRANDED_AFTER - 1)
+    queue.recover_abandoned(100.0 + Timing().stranded - 1)
     assert queue.position(stranded) is None, "a living slot may be about to begin it"
-    queue.recover_abandoned(100.0 + STRANDED_AFTER + 1)
+    queue.recover_abandoned(100.0 + Timing().stranded + 1)
     assert (queue.position(stranded), queue.position(next_one)) == (0, 1)
     assert redis.llen("rq:queue:batch:intermediate") == 0
 

@@ -20,9 +20,9 @@ import worker.queue.job_queue
 import worker.queue.slots
 from tests.unit.factories import make_request
 from worker.queue.job_queue import JOB_FUNCTION, JobQueue, QueueName
-from worker.queue.leases import LEASE
 from worker.queue.run_endings import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.queue.slots import Gate, Slot
+from worker.runtime.timing import Timing
 from worker.store.records import new_job_id
 
 Run = Callable[[str], dict[str, str]]
@@ -254,7 +254,7 @@ def test_a_running_job_holds_a_lease_that_beats_renew(bench: Bench) -> None:
     bench.add()
     slot = bench.slot(run)
     bench.work(slot)
-    assert seen == [pytest.approx(LEASE, abs=3)] * 2
+    assert seen == [pytest.approx(Timing().lease, abs=3)] * 2
     assert bench.redis.zcard("rq:wip:batch") == 0
 
 
@@ -276,7 +276,7 @@ def test_a_beat_does_not_take_a_lost_lease_back(bench: Bench) -> None:
 def other_has_it(bench: Bench, job_id: str) -> None:
     """Another worker was given the job while this one was silent."""
     bench.redis.delete("rq:wip:batch")
-    bench.redis.zadd("rq:wip:batch", {f"{job_id}:other": time.time() + LEASE})
+    bench.redis.zadd("rq:wip:batch", {f"{job_id}:other": time.time() + Timing().lease})
 
 
 @pytest.mark.fault(8)

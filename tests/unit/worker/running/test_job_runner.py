@@ -15,7 +15,6 @@ from fakeredis import FakeRedis, FakeServer
 
 import engines.decoding.schedule
 import engines.decoding.transcriber
-import worker.running.job_runner
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.decoding.batcher import Batcher
 from engines.errors import Canceled
@@ -35,6 +34,7 @@ from worker.queue.events import FEED, Events
 from worker.queue.job_queue import JobQueue
 from worker.queue.run_endings import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.running.job_runner import MAX_STRIKES, JobRunner
+from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, LocalStore
 from worker.store.records import JobError, Outcome
 
@@ -537,9 +537,10 @@ def test_a_job_gives_its_model_up_once_it_has_decoded_a_window_with_it(bench: Be
 
 
 def test_a_pass_that_takes_longer_than_patience_is_stopped(
-    bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, talk: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.running.job_runner, "HAND_BACK_TIMEOUT", 0.2)
+    monkeypatch.setattr(engines.decoding.transcriber, "speech_frames", loud_frames)
+    bench = Bench(tmp_path, timing=Timing(hand_back=0.2))
 
     def hear(window: Window) -> WindowResult:
         bench.engine.entered.release()

@@ -16,6 +16,7 @@ from standardwebhooks import Webhook as Verifier
 
 from tests.unit.factories import make_request, make_transcript, wait_for
 from worker.outbound.answer import Answer
+from worker.runtime.timing import Timing
 from worker.store.job_store import LocalStore
 from worker.store.records import JobError, JobRequest, Outcome, Webhook
 from worker.webhooks import sender as sending
@@ -261,7 +262,7 @@ def test_a_sender_that_dies_before_it_has_written_it_down_is_followed_by_one_tha
     office.sender.send_due()
     assert len(office.post.calls) == 1, "two senders have one job in hand"
     office.redis.delete(CLAIM + request.id)  # it runs out
-    office.now += sending.CROWDED_WAIT
+    office.now += Timing().webhook_crowded
     office.sender.send_due()
     wait_for(lambda: len(office.post.calls) == 2)
     first, second = office.post.calls
@@ -282,7 +283,7 @@ def test_a_slow_host_does_not_hold_the_others(office: Office) -> None:
     assert office.post.most == sending.TO_ONE_HOST + 1
     office.post.gate.set()
     wait_for(office.sender.is_idle)
-    office.now += sending.CROWDED_WAIT
+    office.now += Timing().webhook_crowded
     office.work()
     assert len(office.post.calls) == sending.TO_ONE_HOST + 4
 
@@ -330,7 +331,7 @@ def test_a_record_the_disk_does_not_give_holds_nobody_up(office: Office, monkeyp
     office.work()
     assert office.delivery(whole).state == "delivered"
     monkeypatch.undo()
-    office.now += sending.SCAN_EVERY
+    office.now += Timing().webhook_scan
     office.work()
     assert office.delivery(broken).state == "delivered"
 
@@ -345,7 +346,7 @@ def test_what_the_disk_does_not_take_is_written_later_and_not_told_again(
     monkeypatch.setattr(office.store, "add_delivery", full)
     for _ in range(5):
         office.work()
-        office.now += sending.SCAN_EVERY
+        office.now += Timing().webhook_scan
         office.sender.scan()
     monkeypatch.undo()
     office.work()
