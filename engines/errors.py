@@ -1,4 +1,8 @@
-"""What can go wrong between a file and its transcript. Each error has a stable `code` and says the remedy."""
+"""What can go wrong between a file and its transcript.
+
+An error says what happened. Which setting or command of the service mends it is for the floors above to say: they go by
+its `reason` and its `facts`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,13 @@ from __future__ import annotations
 class EngineError(Exception):
     """The recording could not be transcribed; see the server's log."""
 
-    code = "server_error"
+    code = "server_error"  # stable: clients know it
 
-    def __init__(self, message: str | None = None) -> None:
+    def __init__(self, message: str | None = None, *, reason: str = "", **facts: str) -> None:
+        """reason: what the remedy goes by, if that is more than the code says. facts: what it has to name."""
         super().__init__(message or (self.__doc__ or "").strip())
+        self.reason = reason or self.code
+        self.facts = facts
 
 
 class UnsupportedMedia(EngineError):
@@ -31,7 +38,7 @@ class EmptyAudio(EngineError):
 
 
 class AudioTooLong(EngineError):
-    """The recording is longer than this server accepts (WHISPER_MAX_AUDIO_HOURS). Split it."""
+    """The recording is longer than is accepted here."""
 
     code = "audio_too_long"
 
@@ -49,7 +56,7 @@ class EngineUnavailable(EngineError):
 
 
 class OutOfMemory(EngineError):
-    """The device has too little memory for this model. Choose a smaller one, or a smaller WHISPER_COMPUTE_TYPE."""
+    """The device has too little memory for this model."""
 
     code = "out_of_memory"
 

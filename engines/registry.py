@@ -71,9 +71,7 @@ def create_engine(name: str, options: EngineOptions) -> Engine:
     except ModuleNotFoundError as error:
         if error.name not in LIBRARIES.get(name, ()):
             raise  # something the library itself lacks: a broken installation must not look like a missing one
-        raise EngineUnavailable(
-            f"The engine '{name}' needs the package {error.name}, which is not installed. {_remedy(name)}"
-        ) from error
+        raise _not_installed(name, str(error.name)) from error
     engine: Engine = getattr(module, class_name)(options)
     return engine
 
@@ -93,7 +91,8 @@ def is_installed(name: str) -> bool:
     return all(map(importlib.util.find_spec, LIBRARIES.get(name, ())))
 
 
-def _remedy(name: str) -> str:
+def _not_installed(name: str, package: str) -> EngineUnavailable:
+    what = f"The engine '{name}' needs the package {package}, which is not installed."
     if extra := EXTRAS.get(name):
-        return f"Install it: make engine EXTRA={extra} (or: python scripts/setup_environment.py --extra {extra})."
-    return "Run make whisper-native, or pip install -r requirements.txt."
+        return EngineUnavailable(what, reason="extra_not_installed", extra=extra)
+    return EngineUnavailable(what, reason="library_not_installed")

@@ -24,6 +24,7 @@ from engines.errors import ModelNotFound  # noqa: E402
 from engines.weights.ctranslate2 import source_of, weights_on_this_machine  # noqa: E402
 from engines.weights.download import LoggedProgress, download  # noqa: E402 - the path comes first
 from engines.weights.names import MODELS, SOURCES, canonical_name  # noqa: E402
+from worker.models.remedies import with_remedy  # noqa: E402
 from worker.settings import WorkerSettings  # noqa: E402
 
 DEFAULT_ENGINE = "faster-whisper"
@@ -42,7 +43,7 @@ def main() -> int:
         for model in options.models or [settings.model]:
             print(f"{model}: {fetch(model, engine, settings, options.to)}")
     except ModelNotFound as error:
-        print(error, file=sys.stderr)
+        print(with_remedy(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped. What is here already is kept: the same command goes on from there.", file=sys.stderr)

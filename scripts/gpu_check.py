@@ -38,6 +38,7 @@ from engines.devices.nvidia import find_driver  # noqa: E402
 from engines.errors import EngineError, OutOfMemory  # noqa: E402
 from engines.registry import EngineOptions, create_engine  # noqa: E402
 from scripts.benchmarking.report import Figure, Report  # noqa: E402
+from worker.models.remedies import with_remedy  # noqa: E402
 
 SAMPLE = ROOT / "samples" / "meeting.mp3"
 RESULTS = ROOT / "scripts" / "benchmark_results"
@@ -93,7 +94,7 @@ def examine(trial: Trial, window: Window, words: Sequence[str], batches: Sequenc
         batcher = Batcher(engine)
         batcher.start()
     except EngineError as error:
-        yield Figure("load", f"{error}")
+        yield Figure("load", with_remedy(error))
         return
     try:
         yield Figure("load, with its first pass", f"{time.monotonic() - began:.1f} s")

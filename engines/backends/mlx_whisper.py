@@ -221,11 +221,11 @@ def _device(device: str) -> tuple[str, Any]:
         name = "metal" if has_metal else "cpu"
     if name not in ("cpu", "metal"):
         raise EngineUnavailable(
-            f"mlx-whisper cannot run on the device '{device}'. It knows auto, cpu and metal (a Mac's GPU); for an "
-            "NVIDIA GPU set WHISPER_ENGINE=faster-whisper."
+            f"mlx-whisper cannot run on the device '{device}'. It knows auto, cpu and metal (a Mac's GPU).",
+            reason="not_a_device_of_mlx",
         )
     if name == "metal" and not has_metal:
-        raise EngineUnavailable("There is no Apple GPU here. Set WHISPER_DEVICE=cpu, or WHISPER_ENGINE=faster-whisper.")
+        raise EngineUnavailable("There is no Apple GPU here.", reason="no_apple_gpu")
     return name, mx.gpu if name == "metal" else mx.cpu
 
 

@@ -196,8 +196,7 @@ def _device(device: str) -> torch.device:
         )
     if not has[name]:
         raise EngineUnavailable(
-            f"PyTorch finds no device '{name}' here, or was built without it. Set WHISPER_DEVICE=cpu, or install a "
-            "build of PyTorch for it."
+            f"PyTorch finds no device '{name}' here, or was built without it.", reason="not_in_pytorch"
         )
     return torch.device(name, int(index)) if index else torch.device(name)
 

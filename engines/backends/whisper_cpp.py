@@ -46,8 +46,8 @@ class WhisperCpp:
         self.device, self._device_index = chosen_device(options.device)
         if options.compute_type not in ("auto", "default"):
             raise EngineUnavailable(
-                f"whisper-cpp computes in the format of its model file, so WHISPER_COMPUTE_TYPE={options.compute_type} "
-                "cannot be had. Choose the file: WHISPER_MODEL=base-q5_1, or base-q8_0, or base."
+                f"whisper-cpp computes in the format of its model file, so '{options.compute_type}' cannot be had.",
+                reason="format_of_the_file",
             )
         self.lanes = options.lanes or 1
         self.max_batch = 1  # it decodes one window at a time; with more, others would only wait longer

@@ -56,9 +56,8 @@ def chosen_device(device: str) -> tuple[str, int]:
         raise EngineUnavailable(f"whisper-cpp knows no device '{device}'. It knows auto, cpu, {', '.join(BACKENDS)}.")
     if name != "cpu" and name not in built:
         raise EngineUnavailable(
-            f"This build of whisper.cpp cannot run on '{device}': it has {', '.join(built) or 'no GPU code'}. "
-            "Set WHISPER_DEVICE=cpu, or build it: GGML_CUDA=1 (or GGML_VULKAN=1) pip install --no-binary pywhispercpp "
-            "--force-reinstall pywhispercpp."
+            f"This build of whisper.cpp cannot run on '{device}': it has {', '.join(built) or 'no GPU code'}.",
+            reason="not_in_whisper_cpp",
         )
     return ("metal" if name == "mps" else name), int(index or 0)
 

@@ -177,7 +177,9 @@ class Transcription:
             if self._canceled.is_set():
                 raise Canceled()
             if reader.decoded > self._max_seconds:
-                raise AudioTooLong()
+                raise AudioTooLong(
+                    f"The recording is longer than the {self._max_seconds / 3600:g} hours accepted here."
+                )
             yield block
 
     def _submit(self, index: int, speech: Speech) -> _Pending:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import ctranslate2
 
-from engines.devices.cublas import INSTALL, load_cublas
+from engines.devices.cublas import load_cublas
 from engines.devices.nvidia import find_driver
 from engines.errors import EngineError, EngineUnavailable, OutOfMemory
 
-_CPU = "Or set WHISPER_DEVICE=cpu."
-
-# What CTranslate2, cuBLAS and CUDA say -> what there is to do. The first that fits counts.
-_REMEDIES = {
-    ("libcublas", "cublas64", "cublas_status_not_initialized"): f"cuBLAS 12 could not be used. Install it: {INSTALL}.",
-    ("driver version is insufficient",): "The NVIDIA driver is too old for CUDA 12. Install a newer one.",
+# What CTranslate2, cuBLAS and CUDA say -> what that means, and the error's reason. The first that fits counts.
+_MEANINGS = {
+    ("libcublas", "cublas64", "cublas_status_not_initialized"): ("cuBLAS 12 could not be used", "no_cublas"),
+    ("driver version is insufficient",): ("The NVIDIA driver is too old for CUDA 12", "old_driver"),
     ("no kernel image", "arch_mismatch", "not supported by the target device"): (
-        "The GPU is too old for this build of CTranslate2, or for the number format. Try WHISPER_COMPUTE_TYPE=float32."
+        "The GPU is too old for this build of CTranslate2, or for the number format",
+        "old_gpu",
     ),
-    ("cuda", "cublas"): "The GPU failed. If it does so again, restart the machine.",
+    ("cuda", "cublas"): ("The GPU failed", "gpu_failed"),
 }
 
 
@@ -28,8 +27,8 @@ def choose_device(device: str) -> tuple[str, int]:
         name = "cuda" if ctranslate2.get_cuda_device_count() and load_cublas() else "cpu"
     if name not in ("cpu", "cuda") or (index and not index.isdigit()):
         raise EngineUnavailable(
-            f"faster-whisper cannot run on the device '{device}'. It knows auto, cpu, cuda and cuda:1 (a number). "
-            "For the GPU of a Mac set WHISPER_ENGINE=mlx-whisper (or whisper-cpp)."
+            f"faster-whisper cannot run on the device '{device}'. It knows auto, cpu, cuda and cuda:1 (a number).",
+            reason="not_a_device_of_ctranslate2",
         )
     if name == "cuda":
         _check_gpu(int(index or 0))
@@ -39,18 +38,20 @@ def choose_device(device: str) -> tuple[str, int]:
 def _check_gpu(index: int) -> None:
     count = ctranslate2.get_cuda_device_count()
     if not count:
-        raise EngineUnavailable(f"{_why_no_gpu()} {_CPU}")
+        raise _no_gpu()
     if index >= count:
         raise EngineUnavailable(f"There is no cuda:{index}: {count} GPUs were found, and cuda:0 is the first.")
     if not load_cublas():
-        raise EngineUnavailable(f"cuBLAS 12 was not found. Install it: {INSTALL}. {_CPU}")
+        raise EngineUnavailable("cuBLAS 12 was not found.", reason="no_cublas")
 
 
-def _why_no_gpu() -> str:
+def _no_gpu() -> EngineUnavailable:
     driver = find_driver()
     if driver is None:
-        return "No usable NVIDIA GPU was found: there is no driver. Install it."
-    return f"No usable NVIDIA GPU was found. {driver.problem or 'Reinstall its driver.'}"
+        return EngineUnavailable("No usable NVIDIA GPU was found: there is no driver.", reason="no_driver")
+    if driver.problem is None:
+        return EngineUnavailable("No usable NVIDIA GPU was found.", reason="broken_driver")
+    return EngineUnavailable(f"No usable NVIDIA GPU was found. {driver.problem}", reason="no_gpu")
 
 
 def choose_compute_type(device: str, index: int, compute_type: str) -> str:
@@ -67,13 +68,13 @@ def choose_compute_type(device: str, index: int, compute_type: str) -> str:
 
 
 def device_error(error: Exception, device: str) -> EngineError | None:
-    """The error with its remedy, where it is about the device; CTranslate2 has no kinds of errors for that."""
+    """What the error means, if it is about the device; CTranslate2 has no kinds of errors for that."""
     text = str(error).lower()
     if "out of memory" in text or "alloc_failed" in text:
         return OutOfMemory()
     if device == "cpu":
         return None
-    for signs, remedy in _REMEDIES.items():
+    for signs, (meaning, reason) in _MEANINGS.items():
         if any(sign in text for sign in signs):
-            return EngineUnavailable(f"{remedy} {_CPU} ({str(error).splitlines()[0]})")
+            return EngineUnavailable(f"{meaning} ({str(error).splitlines()[0]}).", reason=reason)
     return None

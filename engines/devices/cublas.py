@@ -11,8 +11,6 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-INSTALL = "make engine EXTRA=cuda (or: python scripts/setup_environment.py --extra cuda)"
-
 # In the order they need each other: the wheel's files, and the name CTranslate2 opens.
 LINUX = ("lib/libcublasLt.so.12", "lib/libcublas.so.12")
 WINDOWS = ("bin/cublasLt64_12.dll", "bin/cublas64_12.dll")

@@ -29,8 +29,6 @@ else:
 TELL_EVERY = 10.0  # seconds between two lines about a download's progress in a log
 _BLOCK = 1 << 20  # bytes read at a time to sum a file
 
-_OTHERWISE = "set WHISPER_MODEL=base, whose weights come with the installation."
-
 log = logging.getLogger(__name__)
 
 
@@ -56,11 +54,11 @@ def download(
     """A directory with the source's files: its place in the hub's cache, or `to`.
 
     offline: never ask the hub. progress: a class like tqdm, or None for the hub's own bars. Raises ModelNotFound,
-    saying why and what to do.
+    saying why.
     """
     repository = source.repository
     if offline:
-        raise ModelNotFound(_why_offline(repository, "WHISPER_OFFLINE"))
+        raise _offline(repository, "offline")
     from huggingface_hub import HfApi, snapshot_download
 
     try:
@@ -77,7 +75,7 @@ def download(
     except ModelNotFound:
         raise
     except Exception as error:
-        raise ModelNotFound(_explained(repository, error)) from error
+        raise _explained(repository, error) from error
     return Path(directory)
 
 
@@ -143,7 +141,7 @@ def _has_sum(path: Path, stated: str) -> bool:
     return digest.hexdigest() == stated
 
 
-def _explained(repository: str, error: Exception) -> str:
+def _explained(repository: str, error: Exception) -> ModelNotFound:
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -153,23 +151,18 @@ def _explained(repository: str, error: Exception) -> str:
     )
 
     if isinstance(error, OfflineModeIsEnabled):
-        return _why_offline(repository, "HF_HUB_OFFLINE")
+        return _offline(repository, "hub_offline")
     if isinstance(error, GatedRepoError):
-        return f"{repository} wants its terms accepted on the hub first. Accept them there, and set HF_TOKEN."
+        return ModelNotFound(f"{repository} wants its terms accepted on the hub first.", reason="terms_not_accepted")
     if isinstance(error, RepositoryNotFoundError):
-        return f"The hub has no repository {repository}, or it is a private one: then set HF_TOKEN."
+        return ModelNotFound(f"The hub has no repository {repository}, or it is a private one.", reason="no_repository")
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, OSError) and not isinstance(error, HfHubHTTPError | LocalEntryNotFoundError):
-        return f"{repository} could not be downloaded: {first}. What is here already is kept: try again."
-    return (
-        f"{repository} is not on this machine and could not be downloaded: {first}. Connect to the hub once "
-        f"(HF_ENDPOINT names another, HTTPS_PROXY a way to it), or {_OTHERWISE}"
-    )
+        what = f"{repository} could not be downloaded: {first}. What is here already is kept."
+        return ModelNotFound(what, reason="download_broke")
+    what = f"{repository} is not on this machine and could not be downloaded: {first}."
+    return ModelNotFound(what, reason="hub_unreachable")
 
 
-def _why_offline(repository: str, setting: str) -> str:
-    return (
-        f"{repository} is not on this machine, and {setting} forbids asking the hub. Fetch it where there is a network "
-        "(scripts/download_model.py --to DIRECTORY), carry the directory here and set WHISPER_MODEL to it, or "
-        f"{_OTHERWISE}"
-    )
+def _offline(repository: str, reason: str) -> ModelNotFound:
+    return ModelNotFound(f"{repository} is not on this machine, and the hub is not to be asked.", reason=reason)

@@ -76,7 +76,7 @@ def _existing_file(model: str) -> Path:
     path = Path(model).expanduser()
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "is not there"
-        raise ModelNotFound(f"The model file '{path}' {what}. Set WHISPER_MODEL to the file itself, or to a name.")
+        raise ModelNotFound(f"The model file '{path}' {what}.", reason="no_model_file")
     return path
 
 
@@ -128,13 +128,14 @@ def _of_openai(fetch: Callable[..., object], url: str, target: Path, options: En
     """openai-whisper's own download, which checks its sum."""
     if options.offline and not target.is_file():
         raise ModelNotFound(
-            f"The model '{options.model}' is not on this machine ({target}), and WHISPER_OFFLINE forbids asking for it."
+            f"The model '{options.model}' is not on this machine ({target}), and OpenAI is not to be asked for it.",
+            reason="openai_offline",
         )
     try:
         return Path(str(fetch(url, str(target.parent), in_memory=False)))
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelNotFound(
-            f"The model '{options.model}' ({target.name}) is not here and could not be downloaded: {reason}. "
-            "Connect to the network once, or set WHISPER_MODEL=base, whose weights come with the installation."
+            f"The model '{options.model}' ({target.name}) is not here and could not be downloaded: {reason}.",
+            reason="openai_unreachable",
         ) from error

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engines.devices.cublas import INSTALL
 from engines.devices.nvidia import Driver
 from scripts.doctor.finding import Finding, failure, ok, warning
 from scripts.setup_environment import NEWEST, OLDEST, VERSIONS, is_current
+from worker.models.remedies import INSTALL_CUBLAS
 
 NVIDIA_PLATFORMS = ("linux", "win32")
 COMFORT = 4  # times the least free disk; less is worth a warning
@@ -60,7 +60,7 @@ def gpu(devices: Sequence[str], driver: Driver | None, *, has_cublas: bool, name
         return [failure("gpu", f"There is no {missing[0]}: the driver shows {len(driver.gpus)} (cuda:0 is the first).")]
     found = [ok("gpu", f"{index}: {each} ({version})") for index, each in enumerate(driver.gpus)]
     if not has_cublas:
-        return [*found, report("cublas", f"cuBLAS 12 was not found. Install it: {INSTALL}.{otherwise}")]
+        return [*found, report("cublas", f"cuBLAS 12 was not found. Install it: {INSTALL_CUBLAS}.{otherwise}")]
     return [*found, ok("cublas", "cuBLAS 12 can be loaded; cuDNN is not needed")]
 
 

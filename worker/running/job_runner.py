@@ -21,6 +21,7 @@ from engines.errors import Canceled, EngineError, ModelNotFound
 from engines.transcript import Segment
 from worker.models.names import ModelNames
 from worker.models.pool import ModelPool
+from worker.models.remedies import with_remedy
 from worker.queue.events import Events
 from worker.queue.job_queue import QUARANTINE, JobQueue, QueueName
 from worker.queue.run_endings import JobCanceled, JobEnded, LeaseLost, Requeued
@@ -107,8 +108,9 @@ class JobRunner:
         except Canceled:
             return self._end(job_id, Outcome("canceled"))
         except EngineError as error:
-            log.error("Job %s wants the model %s, which cannot be loaded: %s", job_id, request.model, error)
-            return self._end(job_id, Outcome("failed", error=JobError(error.code, str(error))))
+            failed = JobError(error.code, with_remedy(error))
+            log.error("Job %s wants the model %s, which cannot be loaded: %s", job_id, request.model, failed.message)
+            return self._end(job_id, Outcome("failed", error=failed))
         try:
             return self._run(request, queue, model, batcher)
         finally:
@@ -263,8 +265,8 @@ class JobRunner:
         except Canceled:
             return self._called_off(run)
         except EngineError as error:
-            log.warning("Job %s failed: %s: %s", run.request.id, error.code, error)
-            failed = JobError(error.code, str(error))
+            failed = JobError(error.code, with_remedy(error))
+            log.warning("Job %s failed: %s: %s", run.request.id, error.code, failed.message)
             return Outcome("failed", started_at=started_at, error=failed, attempts=attempts)
         except (Requeued, LeaseLost):
             raise

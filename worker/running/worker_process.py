@@ -21,6 +21,7 @@ from engines.errors import EngineError, EngineUnavailable
 from engines.registry import EngineOptions, create_engine
 from worker.maintenance.maintenance import Maintenance
 from worker.models.pool import ModelPool
+from worker.models.remedies import with_remedy
 from worker.queue import heartbeat
 from worker.queue.events import Events, FeedReader
 from worker.queue.heartbeat import WorkerHeartbeat, process_name
@@ -115,8 +116,9 @@ class WorkerProcess:
             with self._models.use(self._names.default):
                 return True
         except EngineError as error:
-            log.error("The model %s could not be loaded: %s", self._names.default, error)
-            self._announce(replace(self._presence, state="failed", error=str(error)))
+            told = with_remedy(error)
+            log.error("The model %s could not be loaded: %s", self._names.default, told)
+            self._announce(replace(self._presence, state="failed", error=told))
             return False
 
     def _load(self, model: str) -> Batcher:

@@ -411,5 +411,5 @@ def test_a_device_it_cannot_run_on_is_refused(name: str, device: str) -> None:
 
 
 def test_a_number_format_it_cannot_compute_in_is_refused(name: str) -> None:
-    with pytest.raises(EngineUnavailable, match=r"float4|WHISPER_COMPUTE_TYPE"):
+    with pytest.raises(EngineUnavailable, match="float4"):
         create_engine(name, EngineOptions(device="cpu", compute_type="float4"))

@@ -13,6 +13,7 @@ from engines.backends.fake import FakeEngine
 from engines.errors import EngineUnavailable
 from engines.registry import ENGINES, EXTRAS, LIBRARIES, EngineOptions, create_engine, fastest_engine, is_installed
 from scripts import setup_environment
+from worker.models.remedies import with_remedy
 
 ROOT = Path(__file__).parents[3]
 
@@ -26,8 +27,9 @@ def test_an_engine_gets_its_options() -> None:
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_engine_in_the_list_can_be_made_or_says_what_to_install(name: str) -> None:
     if not is_installed(name):
-        with pytest.raises(EngineUnavailable, match=f"make engine EXTRA={EXTRAS[name]}"):
+        with pytest.raises(EngineUnavailable) as raised:
             create_engine(name, EngineOptions(device="cpu"))
+        assert f"make engine EXTRA={EXTRAS[name]}" in with_remedy(raised.value)
         return
     engine = create_engine(name, EngineOptions(device="cpu"))
     assert engine.name == name
@@ -80,8 +82,9 @@ def test_auto_takes_faster_whisper_on_a_mac_that_lacks_mlx(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("device", ["mps", "metal"])
 def test_faster_whisper_says_what_runs_on_a_macs_gpu(device: str) -> None:
-    with pytest.raises(EngineUnavailable, match="WHISPER_ENGINE=mlx-whisper"):
+    with pytest.raises(EngineUnavailable) as raised:
         create_engine("faster-whisper", EngineOptions(device=device))
+    assert "WHISPER_ENGINE=mlx-whisper" in with_remedy(raised.value)
 
 
 def test_an_unknown_engine_lists_the_known() -> None:
@@ -99,8 +102,9 @@ def lacking(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
 
 def test_an_engine_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     lacking(monkeypatch, "ctranslate2")
-    with pytest.raises(EngineUnavailable, match="needs the package ctranslate2"):
+    with pytest.raises(EngineUnavailable, match="needs the package ctranslate2") as raised:
         create_engine("faster-whisper", EngineOptions())
+    assert "make whisper-native" in with_remedy(raised.value)
 
 
 def test_every_extra_is_one_of_the_projects() -> None:
