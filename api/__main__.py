@@ -15,7 +15,7 @@ from api.answers.waiting import Waiters
 from api.app import create_app
 from api.http.connections import allow_many, patient_protocol
 from api.settings import ApiSettings
-from worker.runtime import lifeline, logs, redis_security
+from worker.runtime import lifeline, log_file, logs, redis_security
 from worker.runtime.connection import connect
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
@@ -50,6 +50,7 @@ def main() -> int:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # broken forms are answered, not news
     timing = worker_settings.timing
     lifeline.watch(timing.grace)
+    log_file.follow()
     allow_many()
     store, redis = LocalStore(worker_settings.data_dir), connect(worker_settings.redis_url)
     for warning in [*redis_security.warnings(worker_settings.redis_url), *redis_security.findings(redis)]:

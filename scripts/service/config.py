@@ -51,6 +51,10 @@ class ServiceConfig:
         return self.log_dir / "whisper-native.log"
 
     @property
+    def redis_log_file(self) -> Path:
+        return self.log_dir / "redis.log"
+
+    @property
     def pid_file(self) -> Path:
         return self.worker.data_dir / "whisper-native.pid"
 

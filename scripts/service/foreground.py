@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from redis.exceptions import RedisError
 
@@ -17,6 +18,7 @@ from scripts.service.address import free_port, problem_with, url_for
 from scripts.service.config import ServiceConfig
 from scripts.service.embedded_redis import EmbeddedRedis, RedisUnavailable, connect_briefly
 from scripts.service.guide import SCRIPT, usage
+from scripts.service.log_file import LogRotation
 from scripts.service.pid_file import AlreadyRunning, PidFile, Running
 from scripts.service.readiness import ask
 from scripts.service.supervisor import ChildCannotStart, ChildSpec, Supervisor
@@ -25,6 +27,7 @@ from worker.queue.job_queue import QUEUES
 from worker.queue.leases import Leases
 from worker.runtime import logs
 from worker.runtime.exit_codes import IDLE, STARTS_IDLE
+from worker.runtime.log_file import LOG_FILE
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +51,11 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
             if log_file is None:
                 announce = (url, bool(service.api.api_keys), wait)
                 threading.Thread(target=_say_when_ready, args=announce, daemon=True).start()
-            Supervisor(children, should_stop=service.stop_file.exists, timing=timing).run()
+            rotation = _rotation(service, log_file)
+            supervisor = Supervisor(
+                children, should_stop=service.stop_file.exists, each_round=rotation.look, timing=timing
+            )
+            supervisor.run()
     except AlreadyRunning:
         log.error("The service runs already. See: %s status", SCRIPT)
         return 1
@@ -56,6 +63,14 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
         log.error("%s", error)
         return 1
     return 0
+
+
+def _rotation(service: ServiceConfig, log_file: str | None) -> LogRotation:
+    """Of all logs the service writes. Its processes follow its own; Redis opens its own anew for every line."""
+    own = None if log_file is None else Path(log_file).resolve()
+    if own is not None:
+        os.environ[LOG_FILE] = str(own)
+    return LogRotation(own, [service.redis_log_file])
 
 
 @contextlib.contextmanager

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
-MAX_BYTES = 20 * 1024 * 1024  # bytes at a start above which the log is set aside; one older one is kept
+from worker.runtime.log_file import is_at, reopen
+
+MAX_BYTES = 20 * 1024 * 1024  # bytes above which a log is set aside; one older one is kept
 BLOCK = 64 * 1024  # bytes
 FOLLOW_EVERY = 0.3  # seconds
 
+log = logging.getLogger(__name__)
 
-def rotate(path: Path) -> None:
-    """Sets a large log aside as `<name>.1`. To be called while nobody writes to it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > MAX_BYTES:
+
+def rotate(path: Path) -> bool:
+    """Sets a large log aside as `<name>.1`; returns whether it did. Windows refuses while somebody writes to it."""
+    try:
+        if path.stat().st_size <= MAX_BYTES:
+            return False
         path.replace(path.with_name(f"{path.name}.1"))
+    except (FileNotFoundError, PermissionError):
+        return False
+    return True
+
+
+class LogRotation:
+    """Sets logs aside as they grow, while they are written to. own: the file that this process's output goes to.
+    others: files of programs that open them anew for every line."""
+
+    def __init__(self, own: Path | None, others: Sequence[Path] = ()) -> None:
+        self._own = own
+        self._others = others
+
+    def look(self) -> None:
+        for path in self._others:
+            rotate(path)
+        if self._own is not None and rotate(self._own):
+            reopen(self._own)
+            log.info("The log had grown large: what was before is in %s.1", self._own)
 
 
 def tail(path: Path, lines: int, *, beginning: int = 0, end: int | None = None) -> str:
@@ -36,17 +63,22 @@ def tail(path: Path, lines: int, *, beginning: int = 0, end: int | None = None) 
 
 def show(path: Path, lines: int, *, follow: bool) -> None:
     """Prints the end of the log; with `follow` it goes on until interrupted, through rotations too."""
-    position = path.stat().st_size
-    print(tail(path, lines, end=position), end="", flush=True)
-    while follow:
-        time.sleep(FOLLOW_EVERY)
-        size = path.stat().st_size if path.exists() else 0
-        if size < position:
-            position = 0  # set aside meanwhile
-        if size > position:
-            with open(path, "rb") as file:
-                file.seek(position)
-                added = file.read()
-            position += len(added)
-            sys.stdout.write(added.decode("utf-8", errors="replace"))
-            sys.stdout.flush()
+    file = open(path, "rb")  # noqa: SIM115 - another takes its place when the log is rotated
+    try:
+        position = file.seek(0, os.SEEK_END)
+        print(tail(path, lines, end=position), end="", flush=True)
+        while follow:
+            time.sleep(FOLLOW_EVERY)
+            _print_rest(file)
+            if path.exists() and not is_at(path, file.fileno()):
+                _print_rest(file)  # what came between the two looks
+                file.close()
+                file = open(path, "rb")  # noqa: SIM115
+                _print_rest(file)
+    finally:
+        file.close()
+
+
+def _print_rest(file: BinaryIO) -> None:
+    sys.stdout.write(file.read().decode("utf-8", errors="replace"))
+    sys.stdout.flush()

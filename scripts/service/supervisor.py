@@ -167,18 +167,24 @@ class Child:
 
 
 class Supervisor:
-    """Runs `children` until SIGTERM, SIGINT, SIGHUP or `should_stop`; they stop last first. A second signal kills."""
+    """Runs `children` until SIGTERM, SIGINT, SIGHUP or `should_stop`; they stop last first. A second signal kills.
+
+    each_round: what else is to be done again and again, quickly, on this thread: with a second one, starting a child
+    after a fork could wait for ever.
+    """
 
     def __init__(
         self,
         children: Sequence[ChildSpec],
         *,
         should_stop: Callable[[], bool] = lambda: False,
+        each_round: Callable[[], None] = lambda: None,
         timing: Timing = Timing(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._children = [Child(spec, clock, timing) for spec in children]
         self._should_stop = should_stop
+        self._each_round = each_round
         self._grace = timing.grace
         self._clock = clock
         self._signals = 0
@@ -189,6 +195,7 @@ class Supervisor:
         try:
             while not self._signals and not self._should_stop():
                 self._tend()
+                self._each_round()
                 time.sleep(TICK)
         finally:
             self._stop()
