@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.http.errors import ApiError
-from engines.weights.names import is_english_only
+from engines.weights.names import is_english_only, known_model
 from worker.models.names import ModelNames
 
 ALIASES = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
@@ -36,15 +36,21 @@ class ServedModels:
         )
 
     def check_languages(self, name: str, task: str, language: str | None) -> None:
-        """Raises ApiError where an English-only model is asked for more."""
+        """Raises ApiError if the model cannot do the task, or does not know the language."""
         model = self.check(name)
-        if not is_english_only(model):
-            return
-        remedy = f"The model '{model}' knows English only. Choose one without '.en' (WHISPER_MODEL, WHISPER_MODELS)"
-        if task == "translate":
-            raise ApiError("unsupported_parameter", f"{remedy} to translate.", param="model")
-        if language not in (None, "en"):
-            raise ApiError("unsupported_parameter", f"{remedy} for '{language}'.", param="language")
+        if is_english_only(model):
+            remedy = f"The model '{model}' knows English only. Choose one without '.en' (WHISPER_MODEL, WHISPER_MODELS)"
+            if task == "translate":
+                raise ApiError("unsupported_parameter", f"{remedy} to translate.", param="model")
+            if language not in (None, "en"):
+                raise ApiError("unsupported_parameter", f"{remedy} for '{language}'.", param="language")
+        if task == "translate" and not _translates(model):
+            raise ApiError("unsupported_parameter", self._no_translation(model), param="model")
+
+    def _no_translation(self, model: str) -> str:
+        able = [f"'{each}'" for each in self.names.all if _translates(each)]
+        served = f"Send one of {', '.join(able[:5])}" if able else "Serve one that can, such as 'large-v3'"
+        return f"The model '{model}' was trained to transcribe only and cannot translate. {served} (WHISPER_MODELS)."
 
     def objects(self, loaded: frozenset[str]) -> list[dict[str, Any]]:
         """loaded: the models that are in some worker's memory."""
@@ -58,3 +64,9 @@ class ServedModels:
             "owned_by": "whisper-native",
             "loaded": self.names.meaning(name) in loaded,
         }
+
+
+def _translates(model: str) -> bool:
+    """What nobody knows, such as a model of the operator's own, is given the benefit of the doubt."""
+    known = known_model(model)
+    return known is None or known.translates

@@ -9,24 +9,24 @@ from starlette.responses import Response
 from api.answers.formats import Rendered, render
 from api.http.access import Owner
 from api.http.errors import ApiError
-from api.intake.parameters import Route
-from api.routes.submission import Submitter, accepted, form_schema, submit
+from api.intake.form import Route
+from api.intake.form_document import form_operation
+from api.routes.submission import Submitter, accepted, submit
 from api.state import AppState, AppStateDep
 from api.streaming.transcript_stream import transcription_events
 from worker.store.job_store import JobNotFound, RecordBroken
 from worker.store.records import JobRequest, Outcome
 
 router = APIRouter(tags=["audio"])
-_FORM = form_schema(is_job=False)
 
 
-@router.post("/v1/audio/transcriptions", openapi_extra=_FORM)
+@router.post("/v1/audio/transcriptions", openapi_extra=form_operation("transcription"))
 async def create_transcription(request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The recording's words, in its own language."""
     return await _answer(request, service, "transcription", owner)
 
 
-@router.post("/v1/audio/translations", openapi_extra=_FORM)
+@router.post("/v1/audio/translations", openapi_extra=form_operation("translation"))
 async def create_translation(request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The recording's words, in English."""
     return await _answer(request, service, "translation", owner)

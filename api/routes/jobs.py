@@ -14,8 +14,9 @@ from api.http.access import Owner
 from api.http.errors import ApiError
 from api.http.fields import Fields
 from api.http.ranges import check_range
+from api.intake.form_document import form_operation, transcript_parameters
 from api.intake.parameters import read_transcript_format
-from api.routes.submission import Submitter, accepted, form_schema, submit
+from api.routes.submission import Submitter, accepted, submit
 from api.state import AppState, AppStateDep
 from api.streaming.job_event_stream import END, Cursor
 from api.streaming.transcript_stream import job_events
@@ -28,7 +29,7 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to hold the answer until the job ends")]
 
 
-@router.post("", status_code=202, openapi_extra=form_schema(is_job=True))
+@router.post("", status_code=202, openapi_extra=form_operation("job"))
 async def create_job(request: Request, service: AppStateDep, owner: Owner) -> Response:
     """Queues a recording: as a form, or as the body itself (audio/*, video/*) with the fields in the query."""
     return await accepted(service, await submit(request, service, "job", Submitter(owner, waits=False)))
@@ -54,7 +55,7 @@ async def retrieve_job(job_id: str, service: AppStateDep, owner: Owner, wait: Wa
     return await run_in_threadpool(service.desk.view, job)
 
 
-@router.get("/{job_id}/transcript")
+@router.get("/{job_id}/transcript", openapi_extra=transcript_parameters())
 async def retrieve_transcript(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
     """A finished job's transcript: `?format=json|text|srt|vtt|verbose_json&timestamp_granularities=word`."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -13,20 +13,15 @@ from starlette.responses import JSONResponse
 
 from api.http.fields import Fields
 from api.intake.declared_duration import claimed_seconds
-from api.intake.idempotency import HEADER, MAX_KEY, Key, fingerprint, holding_key, repeated, submit_once
-from api.intake.parameters import FORMATS, GRANULARITIES, Parameters, Route, check_name, read_parameters
+from api.intake.form import Route
+from api.intake.form_reading import check_name, read_form
+from api.intake.idempotency import Key, fingerprint, holding_key, repeated, submit_once
+from api.intake.parameters import Parameters, read_parameters
 from api.intake.uploads import Received, receive
-from api.intake.webhook_fields import form_fields, origin
+from api.intake.webhook_fields import origin
 from api.state import AppState
 from worker.runtime import logs
-from worker.store.records import PRIORITIES, JobRequest
-
-_KEY_PARAMETER = {
-    "in": "header",
-    "name": HEADER,
-    "description": "The same key with the same request gives the same job",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY},
-}
+from worker.store.records import JobRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +47,9 @@ async def submit(request: Request, service: AppState, route: Route, caller: Subm
         service.admission.place("interactive" if caller.waits else "batch", counts=key.earlier is None),
         receive(request, service.store, service.settings, check_name, raw=route == "job") as received,
     ):
-        fields, is_job = Fields(received.fields), not caller.waits
-        parameters = read_parameters(fields, route, service.models, is_job=is_job)
-        webhook = await run_in_threadpool(service.callbacks.read, fields, origin(request), is_job=is_job)
+        form, is_job = read_form(Fields(received.fields), route), not caller.waits
+        parameters = read_parameters(form, route, service.models, is_job=is_job)
+        webhook = await run_in_threadpool(service.callbacks.read, form, origin(request), is_job=is_job)
         parameters = replace(parameters, webhook=webhook)
         job = await run_in_threadpool(_queued, service, key, received, parameters, caller)
         logs.job_id.set(job.id)
@@ -111,31 +106,3 @@ def _job(received: Received, parameters: Parameters, caller: Submitter) -> JobRe
 def _claimed_seconds(received: Received) -> float:
     with received.upload.read() as recording:
         return claimed_seconds(recording, received.upload.size)
-
-
-def form_schema(*, is_job: bool) -> dict[str, Any]:
-    """The form for the OpenAPI document; the routes read the body themselves, so FastAPI cannot know it."""
-    text = {"type": "string"}
-    texts = {"type": "array", "items": text}
-    properties: dict[str, Any] = {
-        "file": {"type": "string", "format": "binary"},
-        "model": text,
-        "language": text,
-        "prompt": text,
-        "response_format": {"type": "string", "enum": list(FORMATS), "default": "json"},
-        "temperature": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
-        "timestamp_granularities[]": {"type": "array", "items": {"type": "string", "enum": list(GRANULARITIES)}},
-        "languages[]": texts,
-        "keywords[]": texts,
-        "multilingual": {"type": "boolean", "default": False, "description": "The recording changes its language"},
-    }
-    if is_job:
-        properties["task"] = {"type": "string", "enum": ["transcribe", "translate"], "default": "transcribe"}
-        properties["priority"] = {"type": "string", "enum": list(PRIORITIES), "default": "batch"}
-        properties["metadata"] = {"type": "string", "description": "A JSON object of your own, given back with the job"}
-        properties |= form_fields()
-    else:
-        properties["stream"] = {"type": "boolean", "default": False}
-    schema = {"type": "object", "properties": properties, "required": ["file"] if is_job else ["file", "model"]}
-    body = {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
-    return {"requestBody": body, "parameters": [_KEY_PARAMETER]}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api.answers.formats import verbose_json
-from api.routes.submission import form_schema
+from api.intake.form_document import form_operation
 from tests.unit.api_service import make_transcript
 from tests.unit.factories import make_request
 from worker.store.records import JobError, Outcome, Webhook, new_job_id
@@ -67,7 +67,8 @@ def test_what_is_called_takes_the_fields_that_are_sent(workflow: Workflow) -> No
     for call in requests(workflow):
         path = call["url"].removeprefix("http://localhost:9001")
         assert path in ("/v1/jobs", "/v1/audio/transcriptions")
-        schema = form_schema(is_job=path == "/v1/jobs")["requestBody"]["content"]["multipart/form-data"]["schema"]
+        operation = form_operation("job" if path == "/v1/jobs" else "transcription")
+        schema = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
         sent = [field["name"] for field in call["bodyParameters"]["parameters"]]
         assert set(schema["required"]) <= set(sent) <= set(schema["properties"])
 

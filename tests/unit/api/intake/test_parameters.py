@@ -9,7 +9,9 @@ import pytest
 
 from api.http.errors import ApiError
 from api.http.fields import Fields
-from api.intake.parameters import Parameters, Route, check_name, read_parameters, read_transcript_format
+from api.intake.form import Route
+from api.intake.form_reading import check_name, read_form
+from api.intake.parameters import Parameters, read_parameters, read_transcript_format
 from api.intake.served_models import ServedModels
 from engines.base import DecodeOptions
 from tests.unit.api_service import make_request
@@ -20,7 +22,7 @@ MODELS = ServedModels(ModelNames("base"), 0)
 
 def read(*pairs: tuple[str, str], route: Route = "transcription", is_job: bool = False) -> Parameters:
     sent = pairs if route == "job" or "model" in dict(pairs) else (("model", "whisper-1"), *pairs)
-    return read_parameters(Fields(sent), route, MODELS, is_job=is_job)
+    return read_parameters(read_form(Fields(sent), route), route, MODELS, is_job=is_job)
 
 
 def refused(*pairs: tuple[str, str], route: Route = "transcription") -> ApiError:
@@ -151,7 +153,7 @@ def test_chunking_strategies_are_accepted(pairs: list[tuple[str, str]]) -> None:
 
 def test_the_model_is_required_on_openais_routes() -> None:
     with pytest.raises(ApiError, match="'base'") as caught:
-        read_parameters(Fields([]), "transcription", MODELS, is_job=False)
+        read_parameters(read_form(Fields([]), "transcription"), "transcription", MODELS, is_job=False)
     assert (caught.value.code, caught.value.param) == ("missing_required_parameter", "model")
     assert read(route="job").model == "base"
 

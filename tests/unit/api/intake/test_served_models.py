@@ -49,6 +49,21 @@ def test_an_english_model_takes_english() -> None:
     ServedModels(ModelNames("tiny.en"), 0).check_languages("whisper-1", "transcribe", None)
 
 
+@pytest.mark.parametrize("name", ["turbo", "openai/whisper-large-v3-turbo", "distil-large-v3"])
+def test_a_model_that_was_trained_to_transcribe_only_does_not_translate(name: str) -> None:
+    with pytest.raises(ApiError, match="cannot translate") as caught:
+        ServedModels(ModelNames.of(name), 0).check_languages("whisper-1", "translate", None)
+    assert (caught.value.status, caught.value.code, caught.value.param) == (400, "unsupported_parameter", "model")
+    assert "'large-v3'" in caught.value.message
+    with pytest.raises(ApiError, match="Send one of 'small'"):
+        ServedModels(ModelNames.of(name, ("small", "tiny.en")), 0).check_languages(name, "translate", "de")
+    ServedModels(ModelNames.of(name), 0).check_languages(name, "transcribe", "de")
+
+
+def test_a_model_nobody_knows_may_translate() -> None:
+    ServedModels(ModelNames("/models/mine"), 0).check_languages("whisper-1", "translate", None)
+
+
 @pytest.mark.asyncio
 async def test_the_routes(tmp_path: Path) -> None:
     async with serving(tmp_path, model="Systran/faster-whisper-small") as running:

@@ -10,6 +10,7 @@ import pytest
 
 from api.http.errors import ApiError
 from api.http.fields import Fields
+from api.intake.form_reading import read_form
 from api.intake.webhook_fields import Callbacks
 from tests.unit.api_service import WAV, Running, assert_error, serving, worker_settings
 from worker.outbound.addresses import Unresolved
@@ -103,7 +104,7 @@ async def test_what_goes_with_a_call_back_needs_one(tmp_path: Path, name: str, v
 
 
 def read(callbacks: Callbacks, is_job: bool = True, **fields: str) -> Webhook | None:
-    return callbacks.read(Fields(fields.items()), "http://evil.example.com", is_job=is_job)
+    return callbacks.read(read_form(Fields(fields.items()), "job"), "http://evil.example.com", is_job=is_job)
 
 
 def own(**settings: Any) -> Callbacks:

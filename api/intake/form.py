@@ -1,0 +1,132 @@
+"""The form of the routes that take a recording: each field once, with its type, default, limits and meaning.
+
+What is parsed and refused, what the OpenAPI document says and the table in docs/API.md all follow from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from api.intake import form_types as kinds
+from api.intake.form_types import Phrase, Stripped, Switch, refuse
+from engines.base import Task
+from worker.store.records import Priority
+
+Route = Literal["transcription", "translation", "job"]
+ROUTES: tuple[Route, ...] = get_args(Route)
+OPENAI: tuple[Route, ...] = ("transcription", "translation")
+SPEAKERS = "Speakers cannot be told apart by this version"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Where a field means what.
+
+    routes: those that have it; others take no notice of it. required: those that refuse a request without it.
+    ignored: those that check it and do without. refused: why it is refused by its name alone, before its content is
+    read. body: whether it is a part of a form, a parameter beside a recording that is the body itself, or either.
+    """
+
+    routes: tuple[Route, ...] = ROUTES
+    required: tuple[Route, ...] = ()
+    ignored: tuple[Route, ...] = ()
+    refused: str = ""
+    body: Literal["form", "query", "either"] = "either"
+
+
+class Form(BaseModel):
+    """POST /v1/audio/transcriptions, /v1/audio/translations and /v1/jobs. Lists may be spelled `name` or `name[]`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    # Its bytes go to the store as they come, and never through here.
+    file: Annotated[kinds.File, Use(required=ROUTES, body="form")] = Field(
+        b"", description="The recording: audio, or video with sound, in any format ffmpeg reads"
+    )
+    filename: Annotated[str | None, Use(("job",), body="query")] = Field(
+        None, description="The recording's name, for display"
+    )
+    model: Annotated[kinds.Name | None, Use(required=OPENAI)] = Field(
+        None, description="One of GET /v1/models; `whisper-1` and the `gpt-*` names mean the server's default"
+    )
+    task: Annotated[Task, Stripped, Use(("job",))] = Field(
+        "transcribe", description="`translate` gives the words in English"
+    )
+    language: Annotated[kinds.Language, Use()] = Field(
+        None, description="What is spoken: an ISO 639-1 code or an English name. Left out, or `auto`, it is found"
+    )
+    languages: Annotated[kinds.Languages, Use()] = Field(
+        (), description="The only candidates if the language is to be found"
+    )
+    multilingual: Annotated[Switch, Use()] = Field(False, description="The recording changes its language on the way")
+    prompt: Annotated[Phrase | None, Use()] = Field(
+        None, description="Text that precedes the speech, for spelling and style; the last 224 tokens count"
+    )
+    hotwords: Annotated[Phrase | None, Use()] = Field(None, description="Phrases to expect, as one text")
+    keywords: Annotated[tuple[str, ...], Use()] = Field(
+        (), description=f"Phrases to expect; with `hotwords` {kinds.MAX_PROMPT} characters in all"
+    )
+    temperature: Annotated[kinds.Temperature, Use()] = Field(
+        0.0, description="0 decodes with beam search, and raises it by steps if a window comes out badly"
+    )
+    response_format: Annotated[kinds.Format, Use()] = Field(
+        "json", description="How the transcript is written; a job's may be asked for in another later"
+    )
+    timestamp_granularities: Annotated[kinds.Granularities, Use(ignored=("translation",))] = Field(
+        (), description="The times `verbose_json` has; `segment` if left out. Translations have no `word`"
+    )
+    stream: Annotated[Switch, Use()] = Field(
+        False,
+        description="Send the text as it comes, with `json` or `text`. A job's comes at its `/events`",
+    )
+    priority: Annotated[Priority, Stripped, Use()] = Field(
+        "batch", description="`interactive` goes first. Of a job, or with `Prefer: respond-async`"
+    )
+    metadata: Annotated[kinds.Metadata, Use()] = Field(
+        {}, description=f"A JSON object of yours, given back with the job; {kinds.MAX_METADATA} bytes at most"
+    )
+    webhook_url: Annotated[kinds.WebhookUrl | None, Use()] = Field(
+        None, description="Where to tell that the job has ended. Of a job, or with `Prefer: respond-async`"
+    )
+    webhook_headers: Annotated[kinds.WebhookHeaders, Use()] = Field(
+        {}, description="A JSON object of headers to send along; never shown again"
+    )
+    webhook_include: Annotated[kinds.WebhookInclude, Use()] = Field(
+        (), description="What to tell besides: `text` however long, `segments` with their times, or both with a comma"
+    )
+    chunking_strategy: Annotated[kinds.Chunking, Use(ignored=ROUTES)] = Field(
+        None, description="The service always cuts in the pauses its own voice activity finds"
+    )
+    include: Annotated[kinds.Included, Use()] = Field(
+        (), description="`logprobs` is refused: log probabilities are not given by this version yet"
+    )
+    known_speaker_names: Annotated[tuple[str, ...], Use(refused=SPEAKERS)] = Field((), description=SPEAKERS)
+    known_speaker_references: Annotated[tuple[str, ...], Use(refused=SPEAKERS)] = Field((), description=SPEAKERS)
+
+    @field_validator("keywords")
+    @classmethod
+    def _check_length(cls, keywords: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if len(_joined(info.data.get("hotwords"), keywords)) > kinds.MAX_PROMPT:
+            refuse("invalid_value", f"'keywords' and 'hotwords' are longer than {kinds.MAX_PROMPT} characters in all")
+        return keywords
+
+    @property
+    def phrases(self) -> str | None:
+        """Hotwords and keywords as one text."""
+        return _joined(self.hotwords, self.keywords) or None
+
+
+class TranscriptQuery(BaseModel):
+    """How GET /v1/jobs/{job_id}/transcript is to write it; what is left out is as the job was sent."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    format: kinds.Format | None = Field(None, description="How the transcript is written")
+    timestamp_granularities: kinds.Granularities = Field((), description="The times `verbose_json` has")
+
+
+def _joined(hotwords: str | None, keywords: tuple[str, ...]) -> str:
+    return ", ".join([*filter(None, [hotwords]), *keywords])

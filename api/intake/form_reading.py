@@ -1,0 +1,73 @@
+"""From the pairs a client sent to a checked form. The first bad field is refused, by its name and with a remedy."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from api.http.errors import ApiError
+from api.http.fields import Fields
+from api.intake.form import Form, Route, TranscriptQuery, Use
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def use_of(field: FieldInfo) -> Use:
+    return next(each for each in field.metadata if isinstance(each, Use))
+
+
+def check_name(name: str) -> None:
+    """Refuses a field by its name alone, before its content is read."""
+    base = name.partition("[")[0]
+    field = Form.model_fields.get(base)
+    if field is not None and (reason := use_of(field).refused):
+        raise ApiError("unsupported_parameter", f"{reason}.", param=base)
+
+
+def read_form(fields: Fields, route: Route) -> Form:
+    """The fields this route has; raises ApiError for the first bad one."""
+    uses = {name: use_of(field) for name, field in Form.model_fields.items()}
+    return _checked(Form, fields, [name for name, use in uses.items() if route in use.routes and use.body != "form"])
+
+
+def read_transcript_query(fields: Fields) -> TranscriptQuery:
+    """Raises ApiError for the first bad parameter."""
+    return _checked(TranscriptQuery, fields, list(TranscriptQuery.model_fields))
+
+
+def _checked(model: type[Model], fields: Fields, names: list[str]) -> Model:
+    sent = {name: value for name in names if (value := _sent(fields, name, model.model_fields[name])) is not None}
+    try:
+        return model.model_validate(sent)
+    except ValidationError as error:
+        raise _refusal(model, error) from None
+
+
+def _sent(fields: Fields, name: str, field: FieldInfo) -> object:
+    """What a client sent of a field: a text, the texts of a list, or the texts of an object's keys."""
+    if get_origin(field.annotation) is tuple:
+        return fields.many(name) or None
+    return fields.one(name) or fields.nested(name) or None
+
+
+def _refusal(model: type[BaseModel], error: ValidationError) -> ApiError:
+    first = error.errors(include_url=False)[0]
+    name, kind, context = str(first["loc"][0]), first["type"], first.get("ctx", {})
+    if kind in ("invalid_value", "unsupported_parameter"):
+        return ApiError(kind, f"{first['msg']}.", param=name)
+    if kind == "literal_error":
+        message = f"'{str(first['input'])[:100]}' is no '{name}'; it is one of {context['expected']}."
+    elif kind == "string_too_long":
+        message = f"'{name}' is longer than {context['max_length']} characters."
+    else:
+        message = f"'{name}' is {_expected(model, name)}."
+    return ApiError("invalid_value", message, param=name)
+
+
+def _expected(model: type[BaseModel], name: str) -> str:
+    schema: dict[str, Any] = model.model_json_schema()["properties"][name]
+    if schema.get("type") == "number":
+        return f"a number from {schema['minimum']} to {schema['maximum']}"
+    return "true or false" if schema.get("type") == "boolean" else "a text"

@@ -1,0 +1,152 @@
+"""The types of form fields: from the text a client sends to a checked value, with the words of each refusal."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from engines.languages import language_code
+from worker.webhooks.headers import check_headers
+from worker.webhooks.message import INCLUDABLE
+
+MAX_PROMPT = 10_000  # characters; Whisper reads the last 224 tokens
+MAX_METADATA = 16 * 1024  # bytes
+
+Code = Literal["invalid_value", "unsupported_parameter"]
+
+
+def refuse(code: Code, message: str) -> NoReturn:
+    """To be called in a validator: the request is answered with this code and message."""
+    raise PydanticCustomError(code, "{message}", {"message": message})
+
+
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _switch(value: object) -> object:
+    text = value.strip().lower() if isinstance(value, str) else value
+    return False if text in ("null", "none") else text
+
+
+def _language(value: str) -> str | None:
+    if value.strip().lower() == "auto":
+        return None
+    code = language_code(value)
+    if code is None:
+        message = f"'{value[:100]}' is no language Whisper knows. Send an ISO 639-1 code such as 'en', 'de' or 'ja'"
+        refuse("invalid_value", f"{message}, or leave the field out to have the language found")
+    return code
+
+
+def _candidates(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(code for value in values if (code := _language(value)))
+
+
+def _known_format(value: object) -> object:
+    if value == "diarized_json":
+        listed = ", ".join(f"'{each}'" for each in ("json", "text", "srt", "verbose_json", "vtt"))
+        refuse("unsupported_parameter", f"Speakers cannot be told apart by this version; it has {listed}")
+    return _stripped(value)
+
+
+def _nothing_more(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if value == "logprobs":
+            refuse("unsupported_parameter", "Log probabilities of tokens are not given by this version yet")
+        refuse("invalid_value", f"'{value[:100]}' cannot be included")
+    return values
+
+
+def _chunking(value: object) -> dict[str, Any] | None:
+    """value: the text of the field, or the object that was sent as `chunking_strategy[type]=…`."""
+    if isinstance(value, str) and value.strip().lower() in ("auto", "null"):
+        return None
+    strategy = json_object(value) if isinstance(value, str) else value
+    if not isinstance(strategy, dict) or strategy.get("type") != "server_vad":
+        refuse("invalid_value", "'chunking_strategy' is 'auto' or an object of type 'server_vad'")
+    return strategy
+
+
+def _metadata(value: str) -> dict[str, Any]:
+    if len(value.encode()) > MAX_METADATA:
+        refuse("invalid_value", f"'metadata' is larger than {MAX_METADATA} bytes")
+    metadata = json_object(value)
+    if metadata is None:
+        refuse("invalid_value", '\'metadata\' is a JSON object, such as {"meeting": "weekly"}')
+    return metadata
+
+
+def _webhook_headers(value: str) -> dict[str, str]:
+    try:
+        return check_headers(json.loads(value))
+    except (json.JSONDecodeError, RecursionError):
+        refuse("invalid_value", "'webhook_headers' is a JSON object of texts")
+    except ValueError as error:
+        refuse("invalid_value", f"'webhook_headers' {error}")
+
+
+def _webhook_include(values: tuple[str, ...]) -> tuple[str, ...]:
+    names = [part.strip() for value in values for part in value.split(",") if part.strip()]
+    for name in names:
+        if name not in INCLUDABLE:
+            one_of = ", ".join(INCLUDABLE)
+            refuse("invalid_value", f"'{name[:100]}' cannot be included in a call-back; it is one of {one_of}")
+    return tuple(dict.fromkeys(names))
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """None for what is no JSON object, or could not be sent back as one."""
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+_JSON = {"type": "string", "contentMediaType": "application/json"}
+_CHUNKING = {
+    "anyOf": [
+        {"type": "string", "enum": ["auto"]},
+        {
+            "type": "object",
+            "required": ["type"],
+            "properties": {
+                "type": {"type": "string", "enum": ["server_vad"]},
+                "prefix_padding_ms": {"type": "integer"},
+                "silence_duration_ms": {"type": "integer"},
+                "threshold": {"type": "number"},
+            },
+        },
+    ]
+}
+
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
+Granularity = Literal["segment", "word"]
+
+Stripped = BeforeValidator(_stripped)
+Name = Annotated[str, Stripped]
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Phrase = Annotated[str, Field(max_length=MAX_PROMPT)]
+Temperature = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Format = Annotated[ResponseFormat, BeforeValidator(_known_format)]
+Granularities = tuple[Granularity, ...]
+Language = Annotated[
+    str | None, AfterValidator(lambda value: value and _language(value)), WithJsonSchema({"type": "string"})
+]
+Languages = Annotated[tuple[str, ...], AfterValidator(_candidates)]
+Included = Annotated[
+    tuple[str, ...],
+    AfterValidator(_nothing_more),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "enum": ["logprobs"]}}),
+]
+Chunking = Annotated[dict[str, Any] | None, BeforeValidator(_chunking), WithJsonSchema(_CHUNKING)]
+Metadata = Annotated[dict[str, Any], BeforeValidator(_metadata), WithJsonSchema(_JSON)]
+WebhookUrl = Annotated[str, Stripped, WithJsonSchema({"type": "string", "format": "uri"})]
+WebhookHeaders = Annotated[dict[str, str], BeforeValidator(_webhook_headers), WithJsonSchema(_JSON)]
+WebhookInclude = Annotated[tuple[str, ...], AfterValidator(_webhook_include), WithJsonSchema({"type": "string"})]
+File = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]

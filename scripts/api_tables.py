@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Writes the tables of docs/API.md that follow from the code: form fields, error codes.
+
+python -m scripts.api_tables            # writes them between their markers
+python -m scripts.api_tables --check    # exit code 1 if they are not what the code says
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from api.http.errors import STATUS
+from api.intake.form import ROUTES, Route, Use
+from api.intake.form_document import form_fields, wire_name
+
+PAGE = Path(__file__).parents[1] / "docs" / "API.md"
+_BLOCK = re.compile(r"<!-- table: ([a-z ]+) -->\n(.*?)<!-- end of table -->", flags=re.DOTALL)
+_PATHS: dict[Route, str] = {
+    "transcription": "`/v1/audio/transcriptions`",
+    "translation": "`/v1/audio/translations`",
+    "job": "`/v1/jobs`",
+}
+
+
+def form_table() -> str:
+    """Every field of the routes that take a recording."""
+    rows = (_field(wire_name(name, schema), use, schema) for name, (use, schema) in form_fields().items())
+    return table(("field", "value", "default", "of", "meaning"), rows)
+
+
+def error_table() -> str:
+    """Every error code, by its status."""
+    by_status: dict[int, list[str]] = {}
+    for code, status in STATUS.items():
+        by_status.setdefault(status, []).append(f"`{code}`")
+    return table(
+        ("status", "`error.code`"), ((str(status), ", ".join(by_status[status])) for status in sorted(by_status))
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {"form fields": form_table, "error codes": error_table}
+
+
+def filled(text: str) -> str:
+    """The page with each table between its markers as the code has it. Raises KeyError for a table there is not."""
+    return _BLOCK.sub(lambda found: f"<!-- table: {found[1]} -->\n{TABLES[found[1]]()}\n<!-- end of table -->", text)
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(heads)
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+def _field(name: str, use: Use, schema: dict[str, Any]) -> tuple[str, ...]:
+    return f"`{name}`", shown_type(schema), _default(use, schema), _routes(use), _meaning(use, schema)
+
+
+def _default(use: Use, schema: dict[str, Any]) -> str:
+    if use.required:
+        return "required" if set(use.required) == set(ROUTES) else f"required; of {_PATHS['job']} the server's"
+    default = schema.get("default")
+    return "" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def _routes(use: Use) -> str:
+    where = "all" if use.routes == ROUTES else ", ".join(_PATHS[route] for route in use.routes)
+    return f"{where}, as a query parameter" if use.body == "query" else where
+
+
+def _meaning(use: Use, schema: dict[str, Any]) -> str:
+    if use.refused:
+        return f"Refused: {use.refused[0].lower()}{use.refused[1:]}"
+    if use.ignored == ROUTES:
+        return f"Accepted without effect. {schema['description']}"
+    ignored = ", ".join(_PATHS[route] for route in use.ignored)
+    return f"{schema['description']}. Without effect on {ignored}" if ignored else str(schema["description"])
+
+
+def shown_type(schema: dict[str, Any]) -> str:
+    """A JSON Schema in a few words."""
+    if "anyOf" in schema:
+        return " or ".join(shown_type(option) for option in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if schema.get("type") == "array":
+        return f"list of {shown_type(schema['items'])}"
+    if "minimum" in schema:
+        return f"{schema['type']}, {schema['minimum']} to {schema['maximum']}"
+    if "maxLength" in schema:
+        return f"text, up to {schema['maxLength']} characters"
+    return _simple_type(schema)
+
+
+def _simple_type(schema: dict[str, Any]) -> str:
+    by_format = {"binary": "file", "uri": "URL"}
+    if schema.get("contentMediaType") == "application/json":
+        return "JSON object, as text"
+    names = {"string": "text", "boolean": "`true`, `false`"}
+    kind = str(schema.get("type", "any"))
+    return by_format.get(schema.get("format", ""), names.get(kind, kind))
+
+
+def main() -> int:
+    before = PAGE.read_text(encoding="utf-8")
+    after = filled(before)
+    if "--check" in sys.argv[1:]:
+        print("docs/API.md is as the code says." if after == before else "Run: python -m scripts.api_tables")
+        return int(after != before)
+    PAGE.write_text(after, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

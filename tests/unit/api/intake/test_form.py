@@ -1,0 +1,122 @@
+"""One description of the form: what is parsed is what is documented, and what is documented is parsed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.http.errors import ApiError
+from api.http.fields import Fields
+from api.intake.form import ROUTES, Form, Route
+from api.intake.form_document import form_fields, form_operation, wire_name
+from api.intake.form_reading import check_name, read_form, use_of
+
+# A value of each field that is not its default, as a client would send it.
+SENT: dict[str, tuple[str, Any]] = {
+    "filename": ("talk.wav", "talk.wav"),
+    "model": (" base ", "base"),
+    "task": ("translate", "translate"),
+    "language": ("German", "de"),
+    "languages": ("EN", ("en",)),
+    "multilingual": ("on", True),
+    "prompt": ("Kubernetes, ", "Kubernetes, "),
+    "hotwords": ("RQ", "RQ"),
+    "keywords": ("Redis", ("Redis",)),
+    "temperature": (" 0.4", 0.4),
+    "response_format": ("srt", "srt"),
+    "timestamp_granularities": ("word", ("word",)),
+    "stream": ("1", True),
+    "priority": ("interactive", "interactive"),
+    "metadata": ('{"n": 1}', {"n": 1}),
+    "webhook_url": (" https://example.com/ ", "https://example.com/"),
+    "webhook_headers": ('{"X-Key": "1"}', {"X-Key": "1"}),
+    "webhook_include": ("text,segments", ("text", "segments")),
+    "chunking_strategy": ('{"type": "server_vad"}', {"type": "server_vad"}),
+}
+
+
+def documented(route: Route, kind: str = "multipart/form-data") -> dict[str, Any]:
+    schema: dict[str, Any] = form_operation(route)["requestBody"]["content"][kind]["schema"]
+    return schema
+
+
+def test_the_test_has_a_value_for_every_field_that_is_not_refused() -> None:
+    refused = {name for name, field in Form.model_fields.items() if use_of(field).refused}
+    assert set(SENT) == set(Form.model_fields) - refused - {"file", "include"}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("name", SENT)
+def test_a_field_is_read_on_the_routes_that_have_it(name: str, route: Route) -> None:
+    text, value = SENT[name]
+    use, schema = form_fields()[name]
+    form = read_form(Fields([(wire_name(name, schema), text)]), route)
+    assert getattr(form, name) == (value if route in use.routes else Form.model_fields[name].default)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_the_document_has_every_field_of_a_route_with_its_meaning(route: Route) -> None:
+    properties = documented(route)["properties"]
+    uses = {name: use for name, (use, _) in form_fields().items() if route in use.routes and use.body != "query"}
+    assert {name.removesuffix("[]") for name in properties} == set(uses)
+    assert all(schema["description"] for schema in properties.values())
+    assert all("anyOf" in schema or schema["type"] != "null" for schema in properties.values())
+
+
+def test_what_must_be_sent_is_said() -> None:
+    assert documented("transcription")["required"] == documented("translation")["required"] == ["file", "model"]
+    assert documented("job")["required"] == ["file"]
+
+
+def test_limits_choices_and_defaults_are_said() -> None:
+    fields = documented("job")["properties"]
+    assert (fields["temperature"]["minimum"], fields["temperature"]["maximum"]) == (0, 1)
+    assert fields["response_format"]["enum"] == ["json", "text", "srt", "verbose_json", "vtt"]
+    assert fields["response_format"]["default"] == "json"
+    assert fields["timestamp_granularities[]"]["items"]["enum"] == ["segment", "word"]
+    assert fields["stream"] == {"type": "boolean", "default": False, "description": fields["stream"]["description"]}
+    assert fields["prompt"]["maxLength"] == 10_000
+    assert "default" not in fields["language"]
+
+
+def test_what_has_no_effect_or_is_refused_is_said() -> None:
+    job, translation = documented("job")["properties"], documented("translation")["properties"]
+    assert job["chunking_strategy"]["description"].startswith("Without effect:")
+    assert translation["timestamp_granularities[]"]["description"].startswith("Without effect:")
+    assert not job["timestamp_granularities[]"]["description"].startswith("Without effect:")
+    assert job["known_speaker_names[]"]["description"].startswith("Refused:")
+
+
+def test_a_recording_as_the_body_has_the_fields_in_the_query() -> None:
+    assert documented("job", "audio/*") == documented("job")["properties"]["file"]
+    query = {row["name"]: row["schema"] for row in form_operation("job")["parameters"] if row["in"] == "query"}
+    assert set(query) == {*documented("job")["properties"], "filename"} - {"file"}
+    assert set(form_operation("transcription")["requestBody"]["content"]) == {"multipart/form-data"}
+    assert [row["in"] for row in form_operation("transcription")["parameters"]] == ["header", "header"]
+
+
+@pytest.mark.parametrize("name", ["known_speaker_names[]", "known_speaker_references"])
+def test_a_field_that_is_refused_by_its_name_says_why(name: str) -> None:
+    with pytest.raises(ApiError, match="Speakers") as caught:
+        check_name(name)
+    assert caught.value.code == "unsupported_parameter"
+
+
+def test_any_other_name_is_let_in() -> None:
+    for name in ("model", "user", "", "[]", "model_fields", "include[]"):
+        check_name(name)
+
+
+def test_hotwords_and_keywords_are_limited_together() -> None:
+    half = "x" * 5_000
+    with pytest.raises(ApiError, match="10000 characters") as caught:
+        read_form(Fields([("hotwords", half), ("keywords[]", half)]), "job")
+    assert (caught.value.code, caught.value.param) == ("invalid_value", "keywords")
+
+
+def test_a_waiting_clients_bad_webhook_field_is_told_as_a_jobs_is() -> None:
+    for route in ROUTES:
+        with pytest.raises(ApiError) as caught:
+            read_form(Fields([("webhook_headers", "{")]), route)
+        assert (caught.value.code, caught.value.param) == ("invalid_value", "webhook_headers")
