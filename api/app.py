@@ -19,7 +19,7 @@ from api.answers.waiting import Waiters
 from api.http.access import Access
 from api.http.access_log import AccessLog
 from api.http.errors import add_error_handlers
-from api.http.openapi import describe
+from api.http.openapi import describe, operation_id
 from api.http.refused_upload_drain import RefusedUploadDrain
 from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
@@ -34,6 +34,7 @@ from worker.maintenance.maintenance import Maintenance
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.runtime.timing import Timing
+from worker.runtime.version import VERSION
 from worker.settings import WorkerSettings
 from worker.store.job_store import JobStore
 
@@ -64,22 +65,28 @@ def create_app(
     )
     app = FastAPI(
         title="whisper-native",
+        version=VERSION,
         description="Transcription with the OpenAI audio API, and durable jobs.",
         lifespan=_lifespan(service, maintenance),
         middleware=[Middleware(AccessLog), Middleware(RefusedUploadDrain), Middleware(Access, settings=settings)],
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
+        generate_unique_id_function=operation_id,
         redirect_slashes=False,  # a redirect has no error's shape, and loses an upload on its way
     )
     app.state.service = service
     add_error_handlers(app)
     for routes in (audio, models, jobs, deliveries, health, page):
         app.include_router(routes.router)
-    describe(app)
+    describe(app, server=worker_settings.public_url or "/", needs_key=_needs_key(settings))
     redis_url = worker_settings.redis_url or "redis://localhost"
     app.add_route(PATH, _to_dashboard, include_in_schema=False)
     app.mount(PATH, Dashboard(redis, redis_url, may_write=settings.dashboard_write))
     return app
+
+
+def _needs_key(settings: ApiSettings) -> bool:
+    return bool(settings.api_keys) and not settings.allow_anonymous
 
 
 async def _to_dashboard(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what FastAPI can know: every error, and answers that are no JSON."""
+"""What the OpenAPI document says beyond what FastAPI can know: every error, who may call, and what is sent out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
+from api.http.access import OPEN_PATHS
 from api.http.errors import STATUS
+from api.schema.jobs import WebhookMessage
+from api.schema.responses import JSON, answer, components, reference
+from api.schema.service import Error
+from worker.webhooks.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 
 # Error codes by what a route does. The status of each stands in `api.http.errors`.
 _ANY = ("invalid_value", "bad_request", "invalid_api_key", "host_not_allowed", "origin_not_allowed", "server_error",
@@ -18,50 +24,58 @@ _UPLOAD = ("missing_required_parameter", "unsupported_parameter", "invalid_conte
            "webhook_not_allowed")  # fmt: skip
 _RECORDING = ("empty_audio", "unsupported_media", "unsupported_option", "no_audio_stream", "audio_too_long", "canceled",
               "worker_crashed", "out_of_memory", "engine_unavailable", "storage_full")  # fmt: skip
-_WORDS = ("application/json", "text/plain", "application/x-subrip", "text/vtt")
-_ERROR = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string"},
-                "type": {"type": "string", "enum": ["invalid_request_error", "server_error"]},
-                "param": {"type": ["string", "null"]},
-                "code": {"type": "string"},
-            },
-        }
-    },
+_SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "One of the server's WHISPER_API_KEYS"},
+    "basic": {"type": "http", "scheme": "basic", "description": "The same key as the password; for browsers"},
 }
 
 
-def describe(app: FastAPI) -> None:
-    """Makes the app's document complete; call it once all routes are there."""
+def operation_id(route: APIRoute) -> str:
+    """The function's name: stable while its path changes, and what generated clients call their methods."""
+    return route.name
+
+
+def describe(app: FastAPI, *, server: str, needs_key: bool) -> None:
+    """Makes the app's document complete; call it once all routes are there. server: its address, or `/` for the one
+    the document is read from. needs_key: whether nobody is served without a key."""
     generate = app.openapi
 
     def whole() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _completed(generate())
+            app.openapi_schema = _completed(generate(), server, needs_key)
         return app.openapi_schema
 
     app.openapi = whole  # type: ignore[method-assign]  # as FastAPI's documentation says
 
 
-def _completed(document: dict[str, Any]) -> dict[str, Any]:
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    schemas["Error"] = _ERROR
+def _completed(document: dict[str, Any], server: str, needs_key: bool) -> dict[str, Any]:
+    document["servers"] = [{"url": server}]
+    document["security"] = [*([] if needs_key else [{}]), *({name: []} for name in _SECURITY_SCHEMES)]
+    document["components"] = {"schemas": components(), "securitySchemes": _SECURITY_SCHEMES}
+    document["webhooks"] = {"job_ended": {"post": _webhook()}}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             operation["responses"].pop("422", None)  # FastAPI's own; ours has another status and shape
             if path.startswith("/v1/"):
-                operation["responses"] |= _successes(path) | _errors(_codes(method, path))
-    not_ready = {"description": "What is missing", "content": _content(["application/json"], {"type": "object"})}
-    document["paths"]["/health/ready"]["get"]["responses"]["503"] = not_ready
+                operation["responses"] |= _errors(_codes(method, path))
+            if path in OPEN_PATHS:
+                operation["security"] = []
     return document
+
+
+def _webhook() -> dict[str, Any]:
+    names = (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER)
+    return {
+        "operationId": "job_ended",
+        "summary": "A job has ended",
+        "description": "To a job's `webhook_url`, signed after Standard Webhooks; retried until it is answered 2xx",
+        "security": [],
+        "parameters": [
+            {"in": "header", "name": name, "required": True, "schema": {"type": "string"}} for name in names
+        ],
+        "requestBody": {"required": True, "content": {JSON: {"schema": reference(WebhookMessage)}}},
+        "responses": {"2XX": {"description": "Delivered"}},
+    }
 
 
 def _codes(method: str, path: str) -> Iterable[str]:
@@ -89,29 +103,7 @@ def _errors(codes: Iterable[str]) -> dict[str, Any]:
     for code in codes:
         if code in STATUS:
             by_status.setdefault(STATUS[code], []).append(f"`{code}`")
-    content = _content(["application/json"], {"$ref": "#/components/schemas/Error"})
-    return {
-        str(status): {"description": ", ".join(dict.fromkeys(names)), "content": content}
-        for status, names in sorted(by_status.items())
-    }
-
-
-def _successes(path: str) -> dict[str, Any]:
-    """The answers of routes that choose their own type."""
-    if path.startswith("/v1/audio/"):
-        types = [*_WORDS, "text/event-stream"]
-        job = {"description": "The job, with `Prefer: respond-async`", "content": _content(["application/json"], {})}
-        return {"200": {"description": "The transcript", "content": _content(types, {})}, "202": job}
-    if path.endswith("/transcript"):
-        return {"200": {"description": "The transcript", "content": _content(_WORDS, {})}}
-    if path.endswith("/audio"):
-        part = {"description": "A part of it", "content": _content(["*/*"], {})}
-        return {"200": {"description": "The recording", "content": _content(["*/*"], {})}, "206": part}
-    if path.endswith("/events"):
-        over = {"description": "The reader has had all there is"}
-        return {"200": {"description": "JobEvent", "content": _content(["text/event-stream"], {})}, "204": over}
-    return {}
-
-
-def _content(types: Iterable[str], schema: dict[str, Any]) -> dict[str, Any]:
-    return {kind: {"schema": schema} for kind in types}
+    described: dict[str, Any] = {}
+    for status, names in sorted(by_status.items()):
+        described[str(status)] = answer(", ".join(dict.fromkeys(names)), {JSON: reference(Error)}, status)[status]
+    return described

@@ -12,6 +12,8 @@ from api.http.errors import ApiError
 from api.intake.form import Route
 from api.intake.form_document import form_operation
 from api.routes.submission import Submitter, accepted, submit
+from api.schema.jobs import Job
+from api.schema.responses import EVENTS, json_answer, transcript_answer
 from api.state import AppState, AppStateDep
 from api.streaming.transcript_stream import transcription_events
 from worker.store.job_store import JobNotFound, RecordBroken
@@ -19,14 +21,26 @@ from worker.store.records import JobRequest, Outcome
 
 router = APIRouter(tags=["audio"])
 
+_ANSWERS = {**transcript_answer(EVENTS), **json_answer(Job, "The job, with `Prefer: respond-async`", 202)}
 
-@router.post("/v1/audio/transcriptions", openapi_extra=form_operation("transcription"))
+
+@router.post(
+    "/v1/audio/transcriptions",
+    response_class=Response,
+    responses=_ANSWERS,
+    openapi_extra=form_operation("transcription"),
+)
 async def create_transcription(request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The recording's words, in its own language."""
     return await _answer(request, service, "transcription", owner)
 
 
-@router.post("/v1/audio/translations", openapi_extra=form_operation("translation"))
+@router.post(
+    "/v1/audio/translations",
+    response_class=Response,
+    responses=_ANSWERS,
+    openapi_extra=form_operation("translation"),
+)
 async def create_translation(request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The recording's words, in English."""
     return await _answer(request, service, "translation", owner)

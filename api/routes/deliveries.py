@@ -12,6 +12,8 @@ from starlette.concurrency import run_in_threadpool
 
 from api.http.access import Owner
 from api.http.errors import ApiError
+from api.schema import jobs
+from api.schema.responses import json_answer
 from api.state import AppState, AppStateDep
 from worker.store.records import JobRequest
 from worker.webhooks.delivery_queue import DeliveryQueue
@@ -22,7 +24,9 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 log = logging.getLogger(__name__)
 
 
-@router.get("/{job_id}/deliveries")
+@router.get(
+    "/{job_id}/deliveries", response_model=None, responses=json_answer(jobs.DeliveryList, "The webhook messages")
+)
 async def list_deliveries(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """The job's call-backs with all attempts: none before it has ended, then one."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
@@ -30,7 +34,12 @@ async def list_deliveries(job_id: str, service: AppStateDep, owner: Owner) -> di
     return {"object": "list", "data": [_view(delivery)] if delivery else []}
 
 
-@router.post("/{job_id}/redeliver", status_code=202)
+@router.post(
+    "/{job_id}/redeliver",
+    status_code=202,
+    response_model=None,
+    responses=json_answer(jobs.Delivery, "The webhook message", 202),
+)
 async def redeliver(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Sends the call-back again, with the same id, and begins its schedule anew."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)

@@ -11,10 +11,14 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
+from api.schema.responses import json_answer
+from api.schema.service import Health, Readiness
 from api.state import AppState, AppStateDep
 from worker.queue.heartbeat import WorkerHeartbeat, workers
 
 router = APIRouter(tags=["health"])
+
+_READINESS = {**json_answer(Readiness, "Ready"), **json_answer(Readiness, "What is missing", 503)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +30,14 @@ class Check:
 
 
 @router.head("/health", include_in_schema=False)
-@router.get("/health")
+@router.get("/health", response_model=None, responses=json_answer(Health, "It answers"))
 async def health() -> dict[str, str]:
     """That this process answers; it looks at nothing else."""
     return {"status": "ok"}
 
 
 @router.head("/health/ready", include_in_schema=False)
-@router.get("/health/ready")
+@router.get("/health/ready", responses=_READINESS)
 async def readiness(service: AppStateDep) -> JSONResponse:
     """Whether a recording sent now would be transcribed: 200, or 503 with the reason."""
     checks = await run_in_threadpool(_checks, service)

@@ -17,6 +17,8 @@ from api.http.ranges import check_range
 from api.intake.form_document import form_operation, transcript_parameters
 from api.intake.parameters import read_transcript_format
 from api.routes.submission import Submitter, accepted, submit
+from api.schema.jobs import DeletedJob, Job, JobEvent, JobList
+from api.schema.responses import EVENTS, answer, json_answer, reference, transcript_answer
 from api.state import AppState, AppStateDep
 from api.streaming.job_event_stream import END, Cursor
 from api.streaming.transcript_stream import job_events
@@ -28,14 +30,31 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 Limit = Annotated[int, Query(ge=1, le=100)]
 Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to hold the answer until the job ends")]
 
+_RECORDING = {**answer("The recording", {"*/*": {}}), **answer("A part of it", {"*/*": {}}, 206)}
+_EVENTS = {
+    **answer("The job's events", {EVENTS: reference(JobEvent)}),
+    **answer("The reader has had all there is", {}, 204),
+}
+_RESUMED = {
+    "parameters": [
+        {
+            "in": place,
+            "name": name,
+            "description": "The id of the last event the reader had",
+            "schema": {"type": "string"},
+        }
+        for place, name in (("header", "Last-Event-ID"), ("query", "last_event_id"))
+    ]
+}
 
-@router.post("", status_code=202, openapi_extra=form_operation("job"))
+
+@router.post("", status_code=202, responses=json_answer(Job, "The job", 202), openapi_extra=form_operation("job"))
 async def create_job(request: Request, service: AppStateDep, owner: Owner) -> Response:
     """Queues a recording: as a form, or as the body itself (audio/*, video/*) with the fields in the query."""
     return await accepted(service, await submit(request, service, "job", Submitter(owner, waits=False)))
 
 
-@router.get("")
+@router.get("", response_model=None, responses=json_answer(JobList, "A page of jobs"))
 async def list_jobs(
     service: AppStateDep, owner: Owner, limit: Limit = 20, after: str | None = None, status: State | None = None
 ) -> dict[str, Any]:
@@ -46,7 +65,7 @@ async def list_jobs(
     return {"object": "list", "data": page, "has_more": has_more, "last_id": page[-1]["id"] if page else None}
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", response_model=None, responses=json_answer(Job, "The job"))
 async def retrieve_job(job_id: str, service: AppStateDep, owner: Owner, wait: Wait = 0) -> dict[str, Any]:
     """The job as it stands, or as it stands when it ends or `wait` seconds have passed."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
@@ -55,7 +74,12 @@ async def retrieve_job(job_id: str, service: AppStateDep, owner: Owner, wait: Wa
     return await run_in_threadpool(service.desk.view, job)
 
 
-@router.get("/{job_id}/transcript", openapi_extra=transcript_parameters())
+@router.get(
+    "/{job_id}/transcript",
+    response_class=Response,
+    responses=transcript_answer(),
+    openapi_extra=transcript_parameters(),
+)
 async def retrieve_transcript(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
     """A finished job's transcript: `?format=json|text|srt|vtt|verbose_json&timestamp_granularities=word`."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
@@ -64,14 +88,14 @@ async def retrieve_transcript(job_id: str, request: Request, service: AppStateDe
     return Response(rendered.body, media_type=None, headers={"content-type": rendered.content_type})
 
 
-@router.get("/{job_id}/audio")
+@router.get("/{job_id}/audio", response_class=Response, responses=_RECORDING)
 async def retrieve_audio(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The recording as it was sent; Range requests are served."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
     return await run_in_threadpool(_audio, service, job, request)
 
 
-@router.get("/{job_id}/events")
+@router.get("/{job_id}/events", response_class=Response, responses=_EVENTS, openapi_extra=_RESUMED)
 async def follow_job(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The job's news as server-sent events: state, progress, segment, and done as the last. A reader that comes back
     with `Last-Event-ID` (or `?last_event_id=`) goes on where it was."""
@@ -86,7 +110,7 @@ async def follow_job(job_id: str, request: Request, service: AppStateDep, owner:
         raise ApiError("invalid_value", message, param="last_event_id") from None
 
 
-@router.post("/{job_id}/cancel")
+@router.post("/{job_id}/cancel", response_model=None, responses=json_answer(Job, "The job"))
 async def cancel_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Ends a job that waits or runs."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)
@@ -96,7 +120,7 @@ async def cancel_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[st
     return await run_in_threadpool(service.desk.view, job)
 
 
-@router.delete("/{job_id}")
+@router.delete("/{job_id}", response_model=None, responses=json_answer(DeletedJob, "It is gone"))
 async def delete_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Removes the job, its recording and its transcript, and stops it where it has not ended."""
     job = await run_in_threadpool(service.desk.request, job_id, owner)

@@ -8,20 +8,22 @@ from fastapi import APIRouter
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
+from api.schema.responses import json_answer
+from api.schema.service import Model, ModelList
 from api.state import AppState, AppStateDep
 from worker.queue.heartbeat import workers
 
 router = APIRouter(tags=["models"])
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", response_model=None, responses=json_answer(ModelList, "The models"))
 async def list_models(service: AppStateDep) -> dict[str, Any]:
     """The models served here, under each of their names. `loaded`: in memory now; the others load when asked for."""
     loaded = await run_in_threadpool(_loaded, service)
     return {"object": "list", "data": service.models.objects(loaded)}
 
 
-@router.get("/v1/models/{model:path}")
+@router.get("/v1/models/{model:path}", response_model=None, responses=json_answer(Model, "The model"))
 async def retrieve_model(model: str, service: AppStateDep) -> dict[str, Any]:
     """One of the names a model is served under."""
     service.models.check(model)

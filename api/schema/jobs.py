@@ -1,0 +1,155 @@
+"""Jobs, their events, and the webhook message that tells their end."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, RootModel
+
+from api.schema.answer import Absent, Answer, UnixSecond, UnixTime
+from api.schema.transcripts import TranscriptWarning
+from engines.base import Task
+from worker.store.records import Priority, State
+from worker.webhooks.schedule import State as DeliveryState
+
+
+class JobFile(Answer):
+    name: str = Field(description="As the client called it, for display")
+    bytes: int
+
+
+class JobFailure(Answer):
+    code: str
+    message: str
+
+
+class JobWebhook(Answer):
+    """Its headers are the receiver's secrets and not shown."""
+
+    url: str
+    include: list[str]
+
+
+class JobUrls(Answer):
+    """Paths on this server; whole links in a webhook's message."""
+
+    self: str
+    transcript: str
+    events: str
+    audio: str
+    cancel: str
+    deliveries: str
+
+
+class Job(Answer):
+    id: str
+    object: Literal["transcription.job"]
+    status: State
+    created_at: UnixSecond
+    started_at: UnixSecond | None
+    ended_at: UnixSecond | None
+    attempts: int | None = Field(description="How often it was begun, once it has ended; more than 1 after crashes")
+    model: str = Field(description="As it was asked for")
+    task: Task
+    language: str | None = Field(description="As it was asked for")
+    priority: Priority
+    file: JobFile
+    progress: float = Field(ge=0, le=1)
+    processed_seconds: float = Field(description="Of audio")
+    total_seconds: float | None = Field(description="Of audio, once the recording was opened")
+    speed: float | None = Field(description="In times real time")
+    eta_seconds: float | None = Field(description="What is probably left, while it runs")
+    position: int | None = Field(description="How many are before it in the queue, while it waits")
+    error: JobFailure | None
+    warnings: list[TranscriptWarning]
+    metadata: dict[str, Any] = Field(description="The client's own")
+    webhook: JobWebhook | None
+    urls: JobUrls
+
+
+class JobList(Answer):
+    """A page of the caller's jobs, newest first."""
+
+    object: Literal["list"]
+    data: list[Job]
+    has_more: bool
+    last_id: str | None = Field(description="What `after` takes to go on")
+
+
+class DeletedJob(Answer):
+    id: str
+    object: Literal["transcription.job"]
+    deleted: Literal[True]
+
+
+class Attempt(Answer):
+    at: UnixTime
+    seconds: float = Field(description="How long it took")
+    response_status: int | None = Field(description="What the receiver answered, if it did")
+    error: str | None = Field(description="Why there is no answer")
+
+
+class Delivery(Answer):
+    """A job's webhook message and all attempts to deliver it."""
+
+    id: str = Field(description="The message's `webhook-id`, the same at every attempt")
+    object: Literal["webhook.delivery"]
+    type: str = Field(description="The message's")
+    url: str
+    status: DeliveryState
+    next_attempt_at: UnixTime | None = Field(description="While it is pending")
+    attempts: list[Attempt]
+
+
+class DeliveryList(Answer):
+    object: Literal["list"]
+    data: list[Delivery]
+
+
+class StateEvent(Answer):
+    """`event: state`."""
+
+    state: State
+
+
+class ProgressEvent(Answer):
+    """`event: progress`. Seconds of audio."""
+
+    processed: float
+    total: float
+
+
+class SegmentEvent(Answer):
+    """`event: segment`; also in a webhook's message."""
+
+    id: int
+    start: float
+    end: float
+    text: str
+
+
+class JobGone(Answer):
+    """`event: done` of a job that was deleted; of any other, `done` has the job."""
+
+    id: str
+    object: Literal["transcription.job"]
+    status: Literal["deleted"]
+
+
+class JobEvent(RootModel[StateEvent | ProgressEvent | SegmentEvent | Job | JobGone]):
+    """The JSON of a `data:` line; the `event:` line before it says which: `state`, `progress`, `segment` or `done`."""
+
+
+class EndedJob(Job):
+    """The job, with words if it has finished."""
+
+    text: str | Absent | None = Field(None, description="null if it is long and nobody asked for it")
+    segments: list[SegmentEvent] | Absent = Field(None, description="If `webhook_include` has them")
+
+
+class WebhookMessage(Answer):
+    """Sent when a job has ended, signed after Standard Webhooks."""
+
+    type: Literal["transcription.completed", "transcription.failed", "transcription.canceled"]
+    timestamp: str = Field(description="When the job ended, ISO 8601")
+    data: EndedJob

@@ -1,0 +1,109 @@
+"""Transcripts in OpenAI's JSON, whole and streamed. Times are seconds from the start of the recording."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, RootModel
+
+from api.schema.answer import Absent, Answer
+from api.schema.service import Error
+
+
+class DurationUsage(Answer):
+    type: Literal["duration"]
+    seconds: int = Field(description="The recording's length, rounded up")
+
+
+class TranscriptWarning(Answer):
+    """The transcript is there; this is what is to be known about it."""
+
+    code: str = Field(description="`truncated_input`, `damaged_input`")
+    message: str
+
+
+class TranscriptJson(Answer):
+    """`response_format=json`."""
+
+    text: str
+    usage: DurationUsage | Absent = Field(None, description="Not of translations")
+
+
+class TranscriptSegment(Answer):
+    """A sentence or a part of one. The probabilities and the temperature are those of the window it was decoded in."""
+
+    id: int
+    seek: int = Field(description="Start of the window, in hundredths of a second")
+    start: float
+    end: float
+    text: str
+    tokens: list[int]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+
+
+class Word(Answer):
+    word: str
+    start: float
+    end: float
+
+
+class TranscriptVerbose(Answer):
+    """`response_format=verbose_json`."""
+
+    task: Literal["transcribe", "translate"]
+    language: str = Field(description="The text's language, as a lowercase English name")
+    language_code: str = Field(description="Its ISO 639-1 code")
+    language_probability: float | Absent = Field(None, description="Of transcriptions", ge=0, le=1)
+    source_language: str | Absent = Field(None, description="What was spoken; of translations")
+    source_language_code: str | Absent = None
+    source_language_probability: float | Absent = Field(None, ge=0, le=1)
+    duration: float = Field(description="Seconds of audio that were decoded")
+    text: str
+    segments: list[TranscriptSegment] | Absent = Field(None, description="With the granularity `segment`")
+    words: list[Word] | Absent = Field(None, description="With the granularity `word`; not of translations")
+    usage: DurationUsage | Absent = Field(None, description="Not of translations")
+    warnings: list[TranscriptWarning] | Absent = None
+
+
+class Transcript(RootModel[TranscriptJson | TranscriptVerbose]):
+    """As `response_format` or `format` asks for it."""
+
+
+class InputTokenDetails(Answer):
+    audio_tokens: int
+    text_tokens: int
+
+
+class TokenUsage(Answer):
+    type: Literal["tokens"]
+    input_tokens: int = Field(description="Positions of Whisper's encoder, 50 a second")
+    input_token_details: InputTokenDetails
+    output_tokens: int
+    total_tokens: int
+
+
+class LanguageCode(Answer):
+    code: str
+
+
+class TranscriptTextDelta(Answer):
+    """A piece of text as it comes; put together, the pieces are the whole text."""
+
+    type: Literal["transcript.text.delta"]
+    delta: str
+
+
+class TranscriptTextDone(Answer):
+    """The last event but for `[DONE]`."""
+
+    type: Literal["transcript.text.done"]
+    text: str
+    languages: list[LanguageCode]
+    usage: TokenUsage | Absent = Field(None, description="Not of translations")
+
+
+class TranscriptStreamEvent(RootModel[TranscriptTextDelta | TranscriptTextDone | Error]):
+    """The JSON of each `data:` line but the last, which is `[DONE]`. A failure ends the stream with an error."""
