@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/API.md that follow from the code: form fields, error codes.
+"""Writes the tables of docs/API.md that follow from the code: form fields, answers, error codes.
 
 python -m scripts.api_tables            # writes them between their markers
 python -m scripts.api_tables --check    # exit code 1 if they are not what the code says
@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from api.http.errors import STATUS
 from api.intake.form import ROUTES, Route, Use
 from api.intake.form_document import form_fields, wire_name
+from api.schema.answer import Answer
+from api.schema.jobs import Job
+from api.schema.transcripts import TranscriptSegment, TranscriptVerbose
 
 PAGE = Path(__file__).parents[1] / "docs" / "API.md"
-_BLOCK = re.compile(r"<!-- table: ([a-z ]+) -->\n(.*?)<!-- end of table -->", flags=re.DOTALL)
+_BLOCK = re.compile(r"<!-- table: ([a-z_ ]+) -->\n(.*?)<!-- end of table -->", flags=re.DOTALL)
 _PATHS: dict[Route, str] = {
     "transcription": "`/v1/audio/transcriptions`",
     "translation": "`/v1/audio/translations`",
@@ -42,7 +45,28 @@ def error_table() -> str:
     )
 
 
-TABLES: dict[str, Callable[[], str]] = {"form fields": form_table, "error codes": error_table}
+def answer_table(model: type[Answer]) -> str:
+    """Every field of an answer."""
+    schema = model.model_json_schema()
+    rows = (
+        (f"`{name}`", shown_type(field, schema.get("$defs")), _description(field))
+        for name, field in schema["properties"].items()
+    )
+    return table(("field", "value", "meaning"), rows)
+
+
+def _description(schema: dict[str, Any]) -> str:
+    """Its own, or that of the type it may have beside null."""
+    return next((row["description"] for row in (schema, *schema.get("anyOf", ())) if "description" in row), "")
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "form fields": form_table,
+    "job": lambda: answer_table(Job),
+    "verbose_json": lambda: answer_table(TranscriptVerbose),
+    "segment": lambda: answer_table(TranscriptSegment),
+    "error codes": error_table,
+}
 
 
 def filled(text: str) -> str:
@@ -81,28 +105,31 @@ def _meaning(use: Use, schema: dict[str, Any]) -> str:
     return f"{schema['description']}. Without effect on {ignored}" if ignored else str(schema["description"])
 
 
-def shown_type(schema: dict[str, Any]) -> str:
-    """A JSON Schema in a few words."""
+def shown_type(schema: dict[str, Any], parts: Mapping[str, dict[str, Any]] | None = None) -> str:
+    """A JSON Schema in a few words. parts: what it refers to."""
+    if "$ref" in schema:
+        properties = (parts or {})[schema["$ref"].rpartition("/")[2]]["properties"]
+        return "{" + ", ".join(f"`{name}`" for name in properties) + "}"
     if "anyOf" in schema:
-        return " or ".join(shown_type(option) for option in schema["anyOf"])
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
+        return " or ".join(shown_type(option, parts) for option in schema["anyOf"])
+    if values := schema.get("enum", [schema["const"]] if "const" in schema else []):
+        return ", ".join(f"`{value}`" for value in values)
     if schema.get("type") == "array":
-        return f"list of {shown_type(schema['items'])}"
-    if "minimum" in schema:
-        return f"{schema['type']}, {schema['minimum']} to {schema['maximum']}"
+        return f"list of {shown_type(schema['items'], parts)}"
+    return f"{_simple_type(schema)}{_limits(schema)}"
+
+
+def _limits(schema: dict[str, Any]) -> str:
     if "maxLength" in schema:
-        return f"text, up to {schema['maxLength']} characters"
-    return _simple_type(schema)
+        return f", up to {schema['maxLength']} characters"
+    return f", {schema['minimum']} to {schema['maximum']}" if "minimum" in schema else ""
 
 
 def _simple_type(schema: dict[str, Any]) -> str:
     by_format = {"binary": "file", "uri": "URL"}
     if schema.get("contentMediaType") == "application/json":
         return "JSON object, as text"
-    names = {"string": "text", "boolean": "`true`, `false`"}
+    names = {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}
     kind = str(schema.get("type", "any"))
     return by_format.get(schema.get("format", ""), names.get(kind, kind))
 

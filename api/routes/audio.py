@@ -13,7 +13,7 @@ from api.intake.form import Route
 from api.intake.form_document import form_operation
 from api.routes.submission import Submitter, accepted, submit
 from api.schema.jobs import Job
-from api.schema.responses import EVENTS, json_answer, transcript_answer
+from api.schema.responses import json_answer, transcript_answer
 from api.state import AppState, AppStateDep
 from api.streaming.transcript_stream import transcription_events
 from worker.store.job_store import JobNotFound, RecordBroken
@@ -21,7 +21,7 @@ from worker.store.records import JobRequest, Outcome
 
 router = APIRouter(tags=["audio"])
 
-_ANSWERS = {**transcript_answer(EVENTS), **json_answer(Job, "The job, with `Prefer: respond-async`", 202)}
+_ANSWERS = {**transcript_answer(streams=True), **json_answer(Job, "The job, with `Prefer: respond-async`", 202)}
 
 
 @router.post(

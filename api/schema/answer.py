@@ -24,5 +24,6 @@ class Answer(BaseModel):
 
 
 Absent = SkipJsonSchema[None]  # `X | Absent = None`: the field may be left out
+Share = Annotated[float, Field(ge=0, le=1)]
 UnixTime = Annotated[float, Field(description="Unix time in seconds")]
 UnixSecond = Annotated[int, Field(description="Unix time in whole seconds")]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, RootModel
 
-from api.schema.answer import Absent, Answer, UnixSecond, UnixTime
+from api.schema.answer import Absent, Answer, Share, UnixSecond, UnixTime
 from api.schema.transcripts import TranscriptWarning
 from engines.base import Task
 from worker.store.records import Priority, State
@@ -42,7 +42,7 @@ class JobUrls(Answer):
 
 
 class Job(Answer):
-    id: str
+    id: str = Field(description="Also part of its URLs")
     object: Literal["transcription.job"]
     status: State
     created_at: UnixSecond
@@ -50,21 +50,21 @@ class Job(Answer):
     ended_at: UnixSecond | None
     attempts: int | None = Field(description="How often it was begun, once it has ended; more than 1 after crashes")
     model: str = Field(description="As it was asked for")
-    task: Task
+    task: Task = Field(description="As it was asked for")
     language: str | None = Field(description="As it was asked for")
-    priority: Priority
-    file: JobFile
-    progress: float = Field(ge=0, le=1)
+    priority: Priority = Field(description="`interactive` goes first")
+    file: JobFile = Field(description="The recording as it was sent")
+    progress: Share = Field(description="The share of the recording that is done")
     processed_seconds: float = Field(description="Of audio")
     total_seconds: float | None = Field(description="Of audio, once the recording was opened")
     speed: float | None = Field(description="In times real time")
     eta_seconds: float | None = Field(description="What is probably left, while it runs")
     position: int | None = Field(description="How many are before it in the queue, while it waits")
-    error: JobFailure | None
-    warnings: list[TranscriptWarning]
+    error: JobFailure | None = Field(description="Why it failed")
+    warnings: list[TranscriptWarning] = Field(description="What is to be known about its transcript")
     metadata: dict[str, Any] = Field(description="The client's own")
-    webhook: JobWebhook | None
-    urls: JobUrls
+    webhook: JobWebhook | None = Field(description="Where its end is told, and with what; headers are not shown")
+    urls: JobUrls = Field(description="Paths on this server; whole links in a webhook message")
 
 
 class JobList(Answer):

@@ -39,17 +39,26 @@ def json_answer(model: type[BaseModel], description: str, status: int = 200) -> 
     return answer(description, {JSON: reference(model)}, status)
 
 
-def transcript_answer(*more: str) -> Responses:
-    """more: further media types, of streams."""
+def transcript_answer(*, streams: bool = False) -> Responses:
+    """streams: whether it is also sent as it comes."""
     schemas = {JSON: reference(transcripts.Transcript), **{kind: {"type": "string"} for kind in TEXTS}}
-    streams = {kind: reference(transcripts.TranscriptStreamEvent) for kind in more}
-    return answer("The transcript", {**schemas, **streams})
+    if streams:
+        schemas[EVENTS] = event_schema(transcripts.TranscriptStreamEvent, "[DONE]")
+    return answer("The transcript", schemas)
 
 
 def answer(description: str, schemas: Mapping[str, dict[str, Any]], status: int = 200) -> Responses:
     """schemas: by media type."""
     content = {kind: {"schema": schema} for kind, schema in schemas.items()}
     return {status: {"description": description, **({"content": content} if content else {})}}
+
+
+def event_schema(model: type[BaseModel], *ends: str) -> dict[str, Any]:
+    """One server-sent event, as OpenAPI 3.2 describes them. ends: data that is no JSON."""
+    data = {"type": "string", "contentMediaType": JSON, "contentSchema": reference(model)}
+    text = {"type": "string"}
+    any_data = {"anyOf": [data, *({"const": end} for end in ends)]} if ends else data
+    return {"type": "object", "required": ["data"], "properties": {"event": text, "id": text, "data": any_data}}
 
 
 def reference(model: type[BaseModel]) -> dict[str, Any]:

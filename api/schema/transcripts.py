@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, RootModel
 
-from api.schema.answer import Absent, Answer
+from api.schema.answer import Absent, Answer, Share
 from api.schema.service import Error
 
 
@@ -32,16 +32,16 @@ class TranscriptJson(Answer):
 class TranscriptSegment(Answer):
     """A sentence or a part of one. The probabilities and the temperature are those of the window it was decoded in."""
 
-    id: int
+    id: int = Field(description="Its number in the transcript, from 0")
     seek: int = Field(description="Start of the window, in hundredths of a second")
-    start: float
-    end: float
-    text: str
-    tokens: list[int]
-    temperature: float
-    avg_logprob: float
-    compression_ratio: float
-    no_speech_prob: float
+    start: float = Field(description="Seconds from the start of the recording")
+    end: float = Field(description="Likewise")
+    text: str = Field(description="With the space that precedes it")
+    tokens: list[int] = Field(description="Of the text, as Whisper's tokenizer numbers them")
+    temperature: float = Field(description="At which its window was decoded")
+    avg_logprob: float = Field(description="Mean log probability of its window's tokens")
+    compression_ratio: float = Field(description="Of the text by gzip; high if it repeats itself")
+    no_speech_prob: float = Field(description="Probability that nobody speaks in its window")
 
 
 class Word(Answer):
@@ -56,16 +56,16 @@ class TranscriptVerbose(Answer):
     task: Literal["transcribe", "translate"]
     language: str = Field(description="The text's language, as a lowercase English name")
     language_code: str = Field(description="Its ISO 639-1 code")
-    language_probability: float | Absent = Field(None, description="Of transcriptions", ge=0, le=1)
+    language_probability: Share | Absent = Field(None, description="How sure the model is; of transcriptions")
     source_language: str | Absent = Field(None, description="What was spoken; of translations")
-    source_language_code: str | Absent = None
-    source_language_probability: float | Absent = Field(None, ge=0, le=1)
+    source_language_code: str | Absent = Field(None, description="Its ISO 639-1 code; of translations")
+    source_language_probability: Share | Absent = Field(None, description="Of translations")
     duration: float = Field(description="Seconds of audio that were decoded")
-    text: str
+    text: str = Field(description="The whole text")
     segments: list[TranscriptSegment] | Absent = Field(None, description="With the granularity `segment`")
     words: list[Word] | Absent = Field(None, description="With the granularity `word`; not of translations")
     usage: DurationUsage | Absent = Field(None, description="Not of translations")
-    warnings: list[TranscriptWarning] | Absent = None
+    warnings: list[TranscriptWarning] | Absent = Field(None, description="If there are any")
 
 
 class Transcript(RootModel[TranscriptJson | TranscriptVerbose]):

@@ -15,7 +15,15 @@ _BY_NAME = {model.__name__: model for model in MODELS}
 
 def model_of(document: dict[str, Any], method: str, path: str, status: int, media_type: str) -> type[BaseModel]:
     answer = document["paths"][path][method]["responses"][str(status)]
-    return _BY_NAME[answer["content"][media_type]["schema"]["$ref"].rpartition("/")[2]]
+    return _BY_NAME[name_of(answer["content"][media_type]["schema"])]
+
+
+def name_of(schema: dict[str, Any]) -> str:
+    """The component a schema refers to; of a server-sent event, that of its data."""
+    if "$ref" in schema:
+        return str(schema["$ref"].rpartition("/")[2])
+    data = schema["properties"]["data"]
+    return name_of(data.get("anyOf", [data])[0]["contentSchema"])
 
 
 def check(document: dict[str, Any], path: str, response: httpx.Response) -> Any:
