@@ -70,6 +70,8 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
+    """One object a line. By hand: every field is of our own making, so python-json-logger would take a line more."""
+
     def __init__(self, program: str, secrets: tuple[str, ...]) -> None:
         super().__init__()
         self._program = program
