@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +64,3 @@ class Transcript:
     @property
     def words(self) -> tuple[Word, ...]:
         return tuple(word for segment in self.segments for word in segment.words)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain JSON types; `from_dict` reads it back."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Transcript:
-        segments = tuple(
-            Segment(**{**row, "tokens": tuple(row["tokens"]), "words": tuple(Word(**word) for word in row["words"])})
-            for row in data["segments"]
-        )
-        warnings = tuple(TranscriptWarning(**row) for row in data["warnings"])
-        return cls(**{**data, "segments": segments, "warnings": warnings})

@@ -15,7 +15,7 @@ from starlette.types import Receive
 
 from worker.queue.events import FeedReader
 from worker.runtime.timing import Timing
-from worker.store.job_store import JobStore
+from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import Outcome
 
 _ENDS = ("finished", "failed", "canceled")
@@ -61,7 +61,8 @@ class Waiters:
         self._loop = None
 
     async def ended(self, job_id: str, timeout: float) -> Outcome | None:
-        """The job's outcome, or None after `timeout` seconds or when the server stops; JobNotFound once deleted."""
+        """The job's outcome, or None after `timeout` seconds or when the server stops; JobNotFound once deleted,
+        RecordBroken if it cannot be read."""
         woken = self._join(job_id)
         try:
             async with asyncio.timeout(timeout) as deadline:
@@ -132,8 +133,8 @@ class Waiters:
 
     def _look(self, job_id: str) -> Outcome | None:
         outcome = self._store.outcome(job_id)
-        if outcome is None:
-            self._store.request(job_id)  # raises JobNotFound
+        if outcome is None and not self._store.has(job_id):
+            raise JobNotFound(job_id)
         return outcome
 
     def _join(self, job_id: str, wants_news: bool = False) -> asyncio.Event:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from worker.jobs.backlog import QueueFull
 from worker.store.job_store import JobNotFound
+from worker.store.record_format import RecordUnreadable
 from worker.store.records import JobError
 
 log = logging.getLogger(__name__)
@@ -136,6 +137,12 @@ def unexpected() -> ApiError:
     return ApiError("server_error", "Something went wrong on the server; its log says what.", passing=True)
 
 
+def record_unreadable(error: RecordUnreadable) -> ApiError:
+    """The answer for a job that is there and whose record is damaged, or of a newer version."""
+    log.error("%s", error)
+    return ApiError("server_error", str(error), param="id")
+
+
 def redis_unavailable() -> ApiError:
     return ApiError("redis_unavailable", "The job queue (Redis) does not answer. Try again in a few seconds.")
 
@@ -149,6 +156,7 @@ def storage_full() -> ApiError:
 def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(JobNotFound, _on_job_not_found)
+    app.add_exception_handler(RecordUnreadable, _on_record_unreadable)
     app.add_exception_handler(QueueFull, _on_queue_full)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -164,6 +172,11 @@ async def _on_api_error(request: Request, error: Exception) -> Response:
 
 async def _on_job_not_found(request: Request, error: Exception) -> Response:
     return ApiError("job_not_found", str(error), param="id").response()
+
+
+async def _on_record_unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RecordUnreadable)
+    return record_unreadable(error).response()
 
 
 async def _on_queue_full(request: Request, error: Exception) -> Response:

@@ -12,13 +12,13 @@ ASSUMED_RATE = 16_000  # bytes a second, where a file does not say: 128 kbit/s â
 ASSUMED_MOST = 4 * 3600.0  # â€¦ and no longer than this, since a film has more of them
 
 
-def claimed_seconds(recording: BinaryIO, size: int) -> float:
+def declared_seconds(recording: BinaryIO, size: int) -> float:
     """Seconds of audio by the file's own headers, or a guess by its size. size: in bytes."""
     try:
         tag = TinyTag.get(file_obj=cast(BinaryIO, _Sparing(recording)), tags=False)
     except (TinyTagException, _TooMuch):
         return min(size / ASSUMED_RATE, ASSUMED_MOST)
-    if not tag.duration or tag.duration < 0:
+    if not tag.duration or not tag.duration > 0:  # which goes for NaN too
         return min(size / ASSUMED_RATE, ASSUMED_MOST)
     return min(tag.duration, MAX_SECONDS)
 

@@ -21,7 +21,7 @@ from worker.jobs.job_service import JobService
 from worker.runtime.timing import Timing
 from worker.store.idempotency import Claim, ClaimBusy, Claimed
 from worker.store.incoming import Upload
-from worker.store.job_store import JobNotFound, JobStore
+from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest
 
 HEADER = "Idempotency-Key"
@@ -138,16 +138,16 @@ def _standing(store: JobStore, claimed: Claimed | None) -> Claimed | None:
 
 def _unanswered(store: JobStore, claimed: Claimed | None, timing: Timing) -> JobRequest | None:
     """The job, where it runs still or ended a short while ago and nobody had its answer."""
-    if _standing(store, claimed) is None or claimed is None:
-        return None
-    outcome = store.outcome(claimed.job_id)
-    if outcome is not None:
-        is_old = outcome.ended_at < time.time() - timing.repeatable
-        if is_old or store.answered_at(claimed.job_id) is not None:
-            return None
     try:
+        if _standing(store, claimed) is None or claimed is None:
+            return None
+        outcome = store.outcome(claimed.job_id)
+        if outcome is not None:
+            is_old = outcome.ended_at < time.time() - timing.repeatable
+            if is_old or store.answered_at(claimed.job_id) is not None:
+                return None
         return store.request(claimed.job_id)
-    except JobNotFound:
+    except (JobNotFound, RecordBroken):  # nobody asked for it by a key, so it may be run anew
         return None
 
 

@@ -16,7 +16,7 @@ from api.schema.jobs import Job
 from api.schema.responses import json_answer, transcript_answer
 from api.state import AppState, AppStateDep
 from api.streaming.transcript_stream import transcription_events
-from worker.store.job_store import JobNotFound, RecordBroken
+from worker.store.job_store import JobNotFound
 from worker.store.records import JobRequest, Outcome
 
 router = APIRouter(tags=["audio"])
@@ -58,8 +58,6 @@ async def _answer(request: Request, service: AppState, route: Route, owner: str)
         if outcome is None:
             raise _unfinished(service, job)
         rendered = await run_in_threadpool(_rendered, service, job, outcome)
-    except RecordBroken:
-        raise
     except JobNotFound:
         raise ApiError("canceled", f"The job {job.id} was deleted.") from None
     return Response(rendered.body, media_type=None, headers={"content-type": rendered.content_type})

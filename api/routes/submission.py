@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from api.http.fields import Fields
-from api.intake.declared_duration import claimed_seconds
+from api.intake.declared_duration import declared_seconds
 from api.intake.form import Route
 from api.intake.form_reading import check_name, read_form
 from api.intake.idempotency import Key, fingerprint, holding_key, repeated, submit_once
@@ -99,10 +99,10 @@ def _job(received: Received, parameters: Parameters, caller: Submitter) -> JobRe
         metadata=parameters.metadata,
         stream=caller.waits and parameters.stream,
         webhook=parameters.webhook,
-        claimed_seconds=_claimed_seconds(received),
+        declared_seconds=_declared_seconds(received),
     )
 
 
-def _claimed_seconds(received: Received) -> float:
+def _declared_seconds(received: Received) -> float:
     with received.upload.read() as recording:
-        return claimed_seconds(recording, received.upload.size)
+        return declared_seconds(recording, received.upload.size)

@@ -112,9 +112,10 @@ class _Reader:
         """What the store says once the job has ended."""
         try:
             outcome = self._service.store.outcome(self._job.id)
-            if outcome is None:
-                self._service.store.request(self._job.id)
+            if outcome is None and self._service.store.has(self._job.id):
                 return []
+            if outcome is None:
+                raise JobNotFound(self._job.id)
             return [*self._untold(outcome), JobEvent(END, "done", job_view(self._job, outcome, None))]
         except JobNotFound:
             return [JobEvent(END, "done", {"id": self._job.id, "object": "transcription.job", "status": "deleted"})]

@@ -12,10 +12,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from api.answers.formats import streamed_done
-from api.http.errors import ApiError, unexpected
+from api.http.errors import ApiError, record_unreadable, unexpected
 from api.state import AppState
 from api.streaming.job_event_stream import Cursor, JobEvent, follow
-from worker.store.job_store import JobNotFound
+from worker.store.job_store import JobNotFound, RecordBroken
 from worker.store.records import JobRequest
 
 log = logging.getLogger(__name__)
@@ -42,8 +42,11 @@ def _streamed(events: AsyncIterator[str]) -> StreamingResponse:
 
 async def _job_events(service: AppState, job: JobRequest, cursor: Cursor | None) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"  # milliseconds after which a browser comes back
-    async for news in follow(service, job, cursor):
-        yield PING if news is None else f"id: {news.id}\nevent: {news.name}\ndata: {_json(news.data)}\n\n"
+    try:
+        async for news in follow(service, job, cursor):
+            yield PING if news is None else f"id: {news.id}\nevent: {news.name}\ndata: {_json(news.data)}\n\n"
+    except RecordBroken as error:
+        yield f"event: error\n{_error(record_unreadable(error))}"
 
 
 async def _transcription_events(service: AppState, job: JobRequest) -> AsyncIterator[str]:
@@ -61,7 +64,9 @@ async def _transcription_events(service: AppState, job: JobRequest) -> AsyncIter
                 yield await run_in_threadpool(_ending, service, job, news)
                 return
         yield _error(ApiError("shutting_down", f"The server restarts. The transcription goes on as {job.id}."))
-    except Exception:  # too late for a status
+    except RecordBroken as error:  # too late for a status
+        yield _error(record_unreadable(error))
+    except Exception:
         log.exception("The stream of %s failed", job.id)
         yield _error(unexpected())
     finally:

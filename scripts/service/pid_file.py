@@ -4,15 +4,21 @@ ends with its process however that ended."""
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from pydantic import TypeAdapter
+
 from worker.runtime.file_lock import try_lock
+from worker.store.record_format import RecordFormat, RecordUnreadable
 
 LOCK_TIMEOUT = 2.0  # seconds; a command that looks at the lock holds it for a moment
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,9 @@ class Running:
     log: str | None
     redis_url: str
     overrides: dict[str, str] = field(default_factory=dict)
+
+
+RUNNING = RecordFormat("the pid file", TypeAdapter(Running), is_numbered=False)
 
 
 class AlreadyRunning(Exception):
@@ -57,7 +66,7 @@ class PidFile:
     def write(self, running: Running) -> None:
         if self._file is None:
             raise AssertionError("hold() comes first")
-        self._file.write(f"{running.pid}\n{json.dumps(asdict(running))}\n")
+        self._file.write(f"{running.pid}\n{json.dumps(RUNNING.write(running), allow_nan=False)}\n")
         self._file.flush()
 
     def release(self) -> None:
@@ -81,8 +90,12 @@ class PidFile:
         """What the file says, whether or not its process still runs."""
         try:
             _, _, text = self._path.read_text(encoding="utf-8").partition("\n")
-            return Running(**json.loads(text))
-        except (OSError, ValueError, TypeError):
+            return RUNNING.load(text)
+        except (OSError, UnicodeDecodeError):
+            return None
+        except RecordUnreadable as error:  # empty for a moment as it is written
+            if error.newer:
+                log.warning("%s", error)
             return None
 
     def is_held(self) -> bool:

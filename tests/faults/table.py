@@ -218,7 +218,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         67,
         "A `job.json` or `outcome.json` that cannot be read",
-        "The job is set aside in `broken/`; the service starts and serves all others",
+        "The service starts and serves all others; the job is a 500 that says why, and after five minutes is set aside in "
+        "`broken/`, unless a newer version wrote it",
     ),
 )
 

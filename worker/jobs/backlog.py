@@ -7,7 +7,7 @@ import time
 
 from worker.queue.job_queue import JobQueue
 from worker.runtime.timing import Timing
-from worker.store.job_store import JobNotFound, JobStore
+from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest, Priority
 
 
@@ -41,8 +41,8 @@ class Backlog:
     def admit(self, request: JobRequest) -> None:
         """Raises QueueFull where the job does not fit. One recording always does where nothing waits, however long."""
         with self._lock:
-            self._check_seconds_held(request.priority, request.claimed_seconds)
-            self._waiting[request.priority][request.id] = request.claimed_seconds
+            self._check_seconds_held(request.priority, request.declared_seconds)
+            self._waiting[request.priority][request.id] = request.declared_seconds
 
     def withdraw(self, request: JobRequest) -> None:
         """The job was admitted and did not come to be."""
@@ -73,8 +73,8 @@ class Backlog:
 
     def _read(self, job_id: str) -> float:
         try:
-            return self._store.request(job_id).claimed_seconds
-        except JobNotFound:
+            return self._store.request(job_id).declared_seconds
+        except (JobNotFound, RecordBroken):
             return 0.0
 
 

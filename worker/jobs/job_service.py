@@ -17,7 +17,7 @@ from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.store.idempotency import Claim, Claimed
 from worker.store.incoming import Upload
-from worker.store.job_store import JobNotFound, JobStore
+from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest, Outcome
 
 log = logging.getLogger(__name__)
@@ -127,17 +127,17 @@ class JobService:
 
         for job_id in self._store.ids():
             if after is None or job_id < after:
-                with contextlib.suppress(JobNotFound):  # another's, deleted meanwhile, or set aside
+                with contextlib.suppress(JobNotFound):  # another's, or deleted meanwhile
                     if view := self._view_of(job_id, owner, wants_ended):
                         yield view
 
     def _view_of(self, job_id: str, owner: str, wants_ended: bool) -> dict[str, Any] | None:
-        """None for a job that was not asked for, or that the disk does not give: it must not hide the others."""
+        """None for a job that was not asked for, or that cannot be read: it must not hide the others."""
         try:
             request = self.request(job_id, owner)
             if wants_ended and self._store.outcome(job_id) is None:
                 return None
             return self.view(request)
-        except OSError as error:
-            log.error("%s cannot be read: %s", job_id, error)
+        except (OSError, RecordBroken) as error:
+            log.warning("The job %s is left out of a list: %s", job_id, error)
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from worker.store.records import JobRequest, Outcome, State, Webhook
@@ -66,7 +66,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
         "eta_seconds": _rounded(progress.remaining, 1) if state == "started" else None,
         "position": live.position if live else None,
         "error": {"code": outcome.error.code, "message": outcome.error.message} if outcome and outcome.error else None,
-        "warnings": list(outcome.warnings) if outcome else [],
+        "warnings": [asdict(warning) for warning in outcome.warnings] if outcome else [],
         "metadata": request.metadata,
         "webhook": _webhook(request.webhook),
         "urls": job_urls(request.id),

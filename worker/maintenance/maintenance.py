@@ -9,13 +9,14 @@ from uuid import uuid4
 from redis import Redis
 from redis.exceptions import WatchError
 
+from worker.maintenance.damaged_jobs import DamagedJobs
 from worker.maintenance.retention import Retention
 from worker.maintenance.retention_periods import RetentionPeriods
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.runtime.connection import KEY_PREFIX
 from worker.runtime.timing import Timing
-from worker.store.job_store import JobNotFound, JobStore
+from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest
 
 KEEP_A_WEEK = RetentionPeriods()
@@ -43,6 +44,7 @@ class Maintenance:
         self._redis = redis
         self._timing = timing
         self._retention = Retention(store, queue, events, keep, timing)
+        self._damaged = DamagedJobs(store)
         self._reconcile_at = float("-inf")
         self._missing: set[str] = set()  # jobs RQ did not know at the last look
         self._empty_since: float | None = None
@@ -89,14 +91,19 @@ class Maintenance:
     def _reconcile(self) -> None:
         live = self._queue.live_ids()
         missing: set[str] = set()
+        damaged: set[str] = set()
         for job_id in self._store.ids():
             try:
                 self._look_after(job_id, live, missing)
             except JobNotFound:
-                continue  # deleted while we looked, or set aside
+                continue  # deleted while we looked
+            except RecordBroken as error:
+                damaged.add(job_id)
+                self._damaged.found(job_id, error, time.monotonic())
             except OSError:  # one job the disk does not give must not stop the others
                 log.exception("The record of %s cannot be read", job_id)
         self._missing = missing
+        self._damaged.forget_others(damaged)
 
     def _look_after(self, job_id: str, live: set[str], missing: set[str]) -> None:
         if outcome := self._store.outcome(job_id):

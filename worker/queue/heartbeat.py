@@ -1,21 +1,27 @@
 """Which workers are alive, and whether their model is loaded.
 
-whisper:worker:<name>  hash that expires 15 s after the last beat: state, model, engine, device, pid, error, loaded
+whisper:worker:<name>  hash that expires 15 s after the last beat: state, model, engine, device, pid, error, loaded,
+                       and `format` from the second format on
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from pydantic import TypeAdapter
 from redis import Redis
 
 from worker.runtime.connection import KEY_PREFIX
 from worker.runtime.timing import Timing
+from worker.store.record_format import RecordFormat, RecordUnreadable
+
+log = logging.getLogger(__name__)
 
 
 def process_name(pid: int | None = None) -> str:
@@ -72,10 +78,13 @@ class WorkerHeartbeat:
         return self.state in ("ready", "idle")
 
 
+HEARTBEAT = RecordFormat("the heartbeat of a worker", TypeAdapter(WorkerHeartbeat), is_numbered=False)
+
+
 def announce(redis: Redis, presence: WorkerHeartbeat, timing: Timing = Timing()) -> None:
     key = f"{KEY_PREFIX}worker:{presence.name}"
     pipeline = redis.pipeline()
-    pipeline.hset(key, mapping={name: str(value) for name, value in asdict(presence).items()})
+    pipeline.hset(key, mapping={name: str(value) for name, value in HEARTBEAT.write(presence).items()})
     pipeline.pexpire(key, round(timing.presence * 1000))
     pipeline.execute()
 
@@ -89,6 +98,9 @@ def workers(redis: Redis) -> list[WorkerHeartbeat]:
     found = []
     for key in redis.scan_iter(f"{KEY_PREFIX}worker:*", count=1000):
         row = {name.decode(): value.decode() for name, value in redis.hgetall(key).items()}  # type: ignore[union-attr]
-        if row:
-            found.append(WorkerHeartbeat(**{**row, "pid": int(row["pid"])}))  # type: ignore[arg-type]
+        try:
+            if row:
+                found.append(HEARTBEAT.read(row))
+        except RecordUnreadable as error:  # one of another version must not hide the others
+            log.warning("The worker %s is left out: %s", row.get("name"), error)
     return sorted(found, key=lambda worker: worker.name)

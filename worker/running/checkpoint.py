@@ -1,7 +1,7 @@
 """What a job has decoded so far, kept window by window, so that whoever goes on with it need not begin anew.
 
 checkpoint.<n>.jsonl   one file for each attempt, which nobody else writes to
-  first line           the plan: whatever, if it were different, would give other windows or other words
+  first line           the plan: whatever, if it were different, would give other windows or other words, and `format`
   every other line     a window and its result; of two lines for one window the later counts
 
 The files are also the job's history: an attempt whose file was not ended died with its worker, and the number of the
@@ -15,16 +15,29 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from engines.base import Window, WindowResult
-from engines.transcript import Word
-from worker.store.job_store import Attempt, JobNotFound, JobStore
+from pydantic import TypeAdapter
 
-FORMAT = 1
+from engines.base import Window, WindowResult
+from worker.store.job_store import Attempt, JobNotFound, JobStore
+from worker.store.record_format import FIRST, KEY, RecordFormat, RecordUnreadable, encoded
+
+Place = tuple[int, int, int, int]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A line of a checkpoint. window: see `_place`."""
+
+    window: Place
+    result: WindowResult
+
+
+RESULT = RecordFormat("a line of a checkpoint", TypeAdapter(Saved), is_numbered=False)  # the first line has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,7 @@ class JobCheckpoint:
     def __init__(self, store: JobStore, job_id: str, plan: Mapping[str, Any]) -> None:
         self._store = store
         self._job_id = job_id
-        self._plan = {"format": FORMAT, **json.loads(json.dumps(plan))}
+        self._plan = {KEY: FIRST, **json.loads(json.dumps(plan))}
         attempts = store.attempts(job_id)
         self.history = History.of(attempts)
         self._began = self._first_window = 0.0  # of this attempt, in monotonic seconds; 0 until then
@@ -71,7 +84,7 @@ class JobCheckpoint:
         self._began = time.monotonic()
         try:
             self._number, self._file = self._store.begin_attempt(self._job_id)
-            self._write(self._plan)
+            self._write(encoded(self._plan))
         except (OSError, JobNotFound) as error:
             self._give_up(error)
 
@@ -100,7 +113,7 @@ class JobCheckpoint:
         if self._file is None:
             return
         try:
-            self._write({"window": _place(window), "result": asdict(result)})
+            self._write(RESULT.dump(Saved(_place(window), result)))
         except OSError as error:
             self._give_up(error)
 
@@ -122,13 +135,10 @@ class JobCheckpoint:
             with contextlib.suppress(OSError):  # what it still holds does not fit either
                 file.close()
 
-    def _write(self, row: Mapping[str, Any]) -> None:
+    def _write(self, line: bytes) -> None:
         assert self._file is not None
-        self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        self._file.write(line + b"\n")
         self._file.flush()
-
-
-Place = tuple[int, int, int, int]
 
 
 def _place(window: Window) -> Place:
@@ -139,26 +149,24 @@ def _place(window: Window) -> Place:
 
 def _known(files: list[bytes], plan: Mapping[str, Any]) -> Iterator[tuple[Place, WindowResult]]:
     for content in files:
-        rows = _rows(content)
-        if next(rows, None) != plan:
+        lines = _lines(content)
+        if _plan(next(lines, b"")) != plan:
             continue
-        for row in rows:
-            index, start, end, length = row["window"]
-            yield (index, start, end, length), _result(row["result"])
+        for line in lines:
+            try:
+                saved = RESULT.load(line)
+            except RecordUnreadable:  # a disk that lost its power may leave anything behind
+                break
+            yield saved.window, saved.result
 
 
-def _rows(content: bytes) -> Iterator[Any]:
+def _lines(content: bytes) -> Iterator[bytes]:
     """Whole lines only: the last one is torn where the process died as it wrote it."""
-    for line in content.splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            return
-        try:
-            yield json.loads(line)
-        except ValueError:  # a disk that lost its power may leave anything behind
-            return
+    return (line for line in content.splitlines(keepends=True) if line.endswith(b"\n"))
 
 
-def _result(row: dict[str, Any]) -> WindowResult:
-    words = tuple(Word(**word) for word in row["words"])
-    word_tokens = tuple(tuple(tokens) for tokens in row["word_tokens"])
-    return WindowResult(**{**row, "tokens": tuple(row["tokens"]), "words": words, "word_tokens": word_tokens})
+def _plan(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

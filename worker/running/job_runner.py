@@ -18,7 +18,7 @@ from engines.audio.windows import PLAN
 from engines.decoding.batcher import Batcher
 from engines.decoding.transcriber import Progress, Transcription
 from engines.errors import Canceled, EngineError, ModelNotFound
-from engines.transcript import Segment
+from engines.transcript import Segment, TranscriptWarning
 from worker.models.names import ModelNames
 from worker.models.pool import ModelPool
 from worker.models.remedies import with_remedy
@@ -27,7 +27,7 @@ from worker.queue.job_queue import QUARANTINE, JobQueue, QueueName
 from worker.queue.run_endings import JobCanceled, JobEnded, LeaseLost, Requeued
 from worker.running.checkpoint import JobCheckpoint
 from worker.runtime.timing import Timing
-from worker.store.job_store import JobNotFound, JobStore
+from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobError, JobRequest, Outcome, Priority
 
 MAX_STRIKES = 3  # crashes in a row that brought no window, after which a job is given up
@@ -90,9 +90,16 @@ class JobRunner:
         """Returns what RQ keeps. Raises JobEnded where the outcome is no transcript, Requeued where the job goes on
         elsewhere, LeaseLost where another worker has it, OSError where the store failed. queue: the slot's own.
 
-        A job that has its outcome already, or is gone from the store, is left alone: a requeue from the
-        dashboard and a doubled queue entry are harmless.
+        A job that has its outcome already, is gone from the store or cannot be read is left alone: a requeue from the
+        dashboard and a doubled queue entry are harmless, and maintenance queues it again if it can be read.
         """
+        try:
+            return self._run_known(job_id, queue)
+        except RecordBroken as error:
+            log.error("Job %s is left alone: %s", job_id, error)
+            return {"state": "unreadable"}
+
+    def _run_known(self, job_id: str, queue: QueueName) -> dict[str, str]:
         try:
             if ended := self._store.outcome(job_id):
                 # whoever was first may have died before it could tidy up and tell
@@ -133,9 +140,7 @@ class JobRunner:
     def after(self, job_id: str) -> None:
         """Called when RQ has written all it writes of a run: removes what a job that was deleted while it ran has told
         Redis since."""
-        try:
-            self._store.request(job_id)
-        except JobNotFound:
+        if not self._store.has(job_id):
             self._queue.forget(job_id)
             self._events.forget(job_id)
 
@@ -288,7 +293,7 @@ class JobRunner:
         run.checkpoint.begin()
         self._tell(lambda: self._events.started(run.request.id, run.started_at))
 
-    def _transcribe(self, run: _Run) -> tuple[float, tuple[dict[str, str], ...]]:
+    def _transcribe(self, run: _Run) -> tuple[float, tuple[TranscriptWarning, ...]]:
         """Returns the seconds of audio and the warnings, once the transcript is in the store."""
         job_id = run.request.id
         for progress in run.transcription:
@@ -302,7 +307,7 @@ class JobRunner:
         transcript = run.transcription.transcript()
         self._check_lease(run)
         self._store.save_transcript(job_id, transcript)
-        return transcript.duration, tuple(asdict(warning) for warning in transcript.warnings)
+        return transcript.duration, transcript.warnings
 
     def _check_lease(self, run: _Run) -> None:
         if run.is_lost or run.checkpoint.is_overtaken:
@@ -335,10 +340,9 @@ class JobRunner:
 
     def _is_over(self, job_id: str) -> bool:
         try:
-            self._store.request(job_id)
-        except JobNotFound:
-            return True
-        return self._store.outcome(job_id) is not None
+            return not self._store.has(job_id) or self._store.outcome(job_id) is not None
+        except RecordBroken:
+            return True  # a newer version's outcome, or a damaged one: either way there is one
 
     def _demote(self, run: _Run) -> None:
         """A long recording leaves its interactive slot to whoever waits for one. While nobody does, it keeps it, and

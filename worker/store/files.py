@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from worker.runtime.file_lock import try_lock
 
@@ -64,10 +63,10 @@ def patiently(call: Callable[[], None]) -> None:
             time.sleep(0.1)
 
 
-def write_synced(path: Path, data: dict[str, Any]) -> None:
+def write_synced(path: Path, content: bytes) -> None:
     """A new file that survives a loss of power once its directory is synced."""
-    with open(path, "x", encoding="utf-8", opener=private) as file:
-        json.dump(data, file, ensure_ascii=False)
+    with open(path, "xb", opener=private) as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
 

@@ -14,10 +14,13 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from worker.runtime.file_lock import try_lock
+from worker.store.record_format import RecordFormat, RecordUnreadable
 
 LOOK_AGAIN = 0.01  # seconds
 
@@ -34,6 +37,9 @@ class Claimed:
     fingerprint: str
 
 
+CLAIM = RecordFormat("the claim of an idempotency key", TypeAdapter(Claimed), is_numbered=False)
+
+
 class Claim:
     """A key in the hands of one request, until `release`."""
 
@@ -48,7 +54,7 @@ class Claim:
         """Outlasts a loss of power once the job it names does, which is committed after it."""
         os.ftruncate(self._descriptor, 0)
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, json.dumps(asdict(claimed)).encode())
+        os.write(self._descriptor, CLAIM.dump(claimed))
         os.fsync(self._descriptor)
 
     def clear(self) -> None:
@@ -72,7 +78,8 @@ class Claims:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def read(self, *key: str) -> Claimed | None:
-        """What the key stands for, whoever may hold it at the moment."""
+        """What the key stands for, whoever may hold it at the moment. Raises RecordUnreadable for a format that only
+        newer versions know."""
         return _read(self._path(key))
 
     def hold(self, *key: str, patience: float = 0.0) -> Claim:
@@ -82,8 +89,8 @@ class Claims:
     def sweep(self, has_job: Callable[[str], bool]) -> None:
         """Removes the claims whose job is gone."""
         for path in self._directory.iterdir():
-            if not _counts(_read(path), has_job):
-                with contextlib.suppress(ClaimBusy):
+            with contextlib.suppress(ClaimBusy, RecordUnreadable):  # the latter is a newer version's, and kept
+                if not _counts(_read(path), has_job):
                     self._remove(self._hold(path, deadline=0.0), has_job)
 
     def _remove(self, claim: Claim, has_job: Callable[[str], bool]) -> None:
@@ -121,9 +128,11 @@ def _read(path: Path) -> Claimed | None:
 
 def _parsed(data: bytes) -> Claimed | None:
     try:
-        return Claimed(**json.loads(data))
-    except (ValueError, TypeError):  # empty, or torn by a loss of power
-        return None
+        return CLAIM.load(data)
+    except RecordUnreadable as error:
+        if error.newer:
+            raise
+        return None  # empty, or torn by a loss of power
 
 
 def _is_there(path: Path, descriptor: int) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from worker.store.files import private, sync_directory, take, write_synced
-from worker.store.records import JobRequest, new_job_id
+from worker.store.records import JOB, JobRequest, new_job_id
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class LocalUpload:
         os.fsync(self._file.fileno())
         if os.name == "nt":  # which moves nothing that is open; elsewhere the open file keeps sweepers away
             self._file.close()
-        write_synced(self._directory / "job.json", request.to_dict())
+        write_synced(self._directory / "job.json", JOB.dump(request))
         sync_directory(self._directory)
         os.rename(self._directory, self._target)
         self._file.close()

@@ -8,37 +8,34 @@ jobs/<id>/transcript.json the result, written aside and renamed
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins
 jobs/<id>/deliveries.jsonl what came of each attempt to call back
 jobs/<id>/answered        a waiting client has had its answer
-broken/<id>/              a job whose record cannot be read: set aside for whoever looks into it
+broken/<id>/              a job whose record cannot be read: set aside by maintenance for whoever looks into it
 claims/<hash>             which job an idempotency key stands for
+
+Reading moves nothing: a record that cannot be read now may be of a newer version that shares the store.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import logging
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import BinaryIO, Protocol
 
 from engines.transcript import Transcript
 from worker.store.files import create, is_abandoned, patiently, private, sync_directory, write_synced
 from worker.store.idempotency import Claims
 from worker.store.incoming import LocalUpload, Upload
-from worker.store.records import JobRequest, Outcome, is_job_id
+from worker.store.record_format import Record, RecordFormat, RecordUnreadable
+from worker.store.records import JOB, OUTCOME, TRANSCRIPT, JobRequest, Outcome, is_job_id
 
 JUST_BEGUN = 2.0  # seconds; an upload takes its file within a millisecond of making it
 
 _CHECKPOINT = re.compile(r"checkpoint\.(\d+)(\.ended)?\.jsonl")
-
-Record = TypeVar("Record")
-
-log = logging.getLogger(__name__)
 
 
 class JobNotFound(Exception):
@@ -48,11 +45,12 @@ class JobNotFound(Exception):
         super().__init__(f"There is no job '{job_id}'.")
 
 
-class RecordBroken(JobNotFound):
-    """A job's record cannot be read. It has been set aside, so that nothing stumbles over it again."""
+class RecordBroken(RecordUnreadable):
+    """A job is there, and one of its records cannot be read."""
 
-    def __init__(self, job_id: str) -> None:
-        Exception.__init__(self, f"The record of '{job_id}' is damaged; it was set aside. See the server's log.")
+    def __init__(self, job_id: str, cause: RecordUnreadable) -> None:
+        remedy = "Upgrade the server to read it." if cause.newer else "Send the recording again."
+        super().__init__(f"The record of the job '{job_id}' cannot be read: {cause}. {remedy}", cause.newer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +85,7 @@ class JobStore(Protocol):
     def mark_answered(self, job_id: str) -> None: ...
     def answered_at(self, job_id: str) -> float | None: ...
     def delete(self, job_id: str) -> None: ...
+    def set_aside(self, job_id: str) -> None: ...
     def has(self, job_id: str) -> bool: ...
     def ids(self) -> Iterator[str]: ...
     def sweep_incoming(self, older_than: float) -> None: ...
@@ -109,13 +108,13 @@ class LocalStore:
         return LocalUpload(self._incoming, self._jobs)
 
     def request(self, job_id: str) -> JobRequest:
-        return self._read(job_id, "job.json", JobRequest.from_dict)
+        """Raises JobNotFound, or RecordBroken if the job is there and its record cannot be read."""
+        return self._read(job_id, JOB)
 
     def outcome(self, job_id: str) -> Outcome | None:
+        """None for a job that has not ended or is gone; raises RecordBroken."""
         try:
-            return self._read(job_id, "outcome.json", Outcome.from_dict)
-        except RecordBroken:
-            raise
+            return self._read(job_id, OUTCOME)
         except JobNotFound:
             return None
 
@@ -124,7 +123,7 @@ class LocalStore:
         directory = self._directory(job_id)
         aside = directory / f"outcome.{os.getpid()}.{time.monotonic_ns()}.tmp"
         try:
-            write_synced(aside, outcome.to_dict())
+            write_synced(aside, OUTCOME.dump(outcome))
             create(aside, directory / "outcome.json")
         except (FileExistsError, FileNotFoundError):
             return False
@@ -134,12 +133,13 @@ class LocalStore:
         return True
 
     def transcript(self, job_id: str) -> Transcript:
-        return self._read(job_id, "transcript.json", Transcript.from_dict)
+        """As `request`."""
+        return self._read(job_id, TRANSCRIPT)
 
     def save_transcript(self, job_id: str, transcript: Transcript) -> None:
         directory = self._directory(job_id)
         aside = directory / f"transcript.{os.getpid()}.{time.monotonic_ns()}.tmp"
-        write_synced(aside, transcript.to_dict())
+        write_synced(aside, TRANSCRIPT.dump(transcript))
         os.replace(aside, directory / "transcript.json")
         sync_directory(directory)
 
@@ -229,6 +229,11 @@ class LocalStore:
             raise JobNotFound(job_id) from None
         shutil.rmtree(doomed, ignore_errors=True)
 
+    def set_aside(self, job_id: str) -> None:
+        """Moves a job whose record is damaged out of the way, as it is. Raises OSError if another process was first,
+        or if on Windows a file of it is open."""
+        os.rename(self._directory(job_id), self._broken / job_id)
+
     def has(self, job_id: str) -> bool:
         """Whether the job is there, whatever became of it."""
         return is_job_id(job_id) and (self._jobs / job_id).is_dir()
@@ -261,21 +266,12 @@ class LocalStore:
         names = ((_CHECKPOINT.fullmatch(path.name), path) for path in self._directory(job_id).glob("checkpoint.*"))
         return sorted((int(found[1]), found[2] is not None, path) for found, path in names if found)
 
-    def _read(self, job_id: str, name: str, parse: Callable[[dict[str, Any]], Record]) -> Record:
+    def _read(self, job_id: str, record: RecordFormat[Record]) -> Record:
         try:
-            content = (self._directory(job_id) / name).read_bytes()
+            content = (self._directory(job_id) / record.name).read_bytes()
         except FileNotFoundError:
             raise JobNotFound(job_id) from None
         try:
-            return parse(json.loads(content))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            self._set_aside(job_id, f"{name}: {' '.join(str(error).split())[:300]}")
-            raise RecordBroken(job_id) from error
-
-    def _set_aside(self, job_id: str, reason: str) -> None:
-        """Whole writes make a damaged record impossible, but disks and people do not."""
-        log.error("The record of %s is damaged and lies in %s now (%s)", job_id, self._broken, reason)
-        try:
-            os.rename(self._directory(job_id), self._broken / job_id)
-        except OSError as error:  # another process was first, or a file of it is open on Windows
-            log.warning("%s was not moved: %s", job_id, error)
+            return record.load(content)
+        except RecordUnreadable as error:
+            raise RecordBroken(job_id, error) from error

@@ -1,16 +1,18 @@
-"""What a job is: the request that never changes and the outcome that is written once."""
+"""What a job is: the request that never changes, the outcome that is written once, and how both lie on disk."""
 
 from __future__ import annotations
 
 import re
 import secrets
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from engines.base import DecodeOptions
+from engines.transcript import Transcript, TranscriptWarning
+from worker.store.record_format import RecordFormat
 
 State = Literal["queued", "started", "finished", "failed", "canceled"]
 Priority = Literal["interactive", "batch"]
@@ -45,7 +47,7 @@ class JobRequest:
 
     kind `sync` is a client that waits on the OpenAI route: its audio is deleted once it is answered. stream: whether
     it reads the text as it comes. model: the name as it was asked for. filename: for display only, never a path.
-    claimed_seconds: how long the file says it is; good enough to count what waits, and for nothing else.
+    declared_seconds: how long the file says it is; good enough to count what waits, and for nothing else.
     """
 
     id: str
@@ -62,15 +64,7 @@ class JobRequest:
     metadata: dict[str, Any] = field(default_factory=dict)
     stream: bool = False
     webhook: Webhook | None = None
-    claimed_seconds: float = 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> JobRequest:
-        """Raises ValueError where a field is missing or not of its type; leaves out fields of later versions."""
-        return _REQUEST.validate_python(data)
+    declared_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +87,10 @@ class Outcome:
     started_at: float | None = None
     duration: float | None = None
     error: JobError | None = None
-    warnings: tuple[dict[str, str], ...] = ()
+    warnings: tuple[TranscriptWarning, ...] = ()
     attempts: int = 1
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Outcome:
-        """As JobRequest's."""
-        return _OUTCOME.validate_python(data)
-
-
-_REQUEST, _OUTCOME = TypeAdapter(JobRequest), TypeAdapter(Outcome)
+JOB = RecordFormat("job.json", TypeAdapter(JobRequest), keys={"declared_seconds": "claimed_seconds"})
+OUTCOME = RecordFormat("outcome.json", TypeAdapter(Outcome))
+TRANSCRIPT = RecordFormat("transcript.json", TypeAdapter(Transcript), is_numbered=False)

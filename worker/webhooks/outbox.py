@@ -6,16 +6,20 @@ has come of it. So there is no moment at which a job has ended and its call coul
 
 from __future__ import annotations
 
-import json
+import logging
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
 
 from worker.store.job_store import JobStore
+from worker.store.record_format import RecordFormat, RecordUnreadable
 from worker.store.records import JobRequest, Outcome
 from worker.webhooks.message import event_id, event_type
 from worker.webhooks.schedule import State, Tried
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,18 @@ class Attempt:
     status: int | None
     error: str | None
     state: State
-    next_at: float | None
+    next_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivery:
+    """Somebody asked for the message once more. again_at: unix seconds."""
+
+    again_at: float
+
+
+_Line = Attempt | Redelivery
+LINE: RecordFormat[_Line] = RecordFormat("a line of deliveries.jsonl", TypeAdapter(_Line))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,49 +76,45 @@ class Outbox:
         outcome = self._store.outcome(request.id)
         if request.webhook is None or outcome is None:
             return None
-        return _replayed(request, outcome, _rows(self._store.deliveries(request.id)), self._first_wait)
+        return _replayed(request, outcome, _lines(self._store.deliveries(request.id)), self._first_wait)
 
     def record(self, job_id: str, attempt: Attempt) -> None:
         """Raises JobNotFound where the job was deleted meanwhile."""
-        self._write(job_id, asdict(attempt))
+        self._write(job_id, attempt)
 
     def again(self, job_id: str) -> None:
         """Begins anew, whatever became of the attempts so far."""
-        self._write(job_id, {"again_at": time.time()})
+        self._write(job_id, Redelivery(time.time()))
 
-    def _write(self, job_id: str, row: dict[str, Any]) -> None:
+    def _write(self, job_id: str, line: _Line) -> None:
         # The line break before it parts it from a line that a crash has torn.
-        self._store.add_delivery(job_id, f"\n{json.dumps(row, ensure_ascii=False)}\n".encode())
+        self._store.add_delivery(job_id, b"\n" + LINE.dump(line) + b"\n")
 
 
-def _rows(lines: bytes) -> list[dict[str, Any]]:
-    """What is torn is no line."""
-    rows = []
-    for line in lines.splitlines():
+def _lines(content: bytes) -> Iterator[_Line]:
+    """What cannot be read is no line: a crash has torn it."""
+    for line in filter(None, content.splitlines()):
         try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows
+            yield LINE.load(line)
+        except RecordUnreadable as error:
+            if error.newer:
+                log.warning("What became of a webhook is ignored: %s", error)
 
 
-def _replayed(request: JobRequest, outcome: Outcome, rows: Sequence[dict[str, Any]], first_wait: float) -> Delivery:
+def _replayed(request: JobRequest, outcome: Outcome, lines: Iterable[_Line], first_wait: float) -> Delivery:
     state: State = "pending"
     next_at: float | None = outcome.ended_at + first_wait
     attempts: list[Attempt] = []
     tried: list[Tried] = []
     again_at = 0.0
-    for row in rows:
-        if "again_at" in row:
-            again_at = row["again_at"]
+    for line in lines:
+        if isinstance(line, Redelivery):
+            again_at = line.again_at
             state, next_at, tried = "pending", again_at, []
-        elif row.get("state") in get_args(State):
-            attempt = Attempt(**{name: row.get(name) for name in Attempt.__dataclass_fields__})  # type: ignore[arg-type]
-            attempts.append(attempt)
-            if attempt.at >= again_at:  # else it was under way when the message was asked for again
-                tried.append(Tried(attempt.at, attempt.status))
-                state, next_at = attempt.state, attempt.next_at
+            continue
+        attempts.append(line)
+        if line.at >= again_at:  # else it was under way when the message was asked for again
+            tried.append(Tried(line.at, line.status))
+            state, next_at = line.state, line.next_at
     url = request.webhook.url if request.webhook else ""
     return Delivery(event_id(request.id), event_type(outcome), url, state, next_at, tuple(attempts), tuple(tried))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from worker.store.job_store import JobNotFound, JobStore
+from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.webhooks.outbox import Delivery, Outbox
 
 log = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ class PendingDeliveries:
                 delivery = self._delivery(job_id)
             except JobNotFound:
                 continue
-            except (OSError, ValueError, TypeError, KeyError):  # one unreadable record must not hide the others
-                log.exception("The record of %s cannot be read", job_id)
+            except (OSError, RecordBroken) as error:  # one unreadable record must not hide the others
+                log.warning("Whether %s owes a webhook cannot be read: %s", job_id, error)
                 continue
             if delivery is not None and delivery.next_at is not None:
                 owed[job_id] = delivery.next_at

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from worker.outbound.answer import Answer
 from worker.outbound.target import Refused, Target
 from worker.runtime.timing import Timing
-from worker.store.job_store import JobNotFound, JobStore
+from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest
 from worker.webhooks.delivery_queue import DeliveryQueue
 from worker.webhooks.message import event_id, message
@@ -131,7 +131,7 @@ class Sender:
         """The job has ended, or is to be told again."""
         try:
             delivery = self._outbox.delivery(self._store.request(job_id))
-        except JobNotFound:
+        except (JobNotFound, RecordBroken):  # the scan says of the latter what is wrong
             return
         if delivery is not None and delivery.next_at is not None:
             self._due.put_new({job_id: delivery.next_at})
@@ -188,9 +188,8 @@ class Sender:
             self._unwritten.pop(job_id, None)
             self._due.remove(job_id)
             return
-        except OSError as error:  # one record that cannot be read must not hold up those behind it
-            log.error("The call-back of %s waits, as its record cannot be read: %s", job_id, error)
-            self._due.put(job_id, self._clock() + self._timing.webhook_scan)
+        except (OSError, RecordBroken) as error:  # one record that cannot be read must not hold up those behind it
+            self._due.put(job_id, self._put_off(job_id, error))
             return
         if request.webhook is None:
             self._due.remove(job_id)
@@ -198,6 +197,10 @@ class Sender:
             self._due.put(job_id, self._clock() + self._timing.webhook_crowded)  # and lets those behind it go first
         else:
             self._pool.submit(self._deliver, request)
+
+    def _put_off(self, job_id: str, error: Exception) -> float:
+        log.error("The webhook of %s waits, as its record cannot be read: %s", job_id, error)
+        return self._clock() + self._timing.webhook_scan
 
     def _claimed(self, job_id: str) -> bool:
         try:
@@ -211,7 +214,7 @@ class Sender:
 
     def _deliver(self, request: JobRequest) -> None:
         try:
-            next_at = self._delivered(request)
+            next_at = self._next_at(request)
             if next_at is None:
                 self._due.remove(request.id)
             else:
@@ -228,8 +231,14 @@ class Sender:
             self._hand.drop(request.id)
             self._woken.set()
 
+    def _next_at(self, request: JobRequest) -> float | None:
+        """Sends what is due; returns when to call again, in unix seconds."""
+        try:
+            return self._delivered(request)
+        except RecordBroken as error:
+            return self._put_off(request.id, error)
+
     def _delivered(self, request: JobRequest) -> float | None:
-        """When to call again, in unix seconds."""
         unwritten = self._unwritten.pop(request.id, None)
         delivery = self._outbox.delivery(request)
         if delivery is None or delivery.next_at is None:

@@ -32,8 +32,9 @@ def test_a_service_starts_and_serves_in_spite_of_damaged_records(start_service: 
         path.write_bytes(DAMAGE[how](path.read_bytes()))
     service.start()
     assert [job["id"] for job in service.get("/v1/jobs").json()["data"]] == [good]
-    for job_id in damaged.values():
-        assert_error(service.get(f"/v1/jobs/{job_id}"), 404, "job_not_found", "id")
-        assert (service.data / "broken" / job_id / "source").read_bytes() == clip.read_bytes()
+    for (_, name), job_id in damaged.items():
+        message = assert_error(service.get(f"/v1/jobs/{job_id}"), 500, "server_error", "id")
+        assert f"{name} is damaged" in message
+        assert (service.data / "jobs" / job_id / "source").read_bytes() == clip.read_bytes()
     assert service.ended(service.submit(clip))["status"] == "finished"
     assert "Traceback" not in service.log()

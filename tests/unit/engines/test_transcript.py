@@ -1,41 +1,8 @@
-"""A transcript survives being stored, and its text is its segments'."""
+"""A transcript's text and words are its segments'."""
 
 from __future__ import annotations
 
-import json
-
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from engines.transcript import Segment, Transcript, TranscriptWarning, Word
 from tests.unit.factories import make_segment, make_transcript
-
-texts = st.sampled_from(["", " Hello", " “naïve”\n", "你好。", ' \u2028\\"', " 🎙"])
-times = st.floats(0, 1e5)
-ratios = st.floats(-10, 10)
-words = st.lists(st.builds(Word, texts, times, times, ratios), max_size=3).map(tuple)
-tokens = st.lists(st.integers(0, 60_000), max_size=4).map(tuple)
-segments = st.builds(
-    Segment, st.integers(), times, times, texts, tokens, st.integers(), ratios, ratios, ratios, ratios, words
-)
-warnings = st.builds(TranscriptWarning, texts, texts)
-transcripts = st.builds(
-    Transcript,
-    task=st.sampled_from(["transcribe", "translate"]),
-    language=st.just("en"),
-    language_probability=ratios,
-    duration=times,
-    model=texts,
-    engine=texts,
-    segments=st.lists(segments, max_size=3).map(tuple),
-    warnings=st.lists(warnings, max_size=2).map(tuple),
-)
-
-
-@settings(max_examples=20, deadline=None)
-@given(transcripts)
-def test_it_comes_back_from_json_as_it_was(transcript: Transcript) -> None:
-    assert Transcript.from_dict(json.loads(json.dumps(transcript.to_dict()))) == transcript
 
 
 def test_its_text_is_its_segments_without_the_first_space() -> None:

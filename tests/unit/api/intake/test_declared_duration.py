@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import math
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from api.intake import declared_duration
-from api.intake.declared_duration import ASSUMED_MOST, ASSUMED_RATE, MAX_SECONDS, claimed_seconds
+from api.intake.declared_duration import ASSUMED_MOST, ASSUMED_RATE, MAX_SECONDS, declared_seconds
 from tests import media
 
 
@@ -20,15 +22,22 @@ def test_honest_files_say_it(tmp_path: Path, name: str) -> None:
     path = media.write(tmp_path / name, samples)
     (tmp_path / "source").write_bytes(path.read_bytes())  # without its name
     with open(tmp_path / "source", "rb") as file:
-        assert claimed_seconds(file, path.stat().st_size) == pytest.approx(7, abs=0.3)
+        assert declared_seconds(file, path.stat().st_size) == pytest.approx(7, abs=0.3)
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"x", b"RIFF", b"fLaC" + bytes(50), b"OggS" + bytes(100), b"ID3\x04" + b"\xff" * 40, bytes(5000)]
 )
 def test_others_are_guessed_by_their_size(content: bytes) -> None:
-    assert claimed_seconds(io.BytesIO(content), len(content)) == len(content) / ASSUMED_RATE
-    assert claimed_seconds(io.BytesIO(content), 10**12) == ASSUMED_MOST
+    assert declared_seconds(io.BytesIO(content), len(content)) == len(content) / ASSUMED_RATE
+    assert declared_seconds(io.BytesIO(content), 10**12) == ASSUMED_MOST
+
+
+def test_a_header_without_a_sense_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seconds in (math.nan, -1.0, 0.0):
+        tag = SimpleNamespace(duration=seconds)
+        monkeypatch.setattr("tinytag.TinyTag.get", lambda tag=tag, **_: tag)
+        assert declared_seconds(io.BytesIO(b"x"), 1) == 1 / ASSUMED_RATE
 
 
 def test_no_content_breaks_it_or_is_believed_beyond_two_days() -> None:
@@ -43,7 +52,7 @@ def test_no_content_breaks_it_or_is_believed_beyond_two_days() -> None:
     ]
     for number in range(600):
         content = starts[number % len(starts)] + random.randbytes(random.randrange(400))
-        assert 0 <= claimed_seconds(io.BytesIO(content), len(content)) <= MAX_SECONDS
+        assert 0 <= declared_seconds(io.BytesIO(content), len(content)) <= MAX_SECONDS
 
 
 def test_no_more_is_read_than_the_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -58,5 +67,5 @@ def test_no_more_is_read_than_the_limit(monkeypatch: pytest.MonkeyPatch, tmp_pat
             return data
 
     content = b"\xff\xfb\x90\x00" + bytes(1_000_000)
-    assert claimed_seconds(Counting(content), len(content)) > 0
+    assert declared_seconds(Counting(content), len(content)) > 0
     assert read <= 1001

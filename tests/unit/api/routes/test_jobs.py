@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engines.base import DecodeOptions
+from engines.transcript import TranscriptWarning
 from tests.unit.api_service import WAV, Running, assert_error, make_transcript, serving
 from worker.queue.events import Events
 from worker.store.records import Outcome, new_job_id
@@ -68,7 +69,7 @@ async def test_a_finished_job_sums_up(tmp_path: Path) -> None:
         request = running.add_job()
         running.store.save_transcript(request.id, make_transcript())
         warning = {"code": "truncated_input", "message": "The file is cut off."}
-        ended = Outcome("finished", ended_at=2004.0, started_at=2000.0, duration=8.0, warnings=(warning,))
+        ended = Outcome("finished", ended_at=2004.0, started_at=2000.0, duration=8.0, warnings=(TranscriptWarning(**warning),))
         running.store.finish(request.id, ended)
         job = (await running.client.get(f"/v1/jobs/{request.id}")).json()
         assert (job["status"], job["started_at"], job["ended_at"]) == ("finished", 2000, 2004)
@@ -132,11 +133,48 @@ async def test_bad_queries_are_named(tmp_path: Path) -> None:
             assert_error(response, 400, "invalid_value", query.partition("=")[0])
 
 
-async def test_an_unreadable_record_hides_no_other(tmp_path: Path) -> None:
+@pytest.mark.fault(67)
+@pytest.mark.parametrize("name", ["job.json", "outcome.json"])
+async def test_an_unreadable_record_hides_no_other(tmp_path: Path, name: str) -> None:
     async with serving(tmp_path) as running:
-        good, bad = running.add_job(), running.add_job()
-        (tmp_path / "jobs" / bad.id / "job.json").write_text("{")
-        assert [job["id"] for job in (await running.client.get("/v1/jobs")).json()["data"]] == [good.id]
+        jobs = [running.add_job() for _ in range(3)]
+        (tmp_path / "jobs" / jobs[1].id / name).write_text("{")
+        listed = (await running.client.get("/v1/jobs")).json()["data"]
+        assert [job["id"] for job in listed] == [jobs[2].id, jobs[0].id]
+
+
+@pytest.mark.fault(67)
+@pytest.mark.parametrize("name", ["job.json", "outcome.json", "transcript.json"])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "{name} is damaged"),
+        ('{"format": 2}', "{name} has format 2, which a newer version wrote; this version knows 1"),
+    ],
+)
+async def test_an_unreadable_record_is_told_to_whoever_asks(tmp_path: Path, name: str, content: str, says: str) -> None:
+    async with serving(tmp_path) as running:
+        job = running.add_job()
+        running.finish(job.id)
+        path = tmp_path / "jobs" / job.id / name
+        path.write_text(content)
+        for call in ("", "?wait=1", "/transcript", "/deliveries") if name != "transcript.json" else ("/transcript",):
+            if (name, call) == ("outcome.json", "/deliveries"):
+                continue  # which are none for a job without a webhook, however it ended
+            message = assert_error(await running.client.get(f"/v1/jobs/{job.id}{call}"), 500, "server_error", "id")
+            assert job.id in message
+            assert says.format(name=name) in message
+        assert path.read_text() == content
+
+
+@pytest.mark.fault(67)
+async def test_who_follows_a_job_hears_that_its_end_cannot_be_read(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        job = running.add_job()
+        (tmp_path / "jobs" / job.id / "outcome.json").write_text("{")
+        text = (await running.client.get(f"/v1/jobs/{job.id}/events")).text
+        assert "event: error\ndata: {" in text
+        assert "outcome.json is damaged" in text
 
 
 async def test_a_transcript_in_every_format(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from fakeredis import FakeRedis
 
 import worker.maintenance.maintenance
 import worker.queue.leases
-from tests.unit.factories import make_request
+from tests.unit.factories import make_request, make_transcript
+from worker.maintenance.damaged_jobs import UNREADABLE_FOR
 from worker.maintenance.maintenance import (
     KNOWN,
     LOCK,
@@ -272,3 +273,52 @@ def test_a_damaged_record_stops_no_other(bench: Bench) -> None:
     (bench.store.source(jobs[1].id).parent / "job.json").write_text('{"id": ')
     bench.run()
     assert sorted(bench.waiting()) == [jobs[0].id, jobs[2].id]
+
+
+@pytest.mark.fault(67)
+@pytest.mark.parametrize("name", ["job.json", "outcome.json"])
+def test_a_record_that_stays_damaged_is_set_aside(bench: Bench, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    request = bench.add(age=3600)
+    bench.store.finish(request.id, Outcome("finished"))
+    (bench.store.source(request.id).parent / name).write_text("{")
+    bench.run()
+    bench.run(later=UNREADABLE_FOR - 1)
+    assert bench.store.has(request.id)
+    bench.run(later=RECONCILE_EVERY + 1)
+    assert not bench.store.has(request.id)
+    assert (bench.store.root / "broken" / request.id / "source").exists()
+    assert f"{request.id} was set aside" in caplog.text
+
+
+@pytest.mark.fault(67)
+def test_a_record_that_can_be_read_meanwhile_was_not_damaged(bench: Bench) -> None:
+    request = bench.add(age=3600)
+    path = bench.store.source(request.id).parent / "job.json"
+    content = path.read_bytes()
+    for _ in range(3):
+        path.write_bytes(content[:-1])
+        bench.run(later=UNREADABLE_FOR / 2 + 1)
+        path.write_bytes(content)
+        bench.run(later=UNREADABLE_FOR / 2 + 1)
+    assert bench.store.request(request.id) == request
+
+
+@pytest.mark.fault(67)
+@pytest.mark.parametrize("name", ["job.json", "outcome.json"])
+def test_a_record_of_a_newer_version_is_never_set_aside(bench: Bench, name: str) -> None:
+    request = bench.add(age=3600)
+    (bench.store.source(request.id).parent / name).write_text('{"format": 2, "ending": "expired"}')
+    for _ in range(3):
+        bench.run(later=10 * UNREADABLE_FOR)
+    assert bench.store.has(request.id)
+
+
+@pytest.mark.fault(67)
+def test_a_job_keeps_its_recording_though_its_transcript_is_damaged(bench: Bench) -> None:
+    request = bench.add(age=3600)
+    bench.store.save_transcript(request.id, make_transcript())
+    bench.store.finish(request.id, Outcome("finished"))
+    (bench.store.source(request.id).parent / "transcript.json").write_text("{")
+    for _ in range(3):
+        bench.run(later=UNREADABLE_FOR)
+    assert bench.store.source(request.id).exists()

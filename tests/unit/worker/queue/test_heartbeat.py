@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from fakeredis import FakeRedis
 
 from worker.queue.heartbeat import WorkerHeartbeat, announce, withdraw, workers
@@ -42,3 +43,20 @@ def test_a_worker_that_leaves_is_forgotten_at_once() -> None:
     withdraw(redis, READY.name)
     withdraw(redis, READY.name)
     assert workers(redis) == []
+
+
+def test_a_heartbeat_of_another_version_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    redis = FakeRedis()
+    announce(redis, READY)
+    redis.hset("whisper:worker:host-1", "of_later", "1")
+    redis.hset("whisper:worker:host-2", mapping={"format": "2", "name": "host-2", "state": "dreaming"})
+    assert workers(redis) == [READY]
+    assert "format 2, which a newer version wrote" in caplog.text
+
+
+def test_earlier_versions_can_read_a_heartbeat() -> None:
+    """They take no field that they do not know, not even the number of the format."""
+    redis = FakeRedis()
+    announce(redis, READY)
+    fields = set(redis.hgetall("whisper:worker:host-1"))
+    assert fields == {b"name", b"state", b"model", b"engine", b"device", b"pid", b"error", b"loaded"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from engines.base import Window, WindowResult
 from engines.transcript import Word
-from tests.unit.factories import make_request, make_result, make_window
+from tests.unit.factories import make_request, make_result, make_window, make_words, with_unknown_fields
 from worker.running.checkpoint import History, JobCheckpoint
 from worker.store.job_store import LocalStore
 
@@ -202,8 +204,30 @@ def test_a_job_deleted_meanwhile_is_no_error(store: LocalStore, job_id: str) -> 
     assert files(store) == []
 
 
-def test_numbers_too_odd_for_json_come_back(store: LocalStore, job_id: str) -> None:
-    keep(store, job_id, (make_window(), make_result(avg_logprob=-math.inf)))
+@pytest.mark.parametrize("odd", [-math.inf, math.nan])
+def test_numbers_that_json_has_not_come_back_as_the_lowest(store: LocalStore, job_id: str, odd: float) -> None:
+    keep(store, job_id, (make_window(), make_result(avg_logprob=odd)))
     known = JobCheckpoint(store, job_id, PLAN).result(make_window())
     assert known is not None
-    assert known.avg_logprob == -math.inf
+    assert known.avg_logprob == -sys.float_info.max
+    content = files(store)[0].read_text()
+    assert "Infinity" not in content
+    assert "NaN" not in content
+
+
+def test_fields_of_a_later_version_are_ignored_in_every_line(store: LocalStore, job_id: str) -> None:
+    result = make_result(words=make_words(" Hello"), word_tokens=((1,),))
+    keep(store, job_id, (make_window(), result))
+    path = files(store)[0]
+    plan, line = path.read_text().splitlines()
+    path.write_text(f"{plan}\n{json.dumps(with_unknown_fields(json.loads(line)))}\n")
+    assert JobCheckpoint(store, job_id, PLAN).result(make_window()) == result
+
+
+def test_a_checkpoint_of_a_later_format_is_left_alone(store: LocalStore, job_id: str) -> None:
+    """Its windows may be others; the recording is decoded again, and the file stays."""
+    keep(store, job_id, (make_window(), make_result()))
+    path = files(store)[0]
+    path.write_text(path.read_text().replace('{"format": 1', '{"format": 2'))
+    assert JobCheckpoint(store, job_id, PLAN).result(make_window()) is None
+    assert files(store) == [path]

@@ -216,7 +216,7 @@ def test_what_nobody_foresaw_fails_without_telling_too_much(bench: Bench, talk: 
 def test_a_file_cut_off_is_transcribed_with_a_warning(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk[: len(talk) // 2])
     assert bench.runner.run(job_id, "batch") == {"state": "finished"}
-    assert "truncated_input" in [warning["code"] for warning in bench.outcome(job_id).warnings]
+    assert "truncated_input" in [warning.code for warning in bench.outcome(job_id).warnings]
 
 
 def test_cancel_ends_a_run_while_the_model_is_busy(bench: Bench, talk: bytes) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from worker.store.idempotency import Claim, ClaimBusy, Claimed, Claims
+from worker.store.record_format import RecordUnreadable
 
 ROOT = Path(__file__).parents[4]
 JOB = Claimed("job_1", "abc")
@@ -74,6 +75,18 @@ def test_a_torn_file_counts_as_none(claims: Claims, tmp_path: Path) -> None:
     claim = claims.hold("key")
     assert claim.read() is None
     claim.release()
+
+
+def test_a_claim_that_only_a_newer_version_reads_is_kept(claims: Claims, tmp_path: Path) -> None:
+    claim = claims.hold("key", "anna", "1")
+    claim.write(Claimed("job_1", "abc"))
+    claim.release()
+    path = next(path for path in tmp_path.rglob("*") if path.is_file())
+    path.write_text('{"format": 2, "job": "job_1"}')
+    with pytest.raises(RecordUnreadable, match="format 2, which a newer version wrote"):
+        claims.read("key", "anna", "1")
+    claims.sweep(lambda job_id: False)
+    assert path.exists()
 
 
 def test_fifty_threads_one_holder(claims: Claims) -> None:

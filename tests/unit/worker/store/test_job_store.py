@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 from tests.unit.factories import make_request, make_transcript
 from worker.store.job_store import JUST_BEGUN, JobNotFound, LocalStore, RecordBroken
-from worker.store.records import JobError, JobRequest, Outcome, new_job_id
+from worker.store.records import JOB, JobError, JobRequest, Outcome, new_job_id
 
 
 @pytest.fixture
@@ -370,19 +371,43 @@ def test_free_space_is_the_disks(store: LocalStore) -> None:
 @pytest.mark.fault(67)
 @pytest.mark.parametrize("name", ["job.json", "outcome.json", "transcript.json"])
 @pytest.mark.parametrize("content", [b"", b"{", b"null", b"[]", b"\xff\xfe", b'{"id": 3}'])
-def test_a_damaged_record_is_set_aside_with_all_its_job_has(store: LocalStore, name: str, content: bytes) -> None:
+def test_a_damaged_record_is_told_and_left_where_it_is(store: LocalStore, name: str, content: bytes) -> None:
     bad, good = add(store), add(store)
     for request in (bad, good):
         store.save_transcript(request.id, make_transcript())
         store.finish(request.id, Outcome("finished"))
     (store.source(bad.id).parent / name).write_bytes(content)
-    with pytest.raises(RecordBroken, match=bad.id):
-        read_all(store, bad.id)
+    for _ in range(2):
+        with pytest.raises(
+            RecordBroken, match=rf"{bad.id}.* cannot be read: {name} is damaged.* Send the recording again"
+        ):
+            read_all(store, bad.id)
+    assert set(store.ids()) == {bad.id, good.id}
+    assert names(store.source(bad.id).parent) == ["job.json", "outcome.json", "source", "transcript.json"]
+    read_all(store, good.id)
+
+
+def test_a_job_is_set_aside_with_all_it_has(store: LocalStore) -> None:
+    bad, good = add(store), add(store)
+    store.save_transcript(bad.id, make_transcript())
+    store.set_aside(bad.id)
     assert list(store.ids()) == [good.id]
     with pytest.raises(JobNotFound):
         store.request(bad.id)
-    assert names(store.root / "broken" / bad.id) == ["job.json", "outcome.json", "source", "transcript.json"]
-    read_all(store, good.id)
+    assert names(store.root / "broken" / bad.id) == ["job.json", "source", "transcript.json"]
+    with pytest.raises(OSError, match=bad.id):
+        store.set_aside(bad.id)
+
+
+@pytest.mark.fault(67)
+def test_a_record_that_only_a_newer_version_reads_is_said_to_be_its(store: LocalStore) -> None:
+    job_id = add(store).id
+    (store.source(job_id).parent / "outcome.json").write_text('{"format": 3, "ending": "expired"}')
+    with pytest.raises(
+        RecordBroken, match=r"outcome.json has format 3, which a newer version wrote.* Upgrade"
+    ) as raised:
+        store.outcome(job_id)
+    assert raised.value.newer == 3
 
 
 def read_all(store: LocalStore, job_id: str) -> None:
@@ -395,5 +420,5 @@ def read_all(store: LocalStore, job_id: str) -> None:
 def test_a_record_of_a_later_version_is_read(store: LocalStore) -> None:
     request = add(store)
     path = store.source(request.id).parent / "job.json"
-    path.write_text(json.dumps({**request.to_dict(), "of_later": 1}))
+    path.write_text(json.dumps({**JOB.write(request), "format": 2, "of_later": 1}, default=asdict))
     assert store.request(request.id) == request

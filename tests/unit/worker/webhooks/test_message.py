@@ -10,7 +10,7 @@ import pytest
 from engines.transcript import Transcript
 from tests.unit.factories import make_request, make_segment, make_transcript
 from worker.jobs.job_view import job_view
-from worker.store.records import JobError, JobRequest, Outcome, Webhook, new_job_id
+from worker.store.records import JOB, JobError, Outcome, Webhook, new_job_id
 from worker.webhooks.message import SHORT, message
 
 ENDED = Outcome("finished", ended_at=1_800_000_000.25, started_at=1_799_999_990.0, duration=2.5)
@@ -72,10 +72,10 @@ def test_links_begin_with_the_address_others_reach(public_url: str | None, base_
 def test_a_receiver_survives_the_record() -> None:
     webhook = Webhook("https://example.com/", {"authorization": "x"}, ("text",), "http://localhost:9001")
     request = make_request(new_job_id(), webhook=webhook)
-    assert JobRequest.from_dict(json.loads(json.dumps(request.to_dict()))) == request
+    assert JOB.load(JOB.dump(request)) == request
 
 
 def test_a_record_of_before_there_were_call_backs_is_read() -> None:
-    data = make_request(new_job_id()).to_dict()
+    data = JOB.write(make_request(new_job_id()))
     del data["webhook"]
-    assert JobRequest.from_dict(data).webhook is None
+    assert JOB.read(data).webhook is None
