@@ -218,8 +218,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         67,
         "A `job.json` or `outcome.json` that cannot be read",
-        "The service starts and serves all others; the job is a 500 that says why, and after five minutes is set aside in "
-        "`broken/`, unless a newer version wrote it",
+        "The service starts and serves all others; the job is a 500 that says why, and after five minutes is set aside "
+        "in `broken/`, unless a newer version wrote it",
     ),
 )
 

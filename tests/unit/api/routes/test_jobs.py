@@ -69,7 +69,9 @@ async def test_a_finished_job_sums_up(tmp_path: Path) -> None:
         request = running.add_job()
         running.store.save_transcript(request.id, make_transcript())
         warning = {"code": "truncated_input", "message": "The file is cut off."}
-        ended = Outcome("finished", ended_at=2004.0, started_at=2000.0, duration=8.0, warnings=(TranscriptWarning(**warning),))
+        ended = Outcome(
+            "finished", ended_at=2004.0, started_at=2000.0, duration=8.0, warnings=(TranscriptWarning(**warning),)
+        )
         running.store.finish(request.id, ended)
         job = (await running.client.get(f"/v1/jobs/{request.id}")).json()
         assert (job["status"], job["started_at"], job["ended_at"]) == ("finished", 2000, 2004)
