@@ -95,9 +95,9 @@ def test_a_request_comes_back_from_json_as_it_was() -> None:
 def test_a_request_of_a_version_whose_options_had_more_is_read() -> None:
     """Beams and padding stood among a request's options once."""
     request = make_request(new_job_id(), options=DecodeOptions(language="de", words=True))
-    row = json.loads(json.dumps(request.to_dict()))
+    row = json.loads(JOB.dump(request))
     row["options"] |= {"beam_size": 5, "full_padding": False}
-    assert JobRequest.from_dict(row) == request
+    assert JOB.read(row) == request
 
 
 @pytest.mark.parametrize(
