@@ -27,6 +27,9 @@ from worker.store.records import JobRequest
 HEADER = "Idempotency-Key"
 MAX_KEY = 255  # characters
 
+# Options that stood among a request's in version 0.1 and never differed there: its fingerprints stay good with them.
+_EARLIER_OPTIONS = {"beam_size": 5, "full_padding": False}
+
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # a string of RFC 8941
 
 
@@ -43,8 +46,9 @@ class Key:
 
 def fingerprint(digest: str, parameters: Parameters, kind: str) -> str:
     """What makes two requests the same: the recording's bytes and all parameters, however they were spelled."""
-    asked = json.dumps(dataclasses.asdict(parameters), sort_keys=True)
-    return hashlib.sha256(f"{kind}\n{digest}\n{asked}".encode()).hexdigest()
+    asked = dataclasses.asdict(parameters)
+    asked["options"] |= _EARLIER_OPTIONS
+    return hashlib.sha256(f"{kind}\n{digest}\n{json.dumps(asked, sort_keys=True)}".encode()).hexdigest()
 
 
 @asynccontextmanager

@@ -13,11 +13,13 @@ import pytest
 from starlette.datastructures import Headers
 
 from api.http.errors import ApiError
-from api.intake.idempotency import MAX_KEY, read_key, repeated
+from api.intake.idempotency import MAX_KEY, fingerprint, read_key, repeated
+from api.intake.parameters import Parameters
+from engines.base import DecodeOptions
 from tests.unit.api_service import WAV, Running, assert_error, serving, until
 from worker.runtime.timing import Timing
 from worker.store.idempotency import Claimed
-from worker.store.records import Outcome
+from worker.store.records import Outcome, Webhook
 
 pytestmark = pytest.mark.asyncio
 ROUTE = "/v1/audio/transcriptions"
@@ -271,3 +273,27 @@ async def test_another_owners_waiting_client_gets_its_own_job(tmp_path: Path) ->
             running.finish(job_id)
         answers = await asyncio.gather(*running.tasks)
         assert [answer.status_code for answer in answers] == [200, 200]
+
+
+async def test_the_keys_of_version_0_1_stay_good() -> None:
+    """The number was made by that version; without it, clients would be refused for other parameters."""
+    parameters = Parameters(
+        "base",
+        "verbose_json",
+        ("segment", "word"),
+        DecodeOptions(language="de", words=True),
+        "interactive",
+        {"meeting": 7},
+        webhook=Webhook("https://example.com/hook", {"authorization": "x"}, ("text",), "http://localhost:9001"),
+    )
+    earlier = "45c85b9b98cabc9ca1611fddb0a0d5514dfd2dd0ee7d3b1ec969eda27dbfb479"
+    assert fingerprint("ab" * 32, parameters, "job") == earlier
+
+
+@pytest.mark.parametrize("content", ["{", '{"format": 2}'])
+async def test_a_key_whose_job_cannot_be_read_runs_nothing_twice(tmp_path: Path, content: str) -> None:
+    async with serving(tmp_path) as running:
+        job_id = (await send(running)).json()["id"]
+        (tmp_path / "jobs" / job_id / "job.json").write_text(content)
+        assert job_id in assert_error(await send(running), 500, "server_error", "id")
+        assert running.job_ids() == [job_id]

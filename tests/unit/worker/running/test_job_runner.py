@@ -288,6 +288,31 @@ def test_a_job_deleted_while_it_runs_ends_quietly(bench: Bench, talk: bytes, cap
     assert "failed unexpectedly" not in caplog.text
 
 
+@pytest.mark.fault(67)
+@pytest.mark.parametrize("name", ["job.json", "outcome.json"])
+@pytest.mark.parametrize("content", ["{", '{"format": 2}'])
+def test_a_job_that_cannot_be_read_is_left_as_it_is(bench: Bench, talk: bytes, name: str, content: str) -> None:
+    job_id = bench.add(talk)
+    path = bench.store.source(job_id).parent / name
+    path.write_text(content)
+    assert bench.runner.run(job_id, "batch") == {"state": "unreadable"}
+    bench.runner.after(job_id)
+    assert path.read_text() == content
+    assert bench.store.source(job_id).exists()
+    assert bench.engine.passes == []
+
+
+def test_an_end_that_cannot_be_read_ends_a_run_all_the_same(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    path = bench.store.source(job_id).parent / "outcome.json"
+    path.write_text('{"format": 2, "ending": "expired"}')  # a newer version ended it
+    bench.engine.gate.set()
+    assert attempt.result() == {"state": "unreadable"}
+    assert len(bench.engine.passes) < 3
+    assert path.read_text() == '{"format": 2, "ending": "expired"}'
+
+
 def test_what_a_deleted_job_told_is_removed(bench: Bench, talk: bytes) -> None:
     kept, deleted = bench.add(talk), bench.add(talk)
     for job_id in (kept, deleted):

@@ -317,6 +317,22 @@ def test_an_unreadable_record_does_not_hide_the_others(office: Office, tmp_path:
     assert office.delivery(whole).state == "delivered"
 
 
+@pytest.mark.parametrize("content", ["{", '{"format": 2}'])
+def test_a_transcript_that_cannot_be_read_is_waited_for(office: Office, tmp_path: Path, content: str) -> None:
+    """It may be of a newer version that shares the store."""
+    broken, whole = office.job(), office.job()
+    path = tmp_path / "jobs" / broken.id / "transcript.json"
+    good = path.read_bytes()
+    path.write_text(content)
+    office.work()
+    assert (office.delivery(whole).state, office.delivery(broken).state) == ("delivered", "pending")
+    assert office.delivery(broken).attempts == ()
+    path.write_bytes(good)
+    office.now += sending.SCAN_EVERY
+    office.work()
+    assert office.delivery(broken).state == "delivered"
+
+
 def test_a_record_the_disk_does_not_give_holds_nobody_up(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     broken, whole = office.job(), office.job()
     office.sender.scan()
