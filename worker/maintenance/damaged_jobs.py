@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from worker.runtime.timing import Timing
 from worker.store.job_store import JobStore, RecordBroken
-
-UNREADABLE_FOR = 300.0  # seconds between two looks that find a record damaged; a shared drive may hide a write for some
 
 log = logging.getLogger(__name__)
 
@@ -15,8 +14,9 @@ class DamagedJobs:
     """Which jobs could not be read, and since when. A record of a newer version is never touched: whoever shares the
     store with such a version, or went back from one, must lose nothing."""
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobStore, timing: Timing) -> None:
         self._store = store
+        self._timing = timing
         self._since: dict[str, float] = {}  # monotonic seconds, by job
 
     def found(self, job_id: str, error: RecordBroken, now: float) -> None:
@@ -24,7 +24,7 @@ class DamagedJobs:
         if job_id not in self._since:
             log.error("%s", error)
         since = self._since.setdefault(job_id, now)
-        if error.newer is None and now - since >= UNREADABLE_FOR:
+        if error.newer is None and now - since >= self._timing.damaged:
             self._set_aside(job_id)
 
     def forget_others(self, job_ids: set[str]) -> None:

@@ -44,7 +44,7 @@ class Maintenance:
         self._redis = redis
         self._timing = timing
         self._retention = Retention(store, queue, events, keep, timing)
-        self._damaged = DamagedJobs(store)
+        self._damaged = DamagedJobs(store, timing)
         self._reconcile_at = float("-inf")
         self._missing: set[str] = set()  # jobs RQ did not know at the last look
         self._empty_since: float | None = None

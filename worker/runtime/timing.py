@@ -69,6 +69,7 @@ class Timing:
     unanswered: float = _fixed(24 * 3600.0)  # … and stays if its client never came back for it
     repeatable: float = _fixed(600.0)  # a result that nobody had yet answers the same request after its end
     overdue: float = _fixed(7 * 24 * 3600.0)  # a job stays for a webhook that nobody sends; the sender must be gone
+    damaged: float = _fixed(300.0)  # between two looks that find a record damaged, before its job is set aside
     partial: float = _fixed(3600.0)  # an upload may stand still before it is swept; its client was given up long ago
 
     # Clients

@@ -14,7 +14,6 @@ from fakeredis import FakeRedis
 import worker.maintenance.maintenance
 import worker.queue.leases
 from tests.unit.factories import make_request, make_transcript
-from worker.maintenance.damaged_jobs import UNREADABLE_FOR
 from worker.maintenance.maintenance import (
     KNOWN,
     LOCK,
@@ -282,9 +281,9 @@ def test_a_record_that_stays_damaged_is_set_aside(bench: Bench, name: str, caplo
     bench.store.finish(request.id, Outcome("finished"))
     (bench.store.source(request.id).parent / name).write_text("{")
     bench.run()
-    bench.run(later=UNREADABLE_FOR - 1)
+    bench.run(later=Timing().damaged - 1)
     assert bench.store.has(request.id)
-    bench.run(later=RECONCILE_EVERY + 1)
+    bench.run(later=Timing().reconcile + 1)
     assert not bench.store.has(request.id)
     assert (bench.store.root / "broken" / request.id / "source").exists()
     assert f"{request.id} was set aside" in caplog.text
@@ -297,9 +296,9 @@ def test_a_record_that_can_be_read_meanwhile_was_not_damaged(bench: Bench) -> No
     content = path.read_bytes()
     for _ in range(3):
         path.write_bytes(content[:-1])
-        bench.run(later=UNREADABLE_FOR / 2 + 1)
+        bench.run(later=Timing().damaged / 2 + 1)
         path.write_bytes(content)
-        bench.run(later=UNREADABLE_FOR / 2 + 1)
+        bench.run(later=Timing().damaged / 2 + 1)
     assert bench.store.request(request.id) == request
 
 
@@ -309,7 +308,7 @@ def test_a_record_of_a_newer_version_is_never_set_aside(bench: Bench, name: str)
     request = bench.add(age=3600)
     (bench.store.source(request.id).parent / name).write_text('{"format": 2, "ending": "expired"}')
     for _ in range(3):
-        bench.run(later=10 * UNREADABLE_FOR)
+        bench.run(later=10 * Timing().damaged)
     assert bench.store.has(request.id)
 
 
@@ -320,5 +319,5 @@ def test_a_job_keeps_its_recording_though_its_transcript_is_damaged(bench: Bench
     bench.store.finish(request.id, Outcome("finished"))
     (bench.store.source(request.id).parent / "transcript.json").write_text("{")
     for _ in range(3):
-        bench.run(later=UNREADABLE_FOR)
+        bench.run(later=Timing().damaged)
     assert bench.store.source(request.id).exists()

@@ -328,7 +328,7 @@ def test_a_transcript_that_cannot_be_read_is_waited_for(office: Office, tmp_path
     assert (office.delivery(whole).state, office.delivery(broken).state) == ("delivered", "pending")
     assert office.delivery(broken).attempts == ()
     path.write_bytes(good)
-    office.now += sending.SCAN_EVERY
+    office.now += Timing().webhook_scan
     office.work()
     assert office.delivery(broken).state == "delivered"
 
