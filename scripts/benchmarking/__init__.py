@@ -1,1 +1,1 @@
-"""The parts of `scripts/measure_line.py`."""
+"""The parts of `scripts/benchmark_whisper.py`, and what the other measuring scripts share with it."""

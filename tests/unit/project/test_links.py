@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.unit.project.documents import DOCUMENTS, ROOT, anchors, links, name, text
+from tests.unit.project.documents import DOCUMENTS, ROOT, anchors, links, name, spans, text
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
@@ -19,6 +20,18 @@ def test_every_link_leads_somewhere(path: Path) -> None:
         assert target.exists(), f"{link}: there is no such file"
         if anchor:
             assert anchor in anchors(text(target)), f"{link}: there is no such heading"
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if path.name != "CHANGELOG.md"], ids=name)
+def test_every_file_and_folder_that_is_named_exists(path: Path) -> None:
+    """By its path from the root, or a module by its name alone."""
+    for span in spans(text(path)):
+        if re.fullmatch(r"(api|worker|engines|scripts|tests|docs|examples)/[\w./-]+", span):
+            assert (ROOT / span).exists(), span
+        elif re.fullmatch(r"\w+\.py", span):
+            assert any(next((ROOT / floor).rglob(span), None) for floor in ("api", "worker", "engines", "scripts")), (
+                span
+            )
 
 
 def test_every_document_is_reached_from_the_readme() -> None:
