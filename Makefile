@@ -78,7 +78,7 @@ typecheck: setup ## mypy, strict
 	$(venv)/mypy
 	$(venv)/mypy scripts/whisper-native.py
 
-docs: setup ## write docs/CONFIGURATION.md and .env.example from the settings
+docs: setup ## write into the documents what follows from the code: settings, the API's tables, the picture of rooms
 	$(venv)/python -m scripts.write_docs
 
 format: setup ## put the code into shape

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from api.http.errors import STATUS
 from api.intake.form import Form
-from scripts.api_tables import PAGE, TABLES, filled
+from scripts.documents.api_tables import TABLES, filled
 
-REMEDY = "Run `python -m scripts.api_tables`, which puts the tables into docs/API.md"
+PAGE = Path(__file__).parents[3] / "docs" / "API.md"
+REMEDY = "Run `make docs`, which puts the tables into docs/API.md"
 
 
 def test_the_page_has_every_table_as_the_code_has_it() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.cli import command_line
-from scripts.write_docs import settings
+from scripts.documents.configuration import settings
 from tests.unit.project.documents import DOCUMENTS, ROOT, commands, name, spans, text
 
 PYTHONS = ("python", "python3", ".venv/bin/python", ".venv-engines/bin/python", "py")

@@ -15,6 +15,7 @@ from api.app import create_app
 from engines.registry import ENGINES
 from engines.weights.ctranslate2 import CTRANSLATE2_REPOSITORIES
 from scripts import write_docs
+from scripts.documents.configuration import GROUPS, settings
 from tests.unit.api_service import api_settings, worker_settings
 from tests.unit.project.documents import DOCUMENTS, ROOT, name, text
 from worker.runtime.version import VERSION
@@ -32,21 +33,22 @@ def test_the_readme_is_read_in_a_few_minutes() -> None:
 
 @pytest.mark.parametrize("document", write_docs.DOCUMENTS)
 def test_what_is_written_from_the_code_is_up_to_date(document: str) -> None:
-    assert text(ROOT / document) == write_docs.DOCUMENTS[document](), "Run `make docs` and commit what it writes."
+    shown = text(ROOT / document)
+    assert shown == write_docs.DOCUMENTS[document](shown), "Run `make docs` and commit what it writes."
 
 
 def test_every_setting_is_in_one_group() -> None:
-    grouped = [setting for names in write_docs.GROUPS.values() for setting in names]
-    assert sorted(grouped) == sorted(write_docs.settings())
+    grouped = [setting for names in GROUPS.values() for setting in names]
+    assert sorted(grouped) == sorted(settings())
 
 
 def test_every_setting_is_described() -> None:
-    assert [each.name for each in write_docs.settings().values() if not each.meaning] == []
+    assert [each.name for each in settings().values() if not each.meaning] == []
 
 
 def test_every_setting_named_anywhere_exists() -> None:
     """Also in messages to users."""
-    known = set(write_docs.settings())
+    known = set(settings())
     sources = [path for floor in ("api", "engines") for path in (ROOT / floor).rglob("*.py")]
     for path in [*DOCUMENTS, *sources]:
         named = set(re.findall(r"(?<!\.)\b(?:NATIVE_)?WHISPER_[A-Z_]+\b", text(path)))

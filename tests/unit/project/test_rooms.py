@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import graphlib
+import re
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
-FLOORS = ("engines", "worker", "api", "scripts")  # lowest first; each may import itself and what lies below
+from scripts.documents.rooms import FLOORS, ROOT, imported, rooms
+
 BACKENDS = ("ctranslate2", "faster_whisper", "onnxruntime", "torch", "mlx", "pywhispercpp", "av", "tokenizers")
 MAX_MODULES = 12  # in one folder
 MAX_LINES = 300
@@ -23,37 +21,6 @@ def files(floor: str) -> list[Path]:
     found = sorted((ROOT / floor).rglob("*.py"))
     assert found, f"no file in {floor}: the test looks in the wrong place"
     return found
-
-
-def imported(path: Path) -> set[str]:
-    """Every module a file imports anywhere in it, in full; of a package also the names taken from it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are written in full here"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "__import__"):
-            names |= {str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)}
-    return names
-
-
-def room(module: str) -> str:
-    """The folder a module lies in. A module directly on a floor and a program's `__main__` are rooms of their own."""
-    parts = module.split(".")
-    return ".".join(parts[:3] if parts[2:3] == ["__main__"] else parts[:2])
-
-
-def rooms(root: Path = ROOT) -> Mapping[str, set[str]]:
-    """Room -> the rooms it imports."""
-    arrows: dict[str, set[str]] = defaultdict(set)
-    for floor in FLOORS:
-        for path in (root / floor).rglob("*.py"):
-            here = room(".".join(path.relative_to(root).with_suffix("").parts))
-            there = {room(name) for name in imported(path) if name.partition(".")[0] in FLOORS}
-            arrows[here] |= there - {here}
-    return arrows
 
 
 @pytest.mark.parametrize("floor", FLOORS[:3])  # scripts may import anything, and nobody but tests imports them
@@ -97,3 +64,11 @@ def test_what_the_api_needs_of_the_floors_below_loads_no_backend() -> None:
     program = f"import sys, {modules}; print([name for name in {BACKENDS} if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"
+
+
+def test_every_room_says_in_one_line_what_it_holds() -> None:
+    folders = {path.parent for floor in FLOORS for path in files(floor)}
+    for folder in folders:
+        lines = (folder / "__init__.py").read_text(encoding="utf-8").splitlines()
+        assert len(lines) == 1, folder
+        assert re.fullmatch(r'"""[A-Z].{10,}\."""', lines[0]), folder

@@ -1,16 +1,9 @@
-#!/usr/bin/env python3
-"""Writes the tables of docs/API.md that follow from the code: form fields, answers, error codes.
-
-python -m scripts.api_tables            # writes them between their markers
-python -m scripts.api_tables --check    # exit code 1 if they are not what the code says
-"""
+"""The tables of docs/API.md that follow from the code: form fields, answers, error codes."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from api.http.errors import STATUS
@@ -20,7 +13,6 @@ from api.schema.answer import Answer
 from api.schema.jobs import Job
 from api.schema.transcripts import TranscriptSegment, TranscriptVerbose
 
-PAGE = Path(__file__).parents[1] / "docs" / "API.md"
 _BLOCK = re.compile(r"<!-- table: ([a-z_ ]+) -->\n(.*?)<!-- end of table -->", flags=re.DOTALL)
 _PATHS: dict[Route, str] = {
     "transcription": "`/v1/audio/transcriptions`",
@@ -132,17 +124,3 @@ def _simple_type(schema: dict[str, Any]) -> str:
     names = {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}
     kind = str(schema.get("type", "any"))
     return by_format.get(schema.get("format", ""), names.get(kind, kind))
-
-
-def main() -> int:
-    before = PAGE.read_text(encoding="utf-8")
-    after = filled(before)
-    if "--check" in sys.argv[1:]:
-        print("docs/API.md is as the code says." if after == before else "Run: python -m scripts.api_tables")
-        return int(after != before)
-    PAGE.write_text(after, encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
