@@ -28,6 +28,7 @@ from worker.queue import heartbeat
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.runtime.connection import connect
+from worker.runtime.timing import Timing
 from worker.store.job_store import LocalStore
 from worker.store.records import JobRequest, Outcome
 
@@ -85,27 +86,33 @@ def wait_for(condition: Callable[[], object], timeout: float = DEADLINE) -> None
 
 
 class RunningWorker:
-    """One worker process and everything around it."""
+    """One worker process and everything around it. scale: of all the service's own durations, see Timing."""
 
-    def __init__(self, redis_url: str, directory: Path) -> None:
+    def __init__(self, redis_url: str, directory: Path, scale: float = 1.0) -> None:
+        self.scale = scale
+        self.timing = Timing().scaled(scale)
         self.url = redis_url
         self.directory = directory
         self.redis: Redis = connect(redis_url)
         self.store = LocalStore(directory / "data")
-        self.queue = JobQueue(self.redis)
+        self.queue = JobQueue(self.redis, timing=self.timing)
         self.events = Events(self.redis)
         self.desk = JobService(
             self.store, self.queue, self.events, Backlog(self.store, self.queue, max_jobs=1000, max_hours=1000)
         )
-        self.maintenance = Maintenance(self.store, self.queue, self.events, self.redis)
+        self.maintenance = self.new_maintenance()
         self.processes: list[subprocess.Popen[bytes]] = []
+
+    def new_maintenance(self) -> Maintenance:
+        """One that has looked at nothing yet, as that of an API which has just started."""
+        return Maintenance(self.store, self.queue, self.events, self.redis, timing=self.timing)
 
     def start(self, *, ready: bool = True, **settings: str) -> subprocess.Popen[bytes]:
         """Starts a worker with these settings (`model="0.5"`); with the fake engine unless one is named."""
         base = {"engine": "fake", "model": "0", "device": f"cpu:{len(self.processes)}"}  # each has a device of its own
-        own = {"redis_url": self.url, "data_dir": str(self.store.root), **base, **settings}
+        own = {"redis_url": self.url, "data_dir": str(self.store.root), "time_scale": str(self.scale)}
         env = {name: value for name, value in os.environ.items() if not name.startswith("WHISPER_")}
-        env |= {f"WHISPER_{name.upper()}": value for name, value in own.items()}
+        env |= {f"WHISPER_{name.upper()}": value for name, value in {**own, **base, **settings}.items()}
         with open(self.log_file, "ab") as log:
             process = subprocess.Popen([sys.executable, "-m", "worker"], cwd=ROOT, env=env, stdout=log, stderr=log)
         self.processes.append(process)
