@@ -56,12 +56,12 @@ class Form(BaseModel):
         "transcribe", description="`translate` gives the words in English"
     )
     language: Annotated[kinds.Language, Use()] = Field(
-        None, description="What is spoken: an ISO 639-1 code or an English name. Left out, or `auto`, it is found"
+        None, description="Spoken language: an ISO 639-1 code or an English name; missing or `auto`: it is detected"
     )
     languages: Annotated[kinds.Languages, Use()] = Field(
-        (), description="The only candidates if the language is to be found"
+        (), description="Candidates for the detection, instead of all languages"
     )
-    multilingual: Annotated[Switch, Use()] = Field(False, description="The recording changes its language on the way")
+    multilingual: Annotated[Switch, Use()] = Field(False, description="The language changes within the recording")
     prompt: Annotated[Phrase | None, Use()] = Field(
         None, description="Text that precedes the speech, for spelling and style; the last 224 tokens count"
     )
@@ -70,13 +70,13 @@ class Form(BaseModel):
         (), description=f"Phrases to expect; with `hotwords` {kinds.MAX_PROMPT} characters in all"
     )
     temperature: Annotated[kinds.Temperature, Use()] = Field(
-        0.0, description="0 decodes with beam search, and raises it by steps if a window comes out badly"
+        0.0, description="0: beam search, and raised in steps for windows that fail Whisper's checks"
     )
     response_format: Annotated[kinds.Format, Use()] = Field(
-        "json", description="How the transcript is written; a job's may be asked for in another later"
+        "json", description="Format of the transcript; a job's transcript can be fetched in any"
     )
     timestamp_granularities: Annotated[kinds.Granularities, Use(ignored=("translation",))] = Field(
-        (), description="The times `verbose_json` has; `segment` if left out. Translations have no `word`"
+        (), description="Which times `verbose_json` has; `segment` if it is missing. Translations have no `word`"
     )
     stream: Annotated[Switch, Use()] = Field(
         False,
@@ -89,13 +89,13 @@ class Form(BaseModel):
         {}, description=f"A JSON object of yours, given back with the job; {kinds.MAX_METADATA} bytes at most"
     )
     webhook_url: Annotated[kinds.WebhookUrl | None, Use()] = Field(
-        None, description="Where to tell that the job has ended. Of a job, or with `Prefer: respond-async`"
+        None, description="URL to notify when the job has ended. Of a job, or with `Prefer: respond-async`"
     )
     webhook_headers: Annotated[kinds.WebhookHeaders, Use()] = Field(
         {}, description="A JSON object of headers to send along; never shown again"
     )
     webhook_include: Annotated[kinds.WebhookInclude, Use()] = Field(
-        (), description="What to tell besides: `text` however long, `segments` with their times, or both with a comma"
+        (), description="Extra fields in the webhook payload: `text` of any length, `segments`, or both with a comma"
     )
     chunking_strategy: Annotated[kinds.Chunking, Use(ignored=ROUTES)] = Field(
         None, description="The service always cuts in the pauses its own voice activity finds"

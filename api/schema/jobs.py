@@ -31,7 +31,7 @@ class JobWebhook(Answer):
 
 
 class JobUrls(Answer):
-    """Paths on this server; whole links in a webhook's message."""
+    """Paths on this server; absolute URLs in a webhook payload."""
 
     self: str
     transcript: str
@@ -58,13 +58,15 @@ class Job(Answer):
     processed_seconds: float = Field(description="Of audio")
     total_seconds: float | None = Field(description="Of audio, once the recording was opened")
     speed: float | None = Field(description="In times real time")
-    eta_seconds: float | None = Field(description="What is probably left, while it runs")
+    eta_seconds: float | None = Field(description="Estimated seconds left, while it runs")
     position: int | None = Field(description="How many are before it in the queue, while it waits")
     error: JobFailure | None = Field(description="Why it failed")
-    warnings: list[TranscriptWarning] = Field(description="What is to be known about its transcript")
+    warnings: list[TranscriptWarning] = Field(description="What its transcript lacks")
     metadata: dict[str, Any] = Field(description="The client's own")
-    webhook: JobWebhook | None = Field(description="Where its end is told, and with what; headers are not shown")
-    urls: JobUrls = Field(description="Paths on this server; whole links in a webhook message")
+    webhook: JobWebhook | None = Field(
+        description="Where its end is announced, and with which extra fields; headers are not shown"
+    )
+    urls: JobUrls = Field(description="Paths on this server; absolute URLs in a webhook payload")
 
 
 class JobList(Answer):
