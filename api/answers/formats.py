@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from api.answers.cues import cues
 from engines.languages import LANGUAGES
 from engines.transcript import Segment, Transcript
 
@@ -74,16 +75,16 @@ def text(transcript: Transcript) -> str:
 
 def srt(transcript: Transcript) -> str:
     return "".join(
-        f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{line.replace('-->', '->')}\n\n"
-        for number, (start, end, line) in enumerate(_cues(transcript), start=1)
+        f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text.replace('-->', '->')}\n\n"
+        for number, (start, end, text) in enumerate(_timed(transcript), start=1)
     )
 
 
 def vtt(transcript: Transcript) -> str:
-    cues = (
-        f"{_clock(start, '.')} --> {_clock(end, '.')}\n{_escaped(line)}\n\n" for start, end, line in _cues(transcript)
+    timed = (
+        f"{_clock(start, '.')} --> {_clock(end, '.')}\n{_escaped(text)}\n\n" for start, end, text in _timed(transcript)
     )
-    return "WEBVTT\n\n" + "".join(cues)
+    return "WEBVTT\n\n" + "".join(timed)
 
 
 _TEXTS: dict[str, tuple[Callable[[Transcript], str], str]] = {
@@ -132,13 +133,11 @@ def _segment(segment: Segment) -> dict[str, Any]:
     }
 
 
-def _cues(transcript: Transcript) -> Iterator[tuple[int, int, str]]:
-    """Start and end in milliseconds and one line of text for each segment that has any."""
-    for segment in transcript.segments:
-        line = " ".join(segment.text.split())  # an empty line would end the cue
-        if line:
-            start = max(0, round(segment.start * 1000))
-            yield start, max(start + 1, round(segment.end * 1000)), line
+def _timed(transcript: Transcript) -> Iterator[tuple[int, int, str]]:
+    """Start and end in milliseconds and the text of each cue."""
+    for cue in cues(transcript):
+        start = max(0, round(cue.start * 1000))
+        yield start, max(start + 1, round(cue.end * 1000)), "\n".join(cue.lines)
 
 
 def _clock(milliseconds: int, point: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.audio.voice_activity import FRAME
-from engines.base import SAMPLE_RATE, WINDOW_SECONDS, Piece, Window
+from engines.base import SAMPLE_RATE, WINDOW_SECONDS, Piece
 
 Samples = NDArray[np.float32]
 
@@ -170,15 +170,3 @@ def _pieces(frames: list[_Frame]) -> Iterator[Piece]:
         if at == len(frames) or frames[at].index != frames[at - 1].index + 1:
             yield Piece(frames[start].index * FRAME, start * FRAME, (at - start) * FRAME)
             start = at
-
-
-def recording_time(window: Window, seconds: float) -> float:
-    """Where in the recording a moment of the window lies, both in seconds."""
-    sample = seconds * SAMPLE_RATE
-    piece = window.pieces[0]
-    for candidate in window.pieces:
-        if candidate.target > sample:
-            break
-        piece = candidate
-    inside = min(max(sample - piece.target, 0), piece.length)
-    return (piece.source + inside) / SAMPLE_RATE

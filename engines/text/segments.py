@@ -6,14 +6,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from engines.audio.windows import recording_time
 from engines.base import SAMPLE_RATE, Window, WindowResult
+from engines.text.sentences import sentence_ends
+from engines.text.word_times import recording_words
 from engines.transcript import Segment, Word
 
-SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "…", "।", "؟")
 CLAUSE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،")
 BREATH = 0.9  # seconds between two words after which a new segment begins
-PAUSE_IN_WORD = 0.3  # seconds: a longer silence is between words
 LONG = 6.0  # seconds after which a clause's end will do
 MAX_SECONDS = 12.0  # seconds after which any word will do
 
@@ -29,9 +28,9 @@ def segments_of(window: Window, result: WindowResult, first_id: int, not_before:
     if not result.words:
         whole = _segment(window, result, result.text, result.tokens, (window.start, window.end))
         return [replace(whole, id=first_id)]
-    words = _clamp([_placed(window, _voiced(window, word)) for word in result.words], not_before, window.end)
+    words = recording_words(window, result.words, not_before)
     segments: list[Segment] = []
-    for start, end in _cuts(words):
+    for start, end in _cuts(words, result.language):
         text = "".join(word.text for word in words[start:end])
         tokens = tuple(token for word_tokens in result.word_tokens[start:end] for token in word_tokens)
         segment = _segment(window, result, text, tokens, (words[start].start, words[end - 1].end))
@@ -45,39 +44,10 @@ def compression_ratio(text: str) -> float:
     return len(data) / len(zlib.compress(data))
 
 
-def _voiced(window: Window, word: Word) -> Word:
-    """The word without the silence that alignment gives it: the first word of a sentence tends to begin in the
-    pause before it, the last to end in the pause after, or a little inside the next stretch of speech."""
-    heard = [(max(start, word.start), min(end, word.end)) for start, end in window.speech]
-    stretches: list[tuple[float, float]] = []
-    for start, end in (part for part in heard if part[0] < part[1]):
-        if stretches and start - stretches[-1][1] < PAUSE_IN_WORD:
-            stretches[-1] = (stretches[-1][0], end)
-        else:
-            stretches.append((start, end))
-    if not stretches:
-        return word
-    start, end = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
-    return replace(word, start=start, end=end)
-
-
-def _placed(window: Window, word: Word) -> Word:
-    return replace(word, start=recording_time(window, word.start), end=recording_time(window, word.end))
-
-
-def _clamp(words: Sequence[Word], low: float, high: float) -> list[Word]:
-    clamped = []
-    for word in words:
-        start = min(max(word.start, low), high)
-        low = end = min(max(word.end, start), high)
-        clamped.append(replace(word, start=round(start, 3), end=round(end, 3)))
-    return clamped
-
-
-def _cuts(words: Sequence[Word]) -> Iterator[tuple[int, int]]:
-    start = 0
+def _cuts(words: Sequence[Word], language: str) -> Iterator[tuple[int, int]]:
+    sentences, start = sentence_ends(words, language), 0
     for at in range(1, len(words) + 1):
-        if at == len(words) or _breaks(words[start], words[at - 1], words[at]):
+        if at == len(words) or at - 1 in sentences or _breaks(words[start], words[at - 1], words[at]):
             yield start, at
             start = at
 
@@ -85,8 +55,7 @@ def _cuts(words: Sequence[Word]) -> Iterator[tuple[int, int]]:
 def _breaks(first: Word, last: Word, following: Word) -> bool:
     text, seconds = last.text.rstrip("\"'”’)»"), last.end - first.start
     return (
-        text.endswith(SENTENCE_ENDS)
-        or following.start - last.end >= BREATH
+        following.start - last.end >= BREATH
         or (seconds >= LONG and text.endswith(CLAUSE_ENDS))
         or seconds >= MAX_SECONDS
     )

@@ -19,7 +19,6 @@ from engines.audio.windows import (
     SPEECH,
     Speech,
     pack_speech,
-    recording_time,
 )
 from engines.base import SAMPLE_RATE, DecodeOptions, Piece, Window
 
@@ -201,36 +200,7 @@ def window(*pieces: tuple[int, int]) -> Window:
     return Window(0, np.zeros(target, np.float32), tuple(placed), DecodeOptions())
 
 
-@st.composite
-def windows(draw: st.DrawFn) -> Window:
-    pieces, start = [], 0
-    for gap, length in draw(st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 100)), min_size=1, max_size=8)):
-        pieces.append((start + gap, length))
-        start += gap + length
-    return window(*pieces)
-
-
-@few
-@given(windows(), st.lists(st.floats(-1, 40), min_size=2, max_size=30))
-def test_times_in_the_recording_keep_their_order_and_stay_inside_the_window(window: Window, at: list[float]) -> None:
-    times = [recording_time(window, seconds) for seconds in sorted(at)]
-    assert times == sorted(times)
-    assert all(window.start <= seconds <= window.end for seconds in times)
-
-
-@few
-@given(windows())
-def test_the_start_and_the_middle_of_each_piece_are_found_where_it_was_recorded(window: Window) -> None:
-    for piece in window.pieces:
-        inside = (piece.target + piece.length / 2) / SAMPLE_RATE
-        expected = (piece.source + piece.length / 2) / SAMPLE_RATE
-        assert abs(recording_time(window, inside) - expected) < 1e-6
-        assert recording_time(window, piece.target / SAMPLE_RATE) == piece.source / SAMPLE_RATE
-
-
 def test_a_window_begins_and_ends_where_its_speech_does() -> None:
     two = window((100, 50), (1000, 25))
     assert (two.start, two.end) == (100 * 0.032, 1025 * 0.032)
     assert two.seconds == 75 * 0.032
-    assert recording_time(two, 0.0) == two.start
-    assert recording_time(two, two.seconds) == two.end

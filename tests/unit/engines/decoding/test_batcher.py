@@ -119,7 +119,7 @@ def test_a_doubted_window_is_decoded_again_warmer_in_a_later_pass(start: Start) 
 
 
 def test_doubted_windows_of_two_recordings_are_decoded_again_together(start: Start) -> None:
-    engine = ScriptedEngine(lambda window: make_result(compression_ratio=9.0, temperature=window.temperature))
+    engine = ScriptedEngine(lambda window: make_result(avg_logprob=-3.0, temperature=window.temperature))
     batcher = start(engine)
     hold(batcher, engine)
     futures = [batcher.open("batch").submit(make_window(index)) for index in range(2)]

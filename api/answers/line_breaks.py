@@ -1,0 +1,73 @@
+"""Where a line of text may break, script by script, and text laid out in lines of a width."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+
+import budoux
+
+_PARSERS = {
+    "ja": budoux.load_default_japanese_parser,
+    "zh": budoux.load_default_simplified_chinese_parser,
+    "yue": budoux.load_default_traditional_chinese_parser,
+    "th": budoux.load_default_thai_parser,
+}
+
+
+@cache
+def _parser(language: str) -> budoux.Parser:
+    return _PARSERS[language]()
+
+
+def columns(text: str) -> int:
+    """How wide the text is: Chinese and Japanese signs take two columns, combining marks none."""
+    return len(text) if text.isascii() else sum(map(_columns_of, text))
+
+
+@cache
+def _columns_of(sign: str) -> int:
+    if unicodedata.category(sign) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(sign) in ("W", "F") else 1
+
+
+def chunks(text: str, language: str) -> list[str]:
+    """The text in pieces between which a line may break; together they are the text."""
+    pieces: list[str] = []
+    for word in _spaced(text):
+        pieces += _parser(language).parse(word) if language in _PARSERS and not word.isascii() else [word]
+    return pieces
+
+
+def _spaced(text: str) -> list[str]:
+    """Words, each with the space before it."""
+    first, *others = text.split(" ")
+    return [word for word in (first, *(f" {other}" for other in others)) if word]
+
+
+def wrapped(text: str, language: str, width: int) -> list[str]:
+    """The text in the fewest lines of at most `width` columns, as even as can be. A wider piece stands alone."""
+    pieces = chunks(text.strip(), language)
+    count = len(_filled(pieces, width))
+    if count <= 1:
+        return [text.strip()] * count
+    low, high = columns(text) // count, width
+    while low < high:  # the narrowest width that needs no more lines
+        middle = (low + high) // 2
+        if len(_filled(pieces, middle)) <= count:
+            high = middle
+        else:
+            low = middle + 1
+    return _filled(pieces, high)
+
+
+def _filled(pieces: list[str], width: int) -> list[str]:
+    lines: list[str] = []
+    line = ""
+    for piece in pieces:
+        if line and columns((line + piece).strip()) > width:
+            lines.append(line.strip())
+            line = ""
+        line += piece
+    return [*lines, line.strip()] if line.strip() else lines
