@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from api.answers.line_breaks import chunks, columns, wrapped
+from api.answers.line_breaks import chunks, columns, line_count, wrapped
 from engines.transcript import Segment, Transcript, Word
 
 CLAUSE_ENDS = (",", ";", ":", "—", "，", "、", "；", "：", "،")
@@ -61,7 +61,7 @@ def _fitting(words: Sequence[Word], language: str, style: CueStyle) -> Iterator[
 
 def _fits(words: Sequence[Word], language: str, style: CueStyle) -> bool:
     is_short = words[-1].end - words[0].start <= style.max_seconds
-    return is_short and len(wrapped(_text(words), language, style.max_width)) <= style.max_lines
+    return is_short and line_count(_text(words), language, style.max_width) <= style.max_lines
 
 
 def _best_cut(words: Sequence[Word], language: str) -> int:

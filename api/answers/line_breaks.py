@@ -46,12 +46,19 @@ def _spaced(text: str) -> list[str]:
     return [word for word in (first, *(f" {other}" for other in others)) if word]
 
 
+def line_count(text: str, language: str, width: int) -> int:
+    """How many lines of at most `width` columns the text needs."""
+    text = text.strip()
+    return min(len(text), 1) if columns(text) <= width else len(_filled(chunks(text, language), width))
+
+
 def wrapped(text: str, language: str, width: int) -> list[str]:
     """The text in the fewest lines of at most `width` columns, as even as can be. A wider piece stands alone."""
-    pieces = chunks(text.strip(), language)
-    count = len(_filled(pieces, width))
+    text = text.strip()
+    count = line_count(text, language, width)
     if count <= 1:
-        return [text.strip()] * count
+        return [text] * count
+    pieces = chunks(text, language)
     low, high = columns(text) // count, width
     while low < high:  # the narrowest width that needs no more lines
         middle = (low + high) // 2

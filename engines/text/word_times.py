@@ -56,8 +56,7 @@ def _voiced(word: Word, stretches: Sequence[Stretch]) -> Word:
         start, end = max(heard, key=lambda stretch: stretch[1] - stretch[0])
         return replace(word, start=start, end=end)
     start, end = min(stretches, key=lambda stretch: max(stretch[0] - word.end, word.start - stretch[1]))
-    edge = start if word.end <= start else end
-    return replace(word, start=edge, end=edge)
+    return replace(word, start=min(max(word.start, start), end), end=min(max(word.end, start), end))
 
 
 def _shortened(word: Word, *, is_first: bool) -> Word:
