@@ -55,7 +55,8 @@ test-integration: setup ## real Redis, real weights
 
 test-engines: ## all engines on real weights, in an environment of their own (.venv-engines)
 	@$(python) scripts/setup_environment.py --engines
-	OMP_WAIT_POLICY=PASSIVE .venv-engines/bin/python -m pytest tests/integration/engines/test_engines.py tests/engines $(ARGS)
+	OMP_WAIT_POLICY=PASSIVE .venv-engines/bin/python -m pytest tests/integration/engines/test_engines.py \
+	        tests/integration/engines/test_spoken_cases.py tests/engines $(ARGS)
 
 test-acceptance: setup ## the service, started as a user starts it
 	$(pytest) $(parallel) -m "not slow" tests/acceptance $(ARGS)

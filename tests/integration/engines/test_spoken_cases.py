@@ -1,0 +1,72 @@
+"""How people really talk, through the whole line with real weights of base: again and again, and full of titles.
+Runs for each engine that is installed, like the suite of what every engine promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from engines.base import DecodeOptions, Window, WindowResult
+from engines.decoding.batcher import Batcher
+from engines.decoding.transcriber import Transcription
+from engines.transcript import Transcript
+from tests import media, speech
+from tests.accuracy import normalised
+from tests.integration.engines.test_engines import INSTALLED, SLOW, made
+from tests.weights import converted
+
+REPETITIONS = {
+    "no": "No, no, no, no, no, no, no, no, no, no, no, no, no, no, no, no, I said no!",
+    "very": "This is very, very, very, very, very, very, very, very, very, very, very, very good work.",
+    "stop": "Stop, stop, stop, stop, stop, stop, stop, stop, stop, stop, stop, stop!",
+}
+AFTER = "The motion is carried and we move on to the budget."
+TITLES = [
+    "Yesterday Doctor Smith met Mister Jones and Missus Brown in the U S Embassy on Saint James Street.",
+    "Our guest today is Martin Luther King Junior, who lives at number five Saint George's Road.",
+]
+
+
+@pytest.fixture(scope="module", params=[name for name in INSTALLED if name != SLOW])
+def batcher(request: pytest.FixtureRequest, base_model: Path) -> Iterator[Batcher]:
+    started = Batcher(made(request.param, converted(request.param, base_model, "base")))
+    started.start()
+    yield started
+    started.close()
+
+
+def transcribe(batcher: Batcher, path: Path) -> Transcript:
+    transcription = Transcription(batcher, path, DecodeOptions(language="en", words=True), "batch", 3600)
+    list(transcription)
+    return transcription.transcript()
+
+
+@pytest.mark.parametrize("word", REPETITIONS)
+def test_the_words_after_a_repetition_are_there(
+    batcher: Batcher, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it costs at most three passes: all attempts used to be made, and the longest loop to be kept."""
+    decoded: list[Window] = []
+    decode = batcher.engine.decode
+
+    def counted(windows: Sequence[Window]) -> list[WindowResult]:
+        decoded.extend(windows)
+        return decode(windows)
+
+    monkeypatch.setattr(batcher.engine, "decode", counted)
+    said = speech.speak([REPETITIONS[word], AFTER], pauses=0.6)
+    text = transcribe(batcher, media.write(tmp_path / "again.flac", said.samples)).text
+    assert normalised(text).endswith(normalised(AFTER))
+    assert text.lower().count(word) == pytest.approx(REPETITIONS[word].lower().count(word), abs=4)
+    assert len(decoded) <= 3
+
+
+def test_no_segment_ends_in_an_abbreviation(batcher: Batcher, tmp_path: Path) -> None:
+    said = speech.speak(TITLES, pauses=0.6)
+    found = [
+        segment.text for segment in transcribe(batcher, media.write(tmp_path / "titles.flac", said.samples)).segments
+    ]
+    assert len(found) == 2
+    assert "Dr." in found[0]
