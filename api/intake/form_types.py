@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,8 @@ MAX_PROMPT = 10_000  # characters; Whisper reads the last 224 tokens
 MAX_METADATA = 16 * 1024  # bytes
 
 Code = Literal["invalid_value", "unsupported_parameter"]
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
+Granularity = Literal["segment", "word"]
 
 
 def refuse(code: Code, message: str) -> NoReturn:
@@ -48,7 +50,7 @@ def _candidates(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _known_format(value: object) -> object:
     if value == "diarized_json":
-        listed = ", ".join(f"'{each}'" for each in ("json", "text", "srt", "verbose_json", "vtt"))
+        listed = ", ".join(f"'{each}'" for each in get_args(ResponseFormat))
         refuse("unsupported_parameter", f"Speakers cannot be told apart by this version; it has {listed}")
     return _stripped(value)
 
@@ -124,9 +126,6 @@ _CHUNKING = {
         },
     ]
 }
-
-ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
-Granularity = Literal["segment", "word"]
 
 Stripped = BeforeValidator(_stripped)
 Name = Annotated[str, Stripped]

@@ -153,5 +153,5 @@ class WebhookMessage(Answer):
     """Sent when a job has ended, signed after Standard Webhooks."""
 
     type: Literal["transcription.completed", "transcription.failed", "transcription.canceled"]
-    timestamp: str = Field(description="When the job ended, ISO 8601")
+    timestamp: str = Field(description="When the job ended, ISO 8601", json_schema_extra={"format": "date-time"})
     data: EndedJob

@@ -61,6 +61,15 @@ async def test_a_translation(tmp_path: Path) -> None:
         assert running.store.request(running.job_ids()[0]).options.task == "translate"
 
 
+async def test_a_model_that_cannot_translate_is_not_let_try(tmp_path: Path) -> None:
+    async with serving(tmp_path, model="turbo", models=("small",)) as running:
+        message = assert_error(await send(running, "/v1/audio/translations"), 400, "unsupported_parameter", "model")
+        assert "'small'" in message
+        refused = await send(running, "/v1/jobs", task="translate", model="turbo")
+        assert_error(refused, 400, "unsupported_parameter", "model")
+        assert (await send(running, "/v1/jobs", task="translate", model="small")).status_code == 202
+
+
 async def test_once_answered_the_recording_is_gone(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         running.then(running.finish)
