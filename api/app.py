@@ -50,16 +50,16 @@ def create_app(
         store, queue, max_jobs=settings.max_queued_jobs, max_hours=settings.max_queued_hours, timing=timing
     )
     maintenance = Maintenance(store, queue, events, redis, worker_settings.keep, timing)
-    desk = JobService(store, queue, events, backlog)
+    job_service = JobService(store, queue, events, backlog)
     service = AppState(
         settings=settings,
         timing=timing,
         store=store,
         redis=redis,
         events=events,
-        desk=desk,
+        jobs=job_service,
         admission=Admission(backlog, settings.max_uploads, timing),
-        waiters=Waiters(store, redis, give_up=desk.give_up, timing=timing),
+        waiters=Waiters(store, redis, give_up=job_service.give_up, timing=timing),
         models=ServedModels(worker_settings.model_names, created=int(time.time())),
         callbacks=Callbacks(worker_settings),
     )

@@ -28,7 +28,7 @@ class AppState:
     store: JobStore
     redis: Redis
     events: Events
-    desk: JobService
+    jobs: JobService
     admission: Admission
     waiters: Waiters
     models: ServedModels

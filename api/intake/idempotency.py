@@ -91,19 +91,19 @@ def repeated(store: JobStore, earlier: Claimed, own_fingerprint: str) -> JobRequ
 
 
 def submit_once(
-    store: JobStore, desk: JobService, upload: Upload, job: JobRequest, own_fingerprint: str, timing: Timing
+    store: JobStore, job_service: JobService, upload: Upload, job: JobRequest, own_fingerprint: str, timing: Timing
 ) -> JobRequest:
     """A waiting client's job, or the one it had before: clients that lost their connection send everything again, and
     without a key."""
     try:
         claim = store.claims.hold("repeat", job.owner, own_fingerprint, patience=timing.repeat)
     except ClaimBusy:
-        desk.submit(upload, job)
+        job_service.submit(upload, job)
         return job
     try:
         earlier = _unanswered(store, claim.read(), timing)
         if earlier is None:
-            desk.submit_claimed(upload, job, claim, own_fingerprint)
+            job_service.submit_claimed(upload, job, claim, own_fingerprint)
         return earlier or job
     finally:
         claim.release()

@@ -72,7 +72,7 @@ def _rendered(service: AppState, job: JobRequest, outcome: Outcome) -> Rendered:
             raise ApiError("canceled", f"The job {job.id} was canceled.")
         raise ApiError.of_job(outcome.error)
     finally:
-        service.desk.answered(job)
+        service.jobs.answered(job)
 
 
 def _unfinished(service: AppState, job: JobRequest) -> ApiError:

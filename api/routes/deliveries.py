@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 )
 async def list_deliveries(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """The job's call-backs with all attempts: none before it has ended, then one."""
-    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
     delivery = await run_in_threadpool(Outbox(service.store).delivery, job)
     return {"object": "list", "data": [_view(delivery)] if delivery else []}
 
@@ -42,7 +42,7 @@ async def list_deliveries(job_id: str, service: AppStateDep, owner: Owner) -> di
 )
 async def redeliver(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Sends the call-back again, with the same id, and begins its schedule anew."""
-    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
     return _view(await run_in_threadpool(_again, service, job))
 
 

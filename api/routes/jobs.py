@@ -61,17 +61,17 @@ async def list_jobs(
     """The caller's own jobs, newest first; `after` is the last id of the page before."""
     if after is not None and not is_job_id(after):
         raise ApiError("invalid_value", "'after' is the id of a job, such as the last answer's last_id.", param="after")
-    page, has_more = await run_in_threadpool(service.desk.views, owner, limit, after, status)
+    page, has_more = await run_in_threadpool(service.jobs.views, owner, limit, after, status)
     return {"object": "list", "data": page, "has_more": has_more, "last_id": page[-1]["id"] if page else None}
 
 
 @router.get("/{job_id}", response_model=None, responses=json_answer(Job, "The job"))
 async def retrieve_job(job_id: str, service: AppStateDep, owner: Owner, wait: Wait = 0) -> dict[str, Any]:
     """The job as it stands, or as it stands when it ends or `wait` seconds have passed."""
-    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
     if wait:
         await service.waiters.ended(job.id, wait)
-    return await run_in_threadpool(service.desk.view, job)
+    return await run_in_threadpool(service.jobs.view, job)
 
 
 @router.get(
@@ -82,7 +82,7 @@ async def retrieve_job(job_id: str, service: AppStateDep, owner: Owner, wait: Wa
 )
 async def retrieve_transcript(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
     """A finished job's transcript: `?format=json|text|srt|vtt|verbose_json&timestamp_granularities=word`."""
-    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
     response_format, granularities = read_transcript_format(Fields(request.query_params.multi_items()), job)
     rendered = await run_in_threadpool(_rendered, service, job, response_format, granularities)
     return Response(rendered.body, media_type=None, headers={"content-type": rendered.content_type})
@@ -91,7 +91,7 @@ async def retrieve_transcript(job_id: str, request: Request, service: AppStateDe
 @router.get("/{job_id}/audio", response_class=Response, responses=_RECORDING)
 async def retrieve_audio(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The recording as it was sent; Range requests are served."""
-    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
     return await run_in_threadpool(_audio, service, job, request)
 
 
@@ -99,7 +99,7 @@ async def retrieve_audio(job_id: str, request: Request, service: AppStateDep, ow
 async def follow_job(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
     """The job's news as server-sent events: state, progress, segment, and done as the last. A reader that comes back
     with `Last-Event-ID` (or `?last_event_id=`) goes on where it was."""
-    job = await run_in_threadpool(service.desk.request, job_id, owner)
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
     last = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
     if last == END:
         return Response(status_code=204)  # which keeps a browser from coming back
@@ -113,28 +113,28 @@ async def follow_job(job_id: str, request: Request, service: AppStateDep, owner:
 @router.post("/{job_id}/cancel", response_model=None, responses=json_answer(Job, "The job"))
 async def cancel_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Ends a job that waits or runs."""
-    job = await run_in_threadpool(service.desk.request, job_id, owner)
-    if not await run_in_threadpool(service.desk.cancel, job.id):
-        view = await run_in_threadpool(service.desk.view, job)
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
+    if not await run_in_threadpool(service.jobs.cancel, job.id):
+        view = await run_in_threadpool(service.jobs.view, job)
         raise ApiError("job_already_ended", f"The job {job.id} has ended already: {view['status']}.", param="id")
-    return await run_in_threadpool(service.desk.view, job)
+    return await run_in_threadpool(service.jobs.view, job)
 
 
 @router.delete("/{job_id}", response_model=None, responses=json_answer(DeletedJob, "It is gone"))
 async def delete_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Removes the job, its recording and its transcript, and stops it where it has not ended."""
-    job = await run_in_threadpool(service.desk.request, job_id, owner)
-    await run_in_threadpool(service.desk.delete, job)
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
+    await run_in_threadpool(service.jobs.delete, job)
     return {"id": job.id, "object": "transcription.job", "deleted": True}
 
 
 def _rendered(service: AppState, job: JobRequest, response_format: str, granularities: tuple[str, ...]) -> Rendered:
     outcome = service.store.outcome(job.id)
     if outcome is None:
-        status = service.desk.view(job)["status"]
+        status = service.jobs.view(job)["status"]
         remedy = f"GET /v1/jobs/{job.id}?wait=30 answers when it ends."
         raise ApiError("job_not_finished", f"The job {job.id} is {status}. {remedy}", param="id")
-    service.desk.answered(job)  # it was not at once, where the client on an OpenAI route ran into the time limit
+    service.jobs.answered(job)  # it was not at once, where the client on an OpenAI route ran into the time limit
     if outcome.state == "canceled":
         raise ApiError("canceled", f"The job {job.id} was canceled and has no transcript.", param="id")
     if outcome.state == "failed":

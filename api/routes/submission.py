@@ -64,23 +64,23 @@ async def _kept(service: AppState, key: Key) -> AsyncIterator[None]:
 
 
 def _queued(service: AppState, key: Key, received: Received, parameters: Parameters, caller: Submitter) -> JobRequest:
-    store, desk, upload = service.store, service.desk, received.upload
+    store, job_service, upload = service.store, service.jobs, received.upload
     job = _job(received, parameters, caller)
     mark = fingerprint(upload.digest, parameters, caller.kind)
     if key.earlier:
         return repeated(store, key.earlier, mark)
     if key.claim:
-        desk.submit_claimed(upload, job, key.claim, mark)
+        job_service.submit_claimed(upload, job, key.claim, mark)
         return job
     if caller.waits:
-        return submit_once(store, desk, upload, job, mark, service.timing)
-    desk.submit(upload, job)
+        return submit_once(store, job_service, upload, job, mark, service.timing)
+    job_service.submit(upload, job)
     return job
 
 
 async def accepted(service: AppState, job: JobRequest, headers: dict[str, str] | None = None) -> JSONResponse:
     """The 202 that promises the job."""
-    view = await run_in_threadpool(service.desk.view, job)
+    view = await run_in_threadpool(service.jobs.view, job)
     return JSONResponse(view, 202, {"location": view["urls"]["self"], **(headers or {})})
 
 

@@ -86,7 +86,7 @@ def _ending(service: AppState, job: JobRequest, done: JobEvent) -> str:
         return _error(ApiError("canceled", f"The job {job.id} was deleted."))
     finally:
         with contextlib.suppress(JobNotFound):
-            service.desk.answered(job)
+            service.jobs.answered(job)
 
 
 class _Deltas:

@@ -97,7 +97,7 @@ class RunningWorker:
         self.store = LocalStore(directory / "data")
         self.queue = JobQueue(self.redis, timing=self.timing)
         self.events = Events(self.redis)
-        self.desk = JobService(
+        self.jobs = JobService(
             self.store, self.queue, self.events, Backlog(self.store, self.queue, max_jobs=1000, max_hours=1000)
         )
         self.maintenance = self.new_maintenance()
@@ -136,7 +136,7 @@ class RunningWorker:
         request = make_request(
             upload.id, size=upload.size, **{"options": DecodeOptions(words=True), "model": "whisper-1", **changes}
         )
-        self.desk.submit(upload, request)
+        self.jobs.submit(upload, request)
         return request
 
     def outcome(self, request: JobRequest, timeout: float = DEADLINE) -> Outcome:

@@ -142,7 +142,7 @@ class Running:
         upload: Upload = self.store.receive()
         upload.write(WAV)
         request = make_request(upload.id, **changes)
-        self.service.desk.submit(upload, request)
+        self.service.jobs.submit(upload, request)
         return request
 
     def finish(self, job_id: str, transcript: Transcript | None = None, started_at: float | None = None) -> None:

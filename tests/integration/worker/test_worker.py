@@ -97,7 +97,7 @@ def test_a_canceled_job_in_the_queue_never_runs(worker: RunningWorker, talk: Pat
     worker.start(model="1", lanes="1", max_batch="1", batch_slots="1")
     running, waiting = worker.submit(talk), worker.submit(talk)
     worker.wait_for_status(running, "started")
-    assert worker.desk.cancel(waiting.id)
+    assert worker.jobs.cancel(waiting.id)
     assert worker.outcome(running, timeout=60).state == "finished"
     assert worker.outcome(waiting).state == "canceled"
     assert "progress" not in worker.told(waiting)
@@ -108,7 +108,7 @@ def test_cancel_frees_the_slot_though_the_model_is_busy(worker: RunningWorker, t
     worker.start(model="60", lanes="1", max_batch="1", batch_slots="1")
     running, waiting = worker.submit(talk), worker.submit(talk)
     worker.wait_for_status(running, "started")
-    assert worker.desk.cancel(running.id)
+    assert worker.jobs.cancel(running.id)
     worker.wait_for_status(running, "stopped")
     worker.wait_for_status(waiting, "started")
     assert worker.outcome(running).state == "canceled"
@@ -192,7 +192,7 @@ def test_a_job_deleted_while_it_runs_leaves_nothing(worker: RunningWorker, talk:
     process = worker.start(model="0.3", lanes="1", max_batch="1", batch_slots="1")
     request = worker.submit(talk)
     worker.wait_until_decoding(request)
-    worker.desk.delete(request)
+    worker.jobs.delete(request)
     assert worker.outcome(worker.submit(talk)).state == "finished"  # the slot is free and well
     assert process.poll() is None
     assert not [path for path in worker.store.root.rglob("*") if request.id in str(path)]

@@ -150,7 +150,7 @@ async def test_a_key_whose_client_left_starts_anew(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         waiting = ask(running, "k1")
         job_id = (await until(running.job_ids))[0]
-        running.service.desk.give_up(job_id)
+        running.service.jobs.give_up(job_id)
         await waiting
         running.then(running.finish)
         assert (await ask(running, "k1")).status_code == 200
@@ -187,7 +187,7 @@ async def test_a_job_given_up_while_its_client_sent_it_again_is_asked_for_once_m
         request = running.store.request(job_id)
         claimed = Claimed(job_id, "the same")
         assert repeated(running.store, claimed, "the same") == request
-        running.service.desk.give_up(job_id)
+        running.service.jobs.give_up(job_id)
         with pytest.raises(ApiError) as refused:
             repeated(running.store, claimed, "the same")
         assert refused.value.code == "idempotency_key_in_use"
@@ -200,7 +200,7 @@ async def test_what_ended_while_nobody_listened_is_the_answer_to_the_next_try(tm
         job_id = (await until(running.job_ids))[0]
         waiting.cancel()
         running.finish(job_id)
-        running.service.desk.give_up(job_id)  # the half minute after the client left is over
+        running.service.jobs.give_up(job_id)  # the half minute after the client left is over
         assert (await ask(running)).status_code == 200
         assert running.job_ids() == [job_id]
 

@@ -129,13 +129,13 @@ async def test_a_stopping_server_names_the_job(tmp_path: Path) -> None:
 
 async def test_a_job_canceled_by_somebody_ends_the_call(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
-        running.then(running.service.desk.cancel)
+        running.then(running.service.jobs.cancel)
         assert_error(await send(running), 409, "canceled")
 
 
 async def test_a_job_deleted_by_somebody_ends_the_call(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
-        running.then(lambda job_id: running.service.desk.delete(running.store.request(job_id)))
+        running.then(lambda job_id: running.service.jobs.delete(running.store.request(job_id)))
         assert "deleted" in assert_error(await send(running), 409, "canceled")
 
 

@@ -112,7 +112,7 @@ async def test_pages_newest_first(tmp_path: Path) -> None:
             assert page["object"] == "list"
             seen += [job["id"] for job in page["data"]]
         assert seen == ids
-        running.service.desk.delete(running.store.request(ids[1]))  # a page may go on after a job that is gone
+        running.service.jobs.delete(running.store.request(ids[1]))  # a page may go on after a job that is gone
         rest = (await running.client.get("/v1/jobs", params={"after": ids[1]})).json()
         assert [job["id"] for job in rest["data"]] == ids[2:]
         beyond = (await running.client.get("/v1/jobs", params={"after": ids[-1]})).json()
@@ -199,7 +199,7 @@ async def test_no_transcript_yet(tmp_path: Path) -> None:
         request = running.add_job()
         path = f"/v1/jobs/{request.id}/transcript"
         assert "queued" in assert_error(await running.client.get(path), 409, "job_not_finished", "id")
-        running.service.desk.cancel(request.id)
+        running.service.jobs.cancel(request.id)
         assert_error(await running.client.get(path), 409, "canceled", "id")
 
 
@@ -259,7 +259,7 @@ async def test_what_has_ended_cannot_be_canceled(tmp_path: Path) -> None:
         finished, failed, canceled = (running.add_job() for _ in range(3))
         running.finish(finished.id)
         running.fail(failed.id, "server_error")
-        running.service.desk.cancel(canceled.id)
+        running.service.jobs.cancel(canceled.id)
         for request, state in ((finished, "finished"), (failed, "failed"), (canceled, "canceled")):
             response = await running.client.post(f"/v1/jobs/{request.id}/cancel")
             assert state in assert_error(response, 409, "job_already_ended", "id")
