@@ -106,7 +106,7 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class WindowResult:
     """What an engine heard in one window. `words` has times in seconds from the window's own start, each with
-    its `word_tokens`; both are empty where no times were wanted. is_shortened: the encoder saw less than 30 s."""
+    its `word_tokens`; both are empty if no times were wanted. is_shortened: the encoder saw less than 30 s."""
 
     text: str
     tokens: tuple[int, ...]
@@ -127,7 +127,7 @@ class Engine(Protocol):
     lanes: how many `decode` calls may run at once; more than 1 promises a thread-safe decode over shared weights.
     max_batch: how many windows one `decode` call takes.
     express_lanes: `decode` calls on top of these, for an interactive window that finds all lanes at batch work: it
-    shares the processor with them rather than wait for one to finish. 0 where a pass cannot share.
+    shares the processor with them rather than wait for one to finish. 0 if a pass cannot share.
     """
 
     name: str

@@ -77,7 +77,7 @@ def create_engine(name: str, options: EngineOptions) -> Engine:
 
 
 def fastest_engine(options: EngineOptions, system: str | None = None, machine: str | None = None) -> str:
-    """What `auto` means here. faster-whisper itself takes an NVIDIA GPU where it can use one, else the CPU."""
+    """What `auto` means here. faster-whisper itself takes an NVIDIA GPU if it can use one, else the CPU."""
     is_apple_silicon = (system or platform.system(), machine or platform.machine()) == ("Darwin", "arm64")
     wants_gpu = options.device.strip().lower() in ("auto", "mps", "metal")
     suits = options.compute_type in ("auto", "default", "float16", "bfloat16", "float32")

@@ -88,7 +88,7 @@ def _is_apple_silicon() -> bool:
 
 
 def find_python() -> str:
-    """A Python that can run the service: PYTHON where set, else this one, else one on PATH or known to uv."""
+    """A Python that can run the service: PYTHON if set, else this one, else one on PATH or known to uv."""
     wanted = os.environ.get("PYTHON")
     if wanted:
         if _is_suitable(_version([wanted])):
@@ -153,7 +153,7 @@ def _create(venv: Path) -> None:
 
 
 def _install(venv: Path, lock: Path, more: list[str] | None = None) -> None:
-    """With uv where it is, else with pip; only what the lock names by hash, and nothing built from source."""
+    """With uv if it is there, else with pip; only what the lock names by hash, and nothing built from source."""
     print(f"Installing what {lock.name} pins (some hundred megabytes the first time) ...", flush=True)
     python = str(venv_python(venv))
     options = ["install", "--require-hashes", "--only-binary", ":all:", *(more or []), "-r", str(lock)]

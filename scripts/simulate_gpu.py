@@ -1,5 +1,5 @@
 """Simulates callers of a service on a GPU: the real policy (`engines.decoding.schedule`), a clock and a cost model in
-place of a model. It shows what sharing passes is worth where no GPU is at hand. It is no measurement.
+place of a model. It shows what sharing passes is worth if no GPU is at hand. It is no measurement.
 
     python scripts/simulate_gpu.py
 

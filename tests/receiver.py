@@ -1,4 +1,4 @@
-"""A receiver of call-backs: a real server that keeps every request as it came and answers what it is told."""
+"""A receiver of webhooks: a real server that keeps every request as it came and answers what it is told."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from api.answers.media import content_type
 class RecordingResponse(FileResponse):
     """Opened before the answer begins, so that a job that is deleted meanwhile is read to its end all the same.
 
-    Raises FileNotFoundError where it is gone already.
+    Raises FileNotFoundError if it is gone already.
     """
 
     def __init__(self, path: Path, filename: str) -> None:

@@ -67,7 +67,7 @@ Owner = Annotated[str, Depends(_owner)]
 
 
 def owner_of(headers: Headers, peer: str | None, method: str, settings: ApiSettings) -> str:
-    """The owner's name; raises ApiError where the request is refused. peer: the caller's IP address."""
+    """The owner's name; raises ApiError if the request is refused. peer: the caller's IP address."""
     authorization = headers.get("authorization", "")
     if settings.api_keys and (authorization or not settings.allow_anonymous):
         owner = _key_name(authorization, settings)
@@ -102,7 +102,9 @@ def _key_name(authorization: str, settings: ApiSettings) -> str:
         if hmac.compare_digest(presented, key.get_secret_value().encode()):
             found = name
     if found is None:
-        raise ApiError("invalid_api_key", f"This is none of the server's API keys (WHISPER_API_KEYS). {_SEND_KEY}")
+        raise ApiError(
+            "invalid_api_key", f"Invalid API key: it is not among the server's WHISPER_API_KEYS. {_SEND_KEY}"
+        )
     return found
 
 

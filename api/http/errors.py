@@ -119,7 +119,7 @@ class ApiError(Exception):
 
     @classmethod
     def of_job(cls, error: JobError | None) -> ApiError:
-        """What a failed job answers where its transcript was asked for."""
+        """What a failed job answers if its transcript was asked for."""
         if error is None:
             return cls("server_error", "The job failed. See the server's log.")
         return cls(error.code, error.message)

@@ -13,7 +13,7 @@ _RANGES = re.compile(rf"\s*bytes\s*=\s*({_RANGE}(?:\s*,\s*{_RANGE})*)\s*", re.IG
 
 
 def check_range(request: Request, size: int) -> None:
-    """Raises ApiError where a part is asked for that a file of this size does not have. What is no range of bytes is
+    """Raises ApiError if a part is asked for that a file of this size does not have. What is no range of bytes is
     taken out of the request, as RFC 9110 wants it: the answer is the whole file."""
     header = request.headers.get("range")
     if header is None:

@@ -27,8 +27,8 @@ class Admission:
 
     @asynccontextmanager
     async def place(self, priority: Priority, *, counts: bool = True) -> AsyncIterator[None]:
-        """A place for an upload that will probably join this queue; raises ApiError where there is none, QueueFull
-        where the queue has no room. counts: it
+        """A place for an upload that will probably join this queue; raises ApiError if there is none, QueueFull
+        if the queue has no room. counts: it
         will be a further job, as far as one can know."""
         await self._take_place()
         self._coming[priority] += counts

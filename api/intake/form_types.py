@@ -96,7 +96,7 @@ def _webhook_include(values: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in INCLUDABLE:
             one_of = ", ".join(INCLUDABLE)
-            refuse("invalid_value", f"'{name[:100]}' cannot be included in a call-back; it is one of {one_of}")
+            refuse("invalid_value", f"'{name[:100]}' cannot be included in a webhook; it is one of {one_of}")
     return tuple(dict.fromkeys(names))
 
 

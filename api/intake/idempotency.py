@@ -35,7 +35,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # a string of RFC 8941
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The request's Idempotency-Key, where it has one.
+    """The request's Idempotency-Key, if it has one.
 
     claim: held by the first request that comes with the key. earlier: what the key stands for already.
     """
@@ -53,7 +53,7 @@ def fingerprint(digest: str, parameters: Parameters, kind: str) -> str:
 
 @asynccontextmanager
 async def holding_key(headers: Headers, store: JobStore, owner: str) -> AsyncIterator[Key]:
-    """Holds the request's key while it comes in. Refuses it where another request with the same key still does."""
+    """Holds the request's key while it comes in. Refuses it if another request with the same key still does."""
     text = read_key(headers)
     key = await run_in_threadpool(_key, store, owner, text) if text is not None else Key()
     try:
@@ -78,7 +78,7 @@ def read_key(headers: Headers) -> str | None:
 
 
 def repeated(store: JobStore, earlier: Claimed, own_fingerprint: str) -> JobRequest:
-    """The job that the key stands for; raises ApiError where that was another request."""
+    """The job that the key stands for; raises ApiError if that was another request."""
     if earlier.fingerprint != own_fingerprint:
         message = f"This {HEADER} was sent with another recording or other parameters. Send a new key with each request"
         raise ApiError("idempotency_key_reused", f"{message}, and the same one only to repeat it.", param=HEADER)
@@ -128,7 +128,7 @@ def _key(store: JobStore, owner: str, text: str) -> Key:
 
 
 def _standing(store: JobStore, claimed: Claimed | None) -> Claimed | None:
-    """The claim, where its job is there. A waiting client's job that was canceled because the client left is none
+    """The claim, if its job is there. A waiting client's job that was canceled because the client left is none
     that its next try should get."""
     if claimed is None:
         return None
@@ -141,7 +141,7 @@ def _standing(store: JobStore, claimed: Claimed | None) -> Claimed | None:
 
 
 def _unanswered(store: JobStore, claimed: Claimed | None, timing: Timing) -> JobRequest | None:
-    """The job, where it runs still or ended a short while ago and nobody had its answer."""
+    """The job, if it runs still or ended a short while ago and nobody had its answer."""
     try:
         if _standing(store, claimed) is None or claimed is None:
             return None

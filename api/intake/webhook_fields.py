@@ -1,4 +1,4 @@
-"""Where a job shall call back: the fields of the request, checked, or what the settings say."""
+"""Where a job's webhook goes: the fields of the request, checked, or what the settings say."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Callbacks:
             if form.webhook_url is not None:
                 raise ApiError(
                     "unsupported_parameter",
-                    "A call that waits for its transcript is not called back. Send the recording to /v1/jobs, or with "
+                    "A call that waits for its transcript sends no webhook. Send the recording to /v1/jobs, or with "
                     "the header 'Prefer: respond-async'.",
                     param="webhook_url",
                 )

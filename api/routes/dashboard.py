@@ -1,4 +1,4 @@
-"""The rq dashboard at /rq: shows the queues, and changes them only where a setting allows it."""
+"""The rq dashboard at /rq: shows the queues, and changes them only if a setting allows it."""
 
 from __future__ import annotations
 

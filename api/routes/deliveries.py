@@ -1,4 +1,4 @@
-"""A job's call-backs: what became of them, and once more."""
+"""A job's webhooks: what became of them, and once more."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
     "/{job_id}/deliveries", response_model=None, responses=json_answer(jobs.DeliveryList, "The webhook messages")
 )
 async def list_deliveries(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
-    """The job's call-backs with all attempts: none before it has ended, then one."""
+    """The job's webhooks with all attempts: none before it has ended, then one."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
     delivery = await run_in_threadpool(Outbox(service.store).delivery, job)
     return {"object": "list", "data": [_view(delivery)] if delivery else []}
@@ -41,7 +41,7 @@ async def list_deliveries(job_id: str, service: AppStateDep, owner: Owner) -> di
     responses=json_answer(jobs.Delivery, "The webhook message", 202),
 )
 async def redeliver(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
-    """Sends the call-back again, with the same id, and begins its schedule anew."""
+    """Sends the webhook again, with the same id, and begins its schedule anew."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
     return _view(await run_in_threadpool(_again, service, job))
 
@@ -56,7 +56,7 @@ def _again(service: AppState, job: JobRequest) -> Delivery:
     try:
         DeliveryQueue(service.redis, timing=service.timing).again(job.id, time.time())
     except RedisError as error:  # it stands in the store, where the sender looks every minute
-        log.warning("%s is to call back again, but Redis could not be told: %s", job.id, error)
+        log.warning("%s is due for redelivery, but Redis could not be told: %s", job.id, error)
     delivery = outbox.delivery(job)
     assert delivery is not None
     return delivery

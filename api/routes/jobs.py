@@ -122,7 +122,7 @@ async def cancel_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[st
 
 @router.delete("/{job_id}", response_model=None, responses=json_answer(DeletedJob, "It is gone"))
 async def delete_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
-    """Removes the job, its recording and its transcript, and stops it where it has not ended."""
+    """Removes the job, its recording and its transcript, and stops it if it has not ended."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
     await run_in_threadpool(service.jobs.delete, job)
     return {"id": job.id, "object": "transcription.job", "deleted": True}

@@ -37,9 +37,9 @@ class Submitter:
 
 
 async def submit(request: Request, service: AppState, route: Route, caller: Submitter) -> JobRequest:
-    """Takes the upload in and queues it; raises ApiError and leaves nothing behind where that is not possible.
+    """Takes the upload in and queues it; raises ApiError and leaves nothing behind if that is not possible.
 
-    Returns an earlier job where the request is the repeat of the one that made it.
+    Returns an earlier job if the request is the repeat of the one that made it.
     """
     async with (
         holding_key(request.headers, service.store, caller.owner) as key,

@@ -2,7 +2,7 @@
 
 Events come from the job's stream in Redis in small helpings, so a slow reader costs no more than one of them. When
 the job has ended the store has the last word: whatever segments were not told yet, and how it ended. So the news are
-complete where Redis lost the stream, or never had its end.
+complete if Redis lost the stream, or never had its end.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class JobEvent:
 
 
 async def follow(service: AppState, job: JobRequest, cursor: Cursor | None = None) -> AsyncIterator[JobEvent | None]:
-    """The job's news after the cursor, the last being `done`; None where nothing happened for a while.
+    """The job's news after the cursor, the last being `done`; None if nothing happened for a while.
 
     Ends without `done` when the server stops.
     """
@@ -83,7 +83,7 @@ class _Reader:
         self._cursor = cursor
 
     def read(self) -> list[JobEvent]:
-        """What there is now; empty where there is nothing new."""
+        """What there is now; empty if there is nothing new."""
         while events := self._events():
             news: list[JobEvent] = []
             for event in events:

@@ -178,7 +178,7 @@ def _lacks_its_index(path: Path) -> bool:
 
 
 def _declared_seconds(container: InputContainer, stream: AudioStream, path: Path) -> float | None:
-    """What the header claims of the sound, or None where it is a guess: raw streams have no header, and a film's
+    """What the header claims of the sound, or None if it is a guess: raw streams have no header, and a film's
     duration is its longest track's. A WAV header that claims more than the file holds is corrected by FFmpeg, so
     it is read here."""
     if container.format.name in HEADERLESS:
@@ -193,7 +193,7 @@ def _declared_seconds(container: InputContainer, stream: AudioStream, path: Path
 
 
 def _wav_seconds(path: Path) -> float | None:
-    """Length by the `fmt ` and `data` chunks, or None where they say nothing (a length of all ones: streamed)."""
+    """Length by the `fmt ` and `data` chunks, or None if they say nothing (a length of all ones: streamed)."""
     with open(path, "rb") as file:
         if file.read(4) != b"RIFF":
             return None

@@ -191,7 +191,7 @@ class FasterWhisper:
     def _align(
         self, encoded: ctranslate2.StorageView, windows: Sequence[Window], results: list[WindowResult]
     ) -> list[WindowResult]:
-        """Adds words where times are wanted. `align` takes one language and task a call."""
+        """Adds words if times are wanted. `align` takes one language and task a call."""
         wanted = [at for at, window in enumerate(windows) if window.options.words and results[at].text.strip()]
 
         def group(at: int) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 lightning-whisper-mlx, with Whisper's temperature ladder and word times kept.
 
 MLX wants loading, decoding and closing on one thread: what one thread has left uncomputed no other can compute, and
-where a thread ends with streams open, the process dies at its end. Nor can a thread that closed its streams have new
+if a thread ends with streams open, the process dies at its end. Nor can a thread that closed its streams have new
 ones. So each loading has a thread of its own, whoever calls.
 """
 
@@ -202,7 +202,7 @@ def _opened(directory: FilePath, dtype: mx.Dtype) -> Whisper:
 
 
 def _check(model: Whisper, directory: FilePath) -> None:
-    """The library leaves random numbers where the file has no array, and takes arrays of any shape."""
+    """The library leaves random numbers if the file has no array, and takes arrays of any shape."""
     size = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     fresh = Whisper(model.dims, mx.float32)
     if "quantization" in size:

@@ -181,7 +181,7 @@ def _result(context: Any, options: DecodeOptions, probability: float, seconds: f
         language=options.language or "en",
         language_probability=probability,
         avg_logprob=log_probability,
-        no_speech_prob=0.0 if tokens else 1.0,  # all that whisper.cpp tells: it keeps quiet where it hears nobody
+        no_speech_prob=0.0 if tokens else 1.0,  # all that whisper.cpp tells: it keeps quiet if it hears nobody
         compression_ratio=compression_ratio(text),
         temperature=options.temperature,
         words=words,

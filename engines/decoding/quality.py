@@ -1,5 +1,5 @@
 """Whisper's own test of a decoding, window by window (openai/whisper, `decode_with_fallback`): a text that
-repeats itself or that the model does not believe in is decoded again, first at the encoder's full length where
+repeats itself or that the model does not believe in is decoded again, first at the encoder's full length if
 that had been cut short, then at the next temperature. People repeat themselves too: see `repetition`."""
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ NO_SPEECH = "en"  # what is said of a recording in which nobody speaks, with pro
 
 
 class RecordingLanguage:
-    """The first window with words decides where it is sure; else the first few vote with their probabilities.
+    """The first window with words decides if it is sure; else the first few vote with their probabilities.
 
     A multilingual recording is never settled on one language: each window keeps its own, and `code` is the one
     that most windows have.
@@ -34,7 +34,7 @@ class RecordingLanguage:
 
     @property
     def to_decode_in(self) -> str | None:
-        """The language to decode the next window in, or None where it has to be found."""
+        """The language to decode the next window in, or None if it has to be found."""
         return self._asked_for if self._multilingual or not self.is_settled else self.code
 
     def hear(self, result: WindowResult) -> None:

@@ -66,7 +66,7 @@ class Schedule(Generic[Item]):
         self._demote(line)
 
     def next_batch(self, size: int, interactive_only: bool = False) -> list[Item]:
-        """Takes out up to `size` items that may share a pass; empty where nothing waits. interactive_only: for a
+        """Takes out up to `size` items that may share a pass; empty if nothing waits. interactive_only: for a
         pass on top of those that serve everybody, which no batch window waits for."""
         batch: list[Item] = []
         key: Hashable = None

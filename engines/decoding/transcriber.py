@@ -32,7 +32,7 @@ class Checkpoint(Protocol):
     """What an earlier run over the same recording has decoded already, and where this one's results are kept."""
 
     def result(self, window: Window) -> WindowResult | None:
-        """The window's result, or None where it has to be decoded."""
+        """The window's result, or None if it has to be decoded."""
 
     def save(self, window: Window, result: WindowResult) -> None:
         """Keeps a result; of two for the same window the later counts."""

@@ -20,7 +20,7 @@ Open = Callable[[str], object]
 
 @cache
 def load_cublas() -> bool:
-    """Loads cuBLAS 12 from the package nvidia-cublas-cu12 or from the system; False where there is none."""
+    """Loads cuBLAS 12 from the package nvidia-cublas-cu12 or from the system; False if there is none."""
     return load(wheel_folders(), sys.platform, _open)
 
 

@@ -32,7 +32,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """cuda: the newest CUDA the driver supports. error: CUDA's number for why it shows no GPUs, 0 where it does."""
+    """cuda: the newest CUDA the driver supports. error: CUDA's number for why it shows no GPUs, 0 if it does."""
 
     cuda: tuple[int, int]
     gpus: tuple[Gpu, ...] = ()
@@ -56,7 +56,7 @@ class Driver:
 
 
 def find_driver(open_library: Open = ctypes.CDLL) -> Driver | None:
-    """The driver, or None where none is installed. open_library: opens a shared library by name."""
+    """The driver, or None if none is installed. open_library: opens a shared library by name."""
     try:
         cuda = open_library("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:

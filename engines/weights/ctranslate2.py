@@ -37,7 +37,7 @@ def find_ctranslate2_weights(model: str, data_dir: Path, *, offline: bool = Fals
 
 
 def weights_on_this_machine(model: str, data_dir: Path) -> Path | None:
-    """Where the model's weights lie, or None where they are yet to be downloaded; the first of two halves where a
+    """Where the model's weights lie, or None if they are yet to be downloaded; the first of two halves if a
     package carries them. Raises ModelNotFound for a directory without weights and a name that means no model."""
     if _is_path(model):
         return _complete_directory(Path(model).expanduser())

@@ -1,6 +1,6 @@
 """Weights from the Hugging Face hub: fetched with resumption and progress, and checked against the sums it states.
 
-The hub's own library goes on where a connection broke, but not where a run was ended, and it leaves sums unchecked. So
+The hub's own library resumes if a connection broke, but not if a run was ended, and it leaves sums unchecked. So
 the large files are fetched here, into the place where that library looks for them first; it then has the rest to do.
 """
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class LoggedProgress(_Bar):
-    """A download's progress as lines of a log, where no terminal shows a bar."""
+    """A download's progress as lines of a log, if no terminal shows a bar."""
 
     _told_at = 0.0
 

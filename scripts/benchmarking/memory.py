@@ -17,7 +17,7 @@ _MB = 1024 * 1024
 class Watch:
     """`with Watch(processes) as watch: ...`, then `watch.peak` (MB, all processes together) and `watch.cores`.
 
-    processes: gives the tree as it stands. Memory is the proportional set size where the system tells it, so pages that
+    processes: gives the tree as it stands. Memory is the proportional set size if the system tells it, so pages that
     processes share count once; else the resident set size.
     """
 

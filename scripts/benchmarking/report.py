@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured value. wanted: what it must be, in words, or nothing where it is only stated; met: whether it is."""
+    """One measured value. wanted: what it must be, in words, or nothing if it is only stated; met: whether it is."""
 
     name: str
     value: str

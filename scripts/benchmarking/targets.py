@@ -42,7 +42,7 @@ class Target:
         self._http.close()
 
     def check(self) -> None:
-        """Raises TargetError where nothing answers."""
+        """Raises TargetError if nothing answers."""
         try:
             answer = self._http.get("/v1/models")
         except httpx.TransportError as error:
@@ -65,7 +65,7 @@ class Target:
         return Load(heard, seconds, watch.cores, watch.peak)
 
     def processes(self) -> list[psutil.Process]:
-        """The server's process tree, where it runs on this machine and belongs to this user."""
+        """The server's process tree, if it runs on this machine and belongs to this user."""
         root = _root(_listener(urlsplit(self.url).port or 80))
         return [root, *root.children(recursive=True)] if root else []
 
@@ -118,7 +118,7 @@ class Native(Target):
         return Load((Heard(rows["text"], words, seconds),), seconds, watch.cores, watch.peak, watch.peaks)
 
     def delete(self, job_id: str) -> None:
-        """Cancels the job first, where it has not ended."""
+        """Cancels the job first, if it has not ended."""
         self._answer(self._http.delete(f"/v1/jobs/{job_id}"))
 
     def stream(self, path: Path) -> list[float]:

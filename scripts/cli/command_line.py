@@ -57,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--wait", type=float, default=900.0, help="seconds to wait until it is ready (900)")
         command.add_argument("--log", help=argparse.SUPPRESS)  # `start` tells `run` where its output goes
     commands.add_parser("stop", help="stop the service")
-    commands.add_parser("doctor", help="look at all the service needs; exit code 1 where something is missing")
+    commands.add_parser("doctor", help="look at all the service needs; exit code 1 if something is missing")
     commands.add_parser("status", help="whether it runs; exit code 0 ready, 1 running but not ready, 3 not running")
-    secret = commands.add_parser("webhook-secret", help="print the secret that call-backs are signed with")
+    secret = commands.add_parser("webhook-secret", help="print the secret that webhooks are signed with")
     secret.add_argument("--new", action="store_true", help="make one up, to put into WHISPER_WEBHOOK_SECRET")
     logs = commands.add_parser("logs", help="show the end of the log")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what is added")

@@ -72,7 +72,7 @@ def start(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> 
 
 
 def restart(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> int:
-    """With the options it was started with, except where new ones are given."""
+    """With the options it was started with, except if new ones are given."""
     running = PidFile(service.pid_file).holder()
     if running is None:
         return start(service, overrides, wait)
@@ -130,7 +130,7 @@ def webhook_secret(service: ServiceConfig, *, new: bool) -> int:
 
 
 def dashboard(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> int:
-    """Opens the queue dashboard where there is a browser to open it in."""
+    """Opens the queue dashboard if there is a browser to open it in."""
     if code := start(service, overrides, wait):
         return code
     running = PidFile(service.pid_file).holder()

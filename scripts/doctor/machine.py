@@ -38,7 +38,7 @@ def system(name: str = sys.platform, machine: str | None = None) -> Finding:
 
 
 def gpu(devices: Sequence[str], driver: Driver | None, *, has_cublas: bool, name: str = sys.platform) -> list[Finding]:
-    """devices: as set. has_cublas: whether cuBLAS 12 could be loaded; asked only where there is a usable driver."""
+    """devices: as set. has_cublas: whether cuBLAS 12 could be loaded; asked only if there is a usable driver."""
     device = ",".join(devices).lower().replace(" ", "")
     is_wanted = "cuda" in device
     report = failure if is_wanted else warning

@@ -14,7 +14,7 @@ from scripts.service.config import ServiceConfig, SettingsInvalid
 
 
 def report() -> int:
-    """Prints a line for each finding as it comes; 1 where there is a failure."""
+    """Prints a line for each finding as it comes; 1 if there is a failure."""
     found = []
     for finding in examine():
         print(finding, flush=True)

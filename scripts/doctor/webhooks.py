@@ -1,4 +1,4 @@
-"""Whether the receiver of call-backs can be reached, without sending it anything."""
+"""Whether the receiver of webhooks can be reached, without sending it anything."""
 
 from __future__ import annotations
 
@@ -17,20 +17,18 @@ TIMEOUT = 5.0  # seconds
 
 def callbacks(settings: WorkerSettings) -> Finding:
     if settings.webhook_url is None:
-        return ok("call-backs", "no WHISPER_WEBHOOK_URL; jobs may name a webhook_url of their own")
+        return ok("webhooks", "no WHISPER_WEBHOOK_URL; jobs may name a webhook_url of their own")
     try:
         target = Target.parse(settings.webhook_url)
         addresses = AddressBook(settings.webhook_policy).addresses(target)
         _connect(target, addresses[0], settings)
     except (Refused, Unresolved) as error:
-        return failure("call-backs", f"WHISPER_WEBHOOK_URL: {error}")
+        return failure("webhooks", f"WHISPER_WEBHOOK_URL: {error}")
     except OSError as error:
-        return failure(
-            "call-backs", f"WHISPER_WEBHOOK_URL is not reached ({error}). Start the receiver, or correct it."
-        )
+        return failure("webhooks", f"WHISPER_WEBHOOK_URL is not reached ({error}). Start the receiver, or correct it.")
     is_open = target.scheme == "http" and not ipaddress.ip_address(addresses[0]).is_loopback
     report = warning if is_open else ok
-    return report("call-backs", f"{target.authority} can be reached{', without encryption' if is_open else ''}")
+    return report("webhooks", f"{target.authority} can be reached{', without encryption' if is_open else ''}")
 
 
 def _connect(target: Target, address: str, settings: WorkerSettings) -> None:

@@ -39,9 +39,7 @@ def _of_another_engine(model: str, engine: str) -> Finding:
         return ok("model", model)
     if canonical_name(model) == "base" and carries_base():
         return ok("model", f"{model}, from the weights that came with the installation")
-    return ok(
-        "model", f"{model}: {engine} looks for its weights as it starts, and fetches them where they are not here"
-    )
+    return ok("model", f"{model}: {engine} looks for its weights as it starts, and fetches them if they are not here")
 
 
 def _is_pointer(path: Path) -> bool:

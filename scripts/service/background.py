@@ -26,7 +26,7 @@ SHOWN_LINES = 20
 
 
 class StartFailed(Exception):
-    """Says why, with the end of the log where that helps."""
+    """Says why, with the end of the log if that helps."""
 
 
 def start_and_wait(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> Running:

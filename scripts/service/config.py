@@ -60,7 +60,7 @@ class ServiceConfig:
 
     @property
     def stop_file(self) -> Path:
-        """Where there are no signals, this file asks the service to stop."""
+        """If there are no signals, this file asks the service to stop."""
         return self.worker.data_dir / "whisper-native.stop"
 
 

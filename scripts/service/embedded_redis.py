@@ -1,6 +1,6 @@
-"""The Redis the service starts for itself where none is set: private, durable, gone with the service.
+"""The Redis the service starts for itself if none is set: private, durable, gone with the service.
 
-It listens on a unix socket only its owner may open; where there are none (Windows), on a loopback port with a password.
+It listens on a unix socket only its owner may open; if there are none (Windows), on a loopback port with a password.
 Whoever can reach it can make the worker run jobs, so it is never on the network.
 """
 
@@ -154,7 +154,7 @@ class EmbeddedRedis:
 
 
 def _socket_path(directory: Path) -> Path:
-    """In the data directory, or in a short private one where that path is too long for a socket."""
+    """In the data directory, or in a short private one if that path is too long for a socket."""
     path = directory / "redis.sock"
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
         return path

@@ -1,4 +1,4 @@
-"""Runs the service in this process: Redis where none is set, the worker and the API, under the supervisor."""
+"""Runs the service in this process: Redis if none is set, the worker and the API, under the supervisor."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _children(redis: EmbeddedRedis | None, redis_url: str, port: int, devices: S
 
 
 def _forgets_earlier_workers(redis: EmbeddedRedis) -> Callable[[], bool]:
-    """Ready once Redis answers. The first time it drops the signs of life of an earlier run's workers and hands on
+    """Ready once Redis answers. The first time it drops the heartbeats of an earlier run's workers and hands on
     what they had in hand, which would stay theirs for some seconds more: nobody else uses this Redis."""
     forgotten = False
 
@@ -141,7 +141,7 @@ def _forgets_earlier_workers(redis: EmbeddedRedis) -> Callable[[], bool]:
 
 
 def _hand_on(redis_url: str, pid: int) -> None:
-    """Takes a dead worker's sign of life and its jobs away at once. It would count as ready, and its jobs as running,
+    """Takes a dead worker's heartbeat and its jobs away at once. It would count as ready, and its jobs as running,
     until both expire."""
     name = heartbeat.process_name(pid)
     try:

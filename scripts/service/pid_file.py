@@ -76,7 +76,7 @@ class PidFile:
             self._file = None
 
     def holder(self) -> Running | None:
-        """The service where it runs. It may need a moment to write what it is."""
+        """The service if it runs. It may need a moment to write what it is."""
         deadline = time.monotonic() + LOCK_TIMEOUT
         while self.is_held():
             if (running := self.leftover()) is not None:

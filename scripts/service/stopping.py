@@ -1,4 +1,4 @@
-"""Ends a running service in good order where it takes the request, by force where it does not."""
+"""Ends a running service in good order if it takes the request, by force if it does not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scripts.service.pid_file import PidFile, Running
 
 
 def stop_running(running: Running, service: ServiceConfig, patience: float | None = None) -> str | None:
-    """How it ended, in words, or None where it did not. patience: seconds it may take, else what Timing says."""
+    """How it ended, in words, or None if it did not. patience: seconds it may take, else what Timing says."""
     pid_file = PidFile(service.pid_file)
     ask_to_stop(running, service)
     if wait_until_gone(pid_file, service.worker.timing.stop if patience is None else patience):

@@ -37,8 +37,8 @@ class ChildSpec:
     """A process to keep running.
 
     ready: children named after this one are started once it holds.
-    lifeline: the child follows its standard input (see worker.lifeline); others get a signal where the system has one.
-    stop: how to ask it to end, where closing its standard input or SIGTERM will not do.
+    lifeline: the child follows its standard input (see worker.lifeline); others get a signal if the system has one.
+    stop: how to ask it to end, if closing its standard input or SIGTERM will not do.
     died: told the process id of an instance that ended without being asked to.
     successors: exit codes that are no failure, and what the environment of the next instance has more.
     """
@@ -54,7 +54,7 @@ class ChildSpec:
 
 
 class RestartPolicy:
-    """How long to wait before a dead child is started again: twice as long each time, up to 30 s, or 4 s where it was
+    """How long to wait before a dead child is started again: twice as long each time, up to 30 s, or 4 s if it was
     killed: that is no sign that it cannot start."""
 
     def __init__(self, timing: Timing = Timing()) -> None:
@@ -94,7 +94,7 @@ class Child:
         self._more: Mapping[str, str] = {}  # environment, beside the spec's
 
     def tend(self, *, may_start: bool) -> bool:
-        """Starts the process where it is due, notices its death, and returns whether it is up and ready."""
+        """Starts the process if it is due, notices its death, and returns whether it is up and ready."""
         if self._process is None:
             if may_start and self._clock() >= self._due_at:
                 self._start()
@@ -190,7 +190,7 @@ class Supervisor:
         self._signals = 0
 
     def run(self) -> None:
-        """Raises ChildCannotStart where a child never stays up; the others are stopped first."""
+        """Raises ChildCannotStart if a child never stays up; the others are stopped first."""
         previous = {number: signal.signal(number, self._on_signal) for number in _stop_signals()}
         try:
             while not self._signals and not self._should_stop():
@@ -226,7 +226,7 @@ def _close_lifeline(process: subprocess.Popen[bytes]) -> None:
 
 
 def _stop_signals() -> list[signal.Signals]:
-    names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")  # the last two where the system has them
+    names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")  # the last two if the system has them
     return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 

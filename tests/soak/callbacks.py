@@ -18,7 +18,7 @@ SETTINGS = {
     "WHISPER_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
     "WHISPER_WEBHOOK_SCHEDULE": ",".join(["0", "1", "1", *["3"] * 40]),
 }
-TIMEOUT = 120.0  # seconds the last call-backs may take once all jobs have ended
+TIMEOUT = 120.0  # seconds the last webhooks may take once all jobs have ended
 
 
 def unwell(number: int, request: Received) -> Reply:
@@ -31,7 +31,7 @@ def check_callbacks(receiver: Receiver, job_ids: Iterable[str]) -> list[str]:
     wanted = set(job_ids)
     problems = []
     try:
-        until(lambda: wanted <= _delivered(receiver), "all call-backs have come", TIMEOUT)
+        until(lambda: wanted <= _delivered(receiver), "all webhooks have come", TIMEOUT)
     except AssertionError:
         problems += [f"{job_id} never called back" for job_id in wanted - _delivered(receiver)]
     names: dict[str, set[str]] = defaultdict(set)

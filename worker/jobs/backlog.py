@@ -31,7 +31,7 @@ class Backlog:
         self._lock = threading.Lock()
 
     def check(self, priority: Priority, coming: int) -> None:
-        """Raises QueueFull where no further job fits. coming: uploads that are under way, this one included."""
+        """Raises QueueFull if no further job fits. coming: uploads that are under way, this one included."""
         waiting = self._queue.length(priority)
         if waiting + coming > self._most_jobs:
             raise _full(f"{waiting} jobs wait already, and {self._most_jobs} may (WHISPER_MAX_QUEUED_JOBS)")
@@ -39,7 +39,7 @@ class Backlog:
             self._check_seconds(priority, 0.0)
 
     def admit(self, request: JobRequest) -> None:
-        """Raises QueueFull where the job does not fit. One recording always does where nothing waits, however long."""
+        """Raises QueueFull if the job does not fit. One recording always does if nothing waits, however long."""
         with self._lock:
             self._check_seconds_held(request.priority, request.declared_seconds)
             self._waiting[request.priority][request.id] = request.declared_seconds

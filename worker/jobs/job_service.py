@@ -1,4 +1,4 @@
-"""Where jobs are handed in, asked after, called off and removed. Every call blocks: run it in a thread."""
+"""Jobs submitted, looked up, canceled and removed. Every call blocks: run it in a thread."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class JobService:
-    """The store's word is final; Redis is told, and where it is away it finds out later."""
+    """The store's word is final; Redis is told, and if it is away it finds out later."""
 
     def __init__(self, store: JobStore, queue: JobQueue, events: Events, backlog: Backlog) -> None:
         self._store = store
@@ -33,7 +33,7 @@ class JobService:
         self._backlog = backlog
 
     def submit(self, upload: Upload, request: JobRequest) -> None:
-        """Makes the upload a job. Where it cannot be queued nothing of it is left, and the error is raised."""
+        """Makes the upload a job. If it cannot be queued nothing of it is left, and the error is raised."""
         self._backlog.admit(request)
         try:
             upload.commit(request)
@@ -79,7 +79,7 @@ class JobService:
         return page[:limit], len(page) > limit
 
     def cancel(self, job_id: str) -> bool:
-        """Ends the job, waiting or running; returns False where it had ended before."""
+        """Ends the job, waiting or running; returns False if it had ended before."""
         request = self._store.request(job_id)
         if not self._store.finish(job_id, Outcome("canceled")):
             return False
@@ -102,7 +102,7 @@ class JobService:
                 self.answered(self._store.request(job_id))
 
     def delete(self, request: JobRequest) -> None:
-        """Removes every trace of the job, and ends it where it has not ended.
+        """Removes every trace of the job, and ends it if it has not ended.
 
         The store forgets it first: nobody who follows the job sees it canceled and takes that for its end. Except on
         Windows, where the slot has to let go of the files before they can be moved.

@@ -21,7 +21,7 @@ from worker.store.records import JobRequest
 
 KEEP_A_WEEK = RetentionPeriods()
 LOCK = f"{KEY_PREFIX}maintenance"
-KNOWN = f"{KEY_PREFIX}known"  # set once store and queues have been put in step; gone where Redis lost its contents
+KNOWN = f"{KEY_PREFIX}known"  # set once store and queues have been put in step; gone if Redis lost its contents
 
 log = logging.getLogger(__name__)
 

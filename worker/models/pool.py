@@ -1,6 +1,6 @@
 """The models this process has loaded: each has a batcher of its own, and all share one device, so they are few.
 
-A job takes the model it names, and waits where that is not loaded. Room for it is made by the model that was used least
+A job takes the model it names, and waits if that is not loaded. Room for it is made by the model that was used least
 recently; one that is never idle is asked for its place once it has had a turn, and its jobs go back to their queues.
 """
 

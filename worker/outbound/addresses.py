@@ -1,4 +1,4 @@
-"""Where a call-back may go. What counts is the address that is dialled, not the name it was given by.
+"""Allowed webhook targets. What counts is the address that is dialled, not the name it was given by.
 
 A URL comes from whoever may submit a job, and this machine can reach what they cannot: its own services, its network,
 the metadata service of a cloud. So only public addresses are called, and what the operator allows besides.
@@ -49,7 +49,7 @@ class Unresolved(Exception):
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """All addresses of a name, as the system's own resolver finds them; raises Refused where it has none."""
+    """All addresses of a name, as the system's own resolver finds them; raises Refused if it has none."""
     try:
         rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
@@ -99,11 +99,11 @@ class Policy:
             )
 
     def allowed(self, target: Target, addresses: Iterable[str]) -> list[str]:
-        """The addresses that may be dialled, in the given order; raises Refused where that is none."""
+        """The addresses that may be dialled, in the given order; raises Refused if that is none."""
         found = [text for text in addresses if self._allows(effective(text), target)]
         if not found:
             raise Refused(
-                f"'{target.host}' is an address of this machine or its network, where call-backs go only if they are "
+                f"'{target.host}' is an address of this machine or its network, where webhooks go only if they are "
                 f"allowed to: set {HOSTS}={target.host} or {NETWORKS}=… and restart the service."
             )
         return found
@@ -136,6 +136,6 @@ class AddressBook:
         self._resolve = resolver
 
     def addresses(self, target: Target) -> list[str]:
-        """Raises Refused, or Unresolved where trying again may help."""
+        """Raises Refused, or Unresolved if trying again may help."""
         self.policy.check_port(target)
         return self.policy.allowed(target, self._resolve(target.host, target.port))

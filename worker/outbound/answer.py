@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an attempt brought. status: None where there was no answer; error says why.
+    """What an attempt brought. status: None if there was no answer; error says why.
 
     retry_after: seconds the receiver asks us to wait. body: the beginning of its answer.
     """

@@ -52,7 +52,7 @@ class WebhookClient:
         except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
             return Answer(None, _explained(error))
         except Exception as error:  # what nobody foresaw must not keep an attempt from being counted
-            log.exception("A call-back failed in an unforeseen way")
+            log.exception("A webhook failed in an unforeseen way")
             return Answer(None, f"The call failed ({type(error).__name__}).")
 
     def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:

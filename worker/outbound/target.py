@@ -1,4 +1,4 @@
-"""The URL of a call-back, taken apart once: what is checked is what is dialled."""
+"""A webhook's URL, taken apart once: what is checked is what is dialled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FOREIGN = frozenset(
 
 
 class Refused(Exception):
-    """The URL is none that is called. The message says why and names the setting, where one would help."""
+    """The URL is none that is called. The message says why and names the setting, if one would help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,16 @@ class Target:
     def parse(cls, url: str) -> Target:
         """Raises Refused."""
         if len(url) > MAX_URL_LENGTH or not _VISIBLE.fullmatch(url):
-            raise Refused(f"A call-back's URL is at most {MAX_URL_LENGTH} printable ASCII characters, without spaces.")
+            raise Refused(f"A webhook URL is at most {MAX_URL_LENGTH} printable ASCII characters, without spaces.")
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise Refused(f"'{url[:200]}' is no URL.") from None
+            raise Refused(f"'{url[:200]}' is not a valid URL.") from None
         if parts.scheme not in _PORTS:
-            raise Refused("A call-back's URL begins with https:// or http://.")
+            raise Refused("A webhook URL begins with https:// or http://.")
         if "@" in parts.netloc or "\\" in url:
-            raise Refused("A call-back's URL holds no user name or password; send a header with webhook_headers.")
+            raise Refused("A webhook URL holds no user name or password; send a header with webhook_headers.")
         host = parts.hostname or ""
         host = host.partition("%")[0] if ":" in host else host  # without the zone of an IPv6 address
         if not _HOST.fullmatch(host) or port == 0:

@@ -85,10 +85,10 @@ class CheckedNetwork(httpcore2.NetworkBackend):
 
 
 def remaining(deadline: float) -> float:
-    """Seconds left; raises TimeoutError where there are none."""
+    """Seconds left; raises TimeoutError if there are none."""
     left = deadline - time.monotonic()
     if left <= 0:
-        raise TimeoutError("The time for this call-back is over.")
+        raise TimeoutError("The time for this webhook is over.")
     return left
 
 

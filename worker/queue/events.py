@@ -86,7 +86,7 @@ class Events:
         return [Event(row.decode(), fields[b"event"].decode(), json.loads(fields[b"data"])) for row, fields in rows]
 
     def status(self, job_id: str) -> dict[str, float]:
-        """The live status, empty where the job has not started."""
+        """The live status, empty if the job has not started."""
         raw: dict[bytes, bytes] = self._redis.hgetall(f"{KEY_PREFIX}status:{job_id}")  # type: ignore[assignment]
         return {name.decode(): float(value) for name, value in raw.items()}
 

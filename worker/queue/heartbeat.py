@@ -94,7 +94,7 @@ def withdraw(redis: Redis, name: str) -> None:
 
 
 def workers(redis: Redis) -> list[WorkerHeartbeat]:
-    """All workers with a sign of life in the last 15 s."""
+    """All workers with a heartbeat in the last 15 s."""
     found = []
     for key in redis.scan_iter(f"{KEY_PREFIX}worker:*", count=1000):
         row = {name.decode(): value.decode() for name, value in redis.hgetall(key).items()}  # type: ignore[union-attr]

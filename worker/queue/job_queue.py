@@ -87,7 +87,7 @@ class JobQueue:
         )
 
     def position(self, request: JobRequest) -> int | None:
-        """How many jobs of the same queue run before this one, or None where it does not wait."""
+        """How many jobs of the same queue run before this one, or None if it does not wait."""
         places = (self._queues[name].get_job_position(request.id) for name in _queues_of(request))
         return next((place for place in places if place is not None), None)
 

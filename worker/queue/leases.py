@@ -45,7 +45,7 @@ class Leases:
         self._expired: dict[Lease, float] = {}  # since when, in monotonic seconds
 
     def take(self, job_id: str, begin: Callable[[Pipeline], None]) -> bool:
-        """Calls `begin` with the transaction that is to make the lease; returns False where somebody runs the job."""
+        """Calls `begin` with the transaction that is to make the lease; returns False if somebody runs the job."""
 
         def change(pipeline: Pipeline) -> bool:
             is_held = any(_ends(pipeline, queue, job_id) > time.time() for queue in self._queues)
@@ -70,7 +70,7 @@ class Leases:
         return self._whole(lambda pipeline: self._take_back(pipeline, lease), *self._keys(lease.job_id))
 
     def pass_on(self, lease: Lease, queue: str, *, at_front: bool) -> bool:
-        """Puts the job into a queue and ends the lease; returns False where that had ended already."""
+        """Puts the job into a queue and ends the lease; returns False if that had ended already."""
         keys = (_wip(lease.queue), _job(lease.job_id))
         return self._whole(lambda pipeline: _pass_on(pipeline, lease, queue, at_front), *keys)
 

@@ -87,7 +87,7 @@ class JobRunner:
         self._alone: str | None = None  # the job that is tried alone
 
     def run(self, job_id: str, queue: QueueName) -> dict[str, str]:
-        """Returns what RQ keeps. Raises JobEnded where the outcome is no transcript, Requeued where the job goes on
+        """Returns what RQ keeps. Raises JobEnded if the outcome is no transcript, Requeued where the job goes on
         elsewhere, LeaseLost where another worker has it, OSError where the store failed. queue: the slot's own.
 
         A job that has its outcome already, is gone from the store or cannot be read is left alone: a requeue from the

@@ -190,14 +190,14 @@ class WorkerProcess:
                 return
 
     def _beat(self) -> None:
-        """A sign of life for the process and a renewed lease for every running job."""
+        """A heartbeat for the process and a renewed lease for every running job."""
         while True:
             try:
                 if self._slots:
                     self._slots.beat()
                 self._show_presence()
             except Exception:  # whatever it is, a heart that stopped would have running jobs taken away
-                log.exception("A sign of life could not be given")
+                log.exception("Heartbeat failed")
             if self._stopped.wait(self._timing.beat):
                 return
 

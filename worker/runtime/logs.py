@@ -29,7 +29,7 @@ _SECRETS = (
 
 
 def set_up(program: str, level: LogLevel, form: LogFormat, secrets: Iterable[str] = ()) -> None:
-    """Logging of this process, to standard error. secrets: values that are blotted out wherever they stand."""
+    """Logging of this process, to standard error. secrets: values that are redacted wherever they appear."""
     handler, secrets = logging.StreamHandler(), tuple(secrets)
     handler.setFormatter(_Json(program, secrets) if form == "json" else _Text(program, secrets))
     logging.basicConfig(level=level, handlers=[handler], force=True)

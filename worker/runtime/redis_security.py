@@ -30,7 +30,7 @@ def warnings(url: str) -> list[str]:
 
 
 def findings(redis: Redis) -> list[str]:
-    """What a Redis says of itself; nothing where it does not answer or does not let itself be asked."""
+    """What a Redis says of itself; nothing if it does not answer or does not let itself be asked."""
     try:
         config = {name: str(redis.config_get(name).get(name, "")) for name in _ASKED}
     except (RedisError, AttributeError, TypeError):
@@ -42,7 +42,7 @@ def findings(redis: Redis) -> list[str]:
     if not opened:
         return []
     listens = f"Redis listens on {', '.join(opened)} without a password: whoever reaches it can use it. {REMEDY}"
-    return [f"{listens} A container's is fine where its port is published to 127.0.0.1 alone."]
+    return [f"{listens} A container's is fine if its port is published to 127.0.0.1 alone."]
 
 
 def _is_loopback(host: str) -> bool:

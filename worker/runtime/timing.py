@@ -31,7 +31,7 @@ class Timing:
     """
 
     # Who is alive, and who has which job
-    beat: float = _scaled(5.0, least=0.1)  # between two signs of life of a worker, and between two renewals of a lease
+    beat: float = _scaled(5.0, least=0.1)  # between two heartbeats of a worker, and between two renewals of a lease
     presence: float = _scaled(15.0, least=3.0)  # without a beat, after which a worker counts as gone
     lease: float = _scaled(30.0, least=3.0)  # without a renewal, after which a job counts as abandoned
     confirm: float = _scaled(6.0, least=1.0)  # an expired lease gets: after a jump of a clock its worker renews it

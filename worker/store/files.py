@@ -21,7 +21,7 @@ def private(path: str, flags: int) -> int:
 
 
 def take(file: BinaryIO) -> bool:
-    """Marks an open file as being worked on until it is closed; False where another has it, or on Windows."""
+    """Marks an open file as being worked on until it is closed; False if another has it, or on Windows."""
     if os.name == "nt":  # where a recording could be so long that its locked byte is not behind it
         return False
     try:
@@ -40,7 +40,7 @@ def is_abandoned(path: Path) -> bool:
 
 
 def create(aside: Path, target: Path) -> None:
-    """Gives a whole file its name; raises FileExistsError where that is taken."""
+    """Gives a whole file its name; raises FileExistsError if that is taken."""
     try:
         os.link(aside, target)
     except OSError as error:

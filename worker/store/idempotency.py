@@ -61,7 +61,7 @@ class Claim:
         os.ftruncate(self._descriptor, 0)
 
     def release(self) -> None:
-        """Lets go of the key, and forgets it where nothing was written."""
+        """Lets go of the key, and forgets it if nothing was written."""
         try:
             if not os.fstat(self._descriptor).st_size:
                 with contextlib.suppress(PermissionError):  # Windows removes no open file; the next sweep does
@@ -83,7 +83,7 @@ class Claims:
         return _read(self._path(key))
 
     def hold(self, *key: str, patience: float = 0.0) -> Claim:
-        """Raises ClaimBusy where another request has the key for more than `patience` seconds."""
+        """Raises ClaimBusy if another request has the key for more than `patience` seconds."""
         return self._hold(self._path(key), time.monotonic() + patience)
 
     def sweep(self, has_job: Callable[[str], bool]) -> None:

@@ -6,7 +6,7 @@ jobs/<id>/job.json        the request, never changed
 jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>.ended.jsonl once it left in good order
 jobs/<id>/transcript.json the result, written aside and renamed
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins
-jobs/<id>/deliveries.jsonl what came of each attempt to call back
+jobs/<id>/deliveries.jsonl what came of each delivery attempt
 jobs/<id>/answered        a waiting client has had its answer
 broken/<id>/              a job whose record cannot be read: set aside by maintenance for whoever looks into it
 claims/<hash>             which job an idempotency key stands for
@@ -119,7 +119,7 @@ class LocalStore:
             return None
 
     def finish(self, job_id: str, outcome: Outcome) -> bool:
-        """Writes the terminal state and returns True, or False where the job has one already or is gone."""
+        """Writes the terminal state and returns True, or False if the job has one already or is gone."""
         directory = self._directory(job_id)
         aside = directory / f"outcome.{os.getpid()}.{time.monotonic_ns()}.tmp"
         try:
@@ -187,7 +187,7 @@ class LocalStore:
         patiently(lambda: self.source(job_id).unlink(missing_ok=True))
 
     def deliveries(self, job_id: str) -> bytes:
-        """The lines of all attempts to call back; empty before the first."""
+        """The lines of all delivery attempts; empty before the first."""
         try:
             return (self._directory(job_id) / "deliveries.jsonl").read_bytes()
         except FileNotFoundError:

@@ -33,7 +33,7 @@ def is_job_id(text: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Webhook:
     """Where a job's end is told. headers: sent along, and never shown. include: what the message holds besides the
-    job. base_url: the service's address as the submitter used it, for links; empty where it is not to be trusted."""
+    job. base_url: the service's address as the submitter used it, for links; empty if it is not to be trusted."""
 
     url: str
     headers: dict[str, str] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""Call-backs: a job that has ended and names a URL is told there, signed, until it is taken or given up."""
+"""Webhooks: a job that has ended and names a URL is announced there, signed, until it is delivered or given up."""

@@ -1,9 +1,9 @@
-"""When which call-back is due, in Redis: who sends, what next, and who has it in hand. The store has the truth.
+"""When which webhook is due, in Redis: who sends, what next, and who has it in hand. The store has the truth.
 
 whisper:webhooks:due          sorted set  job ids by the unix second of their next attempt
 whisper:webhooks:claim:<id>   string      which sender has the job in hand; gone soon after that sender is
 whisper:webhooks:scan         string      which sender reads the whole store just now
-whisper:webhooks:read         string      there once a sender has; gone where Redis lost its contents
+whisper:webhooks:read         string      there once a sender has; gone if Redis lost its contents
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Headers that go along with a call-back: the receiver's own credentials, and nothing that bends the request."""
+"""Headers that go along with a webhook: the receiver's own credentials, and nothing that bends the request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The secrets that call-backs are signed with.
+"""The secrets that webhooks are signed with.
 
 A secret is `whsec_` and the base64 of its bytes. Ours have printable ASCII for bytes, so that a tool that takes a key
 as text, such as n8n's Crypto node, can hold them too.

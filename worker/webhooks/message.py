@@ -1,4 +1,4 @@
-"""What a call-back says: which job has ended and how, where the rest is, and the text where that is short."""
+"""What a webhook says: which job has ended and how, where the rest is, and the text if that is short."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def message(request: JobRequest, outcome: Outcome, transcript: Transcript | None
 
 
 def _words(transcript: Transcript, include: tuple[str, ...]) -> dict[str, Any]:
-    """text is null where it is long and nobody asked for it: the link leads to it."""
+    """text is null if it is long and nobody asked for it: the link leads to it."""
     is_welcome = "text" in include or len(transcript.text.encode()) <= SHORT
     words: dict[str, Any] = {"text": transcript.text if is_welcome else None}
     if "segments" in include:

@@ -79,7 +79,7 @@ class Outbox:
         return _replayed(request, outcome, _lines(self._store.deliveries(request.id)), self._first_wait)
 
     def record(self, job_id: str, attempt: Attempt) -> None:
-        """Raises JobNotFound where the job was deleted meanwhile."""
+        """Raises JobNotFound if the job was deleted meanwhile."""
         self._write(job_id, attempt)
 
     def again(self, job_id: str) -> None:

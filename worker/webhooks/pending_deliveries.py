@@ -20,7 +20,7 @@ class PendingDeliveries:
         self._settled: dict[str, int] = {}  # bytes of the log with which a delivery was settled
 
     def owed(self) -> dict[str, float]:
-        """When each pending call-back is due, in unix seconds, by job."""
+        """When each pending webhook is due, in unix seconds, by job."""
         owed: dict[str, float] = {}
         job_ids = list(self._store.ids())
         for job_id in job_ids:
@@ -38,7 +38,7 @@ class PendingDeliveries:
         return owed
 
     def _delivery(self, job_id: str) -> Delivery | None:
-        """None where nothing is owed, or nothing has changed since it was settled."""
+        """None if nothing is owed, or nothing has changed since it was settled."""
         if job_id in self._silent:
             return None
         size = len(self._store.deliveries(job_id))

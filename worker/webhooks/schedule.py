@@ -1,4 +1,4 @@
-"""When a call-back that was not taken is tried again, and when it is given up: the policy, without clocks."""
+"""When a webhook that was not delivered is retried, and when it is given up: the policy, without clocks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows from an attempt. wait: seconds until the next, where the state is pending."""
+    """What follows from an attempt. wait: seconds until the next, if the state is pending."""
 
     state: State
     wait: float | None = None
@@ -58,7 +58,7 @@ class Schedule:
         return self._delays[0]
 
     def judge(self, answer: Answer, earlier: Sequence[Tried], now: float) -> Verdict:
-        """2xx is taken, 410 ends it, everything else is tried again; a redirect is not followed.
+        """A 2xx counts as delivered and a 410 ends it; anything else is retried. A redirect is not followed.
         earlier: the attempts of this round before this one."""
         if answer.status is not None and 200 <= answer.status < 300:
             return Verdict("delivered")

@@ -112,10 +112,10 @@ class Sender:
             try:
                 self._woken.wait(self.send_due())
             except RedisError as error:
-                log.warning("Call-backs wait for Redis: %s", error)
+                log.warning("Webhooks wait for Redis: %s", error)
                 self._stopped.wait(1.0)
             except Exception:
-                log.exception("A round of call-backs failed")
+                log.exception("A round of webhooks failed")
                 self._stopped.wait(1.0)
 
     def stop(self, patience: float) -> None:
@@ -221,12 +221,12 @@ class Sender:
                 self._due.put(request.id, next_at)
             self._due.release(request.id)
         except JobNotFound:
-            log.info("Job %s was deleted, and its call-back with it", request.id)
+            log.info("Job %s was deleted, and its webhook with it", request.id)
         except RedisError as error:
-            log.warning("The next call-back of %s waits for Redis: %s", request.id, error)
+            log.warning("The next webhook of %s waits for Redis: %s", request.id, error)
             self._scan_wanted.set()
         except Exception:
-            log.exception("The call-back of %s failed", request.id)
+            log.exception("The webhook of %s failed", request.id)
         finally:
             self._hand.drop(request.id)
             self._woken.set()
@@ -249,7 +249,7 @@ class Sender:
         try:
             self._outbox.record(request.id, attempt)
         except OSError as error:  # called again before it is written, the receiver would hear it over and over
-            log.error("An attempt to call back for %s cannot be written down: %s", request.id, error)
+            log.error("An delivery attempt for %s cannot be written down: %s", request.id, error)
             self._unwritten[request.id] = attempt
             return self._clock() + self._timing.webhook_scan
         now = self._outbox.delivery(request)  # somebody may have asked for it again meanwhile

@@ -1,4 +1,4 @@
-"""What an operator may set about call-backs: a part of the worker's settings."""
+"""What an operator may set about webhooks: a part of the worker's settings."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class WebhookSettings(BaseSettings):
 
     @property
     def webhook_keys(self) -> list[bytes]:
-        """Empty where none is set."""
+        """Empty if none is set."""
         return [key_of(secret.get_secret_value()) for secret in self.webhook_secret]
 
     @field_validator("webhook_include", "webhook_allowed_hosts", "webhook_allowed_networks", mode="before")

@@ -1,4 +1,4 @@
-"""How a call-back proves where it comes from: Standard Webhooks 1.0.0, https://www.standardwebhooks.com."""
+"""How a webhook proves where it comes from: Standard Webhooks 1.0.0, https://www.standardwebhooks.com."""
 
 from __future__ import annotations
 

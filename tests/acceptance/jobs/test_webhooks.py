@@ -1,4 +1,4 @@
-"""Call-backs as their receivers get them: what is said, and that others' code verifies it."""
+"""Webhooks as their receivers get them: what is said, and that others' code verifies it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call-backs to receivers that are down, slow, rude or not who they say, from the service as it runs."""
+"""Webhooks to receivers that are down, slow, rude or not who they say, from the service as it runs."""
 
 from __future__ import annotations
 

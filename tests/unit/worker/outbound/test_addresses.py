@@ -1,4 +1,4 @@
-"""Call-backs go to public addresses, and elsewhere only where the operator says so."""
+"""Webhooks go to public addresses, and elsewhere only where the operator says so."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ def test_a_special_address_has_to_be_named_exactly(address: str) -> None:
         ("http://example.com/\r\nX-Injected: 1", "printable ASCII"),
         ("http://①②⑦.0.0.1/", "printable ASCII"),
         ("http://exa%6dple.com/", "no host"),
-        ("http://example.com:99999/", "no URL"),
-        ("http://[::1/", "no URL"),
+        ("http://example.com:99999/", "not a valid URL"),
+        ("http://[::1/", "not a valid URL"),
         ("http://example.com/" + "x" * 2048, "at most 2048"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A call-back is thin: the job, links, and the text where it is short or asked for."""
+"""A webhook is thin: the job, links, and the text where it is short or asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a call-back is tried again: soon while n8n gets ready, then ever more rarely, at last no more."""
+"""When a webhook is tried again: soon while n8n gets ready, then ever more rarely, at last no more."""
 
 from __future__ import annotations
 

@@ -405,7 +405,7 @@ def test_redis_that_is_away_costs_time_and_no_message(office: Office, caplog: py
     thread = threading.Thread(target=office.sender.run)
     office.redis_server.connected = False
     thread.start()
-    wait_for(lambda: "Call-backs wait for Redis" in caplog.text)
+    wait_for(lambda: "Webhooks wait for Redis" in caplog.text)
     office.redis_server.connected = True
     wait_for(lambda: office.delivery(request).state == "delivered")
     office.sender.stop(5)

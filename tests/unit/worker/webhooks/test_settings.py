@@ -1,4 +1,4 @@
-"""Settings of call-backs are checked when they are read, and what is secret is never shown."""
+"""Settings of webhooks are checked when they are read, and what is secret is never shown."""
 
 from __future__ import annotations
 

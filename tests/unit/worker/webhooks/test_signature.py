@@ -1,4 +1,4 @@
-"""A call-back's signature is Standard Webhooks to the letter: what others wrote verifies it."""
+"""A webhook's signature is Standard Webhooks to the letter: what others wrote verifies it."""
 
 from __future__ import annotations
 
