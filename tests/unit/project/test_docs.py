@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 from fakeredis import FakeRedis
@@ -22,6 +23,8 @@ from worker.runtime.version import VERSION
 from worker.store.job_store import LocalStore
 
 MAX_README_LINES = 150
+# Said otherwise here before -> the field's word for it.
+FIELD_WORDS = {"call-back": "webhook", "blotted out": "redacted", "sign of life": "heartbeat", "janitor": "maintenance"}
 
 # A home directory, or a mirror of a package index: what one machine has and no other.
 PRIVATE = re.compile(r"(?<![\w.~$}])/(?:home|Users|root|work)/\w|https?://[^\s\"'`]+/(?:simple|pypi)\b")
@@ -29,6 +32,12 @@ PRIVATE = re.compile(r"(?<![\w.~$}])/(?:home|Users|root|work)/\w|https?://[^\s\"
 
 def test_the_readme_is_read_in_a_few_minutes() -> None:
     assert len(text(ROOT / "README.md").splitlines()) <= MAX_README_LINES
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_documents_use_the_words_of_the_field(path: Path) -> None:
+    found = [f"{word}: say {better}" for word, better in FIELD_WORDS.items() if word in text(path).lower()]
+    assert found == []
 
 
 @pytest.mark.parametrize("document", write_docs.DOCUMENTS)
