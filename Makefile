@@ -5,11 +5,14 @@ python := sh scripts/python.sh
 service := $(python) scripts/whisper-native.py
 venv := .venv/bin
 pytest := $(venv)/python -m pytest
+engines := .venv-engines/bin/python -m pytest tests/integration/engines/test_engines.py \
+           tests/integration/engines/test_spoken_cases.py tests/engines
 parallel := -n 3 --dist loadfile # three test files at a time; a file's tests share its services
 ARGS ?=
 
 .PHONY: help doctor whisper-native whisper-native-status whisper-native-logs whisper-native-stop run dashboard \
-        setup engine test test-slow test-engines test-unit test-integration test-acceptance test-faults reliability soak lint typecheck docs format lock clean
+        setup engine test test-slow test-times test-engines test-unit test-integration test-acceptance test-faults \
+        reliability soak lint typecheck docs format lock clean
 
 help: ## show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' Makefile
@@ -44,8 +47,13 @@ setup: ## set up the environment with what the tests need
 test: setup ## all tests but the slow ones, three files at a time (ARGS="-n 0" for one)
 	$(pytest) $(parallel) -m "not slow" $(ARGS)
 
-test-slow: setup ## what takes minutes: real leases, ten kills, a thousand submissions, real installations
+test-slow: setup ## what takes minutes: real leases, ten kills, a thousand submissions, installations, mlx on a CPU
 	$(pytest) -m slow $(ARGS)
+	@$(python) scripts/setup_environment.py --engines
+	OMP_WAIT_POLICY=PASSIVE $(engines) -m slow $(ARGS)
+
+test-times: setup ## as test, and what each folder takes, which goes into CONTRIBUTING.md
+	WRITE_TEST_TIMES=1 $(pytest) $(parallel) -m "not slow" $(ARGS)
 
 test-unit: setup ## no network, no processes
 	$(pytest) -n 2 --dist loadfile tests/unit $(ARGS)
@@ -53,10 +61,9 @@ test-unit: setup ## no network, no processes
 test-integration: setup ## real Redis, real weights
 	$(pytest) $(parallel) -m "not slow" tests/integration $(ARGS)
 
-test-engines: ## all engines on real weights, in an environment of their own (.venv-engines)
+test-engines: ## all engines but mlx, which is slow, on real weights, in an environment of their own (.venv-engines)
 	@$(python) scripts/setup_environment.py --engines
-	OMP_WAIT_POLICY=PASSIVE .venv-engines/bin/python -m pytest tests/integration/engines/test_engines.py \
-	        tests/integration/engines/test_spoken_cases.py tests/engines $(ARGS)
+	OMP_WAIT_POLICY=PASSIVE $(engines) -m "not slow" $(ARGS)
 
 test-acceptance: setup ## the service, started as a user starts it
 	$(pytest) $(parallel) -m "not slow" tests/acceptance $(ARGS)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import services
 from tests.faults.collector import FaultCollector
+from tests.times import TestTimes
 
 ROOT = Path(__file__).parent.parent
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # time proves nothing
@@ -31,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{level}: tests in tests/{level}")
     config.pluginmanager.register(services)  # one set of them for all levels
     config.pluginmanager.register(FaultCollector(config))
+    config.pluginmanager.register(TestTimes())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from itertools import islice
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from tests import media
@@ -80,9 +82,19 @@ def recording(minutes: float, seed: int = 1) -> Recording:
 def recording_file(minutes: float, seed: int = 1) -> Path:
     """The FLAC file of `recording(minutes, seed)`; its sentences lie beside it as JSON."""
     path = CACHE / f"talk-{minutes:g}min-seed{seed}-v{VERSION}.flac"
-    if not path.with_suffix(".json").exists():  # written last
-        _keep(_joined(_cut(_spoken(seed, minutes * 60), minutes * 60), seed), path)
+    with _one_writer(path):
+        if not path.with_suffix(".json").exists():  # written last
+            _keep(_joined(_cut(_spoken(seed, minutes * 60), minutes * 60), seed), path)
     return path
+
+
+@contextmanager
+def _one_writer(path: Path) -> Iterator[None]:
+    """Test processes that want the same speech at once wait for the first of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+    with FileLock(path.with_suffix(".lock")):
+        yield
 
 
 def silence(seconds: float) -> Samples:
@@ -184,9 +196,7 @@ def _joined(spoken: Iterator[tuple[Line, Samples]], seed: int) -> Recording:
 
 
 def _keep(talk: Recording, path: Path) -> None:
-    """Writes the recording aside and renames it, so that two test runs at once do no harm."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    (path.parent.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+    """Writes the recording aside and renames it, so that a run that is cut off leaves no half of one."""
     aside = path.with_name(f"{os.getpid()}-{path.name}")
     media.write(aside, talk.samples)
     aside.replace(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from faster_whisper.feature_extractor import FeatureExtractor
+from filelock import FileLock
 
 from engines.weights.conversion import write_ggml, write_mlx, write_pytorch
 from engines.weights.ctranslate2_file import Array, Dimensions, WhisperWeights, read_ctranslate2
@@ -23,8 +24,9 @@ def converted(engine: str, ctranslate2: Path, name: str) -> Path:
         return ctranslate2
     suffix, write = _WRITERS[engine]
     target = CACHE / f"{name}{suffix}"
-    if not target.exists():
-        write(read_ctranslate2(ctranslate2), _made_ready(target))
+    with FileLock(f"{_made_ready(target)}.lock"):  # test files run side by side
+        if not target.exists():
+            write(read_ctranslate2(ctranslate2), target)
     return target
 
 
@@ -57,8 +59,9 @@ def random_model(engine: str, ctranslate2: Path) -> Path:
     """A small model with random weights as the engine takes it, with the vocabulary of a real one."""
     suffix, write = _WRITERS[engine]
     target = CACHE / f"random-2{suffix}"
-    if not target.exists():
-        write(random_weights(read_ctranslate2(ctranslate2)), _made_ready(target))
+    with FileLock(f"{_made_ready(target)}.lock"):
+        if not target.exists():
+            write(random_weights(read_ctranslate2(ctranslate2)), target)
     return target
 
 

@@ -103,7 +103,8 @@ def _join_carried_base(target: Path) -> Path:
     log.info("Joining the weights of the model base, once, in %s", target)
     target.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
-        shutil.copyfile(first / name, target / name)
+        shutil.copyfile(first / name, target / f"{name}.{os.getpid()}.part")
+        os.replace(target / f"{name}.{os.getpid()}.part", target / name)  # never half a file to another process
     digest = hashlib.sha256()
     aside = target / f"model.bin.{os.getpid()}.part"
     with open(aside, "wb") as joined:

@@ -20,6 +20,8 @@ from tests.weights import random_model
 from tests.windows import Samples, window
 from worker.models.remedies import with_remedy
 
+pytestmark = pytest.mark.slow  # on a CPU
+
 
 @pytest.fixture(scope="module")
 def weights(tiny_en_model: Path) -> Path:

@@ -24,7 +24,10 @@ def test_no_engine_is_left_out() -> None:
     assert all(is_installed(name) for name in LIBRARIES)
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name in WITHOUT_MEANING else ()) for name in ENGINES],
+)
 def live(request: pytest.FixtureRequest, start_service: Start, tiny_en_model: Path) -> Iterator[LiveService]:
     name = request.param
     if name in WITHOUT_MEANING:

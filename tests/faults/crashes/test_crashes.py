@@ -148,7 +148,8 @@ def is_taken_over(worker: RunningWorker, lecture: Path) -> None:
 
 
 @pytest.mark.fault(2)
-def test_ten_kills_in_a_row_end_no_job_that_gets_further(worker: RunningWorker, lecture: Path) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_kills_in_a_row_end_no_job_that_gets_further(worker: RunningWorker, lecture: Path, kills: int) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # shown where the test fails
     moments = random.Random(seed)
@@ -157,9 +158,9 @@ def test_ten_kills_in_a_row_end_no_job_that_gets_further(worker: RunningWorker, 
     assert worker.outcome(undisturbed).state == "finished"
     worker.processes[0].kill()
     request = worker.submit(lecture)
-    for _ in range(10):
+    for _ in range(kills):
         known = len(kept(worker, request))
-        victim = start(worker, model="0.5")  # so slow that ten kills come before the end
+        victim = start(worker, model="0.5")  # so slow that all kills come before the end
         worker.maintenance.run_once()  # as an API beside it does all the time
         wait_for(lambda known=known: len(kept(worker, request)) > known)  # type: ignore[misc]
         time.sleep(moments.uniform(0.0, 0.3))  # the moment is what is tried
@@ -168,7 +169,7 @@ def test_ten_kills_in_a_row_end_no_job_that_gets_further(worker: RunningWorker, 
     worker.start()
     outcome = worker.outcome(request)
     assert outcome.state == "finished"
-    assert outcome.attempts >= 6, "some were killed while the job waited"
+    assert outcome.attempts > kills / 2, "some were killed while the job waited"
     assert worker.store.transcript(request.id).segments == worker.store.transcript(undisturbed.id).segments
 
 

@@ -22,6 +22,7 @@ def test_a_seed_gives_the_same_faults_and_calls_again() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
+@pytest.mark.slow  # two minutes by design; test_crashes and test_redis show each of its faults by itself
 @pytest.mark.timeout(600)
 @pytest.mark.fault(1)
 @pytest.mark.fault(2)

@@ -34,7 +34,10 @@ SLOW = "mlx-whisper"  # on a CPU: 12 s a window with real weights, so random one
 DEADLINE = 60.0
 
 
-@pytest.fixture(scope="module", params=INSTALLED)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name == SLOW else ()) for name in INSTALLED],
+)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -43,8 +46,8 @@ def made(name: str, weights: Path, **options: Any) -> Engine:
     return create_engine(name, EngineOptions(model=str(weights), device="cpu", **options))
 
 
-def loaded(name: str, weights: Path) -> Iterator[Engine]:
-    engine = made(name, weights)
+def loaded(name: str, weights: Path, **options: Any) -> Iterator[Engine]:
+    engine = made(name, weights, **options)
     engine.load()
     yield engine
     engine.close()
@@ -68,7 +71,7 @@ def tiny(name: str, tiny_weights: Path) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def quick(name: str, quick_weights: Path) -> Iterator[Engine]:
-    yield from loaded(name, quick_weights)
+    yield from loaded(name, quick_weights, beam_size=1)  # as good as five where only the shape of an answer counts
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +152,7 @@ def test_the_language_is_found_or_taken_as_it_is_told(base: Engine, voice: Sampl
     among = one(base, voice, languages=("de", "fr"))
     assert among.language in ("de", "fr")
     assert among.language_probability < 0.2
+    assert one(base, voice, languages=("de", "en")).language == "en"
     told = one(base, voice, language="de")
     assert (told.language, told.language_probability) == ("de", 1.0)
     assert heard.text == one(base, voice, language="en").text
@@ -170,7 +174,8 @@ def test_a_translation_into_english_is_english(base: Engine, voice: Samples, sam
 
 
 def test_a_model_for_english_hears_english_and_does_not_translate(quick: Engine, voice: Samples) -> None:
-    results = [one(quick, voice), one(quick, voice, language="de"), one(quick, voice, task="translate")]
+    asked: list[dict[str, Any]] = [{}, {"language": "de"}, {"task": "translate"}]
+    results = [one(quick, voice, **options) for options in asked]
     assert {(result.language, result.language_probability) for result in results} == {("en", 1.0)}
     assert len({result.text for result in results}) == 1
 
@@ -249,8 +254,9 @@ def test_a_window_that_nobody_wants_any_more_is_left_in_its_midst(quick: Engine,
 
 
 def test_a_pass_goes_on_while_somebody_wants_one_of_its_windows(quick: Engine, voice: Samples) -> None:
-    unwanted = dataclasses.replace(window(voice), is_canceled=lambda: True)
-    assert [quick.decode([unwanted, window(voice)])[1].tokens] == [one(quick, voice).tokens]
+    wanted = window(voice)
+    unwanted = dataclasses.replace(wanted, is_canceled=lambda: True)
+    assert quick.decode([unwanted, wanted])[1].tokens == quick.decode([wanted])[0].tokens
 
 
 @pytest.fixture
@@ -284,10 +290,20 @@ def test_recordings_at_once_do_not_disturb_each_other(batcher: Batcher, talk: sp
     assert [at_once[at] for at in range(4)] == alone
 
 
+NOBODY = {
+    "silence": speech.silence(10),
+    "a tune": speech.tone(20),
+    "noise": speech.noise(10),
+    "faint noise": speech.noise(20, 0.003),
+    "clicks": np.where(np.arange(20 * SAMPLE_RATE) % 9000 == 0, 0.9, 0).astype(np.float32),
+}
+
+
 def test_where_nobody_speaks_there_is_no_text(batcher: Batcher, tmp_path: Path) -> None:
-    for number, kind in enumerate((speech.silence(10), speech.tone(10), speech.noise(10))):
-        transcript = transcribe(batcher, media.write(tmp_path / f"{number}.flac", kind))
-        assert (transcript.text, transcript.segments) == ("", ())
+    for kind, samples in NOBODY.items():
+        transcript = transcribe(batcher, media.write(tmp_path / f"{kind}.flac", samples))
+        assert (transcript.text, transcript.segments) == ("", ()), kind
+        assert transcript.duration == pytest.approx(len(samples) / SAMPLE_RATE)
 
 
 def test_sentences_are_found_at_their_times(

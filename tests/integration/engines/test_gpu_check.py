@@ -19,6 +19,7 @@ def check(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
 
 
+@pytest.mark.slow
 def test_a_trial_on_a_cpu_runs_every_step_and_is_called_one(tmp_path: Path, tiny_en_model: Path) -> None:
     ended = check(tmp_path, "--device", "cpu", "--models", str(tiny_en_model), "--formats", "int8", "--max-batch", "2")
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -60,4 +60,4 @@ def test_a_recording_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [sentence.text for sentence in first.sentences] == [
         line.text for line in islice(script(3), len(first.sentences))
     ]
-    assert sorted(path.suffix for path in speech.CACHE.iterdir()) == [".flac", ".json"]
+    assert sorted(path.suffix for path in speech.CACHE.iterdir()) == [".flac", ".json", ".lock"]

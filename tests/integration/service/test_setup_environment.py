@@ -15,6 +15,8 @@ import pytest
 from scripts import setup_environment
 from scripts.setup_environment import SetupFailed, ensure, find_python, is_current, venv_python
 
+real_installation = pytest.mark.slow  # by pip; `make test` itself begins with one, of the lock's packages
+
 
 def make_wheel(directory: Path, version: str, needs: str | None = None) -> str:
     """A wheel of the package `tiny-lock-test`, as a line of a lock file."""
@@ -70,6 +72,7 @@ def without_uv(name: str) -> str | None:
     return None if name == "uv" else real_which(name)
 
 
+@real_installation
 def test_it_sets_up_once_and_again_when_the_lock_changes(
     project: Path, venv: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +86,7 @@ def test_it_sets_up_once_and_again_when_the_lock_changes(
     assert installed_version(venv) == "2.0"
 
 
+@real_installation
 def test_what_the_tests_need_includes_what_the_service_needs(project: Path, venv: Path) -> None:
     ensure(dev=True, venv=venv)
     assert is_current(dev=True, venv=venv)
@@ -92,6 +96,7 @@ def test_what_the_tests_need_includes_what_the_service_needs(project: Path, venv
     assert is_current(dev=False, venv=venv)
 
 
+@real_installation
 def test_on_apple_silicon_the_engine_for_its_gpu_comes_along_without_what_it_says_it_needs(
     project: Path, venv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +109,7 @@ def test_on_apple_silicon_the_engine_for_its_gpu_comes_along_without_what_it_say
     assert installed_version(venv) == "3.0"
 
 
+@real_installation
 def test_an_engine_is_added_by_its_extra(project: Path, venv: Path) -> None:
     wheel = make_wheel(project, "4.0").partition(" --hash")[0]
     (project / "pyproject.toml").write_text(f"[project.optional-dependencies]\nwhisper-cpp = ['{wheel}']\n")
@@ -112,6 +118,7 @@ def test_an_engine_is_added_by_its_extra(project: Path, venv: Path) -> None:
     assert is_current(dev=False, venv=venv)
 
 
+@real_installation
 def test_all_engines_have_an_environment_of_their_own(
     project: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +131,7 @@ def test_all_engines_have_an_environment_of_their_own(
     setup_environment.ensure_engines(venv)  # nothing to do
 
 
+@real_installation
 def test_a_package_that_is_not_the_pinned_one_is_refused(project: Path, venv: Path) -> None:
     line = (project / "requirements.txt").read_text()
     (project / "requirements.txt").write_text(line.split("sha256:")[0] + "sha256:" + "0" * 64 + "\n")
@@ -132,6 +140,7 @@ def test_a_package_that_is_not_the_pinned_one_is_refused(project: Path, venv: Pa
     assert not is_current(dev=False, venv=venv)
 
 
+@real_installation
 @pytest.mark.skipif(os.name == "nt", reason="symbolic links")
 def test_an_environment_whose_python_is_gone_is_made_anew(venv: Path) -> None:
     venv_python(venv).unlink()
@@ -156,6 +165,7 @@ def test_an_environment_that_cannot_be_made_leaves_no_half_one(project: Path, mo
     assert not (project / "environment").exists()
 
 
+@real_installation
 @pytest.mark.skipif(not real_which("uv"), reason="uv is not on PATH here")
 def test_uv_does_the_same_where_it_is(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", real_which)
@@ -164,6 +174,7 @@ def test_uv_does_the_same_where_it_is(project: Path, monkeypatch: pytest.MonkeyP
     assert installed_version(venv) == "1.0"
 
 
+@real_installation
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for uv")
 def test_where_uv_fails_pip_is_tried(
     project: Path, venv: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
