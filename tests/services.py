@@ -15,6 +15,9 @@ from tests.acceptance.live import LiveService
 
 Start = Callable[..., LiveService]
 
+# A tenth of the time between beats, of a lease, a grace and a claim, and once in `make test-slow` the real times.
+SCALES = [pytest.param(0.1, id="a tenth"), pytest.param(1.0, id="real times", marks=pytest.mark.slow)]
+
 KEYS = {"anna": "sk-anna-3c1f7e", "ben": "sk-ben-92ab04"}
 
 

@@ -19,7 +19,7 @@ from standardwebhooks import Webhook as Verifier
 
 from tests.acceptance.live import LiveService, assert_error, nothing_left, until
 from tests.receiver import Received, Receiver, Reply, receiving, statuses
-from tests.services import Start
+from tests.services import SCALES, Start
 from worker.webhooks.keys import new_secret
 
 SECRET = new_secret()
@@ -34,17 +34,24 @@ SETTINGS = {
 }
 
 
+@pytest.fixture(scope="module", params=SCALES)
+def scale(request: pytest.FixtureRequest) -> float:
+    return float(request.param)
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
 
 
 @pytest.fixture(scope="module")
-def hooked(start_service: Start, authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> LiveService:
+def hooked(
+    start_service: Start, authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory, scale: float
+) -> LiveService:
     """It calls back on loopback, tries four times within three seconds and then not for ten minutes."""
     ca_file = tmp_path_factory.mktemp("ca") / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
-    return start_service("hooked", **SETTINGS, WHISPER_WEBHOOK_CA_FILE=str(ca_file))
+    return start_service("hooked", **SETTINGS, WHISPER_WEBHOOK_CA_FILE=str(ca_file), WHISPER_TIME_SCALE=str(scale))
 
 
 def senders(service: LiveService) -> list[psutil.Process]:
