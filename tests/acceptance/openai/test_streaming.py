@@ -34,6 +34,7 @@ def read(kind: Kind, service: LiveService, path: Path, **options: Any) -> list[A
 
 
 def test_the_sdk_reads_the_text_as_it_comes(service: LiveService, talk_file: Path, talk: Recording) -> None:
+    """Takes over 10 s: real weights write down 78 s of speech, twice."""
     *deltas, done = read("sync", service, talk_file)
     assert len(deltas) >= 3
     assert {event.type for event in deltas} == {"transcript.text.delta"}
@@ -119,6 +120,7 @@ def test_a_job_canceled_in_mid_stream_raises(slow: LiveService, talk_file: Path)
 def test_a_stream_that_waits_shows_life_and_one_whose_client_leaves_is_canceled(
     slow: LiveService, talk_file: Path, long_file: Path
 ) -> None:
+    """Takes over 10 s: so long a stream may be silent before it shows life."""
     before = slow.job_ids()
     running = slow.submit(long_file, priority="interactive")
     slow.in_state(running, "started")

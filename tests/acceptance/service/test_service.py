@@ -301,6 +301,7 @@ def test_a_model_that_cannot_be_loaded_is_said_and_nothing_is_left_running(launc
 
 
 def test_a_crash_at_start_shows_the_end_of_the_log(launcher: Launcher) -> None:
+    """Takes over 10 s: five tries to start, with growing waits between them."""
     broken = launcher.directory / "bin" / "redis-server"
     broken.parent.mkdir()
     broken.write_text("#!/bin/sh\necho 'Illegal instruction, or so' >&2\nexit 132\n")
@@ -353,6 +354,7 @@ def test_a_redis_that_was_set_is_used_and_left_running(launcher: Launcher) -> No
 
 
 def test_restart_keeps_the_options_it_was_started_with(launcher: Launcher) -> None:
+    """Takes over 10 s: two starts of a service."""
     port = free_port()
     launcher.start("--port", str(port), "--device", "cpu")
     first = launcher.pid

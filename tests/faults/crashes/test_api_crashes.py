@@ -19,7 +19,7 @@ from worker.store.job_store import LocalStore
 @pytest.fixture(scope="module")
 def service(start_service: Callable[..., LiveService]) -> LiveService:
     """Half a second for each window."""
-    return start_service("api-crash", WHISPER_ENGINE="fake", WHISPER_MODEL="0.5")
+    return start_service("api-crash", WHISPER_ENGINE="fake", WHISPER_MODEL="0.5", WHISPER_TIME_SCALE="0.1")
 
 
 @pytest.mark.fault(14)
@@ -35,6 +35,7 @@ def test_a_job_in_the_store_that_never_came_into_its_queue_runs(service: LiveSer
 
 @pytest.mark.fault(13)
 def test_a_job_whose_client_waited_at_a_killed_api_ends_all_the_same(service: LiveService, talk_file: Path) -> None:
+    """The windows take half a second each, so that the kill finds the job under way."""
     before = service.job_ids()
     broken: list[BaseException] = []
 

@@ -83,6 +83,7 @@ def kept(worker: RunningWorker, request: JobRequest) -> set[int]:
 
 @pytest.mark.fault(1)
 def test_a_killed_workers_job_goes_on_where_it_was(start_service: Callable[..., LiveService], long_file: Path) -> None:
+    """Takes over 10 s: sixteen windows of half a second, twice, so that a kill finds one under way."""
     service = start_service(
         "killed",
         WHISPER_ENGINE="fake",
@@ -150,6 +151,7 @@ def is_taken_over(worker: RunningWorker, lecture: Path) -> None:
 @pytest.mark.fault(2)
 @pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_kills_in_a_row_end_no_job_that_gets_further(worker: RunningWorker, lecture: Path, kills: int) -> None:
+    """Takes over 10 s: each worker that follows starts anew and waits for the lease of the last."""
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # shown where the test fails
     moments = random.Random(seed)
@@ -177,6 +179,7 @@ def test_kills_in_a_row_end_no_job_that_gets_further(worker: RunningWorker, lect
 def test_a_recording_that_kills_its_worker_is_given_up_and_nobody_else_pays(
     start_service: Callable[..., LiveService], long_file: Path, talk_file: Path
 ) -> None:
+    """Takes over 10 s: three deaths, each with a new worker."""
     settings = {"WHISPER_ENGINE": "fake", "WHISPER_MODEL": "0.2", "WHISPER_BATCH_SLOTS": "3"}
     service = start_service("poison", **settings, WHISPER_TIME_SCALE=str(SCALE))
     innocents = [service.submit(long_file) for _ in range(2)]
@@ -207,6 +210,7 @@ def test_a_second_sigterm_ends_the_worker_at_once(worker: RunningWorker, lecture
 
 @pytest.mark.fault(6)
 def test_the_children_of_a_killed_supervisor_end_and_the_next_one_goes_on(tmp_path: Path, long_file: Path) -> None:
+    """Takes over 10 s: two starts of a service, and what was left of sixteen windows."""
     settings = {"WHISPER_ENGINE": "fake", "WHISPER_MODEL": "0.5", "WHISPER_LANES": "1", "WHISPER_MAX_BATCH": "1"}
     service = LiveService(tmp_path, {**settings, "WHISPER_TIME_SCALE": str(SCALE)})
     service.start()
@@ -242,6 +246,7 @@ def test_a_job_that_two_workers_are_told_of_runs_once(worker: RunningWorker, lec
 
 
 def test_a_hung_pass_ends_the_worker_and_the_job_is_given_up_in_the_end(worker: RunningWorker, lecture: Path) -> None:
+    """Takes over 10 s: three workers that hang, and a lease after each."""
     options = DecodeOptions(words=True, prompt="hang at 0")
     request = worker.submit(lecture, options=options)
     for _ in range(3):
@@ -270,6 +275,7 @@ def test_windows_in_hand_are_kept_when_a_worker_is_stopped(worker: RunningWorker
 @pytest.mark.fault(19)
 @pytest.mark.parametrize(("most", "state"), [(1, "finished"), (0, "failed")])
 def test_memory_that_runs_out_halves_the_passes(worker: RunningWorker, lecture: Path, most: int, state: str) -> None:
+    """Takes over 10 s: passes of half a second, so that windows gather for the next."""
     process = worker.start(model="0.5", lanes="1", max_batch="4")  # slow enough for windows to gather
     request = worker.submit(lecture, options=DecodeOptions(words=True, prompt=f"oom above {most}"))
     outcome = worker.outcome(request)
@@ -284,6 +290,7 @@ def test_memory_that_runs_out_halves_the_passes(worker: RunningWorker, lecture: 
 
 @pytest.mark.fault(18)
 def test_a_result_that_finds_no_room_is_written_once_there_is(redis_url: str, tmp_path: Path, lecture: Path) -> None:
+    """Takes over 10 s: a worker that waits for room, and fifteen windows."""
     disk = tmp_path / "disk"
     with mounted(disk, SMALL_DISK):
         runs_into_a_full_disk(RunningWorker(redis_url, disk, SCALE), disk / "filler", lecture)

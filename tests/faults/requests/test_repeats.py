@@ -22,7 +22,14 @@ ROUTE = "/v1/audio/transcriptions"
 @pytest.fixture(scope="module")
 def steady(start_service: Start) -> LiveService:
     """Takes 2 s for each window, one at a time, so that a recording of three windows is under way for a while."""
-    return start_service("steady", WHISPER_ENGINE="fake", WHISPER_MODEL="2", WHISPER_LANES="1", WHISPER_MAX_BATCH="1")
+    return start_service(
+        "steady",
+        WHISPER_ENGINE="fake",
+        WHISPER_MODEL="2",
+        WHISPER_LANES="1",
+        WHISPER_MAX_BATCH="1",
+        WHISPER_TIME_SCALE="0.1",
+    )
 
 
 def submit(service: LiveService, path: Path, key: str, **fields: str) -> httpx.Response:
@@ -186,6 +193,7 @@ def test_a_client_whose_api_was_killed_sends_again_and_gets_the_first_run(steady
 
 @pytest.mark.fault(13)
 def test_a_result_that_nobody_fetched_answers_the_next_try(steady: LiveService, talk_file: Path) -> None:
+    """Takes over 10 s: two runs of three windows of 2 s, and another API process."""
     before = steady.job_ids()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(steady.transcribe, talk_file, language="de")
@@ -218,10 +226,11 @@ def test_the_official_sdk_tries_again_by_itself(steady: LiveService, talk_file: 
 
 
 @pytest.mark.fault(16)
-def test_a_client_that_comes_back_in_time_saves_its_job(steady: LiveService, long_file: Path) -> None:
-    """The job outlives the client that left by 30 s; who sends the same again meanwhile waits for the same run."""
+def test_a_client_that_comes_back_in_time_saves_its_job(steady: LiveService, talk_file: Path) -> None:
+    """The job outlives the client that left by 30 s, by 3 s at a tenth of the times, and has 4 s to go; who sends the
+    same again meanwhile waits for the same run."""
     before = steady.job_ids()
-    body = wire.form(wire.file(long_file.read_bytes()), wire.field("model", "whisper-1"))
+    body = wire.form(wire.file(talk_file.read_bytes()), wire.field("model", "whisper-1"), wire.field("language", "es"))
     request = wire.head(steady.port, body) + body
     with wire.connect(steady.port) as connection:
         connection.sendall(request)

@@ -322,6 +322,7 @@ def test_an_address_inside_is_refused_at_submission(quick: LiveService, clip: Pa
 
 @pytest.mark.fault(57)
 def test_an_address_that_was_allowed_at_submission_is_checked_again_at_sending(tmp_path: Path, clip: Path) -> None:
+    """Takes over 10 s: two starts of a service."""
     service = LiveService(tmp_path, SETTINGS)
     with receiving(statuses(503)) as receiver:
         service.start()

@@ -81,6 +81,7 @@ def assert_alike(one: WindowResult, other: WindowResult) -> None:
 def test_a_short_window_is_encoded_shorter_with_the_same_words_at_the_same_times(
     base: FasterWhisper, voice: Samples, talk: speech.Recording
 ) -> None:
+    """Takes over 10 s: six windows through real weights."""
     apart: list[float] = []
     for samples in (voice, said(talk, 0), said(talk, 3)):
         short, full = (
@@ -195,6 +196,7 @@ def test_sentences_are_found_at_their_times(batcher: Batcher, talk: speech.Recor
 
 
 def test_the_numbers_of_a_segment_are_its_own(batcher: Batcher, talk: speech.Recording, tmp_path: Path) -> None:
+    """Takes over 10 s: a minute of speech through real weights."""
     samples = np.concatenate([talk.samples, np.zeros(SAMPLE_RATE, np.float32)] * 3)  # two windows
     segments = transcribe(batcher, media.write(tmp_path / "talk.flac", samples)).segments
     assert len({segment.seek for segment in segments}) >= 2

@@ -71,7 +71,8 @@ def test_a_model_that_cannot_be_loaded_fails_its_job_and_no_other(worker: Runnin
 
 
 def test_an_idle_worker_gives_its_memory_back_and_works_on(worker: RunningWorker, sample: Sample) -> None:
-    """Under its supervisor: the process with the model goes, one without comes, and the next job loads the model."""
+    """Under its supervisor: the process with the model goes, one without comes, and the next job loads the model. Takes
+    over 10 s: real weights are loaded twice, and idleness is one of 3 s."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("WHISPER_")}
     own = {"REDIS_URL": worker.url, "DATA_DIR": str(worker.store.root), "MODEL": "base", "MODEL_TTL": "3"}
     env |= {f"WHISPER_{name}": value for name, value in own.items()}
