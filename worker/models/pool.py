@@ -101,6 +101,7 @@ class ModelPool:
                     check()
                     if self._may_move(model):
                         return self._move(model)
+                    self._ask_for_room(model)
                     self._news.wait(LOOK_EVERY)
                 place = self._places[model]
                 place.users += 1
@@ -123,27 +124,35 @@ class ModelPool:
     def _to_leave(self) -> _Place | None:
         """The model whose place is wanted and whose turn is over."""
         wanted = any(model not in self._places for model in self._waiting)
-        if not wanted or len(self._places) < self._most:
+        if not wanted or self._has_room():
             return None
         place = min(self._places.values(), key=lambda place: (place.users > 0, place.used_at))
         return place if not place.users or time.monotonic() - place.loaded_at >= self._turn else None
 
-    def _may_move(self, model: str) -> bool:
-        """Whether it is this job's part to load its model now: whose model waits longest goes first."""
+    def _is_next(self, model: str) -> bool:
+        """Whether it is this job's part to see to its model now: whose model waits longest goes first."""
         first = next((name for name in self._waiting if name not in self._places), None)
-        if self._is_moving or model != first:
+        return not self._is_moving and model == first
+
+    def _may_move(self, model: str) -> bool:
+        """Whether the model may be loaded now, by this job."""
+        if not self._is_next(model):
             return False
-        if len(self._places) < self._most:
-            return True
         place = self._to_leave()
+        return self._has_room() or (place is not None and not place.users)
+
+    def _has_room(self) -> bool:
+        return len(self._places) < self._most
+
+    def _ask_for_room(self, model: str) -> None:
+        """Sends away the jobs of the model whose turn is over, if it is this job's part to ask."""
+        place = self._to_leave() if self._is_next(model) else None
         if place is not None and place.users:
             self._without_lock(lambda: self._make_room(place.model))
-            return False  # the world may be another by now
-        return place is not None
 
     def _move(self, model: str) -> Batcher:
         """Loads the model and takes it at once, before another that waits could ask for its place."""
-        leaving = self._to_leave() if len(self._places) >= self._most else None
+        leaving = None if self._has_room() else self._to_leave()
         if leaving:
             del self._places[leaving.model]
             self._leaving = leaving.batcher

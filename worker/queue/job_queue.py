@@ -12,48 +12,19 @@ from typing import Literal
 from redis import Redis
 from rq import Queue
 from rq.exceptions import NoSuchJobError
-from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry
 
 from worker.queue.heartbeat import is_dead
 from worker.queue.leases import Leases
+from worker.queue.queued_job import JOB_FUNCTION, RECORD_TTL, QueuedJob, put_back
 from worker.runtime.timing import Timing
 from worker.store.records import PRIORITIES, JobRequest, Priority
 
 QueueName = Priority | Literal["alone"]
 QUARANTINE: Literal["alone"] = "alone"
 QUEUES: tuple[QueueName, ...] = (*PRIORITIES, QUARANTINE)
-JOB_FUNCTION = "whisper_native.transcribe"  # the one name a slot will run; it stands for JobRunner.run
-RECORD_TTL = 24 * 3600  # seconds RQ's own record of an ended job stays visible in the dashboard
-
-
-class QueuedJob(Job):
-    """RQ's job without the hooks a record in Redis can name: nothing but our own function is ever called."""
-
-    @property
-    def success_callback(self) -> None:
-        return None
-
-    @property
-    def failure_callback(self) -> None:
-        return None
-
-    @property
-    def stopped_callback(self) -> None:
-        return None
-
-    def send_webhooks(self, status: str | JobStatus, *, exc_string: str | None = None) -> None:
-        return None
-
-
-def put_back(redis: Redis, queue: Queue, job_id: str) -> None:
-    """Returns a job that a slot took and did not begin to the head of its queue."""
-    with redis.pipeline() as pipeline:
-        pipeline.lrem(queue.intermediate_queue_key, 1, job_id)
-        pipeline.lpush(queue.key, job_id)
-        pipeline.execute()
 
 
 def _queues_of(request: JobRequest) -> tuple[QueueName, ...]:

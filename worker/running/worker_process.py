@@ -27,6 +27,8 @@ from worker.queue.events import Events, FeedReader
 from worker.queue.heartbeat import WorkerHeartbeat, process_name
 from worker.queue.job_queue import JobQueue
 from worker.queue.slots import Slots
+from worker.running.attempt import DecodingLimits
+from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
 from worker.runtime.connection import connect
 from worker.runtime.exit_codes import HUNG, IDLE
@@ -63,21 +65,14 @@ class WorkerProcess:
             self._load,
             most=settings.max_loaded_models,
             turn=settings.model_turn,
-            make_room=lambda model: self._runner.make_room(model),
+            make_room=lambda model: self._runner.running.make_room(model),
             changed=self._on_loaded,
         )
-        self._runner = JobRunner(
-            self._store,
-            JobQueue(self._redis, timing=self._timing),
-            self._events,
-            self._names,
-            self._models,
-            beam_size=settings.beam_size,
-            max_seconds=settings.max_audio_hours * 3600,
-            context=settings.context,
-            drop_audio=settings.keep.audio == 0,
-            timing=self._timing,
+        jobs = JobAccess(
+            self._store, JobQueue(self._redis, timing=self._timing), self._events, drop_audio=settings.keep.audio == 0
         )
+        limits = DecodingLimits(settings.beam_size, settings.max_audio_hours * 3600, settings.context)
+        self._runner = JobRunner(jobs, self._names, self._models, limits, self._timing)
         self._presence = WorkerHeartbeat(process_name(), "loading", self._names.default, pid=os.getpid())
         self._showing = threading.Lock()
 
@@ -160,7 +155,7 @@ class WorkerProcess:
             slots = self._slots = Slots(self._redis, runner, self._slot_counts(batcher), self._timing)
         feed = FeedReader(
             self._feed_redis,
-            lambda job_id, state: runner.cancel(job_id) if state == "canceled" else None,
+            lambda job_id, state: runner.running.cancel(job_id) if state == "canceled" else None,
             runner.cancel_ended,
             self._timing,
         )
@@ -171,8 +166,8 @@ class WorkerProcess:
         self._wait_for_end()
         log.info("Stopping: jobs in hand go back to their queue")
         slots.take_no_more()
-        runner.stop()
-        slots.stop(self._timing.drain, runner.leave_all)
+        runner.running.stop()
+        slots.stop(self._timing.drain, runner.running.leave_all)
 
     def _slot_counts(self, batcher: Batcher | None) -> dict[Priority, int]:
         """Fewer interactive slots than windows in a pass would leave a GPU's passes half empty when many clips wait.

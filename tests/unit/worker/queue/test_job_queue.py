@@ -12,7 +12,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from tests.unit.factories import make_request
-from worker.queue.job_queue import JOB_FUNCTION, QUEUES, JobQueue, QueuedJob
+from worker.queue.job_queue import QUEUES, JobQueue
+from worker.queue.queued_job import JOB_FUNCTION, QueuedJob
 from worker.runtime.timing import Timing
 from worker.store.records import JobRequest, new_job_id
 

@@ -30,10 +30,13 @@ from tests.unit.factories import (
 )
 from worker.models.names import ModelNames
 from worker.models.pool import ModelPool
+from worker.queue import run_end
 from worker.queue.events import FEED, Events
 from worker.queue.job_queue import JobQueue
-from worker.queue.run_endings import JobCanceled, JobEnded, LeaseLost, Requeued
-from worker.running.job_runner import MAX_STRIKES, JobRunner
+from worker.queue.run_end import End, Failed, Finished, Lost, Requeue, Skipped
+from worker.running.attempt import MAX_STRIKES, DecodingLimits
+from worker.running.job_access import JobAccess
+from worker.running.job_runner import JobRunner
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, LocalStore
 from worker.store.records import JobError, Outcome
@@ -48,7 +51,9 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 class Bench:
     """A runner with its store, its Redis and an engine that can be held."""
 
-    def __init__(self, root: Path, **options: Any) -> None:
+    def __init__(
+        self, root: Path, *, max_seconds: float = 3600.0, drop_audio: bool = False, timing: Timing = Timing()
+    ) -> None:
         self.store = LocalStore(root)
         self.server = FakeServer()
         self.redis = FakeRedis(server=self.server)
@@ -57,9 +62,13 @@ class Bench:
         self.batcher = Batcher(self.engine)
         self.batcher.start()
         self.queue = JobQueue(self.redis)
-        settings: dict[str, Any] = {"beam_size": 3, "max_seconds": 3600.0, **options}
-        models = ModelPool(lambda model: self.batcher)
-        self.runner = JobRunner(self.store, self.queue, self.events, ModelNames("base"), models, **settings)
+        self.timing = timing
+        self.limits = DecodingLimits(3, max_seconds)
+        self.jobs = JobAccess(self.store, self.queue, self.events, drop_audio=drop_audio)
+        self.runner = self.new_runner()
+
+    def new_runner(self) -> JobRunner:
+        return JobRunner(self.jobs, ModelNames("base"), ModelPool(lambda model: self.batcher), self.limits, self.timing)
 
     def hear(self, window: Window) -> WindowResult:
         return make_result(f" {window.index}.", temperature=window.temperature)
@@ -120,9 +129,23 @@ def hold(bench: Bench, job_id: str) -> Attempt:
     return attempt
 
 
+def assert_failed(end: End, code: str) -> None:
+    assert isinstance(end, Failed)
+    assert end.why.startswith(f"{code}: ")
+
+
+def back(end: End) -> Requeue:
+    assert isinstance(end, Requeue)
+    return end
+
+
+def assert_moved(end: End, queue: str, *, at_front: bool) -> None:
+    assert (back(end).queue, back(end).at_front) == (queue, at_front)
+
+
 def test_a_job_ends_with_its_transcript_and_its_outcome(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
-    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == Finished()
     assert bench.store.transcript(job_id).text == "0. 1. 2."
     outcome = bench.outcome(job_id)
     assert (outcome.state, outcome.duration, outcome.error, outcome.warnings) == ("finished", 81.0, None, ())
@@ -157,7 +180,7 @@ def test_the_request_reaches_the_engine(bench: Bench, talk: bytes) -> None:
 def test_a_job_that_has_its_outcome_is_left_alone(bench: Bench, talk: bytes, state: Any) -> None:
     job_id = bench.add(talk)
     bench.store.finish(job_id, Outcome(state))
-    assert bench.runner.run(job_id, "batch") == {"state": state}
+    assert bench.runner.run(job_id, "batch") == Skipped(state)
     assert bench.engine.passes == []
     assert bench.told(job_id) == [("state", {"state": state})], "who ended it may not have come to telling it"
 
@@ -165,8 +188,8 @@ def test_a_job_that_has_its_outcome_is_left_alone(bench: Bench, talk: bytes, sta
 def test_a_job_that_is_gone_is_no_error(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     bench.store.delete(job_id)
-    assert bench.runner.run(job_id, "batch") == {"state": "deleted"}
-    assert bench.runner.run("job_of_nobody", "batch") == {"state": "deleted"}
+    assert bench.runner.run(job_id, "batch") == Skipped("deleted")
+    assert bench.runner.run("job_of_nobody", "batch") == Skipped("deleted")
 
 
 @pytest.mark.parametrize(
@@ -175,8 +198,7 @@ def test_a_job_that_is_gone_is_no_error(bench: Bench, talk: bytes) -> None:
 )
 def test_what_is_no_recording_fails_with_its_code(bench: Bench, audio: bytes, code: str) -> None:
     job_id = bench.add(audio)
-    with pytest.raises(JobEnded, match=f"^{code}: "):
-        bench.runner.run(job_id, "batch")
+    assert_failed(bench.runner.run(job_id, "batch"), code)
     outcome = bench.outcome(job_id)
     assert outcome.state == "failed"
     assert outcome.error is not None
@@ -187,15 +209,13 @@ def test_what_is_no_recording_fails_with_its_code(bench: Bench, audio: bytes, co
 
 def test_a_recording_without_a_sample_fails_as_empty(bench: Bench, tmp_path: Path) -> None:
     job_id = bench.add(media.header_only_wav(tmp_path / "empty.wav").read_bytes())
-    with pytest.raises(JobEnded, match=r"^empty_audio: "):
-        bench.runner.run(job_id, "batch")
+    assert_failed(bench.runner.run(job_id, "batch"), "empty_audio")
 
 
 def test_a_recording_over_the_limit_fails(tmp_path: Path, talk: bytes) -> None:
     bench = Bench(tmp_path, max_seconds=10.0)
     job_id = bench.add(talk)
-    with pytest.raises(JobEnded, match=r"^audio_too_long: "):
-        bench.runner.run(job_id, "batch")
+    assert_failed(bench.runner.run(job_id, "batch"), "audio_too_long")
     bench.batcher.close()
 
 
@@ -205,8 +225,7 @@ def test_what_nobody_foresaw_fails_without_telling_too_much(bench: Bench, talk: 
 
     bench.engine._hear = hear
     job_id = bench.add(talk)
-    with pytest.raises(JobEnded, match=r"^server_error: "):
-        bench.runner.run(job_id, "batch")
+    assert_failed(bench.runner.run(job_id, "batch"), "server_error")
     error = bench.outcome(job_id).error
     assert error is not None
     assert "secret" not in error.message
@@ -215,7 +234,7 @@ def test_what_nobody_foresaw_fails_without_telling_too_much(bench: Bench, talk: 
 
 def test_a_file_cut_off_is_transcribed_with_a_warning(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk[: len(talk) // 2])
-    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == Finished()
     assert "truncated_input" in [warning.code for warning in bench.outcome(job_id).warnings]
 
 
@@ -223,8 +242,8 @@ def test_cancel_ends_a_run_while_the_model_is_busy(bench: Bench, talk: bytes) ->
     job_id = bench.add(talk)
     attempt = hold(bench, job_id)
     bench.store.finish(job_id, Outcome("canceled"))
-    bench.runner.cancel(job_id)
-    assert isinstance(attempt.result(), JobCanceled)
+    bench.runner.running.cancel(job_id)
+    assert attempt.result() == run_end.Canceled()
     assert not bench.engine.gate.is_set()
     assert bench.outcome(job_id).state == "canceled"
     with pytest.raises(JobNotFound):
@@ -238,20 +257,19 @@ def test_a_cancel_that_comes_as_a_slot_takes_the_job_costs_no_window(
 
     def canceled_meanwhile(_: str) -> dict[str, float]:
         bench.store.finish(job_id, Outcome("canceled"))
-        bench.runner.cancel(job_id)  # which finds no run yet
+        bench.runner.running.cancel(job_id)  # which finds no run yet
         return {}
 
     monkeypatch.setattr(bench.events, "status", canceled_meanwhile)
-    with pytest.raises(JobCanceled):
-        bench.runner.run(job_id, "batch")
+    assert bench.runner.run(job_id, "batch") == run_end.Canceled()
     assert bench.engine.passes == []
 
 
 def test_cancel_of_what_does_not_run_does_nothing(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
-    bench.runner.cancel(job_id)
-    bench.runner.cancel("job_of_nobody")
-    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    bench.runner.running.cancel(job_id)
+    bench.runner.running.cancel("job_of_nobody")
+    assert bench.runner.run(job_id, "batch") == Finished()
 
 
 def test_runs_that_were_ended_elsewhere_are_found_out(bench: Bench, talk: bytes) -> None:
@@ -260,9 +278,9 @@ def test_runs_that_were_ended_elsewhere_are_found_out(bench: Bench, talk: bytes)
     second = Attempt(bench, going)
     bench.store.finish(ended, Outcome("canceled"))
     bench.runner.cancel_ended()
-    assert isinstance(first.result(), JobCanceled)
+    assert first.result() == run_end.Canceled()
     bench.engine.gate.set()
-    assert second.result() == {"state": "finished"}
+    assert second.result() == Finished()
 
 
 def test_a_job_ended_while_nobody_could_tell_stops_at_its_next_window(bench: Bench, talk: bytes) -> None:
@@ -271,7 +289,7 @@ def test_a_job_ended_while_nobody_could_tell_stops_at_its_next_window(bench: Ben
     attempt = hold(bench, job_id)
     bench.store.finish(job_id, Outcome("canceled"))
     bench.engine.gate.set()
-    assert isinstance(attempt.result(), JobCanceled)
+    assert attempt.result() == run_end.Canceled()
     assert bench.engine.heard[-1] != [2], "its last window was not decoded any more"
     with pytest.raises(JobNotFound):
         bench.store.transcript(job_id)
@@ -282,7 +300,7 @@ def test_a_job_deleted_while_it_runs_ends_quietly(bench: Bench, talk: bytes, cap
     attempt = hold(bench, job_id)
     bench.store.delete(job_id)
     bench.engine.gate.set()  # nobody told the runner
-    assert isinstance(attempt.result(), JobCanceled)
+    assert attempt.result() == run_end.Canceled()
     assert list(bench.store.ids()) == []
     assert not list(bench.store.root.rglob("*.tmp"))
     assert "failed unexpectedly" not in caplog.text
@@ -295,7 +313,7 @@ def test_a_job_that_cannot_be_read_is_left_as_it_is(bench: Bench, talk: bytes, n
     job_id = bench.add(talk)
     path = bench.store.source(job_id).parent / name
     path.write_text(content)
-    assert bench.runner.run(job_id, "batch") == {"state": "unreadable"}
+    assert bench.runner.run(job_id, "batch") == Skipped("unreadable")
     bench.runner.after(job_id)
     assert path.read_text() == content
     assert bench.store.source(job_id).exists()
@@ -308,7 +326,7 @@ def test_an_end_that_cannot_be_read_ends_a_run_all_the_same(bench: Bench, talk: 
     path = bench.store.source(job_id).parent / "outcome.json"
     path.write_text('{"format": 2, "ending": "expired"}')  # a newer version ended it
     bench.engine.gate.set()
-    assert attempt.result() == {"state": "unreadable"}
+    assert attempt.result() == Skipped("unreadable")
     assert len(bench.engine.passes) < 3
     assert path.read_text() == '{"format": 2, "ending": "expired"}'
 
@@ -330,7 +348,7 @@ def test_the_first_outcome_stays_though_the_run_comes_to_its_end(bench: Bench, t
     attempt = hold(bench, job_id)
     bench.store.finish(job_id, Outcome("canceled"))
     bench.engine.gate.set()
-    assert isinstance(attempt.result(), JobCanceled)
+    assert attempt.result() == run_end.Canceled()
     assert bench.outcome(job_id).state == "canceled"
     assert bench.told(job_id)[-1] == ("state", {"state": "canceled"})
 
@@ -340,15 +358,15 @@ def test_a_failure_that_came_first_is_what_rq_is_told(bench: Bench, talk: bytes)
     attempt = hold(bench, job_id)
     bench.store.finish(job_id, Outcome("failed", error=JobError("worker_crashed", "Given up.")))
     bench.engine.gate.set()
-    assert str(attempt.result()) == "worker_crashed: Given up."
+    assert attempt.result() == Failed("worker_crashed: Given up.")
 
 
 def test_a_stopping_worker_hands_its_jobs_back_without_an_outcome(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     attempt = hold(bench, job_id)
-    bench.runner.stop()
+    bench.runner.running.stop()
     bench.engine.gate.set()
-    assert isinstance(attempt.result(), Requeued)
+    assert isinstance(attempt.result(), Requeue)
     assert attempt.result().queue is None, "it goes back where it was"
     assert bench.store.outcome(job_id) is None
     assert bench.engine.heard == [[0]]
@@ -358,9 +376,8 @@ def test_a_stopping_worker_hands_its_jobs_back_without_an_outcome(bench: Bench, 
 
 def test_a_stopping_worker_begins_nothing(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
-    bench.runner.stop()
-    with pytest.raises(Requeued):
-        bench.runner.run(job_id, "batch")
+    bench.runner.running.stop()
+    assert isinstance(bench.runner.run(job_id, "batch"), Requeue)
     assert bench.store.outcome(job_id) is None
     assert bench.engine.passes == []
 
@@ -369,47 +386,46 @@ def test_a_job_canceled_as_the_worker_stops_is_not_handed_back(bench: Bench, tal
     job_id = bench.add(talk)
     attempt = hold(bench, job_id)
     bench.store.finish(job_id, Outcome("canceled"))
-    bench.runner.stop()
+    bench.runner.running.stop()
     bench.engine.gate.set()
-    assert isinstance(attempt.result(), JobCanceled)
+    assert attempt.result() == run_end.Canceled()
 
 
 def test_a_doubled_entry_of_the_queue_runs_once(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     first = hold(bench, job_id)
-    assert bench.runner.run(job_id, "batch") == {"state": "started"}
+    assert bench.runner.run(job_id, "batch") == Skipped("started")
     bench.engine.gate.set()
-    assert first.result() == {"state": "finished"}
+    assert first.result() == Finished()
     assert sorted(window.index for (window,) in bench.engine.passes) == [0, 1, 2]
-    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == Skipped("finished")
 
 
 def test_the_one_that_runs_can_still_be_canceled_after_a_doubled_entry(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     first = hold(bench, job_id)
     bench.runner.run(job_id, "batch")
-    bench.runner.cancel(job_id)
-    assert isinstance(first.result(), JobCanceled)
+    bench.runner.running.cancel(job_id)
+    assert first.result() == run_end.Canceled()
 
 
 def test_several_jobs_run_at_once(bench: Bench, talk: bytes) -> None:
     jobs = [bench.add(talk) for _ in range(4)]
-    assert [attempt.result() for attempt in [Attempt(bench, job_id) for job_id in jobs]] == [{"state": "finished"}] * 4
+    assert [attempt.result() for attempt in [Attempt(bench, job_id) for job_id in jobs]] == [Finished()] * 4
     assert {bench.store.transcript(job_id).text for job_id in jobs} == {"0. 1. 2."}
 
 
 def test_a_job_goes_on_without_redis(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     bench.server.connected = False
-    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == Finished()
     assert bench.store.transcript(job_id).text == "0. 1. 2."
 
 
 def test_a_job_whose_audio_is_gone_fails_and_does_not_hang(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     bench.store.drop_source(job_id)
-    with pytest.raises(JobEnded):
-        bench.runner.run(job_id, "batch")
+    assert isinstance(bench.runner.run(job_id, "batch"), Failed)
     assert bench.outcome(job_id).state == "failed"
 
 
@@ -417,7 +433,7 @@ def test_a_transcript_left_by_a_crash_is_written_anew(bench: Bench, talk: bytes)
     """The last worker died between transcript and outcome."""
     job_id = bench.add(talk)
     bench.store.save_transcript(job_id, make_transcript())
-    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == Finished()
     assert bench.store.transcript(job_id).text == "0. 1. 2."
 
 
@@ -425,7 +441,7 @@ def test_the_plan_of_a_checkpoint_is_what_earlier_versions_wrote(bench: Bench, t
     """Or every job that waits half done would begin anew after an update."""
     job_id = bench.add(talk, options=DecodeOptions(language="en", languages=("en", "de"), words=True))
     attempt = hold(bench, job_id)
-    bench.runner.stop()
+    bench.runner.running.stop()
     bench.engine.gate.set()
     attempt.result()
     (kept,) = bench.store.attempts(job_id)
@@ -450,19 +466,16 @@ def test_a_job_that_was_interrupted_goes_on_where_it_was(bench: Bench, talk: byt
 
     def die(window: Window) -> WindowResult:
         if window.index == 1:
-            bench.runner.stop()
+            bench.runner.running.stop()
         return bench.hear(window)
 
     bench.engine._hear = die
-    with pytest.raises(Requeued):
-        bench.runner.run(job_id, "batch")
+    assert isinstance(bench.runner.run(job_id, "batch"), Requeue)
     assert (bench.store.root / "jobs" / job_id / "checkpoint.1.ended.jsonl").exists()
-    models = ModelPool(lambda model: bench.batcher)
-    names = ModelNames("base")
-    next_worker = JobRunner(bench.store, bench.queue, bench.events, names, models, beam_size=3, max_seconds=3600.0)
+    next_worker = bench.new_runner()
     bench.engine._hear = bench.hear
     bench.engine.passes.clear()
-    assert next_worker.run(job_id, "batch") == {"state": "finished"}
+    assert next_worker.run(job_id, "batch") == Finished()
     assert bench.engine.heard == [[2]]
     assert bench.store.transcript(job_id) == bench.store.transcript(undisturbed)
     assert [data["id"] for name, data in bench.told(job_id) if name == "segment"] == [0, 1, 2]
@@ -479,13 +492,11 @@ def quickly_demoted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_long_job_leaves_its_interactive_slot_to_one_that_waits(bench: Bench, talk: bytes) -> None:
     long, waiting = (bench.add(talk, priority="interactive") for _ in range(2))
     bench.queue.enqueue(bench.store.request(waiting))
-    with pytest.raises(Requeued) as moved:
-        bench.runner.run(long, "interactive")
-    assert (moved.value.queue, moved.value.at_front) == ("batch", True)
+    assert_moved(bench.runner.run(long, "interactive"), "batch", at_front=True)
     assert bench.store.outcome(long) is None
     first = [window.index for (window,) in bench.engine.passes]
     bench.engine.passes.clear()
-    assert bench.runner.run(long, "batch") == {"state": "finished"}
+    assert bench.runner.run(long, "batch") == Finished()
     assert 0 not in [window.index for (window,) in bench.engine.passes]
     assert bench.store.transcript(long).text == "0. 1. 2."
     assert len(first) < 3
@@ -494,7 +505,7 @@ def test_a_long_job_leaves_its_interactive_slot_to_one_that_waits(bench: Bench, 
 @pytest.mark.usefixtures("quickly_demoted")
 def test_a_long_job_keeps_its_slot_while_nobody_waits_for_one(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk, priority="interactive")
-    assert bench.runner.run(job_id, "interactive") == {"state": "finished"}
+    assert bench.runner.run(job_id, "interactive") == Finished()
     assert len(bench.engine.passes) == 3
 
 
@@ -502,7 +513,7 @@ def test_a_long_job_keeps_its_slot_while_nobody_waits_for_one(bench: Bench, talk
 def test_without_redis_a_long_job_goes_on_where_it_is(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk, priority="interactive")
     bench.server.connected = False
-    assert bench.runner.run(job_id, "interactive") == {"state": "finished"}
+    assert bench.runner.run(job_id, "interactive") == Finished()
 
 
 def crash(bench: Bench, job_id: str, windows: int = 0) -> None:
@@ -517,8 +528,9 @@ def test_a_job_that_ended_its_worker_again_and_again_is_given_up(bench: Bench, t
     job_id = bench.add(talk)
     for _ in range(MAX_STRIKES):
         crash(bench, job_id)
-    with pytest.raises(JobEnded, match=r"^worker_crashed: .* 3 times"):
-        bench.runner.run(job_id, "alone")
+    end = bench.runner.run(job_id, "alone")
+    assert_failed(end, "worker_crashed")
+    assert "3 times" in str(end)
     outcome = bench.outcome(job_id)
     assert (outcome.state, outcome.attempts) == ("failed", MAX_STRIKES)
     assert bench.engine.passes == []
@@ -527,14 +539,10 @@ def test_a_job_that_ended_its_worker_again_and_again_is_given_up(bench: Bench, t
 def test_a_job_that_was_running_in_a_crash_is_tried_alone(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     crash(bench, job_id)
-    with pytest.raises(Requeued) as moved:
-        bench.runner.run(job_id, "batch")
-    assert (moved.value.queue, moved.value.at_front) == ("alone", False)
+    assert_moved(bench.runner.run(job_id, "batch"), "alone", at_front=False)
     assert len(bench.store.attempts(job_id)) == 1, "that it moved is no attempt"
-    with pytest.raises(Requeued) as moved:
-        bench.runner.run(job_id, "alone")
-    assert (moved.value.queue, moved.value.at_front) == ("batch", True)
-    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert_moved(bench.runner.run(job_id, "alone"), "batch", at_front=True)
+    assert bench.runner.run(job_id, "batch") == Finished()
     assert bench.outcome(job_id).attempts == 2
     assert bench.store.transcript(job_id).text == "0. 1. 2."
 
@@ -543,20 +551,20 @@ def test_a_job_gives_its_model_up_once_it_has_decoded_a_window_with_it(bench: Be
     """A long recording is read again in each turn: one that went before it brought a window would never end."""
     one, other = bench.add(talk), bench.add(talk)
     attempt = hold(bench, one)
-    bench.runner.make_room("base")
+    bench.runner.running.make_room("base")
     bench.engine.gate.set()
-    assert attempt.result() == {"state": "finished"}
+    assert attempt.result() == Finished()
 
     def ask_for_room(window: Window) -> WindowResult:
         if window.index == 1:
-            run = bench.runner._running[other]
-            while not run.handed_back:  # as who waits for a model does
-                bench.runner.make_room("base")
+            run = bench.runner.running._attempts[other]
+            while not run.is_handed_back:  # as who waits for a model does
+                bench.runner.running.make_room("base")
                 time.sleep(0.01)
         return make_result(f" {window.index}.")
 
     bench.engine._hear = ask_for_room
-    assert isinstance(Attempt(bench, other).result(), Requeued)
+    assert isinstance(Attempt(bench, other).result(), Requeue)
     (kept,) = bench.store.attempts(other)
     assert kept.content.count(b"\n") == 3, "the plan and two windows, the one in hand too"
 
@@ -577,30 +585,28 @@ def test_a_pass_that_takes_longer_than_patience_is_stopped(
     attempt = hold(bench, bench.add(talk))
     bench.engine.gate.set()
     assert bench.engine.entered.acquire(timeout=DEADLINE)
-    bench.runner.hand_back_others("another")
-    assert isinstance(attempt.result(), Requeued)
+    bench.runner.running.hand_back_others("another")
+    assert isinstance(attempt.result(), Requeue)
 
 
 def test_others_make_way_for_a_job_to_be_tried_alone(bench: Bench, talk: bytes) -> None:
     one, other = bench.add(talk), bench.add(talk)
     attempt = hold(bench, one)
-    bench.runner.hand_back_others(other)
+    bench.runner.running.hand_back_others(other)
     bench.engine.gate.set()
-    assert isinstance(attempt.result(), Requeued)
-    bench.runner.end_alone()
-    assert bench.runner.run(one, "batch") == {"state": "finished"}
+    assert isinstance(attempt.result(), Requeue)
+    bench.runner.running.end_alone()
+    assert bench.runner.run(one, "batch") == Finished()
     assert bench.outcome(one).attempts == 1, "making way is not held against it"
 
 
 def test_nothing_begins_beside_a_job_that_is_tried_alone(bench: Bench, talk: bytes) -> None:
     alone, other = bench.add(talk), bench.add(talk)
-    bench.runner.hand_back_others(alone)
-    with pytest.raises(Requeued, match="alone"):
-        bench.runner.run(other, "batch")
-    with pytest.raises(Requeued, match="further"):
-        bench.runner.run(alone, "alone")
-    bench.runner.end_alone()
-    assert bench.runner.run(other, "batch") == {"state": "finished"}
+    bench.runner.running.hand_back_others(alone)
+    assert "alone" in back(bench.runner.run(other, "batch")).why
+    assert "further" in back(bench.runner.run(alone, "alone")).why
+    bench.runner.running.end_alone()
+    assert bench.runner.run(other, "batch") == Finished()
 
 
 @pytest.mark.fault(8)
@@ -609,7 +615,7 @@ def test_a_late_result_is_refused(bench: Bench, talk: bytes) -> None:
     attempt = hold(bench, job_id)
     crash(bench, job_id)  # another worker has begun meanwhile
     bench.engine.gate.set()
-    assert isinstance(attempt.result(), LeaseLost)
+    assert isinstance(attempt.result(), Lost)
     assert bench.store.outcome(job_id) is None
     with pytest.raises(JobNotFound):
         bench.store.transcript(job_id)
@@ -618,8 +624,8 @@ def test_a_late_result_is_refused(bench: Bench, talk: bytes) -> None:
 def test_a_run_that_hears_it_lost_its_job_stops(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     attempt = hold(bench, job_id)
-    bench.runner.lose(job_id)
-    assert isinstance(attempt.result(), LeaseLost)
+    bench.runner.running.lose(job_id)
+    assert isinstance(attempt.result(), Lost)
     assert bench.store.outcome(job_id) is None
 
 
@@ -635,7 +641,7 @@ def test_a_full_disk_ends_no_job(bench: Bench, talk: bytes, monkeypatch: pytest.
         with pytest.raises(OSError, match="No space"):
             bench.runner.run(job_id, "batch")
     assert bench.store.outcome(job_id) is None
-    assert bench.runner.run(job_id, "batch") == {"state": "finished"}
+    assert bench.runner.run(job_id, "batch") == Finished()
     assert bench.outcome(job_id).attempts == 1
 
 
@@ -647,8 +653,7 @@ def test_audio_that_is_not_kept_goes_with_the_jobs_end(
     bench = Bench(tmp_path, drop_audio=drop_audio)
     job_id, broken = bench.add(talk), bench.add(b"no audio")
     bench.runner.run(job_id, "batch")
-    with pytest.raises(JobEnded):
-        bench.runner.run(broken, "batch")
+    assert isinstance(bench.runner.run(broken, "batch"), Failed)
     assert [bench.store.source(name).exists() for name in (job_id, broken)] == [not drop_audio] * 2
     assert bench.outcome(job_id).state == "finished"
     bench.batcher.close()

@@ -11,21 +11,22 @@ from typing import Any
 import pytest
 from fakeredis import FakeRedis
 from rq import Callback
-from rq.exceptions import StopRequested
 from rq.job import Job, JobStatus
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
-import worker.queue.job_queue
-import worker.queue.slots
+import worker.queue.queued_job
+import worker.queue.slot
 from tests.unit.factories import make_request
-from worker.queue.job_queue import JOB_FUNCTION, JobQueue, QueueName
-from worker.queue.run_endings import JobCanceled, JobEnded, LeaseLost, Requeued
-from worker.queue.slots import Gate, Slot
+from worker.queue.gate import Gate
+from worker.queue.job_queue import JobQueue, QueueName
+from worker.queue.queued_job import JOB_FUNCTION
+from worker.queue.run_end import Canceled, End, Failed, Finished, Lost, Requeue
+from worker.queue.slot import Slot
 from worker.runtime.timing import Timing
 from worker.store.records import new_job_id
 
-Run = Callable[[str], dict[str, str]]
+Run = Callable[[str], End]
 
 
 class WorkOf:
@@ -34,10 +35,11 @@ class WorkOf:
     def __init__(self, run: Run, after: Callable[[str], None]) -> None:
         self._run = run
         self.after = after
+        self.running = self
         self.lost: list[str] = []
         self.asked_to_leave = threading.Event()
 
-    def run(self, job_id: str, queue: QueueName) -> dict[str, str]:
+    def run(self, job_id: str, queue: QueueName) -> End:
         return self._run(job_id)
 
     def lose(self, job_id: str) -> None:
@@ -66,18 +68,18 @@ class Bench:
         return request.id
 
     def slot(self, run: Run | None = None, is_deleted: bool = False, queue: QueueName = "batch") -> Slot:
-        def note(job_id: str) -> dict[str, str]:
+        def note(job_id: str) -> End:
             self.ran.append(job_id)
-            return {"state": "finished"} if run is None else run(job_id)
+            return Finished() if run is None else run(job_id)
 
         self.calls = WorkOf(note, self.queue.forget if is_deleted else self.tidied.append)
         return Slot(queue, self.redis, self.calls, self.gate)
 
     def work(self, slot: Slot) -> None:
-        """Takes the next job and runs it, as RQ's loop does."""
-        taken = slot.dequeue_job_and_maintain_ttl(None)
+        """Takes the next job and runs it, as its loop does."""
+        taken = slot.take()
         assert taken is not None, "nothing waits in the queue"
-        slot.execute_job(*taken)
+        slot.run(taken)
 
     def record(self, job_id: str) -> Job:
         return Job.fetch(job_id, connection=self.redis, serializer=JSONSerializer)
@@ -91,16 +93,18 @@ def bench() -> Bench:
     return Bench()
 
 
-def raises(error: Exception) -> Run:
-    def run(_: str) -> dict[str, str]:
-        raise error
+def ends(end: End | Exception) -> Run:
+    def run(_: str) -> End:
+        if isinstance(end, Exception):
+            raise end
+        return end
 
     return run
 
 
-@pytest.mark.parametrize("end", [lambda _: {"state": "finished"}, raises(JobCanceled("It was deleted."))])
+@pytest.mark.parametrize("end", [lambda _: Finished(), ends(Canceled())])
 def test_a_job_deleted_while_it_runs_leaves_nothing_in_rq(bench: Bench, end: Run) -> None:
-    def run(job_id: str) -> dict[str, str]:
+    def run(job_id: str) -> End:
         bench.queue.forget(job_id)
         return end(job_id)
 
@@ -114,7 +118,7 @@ def test_a_job_deleted_while_it_runs_leaves_nothing_in_rq(bench: Bench, end: Run
 def test_every_job_is_tidied_up_after(bench: Bench) -> None:
     first, second = bench.add(), bench.add()
     bench.work(bench.slot())
-    bench.work(bench.slot(raises(JobEnded("audio_too_long: …"))))
+    bench.work(bench.slot(ends(Failed("audio_too_long: …"))))
     assert bench.tidied == [first, second]
 
 
@@ -129,7 +133,7 @@ def test_a_job_is_run_by_its_id(bench: Bench) -> None:
 
 def test_a_job_that_ended_otherwise_is_failed_and_not_tried_again(bench: Bench) -> None:
     job_id = bench.add()
-    bench.work(bench.slot(raises(JobEnded("empty_audio: There is nothing to hear."))))
+    bench.work(bench.slot(ends(Failed("empty_audio: There is nothing to hear."))))
     job = bench.record(job_id)
     assert job.get_status() == JobStatus.FAILED
     assert "empty_audio: There is nothing to hear." in str(job.latest_result().exc_string)  # type: ignore[union-attr]
@@ -138,19 +142,15 @@ def test_a_job_that_ended_otherwise_is_failed_and_not_tried_again(bench: Bench) 
 
 def test_a_canceled_job_is_stopped_and_not_tried_again(bench: Bench) -> None:
     job_id = bench.add()
-    bench.work(bench.slot(raises(JobCanceled("The job was canceled."))))
+    bench.work(bench.slot(ends(Canceled())))
     assert bench.record(job_id).get_status() == JobStatus.STOPPED
     assert bench.waiting() == 0
 
 
 def test_after_a_canceled_job_the_next_one_fails_as_a_failure(bench: Bench) -> None:
     first, second = bench.add(), bench.add()
-    ends = iter([JobCanceled("canceled"), JobEnded("empty_audio")])
-
-    def run(_: str) -> dict[str, str]:
-        raise next(ends)
-
-    slot = bench.slot(run)
+    ends_of_both: list[End] = [Canceled(), Failed("empty_audio")]
+    slot = bench.slot(lambda _: ends_of_both.pop(0))
     bench.work(slot)
     bench.work(slot)
     assert bench.record(first).get_status() == JobStatus.STOPPED
@@ -159,7 +159,7 @@ def test_after_a_canceled_job_the_next_one_fails_as_a_failure(bench: Bench) -> N
 
 def test_a_job_handed_back_waits_first_in_line(bench: Bench) -> None:
     job_id, other = bench.add(), bench.add()
-    slot = bench.slot(raises(Requeued("The worker is stopping.")))
+    slot = bench.slot(ends(Requeue("The worker is stopping.")))
     for _ in range(3):
         bench.work(slot)
         assert bench.redis.lrange("rq:queue:batch", 0, -1) == [job_id.encode(), other.encode()]
@@ -169,7 +169,7 @@ def test_a_job_handed_back_waits_first_in_line(bench: Bench) -> None:
 
 def test_a_job_that_moves_goes_on_in_the_other_queue(bench: Bench) -> None:
     job_id = bench.add()
-    bench.work(bench.slot(raises(Requeued("It is tried alone.", "alone", at_front=False))))
+    bench.work(bench.slot(ends(Requeue("It is tried alone.", "alone", at_front=False))))
     assert (bench.waiting(), bench.queue.length("alone")) == (0, 1)
     bench.work(bench.slot(queue="alone"))
     assert bench.ran == [job_id] * 2
@@ -179,7 +179,7 @@ def test_a_job_that_moves_goes_on_in_the_other_queue(bench: Bench) -> None:
 def test_a_store_that_fails_is_no_crash_of_the_worker(bench: Bench) -> None:
     """Retries are for crashes; maintenance queues such a job again after a while, when the disk may be back."""
     job_id = bench.add()
-    bench.work(bench.slot(raises(OSError("the disk is gone"))))
+    bench.work(bench.slot(ends(OSError("the disk is gone"))))
     assert bench.waiting() == 0
     assert job_id not in bench.queue.live_ids()
 
@@ -212,16 +212,16 @@ def plant(*_: Any) -> None:
 HOOK = f"{plant.__module__}.{plant.__name__}"
 
 
-@pytest.mark.parametrize("error", [None, JobEnded("failed"), JobCanceled("canceled"), OSError("broken")])
+@pytest.mark.parametrize("end", [Finished(), Failed("failed"), Canceled(), OSError("broken")])
 def test_hooks_that_a_record_names_are_not_called(
-    bench: Bench, error: Exception | None, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, end: End | Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
     monkeypatch.setitem(globals(), "plant", lambda *_: called.append("hook"))
     hooks = {f"on_{when}": Callback(HOOK) for when in ("success", "failure", "stopped")}
-    foreign(bench, JOB_FUNCTION, "job_1", **hooks)
-    bench.work(bench.slot(raises(error) if error else None))
-    assert bench.ran == ["job_1"]
+    job_id = foreign(bench, JOB_FUNCTION, "job_1", **hooks)
+    bench.work(bench.slot(ends(end)))
+    assert bench.ran == [job_id]
     assert called == []
 
 
@@ -232,6 +232,8 @@ def test_a_record_that_cannot_be_read_does_not_end_the_slot(bench: Bench) -> Non
     bench.work(slot)
     bench.work(slot)
     assert bench.ran == [ours]
+    assert bench.record(broken).get_status() == JobStatus.FAILED
+    assert bench.queue.live_ids() == set()
 
 
 def lease(bench: Bench) -> float:
@@ -243,13 +245,13 @@ def lease(bench: Bench) -> float:
 def test_a_running_job_holds_a_lease_that_beats_renew(bench: Bench) -> None:
     seen: list[float] = []
 
-    def run(_: str) -> dict[str, str]:
+    def run(_: str) -> End:
         seen.append(lease(bench))
         entries: Any = bench.redis.zrange("rq:wip:batch", 0, -1)
         bench.redis.zadd("rq:wip:batch", {entries[0]: time.time() + 3})
         slot.beat()
         seen.append(lease(bench))
-        return {"state": "finished"}
+        return Finished()
 
     bench.add()
     slot = bench.slot(run)
@@ -259,11 +261,11 @@ def test_a_running_job_holds_a_lease_that_beats_renew(bench: Bench) -> None:
 
 
 def test_a_beat_does_not_take_a_lost_lease_back(bench: Bench) -> None:
-    def run(_: str) -> dict[str, str]:
+    def run(_: str) -> End:
         other_has_it(bench, job_id)
         slot.beat()
         assert bench.calls.lost == [job_id]
-        return {"state": "finished"}
+        return Finished()
 
     job_id = bench.add()
     slot = bench.slot(run)
@@ -280,13 +282,11 @@ def other_has_it(bench: Bench, job_id: str) -> None:
 
 
 @pytest.mark.fault(8)
-@pytest.mark.parametrize("error", [None, JobEnded("failed"), LeaseLost("late"), OSError("broken")])
-def test_a_late_end_changes_nothing(bench: Bench, error: Exception | None) -> None:
-    def run(job_id: str) -> dict[str, str]:
+@pytest.mark.parametrize("end", [Finished(), Failed("failed"), Lost("late"), OSError("broken")])
+def test_a_late_end_changes_nothing(bench: Bench, end: End | Exception) -> None:
+    def run(job_id: str) -> End:
         other_has_it(bench, job_id)
-        if error:
-            raise error
-        return {"state": "finished"}
+        return ends(end)(job_id)
 
     job_id = bench.add()
     slot = bench.slot(run)
@@ -298,13 +298,13 @@ def test_a_late_end_changes_nothing(bench: Bench, error: Exception | None) -> No
 
 
 def test_a_job_given_back_while_its_worker_was_silent_is_taken_out_of_the_queue_again(bench: Bench) -> None:
-    def run(job_id: str) -> dict[str, str]:
+    def run(job_id: str) -> End:
         bench.queue.leases.release_of(lambda _: True)
         assert bench.waiting() == 1
         slot.beat()
         assert bench.waiting() == 0
         assert bench.calls.lost == []
-        return {"state": "finished"}
+        return Finished()
 
     job_id = bench.add()
     slot = bench.slot(run)
@@ -314,11 +314,11 @@ def test_a_job_given_back_while_its_worker_was_silent_is_taken_out_of_the_queue_
 
 @pytest.mark.fault(11)
 def test_a_running_job_takes_its_lease_anew_in_an_emptied_redis(bench: Bench) -> None:
-    def run(job_id: str) -> dict[str, str]:
+    def run(job_id: str) -> End:
         bench.redis.flushall()
         slot.beat()
         assert bench.queue.live_ids() == {job_id}
-        return {"state": "finished"}
+        return Finished()
 
     bench.add()
     slot = bench.slot(run)
@@ -341,20 +341,20 @@ def test_while_a_job_is_tried_alone_no_other_begins(bench: Bench, monkeypatch: p
     put_back = threading.Event()
 
     def note(*args: Any) -> None:
-        worker.queue.job_queue.put_back(*args)
+        worker.queue.queued_job.put_back(*args)
         put_back.set()
 
-    monkeypatch.setattr(worker.queue.slots, "put_back", note)
+    monkeypatch.setattr(worker.queue.slot, "put_back", note)
     first, second = bench.add(), bench.add()
-    bench.work(bench.slot(raises(Requeued("It is tried alone.", "alone"))))
+    bench.work(bench.slot(ends(Requeue("It is tried alone.", "alone"))))
     other = bench.slot()
     thread = threading.Thread(target=bench.work, args=(other,))
 
-    def run(_: str) -> dict[str, str]:
+    def run(_: str) -> End:
         thread.start()
         assert put_back.wait(10)
         assert second not in bench.ran
-        return {"state": "finished"}
+        return Finished()
 
     bench.work(bench.slot(run, queue="alone"))
     thread.join(10)
@@ -367,10 +367,10 @@ def test_while_a_job_is_tried_alone_no_other_begins(bench: Bench, monkeypatch: p
 def test_a_job_to_be_tried_alone_waits_until_the_others_have_left(bench: Bench) -> None:
     order: list[str] = []
 
-    def leave(_: str) -> dict[str, str]:
+    def leave(_: str) -> End:
         assert bench.calls.asked_to_leave.wait(10)
         order.append("left")
-        return {"state": "finished"}
+        return Finished()
 
     running, suspect = bench.add(), bench.add()
     bench.redis.lmove("rq:queue:batch", "rq:queue:alone", "RIGHT", "LEFT")
@@ -380,9 +380,9 @@ def test_a_job_to_be_tried_alone_waits_until_the_others_have_left(bench: Bench) 
     wait_until(lambda: bench.ran == [running])
     calls = bench.calls
 
-    def run_alone(_: str) -> dict[str, str]:
+    def run_alone(_: str) -> End:
         order.append("alone")
-        return {"state": "finished"}
+        return Finished()
 
     alone = bench.slot(run_alone, queue="alone")
     bench.calls.asked_to_leave = calls.asked_to_leave
@@ -406,11 +406,10 @@ def test_an_idle_slot_has_nothing_to_renew(bench: Bench) -> None:
 def test_a_slot_that_is_to_stop_puts_what_it_took_back_first_in_line(bench: Bench) -> None:
     first, second = bench.add(), bench.add()
     slot = bench.slot()
-    taken = slot.dequeue_job_and_maintain_ttl(None)
+    taken = slot.take()
     assert taken is not None
     slot.stop()
-    with pytest.raises(StopRequested):
-        slot.execute_job(*taken)
+    slot.run(taken)
     assert bench.ran == []
     assert bench.redis.lrange("rq:queue:batch", 0, -1) == [first.encode(), second.encode()]
     assert bench.redis.exists("rq:queue:batch:intermediate", "rq:wip:batch") == 0
@@ -418,5 +417,4 @@ def test_a_slot_that_is_to_stop_puts_what_it_took_back_first_in_line(bench: Benc
 
 def test_a_slot_takes_from_its_own_queue_alone(bench: Bench) -> None:
     bench.queue.enqueue(make_request(new_job_id(), priority="interactive"))
-    assert bench.slot().dequeue_job_and_maintain_ttl(None) is None
-    assert len(bench.slot().queues) == 1
+    assert bench.slot().take() is None

@@ -1,0 +1,217 @@
+"""A slot takes one job at a time from one queue and runs it under a lease. With one queue, RQ moves a job to whoever
+takes it in one step, and none is lost in a crash.
+
+queue ─► on the way (intermediate queue) ─► run under a lease ─► its end in RQ, or another place in the queues
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import threading
+import traceback
+from functools import partial
+from typing import Protocol
+from uuid import uuid4
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import DequeueTimeout
+from rq.serializers import JSONSerializer
+from rq.suspension import is_suspended
+from rq.worker import WorkerStatus
+
+from worker.queue.gate import Gate
+from worker.queue.heartbeat import process_name
+from worker.queue.job_queue import QUARANTINE, QUEUES, QueueName
+from worker.queue.leases import Leases
+from worker.queue.queued_job import QueuedJob, put_back
+from worker.queue.run_end import Canceled, End, Failed, Lost, Postponed, Requeue
+from worker.queue.run_record import RunRecord
+from worker.queue.worker_record import WorkerRecord
+from worker.runtime import logs
+from worker.runtime.timing import Timing
+
+RETRY_AFTER = 1.0  # seconds between two tries while Redis is away, or RQ's workers are suspended
+LISTED = 60  # seconds RQ still lists a slot of which nothing more is heard, beside the time between two looks
+
+log = logging.getLogger(__name__)
+
+
+class Running(Protocol):
+    """The jobs that run in this process. See worker.running.running_jobs."""
+
+    def lose(self, job_id: str) -> None: ...
+    def hand_back_others(self, job_id: str) -> None: ...
+    def end_alone(self) -> None: ...
+
+
+class Work(Protocol):
+    """What slots do with a job's id. See JobRunner."""
+
+    @property
+    def running(self) -> Running: ...
+    def run(self, job_id: str, queue: QueueName) -> End: ...
+    def after(self, job_id: str) -> None: ...
+
+
+class Slot:
+    """`serve` takes and runs jobs until `stop`; `beat` and `give_back` are called from other threads."""
+
+    def __init__(self, queue: QueueName, redis: Redis, work: Work, gate: Gate, timing: Timing = Timing()) -> None:
+        self._name = queue
+        self._redis = redis
+        self._work = work
+        self._gate = gate
+        self._queue = Queue(queue, connection=redis, serializer=JSONSerializer, job_class=QueuedJob)
+        self._leases = Leases(redis, QUEUES, timing)
+        self._lease_ttl = math.ceil(timing.lease)  # RQ counts whole seconds
+        self._look = math.ceil(timing.idle_look)
+        name = f"{queue}.{process_name()}.{uuid4().hex[:8]}"
+        self._worker = WorkerRecord(name, self._queue, redis, self._lease_ttl + self._look + LISTED)
+        self._stopping = threading.Event()
+        self._current: RunRecord | None = None
+        self._hand = threading.RLock()  # a beat must not renew what is being let go of
+
+    @property
+    def is_busy(self) -> bool:
+        return self._current is not None
+
+    def serve(self) -> None:
+        """Waits for Redis while it is away. What a run leaves undone then is found by maintenance."""
+        while not self._stopping.is_set():
+            try:
+                self._serve_next()
+            except RedisError as error:
+                log.warning("A slot of the queue %s waits for Redis: %s", self._name, error)
+                self._stopping.wait(RETRY_AFTER)
+        with contextlib.suppress(RedisError):
+            self._worker.remove()
+
+    def _serve_next(self) -> None:
+        if is_suspended(self._redis):  # by `rq suspend`
+            self._worker.show(WorkerStatus.SUSPENDED)
+            self._stopping.wait(RETRY_AFTER)
+            return
+        self._worker.show(WorkerStatus.IDLE)
+        if job := self.take(self._look):
+            self.run(job)
+
+    def take(self, timeout: int | None = None) -> QueuedJob | None:
+        """The next job, which stands in the intermediate queue from now on. timeout: seconds to wait for one."""
+        try:
+            taken = Queue.dequeue_any(
+                [self._queue], timeout, self._redis, job_class=QueuedJob, serializer=JSONSerializer
+            )
+        except DequeueTimeout:
+            return None
+        return taken[0] if taken else None  # type: ignore[return-value]  # RQ does not say that it is of our class
+
+    def run(self, job: QueuedJob) -> None:
+        """Runs the job, unless the process has begun to stop, or another job is to be alone."""
+        if self._stopping.is_set():  # or the slots of a stopping process would take turns at the jobs they hand back
+            put_back(self._redis, self._queue, job.id)
+        elif self._name == QUARANTINE:
+            self._run_alone(job)
+        elif self._gate.enter():
+            try:
+                self._run(job)
+            finally:
+                self._gate.leave()
+        else:
+            put_back(self._redis, self._queue, job.id)
+            self._gate.wait(self._look)
+
+    def _run_alone(self, job: QueuedJob) -> None:
+        running = self._work.running
+        try:
+            with self._gate.alone(partial(running.hand_back_others, job.id)):
+                self._run(job)
+        finally:
+            running.end_alone()
+
+    def _run(self, job: QueuedJob) -> None:
+        run = self._begin(job)
+        if run is None:
+            log.info("Job %s runs already: a second entry of the queue is dropped", job.id)
+            self._queue.intermediate_queue.remove(job.id)
+            return
+        try:
+            self._conclude(run, self._end_of(job))
+        finally:
+            self._current = None  # if its end could not be told, the lease runs out
+        if job.is_ours:  # a foreign one stays where the dashboard shows that it failed
+            self._work.after(job.id)
+
+    def _begin(self, job: QueuedJob) -> RunRecord | None:
+        """The run, once its lease is taken; None if somebody else has the job."""
+        begun: RunRecord | None = None
+
+        def begin(pipeline: Pipeline) -> None:
+            nonlocal begun
+            begun = RunRecord(job, self._queue, self._worker, self._lease_ttl, pipeline)
+            self._worker.show(WorkerStatus.BUSY, pipeline)
+
+        if not self._leases.take(job.id, begin):
+            return None
+        self._current = begun
+        return begun
+
+    def _end_of(self, job: QueuedJob) -> End:
+        if not job.is_ours:
+            return Failed("ForeignFunction: only the service's own jobs are run.")
+        try:
+            with logs.about_job(job.id):
+                return self._work.run(job.id, self._name)
+        except Exception as error:  # the store failed, not the worker: no crash to count
+            log.exception("Job %s could not be run: it is tried again later", job.id)
+            return Postponed("".join(traceback.format_exception(error)))
+
+    def _conclude(self, run: RunRecord, end: End) -> None:
+        if isinstance(end, Requeue):
+            log.info("Job %s: %s", run.job_id, end.why)
+            self._let_go(run, end)
+        elif isinstance(end, Lost) or not self._leases.renew(run.lease):
+            log.warning("A late result of job %s is refused", run.job_id)
+            self._let_go(run)
+        else:
+            if isinstance(end, Failed | Canceled):
+                log.info("Job %s ended: %s", run.job_id, end.why)
+            with self._hand:
+                run.end(end, self._redis)
+                self._current = None
+
+    def beat(self) -> None:
+        """Renews the lease of the job this slot runs, if any, and stops work on one that another worker has."""
+        with self._hand:
+            run = self._current
+            if run is None:
+                return
+            if not self._leases.renew(run.lease):
+                log.warning("Job %s is another worker's by now", run.job_id)
+                self._work.running.lose(run.job_id)
+                return
+            with self._redis.pipeline() as pipeline:
+                self._worker.show(WorkerStatus.BUSY, pipeline)
+                run.renew(pipeline)
+                pipeline.execute()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def give_back(self) -> None:
+        """Returns the job to its queue though its run has not ended: the process is about to."""
+        if run := self._current:
+            self._let_go(run, Requeue("The worker is stopping."))
+
+    def _let_go(self, run: RunRecord, to: Requeue | None = None) -> None:
+        """Ends the run without a word about the job's state, and passes the job on where it is to go on."""
+        with self._hand:
+            if to is None:
+                self._leases.drop(run.lease)
+            else:
+                self._leases.pass_on(run.lease, to.queue or run.lease.queue, at_front=to.at_front)
+            self._current = None

@@ -1,0 +1,55 @@
+"""A slot as RQ knows workers: `rq info` and the dashboard list it with its state, its job and what it has done."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from redis import Redis
+from redis.client import Pipeline
+from rq import Queue, worker_registration
+from rq.utils import now
+from rq.worker import BaseWorker
+from rq.worker.base import WorkerStatus
+
+
+class WorkerRecord:
+    """The record of one slot. It is written whole each time, so that a Redis that lost it has it again soon.
+
+    ttl: seconds it lives without being written; longer than any pause between two.
+    """
+
+    def __init__(self, name: str, queue: Queue, redis: Redis, ttl: int) -> None:
+        self.name = name
+        self._redis = redis
+        self._ttl = ttl
+        self._worker = BaseWorker([queue], name=name, connection=redis, worker_ttl=ttl, serializer=queue.serializer)
+        self._worker.birth_date = now()
+
+    def show(self, state: WorkerStatus, pipeline: Pipeline | None = None) -> None:
+        """Says what the slot does, and that it lives."""
+        if pipeline is not None:
+            self._write(state, pipeline)
+            return
+        with self._redis.pipeline() as own:
+            self._write(state, own)
+            own.execute()
+
+    def count_success(self, since: datetime, pipeline: Pipeline) -> None:
+        """since: when the run began."""
+        self._worker.increment_successful_job_count(pipeline)
+        self._worker.increment_total_working_time(now() - since, pipeline)
+
+    def count_failure(self, since: datetime, pipeline: Pipeline) -> None:
+        """since: when the run began."""
+        self._worker.increment_failed_job_count(pipeline)
+        self._worker.increment_total_working_time(now() - since, pipeline)
+
+    def remove(self) -> None:
+        self._worker.register_death()  # type: ignore[no-untyped-call]  # RQ has no types here
+
+    def _write(self, state: WorkerStatus, pipeline: Pipeline) -> None:
+        self._worker.last_heartbeat = now()
+        pipeline.hset(self._worker.key, mapping={**self._worker.serialize(), "state": state.value})
+        worker_registration.register(self._worker, pipeline)
+        pipeline.expire(self._worker.key, self._ttl)
+        pipeline.expire(self._worker.executions_key, self._ttl)

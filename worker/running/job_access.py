@@ -1,0 +1,85 @@
+"""What a run reads and writes of its job: in the store, which has the truth, and in Redis, without which it goes on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from redis.exceptions import RedisError
+
+from engines.decoding.transcriber import Progress
+from engines.transcript import Segment
+from worker.queue.events import Events
+from worker.queue.job_queue import JobQueue
+from worker.store.job_store import JobStore, RecordBroken
+from worker.store.records import Outcome
+
+log = logging.getLogger(__name__)
+
+
+class JobAccess:
+    """drop_audio: whether recordings are deleted as their jobs end."""
+
+    def __init__(self, store: JobStore, queue: JobQueue, events: Events, *, drop_audio: bool = False) -> None:
+        self.store = store
+        self._queue = queue
+        self._events = events
+        self._drop_audio = drop_audio
+
+    def is_over(self, job_id: str) -> bool:
+        """Whether the job has its outcome, or is gone."""
+        try:
+            return not self.store.has(job_id) or self.store.outcome(job_id) is not None
+        except RecordBroken:
+            return True  # a newer version's outcome, or a damaged one: either way there is one
+
+    def finish(self, job_id: str, outcome: Outcome) -> Outcome:
+        """Gives the job its outcome and tells of it. Returns the one that was first; a deleted job counts as
+        canceled."""
+        if not self.store.finish(job_id, outcome):
+            outcome = self.store.outcome(job_id) or Outcome("canceled")
+        if self._drop_audio:
+            self.store.drop_source(job_id)
+        self.tidy_up(job_id, outcome)
+        return outcome
+
+    def tidy_up(self, job_id: str, outcome: Outcome) -> None:
+        """What follows from an outcome; done again, as whoever wrote it may have died before it came to this."""
+        self.store.drop_checkpoints(job_id)
+        _tell(lambda: self._events.state(job_id, outcome.state))
+
+    def forget_deleted(self, job_id: str) -> None:
+        """Removes what a job that was deleted while it ran has told Redis since."""
+        if not self.store.has(job_id):
+            self._queue.forget(job_id)
+            self._events.forget(job_id)
+
+    def began_at(self, job_id: str) -> float:
+        """When the job's first attempt began, in unix seconds."""
+        try:
+            return self._events.status(job_id).get("started_at") or time.time()
+        except RedisError:
+            return time.time()
+
+    def tell_started(self, job_id: str, at: float) -> None:
+        _tell(lambda: self._events.started(job_id, at))
+
+    def tell_progress(self, job_id: str, progress: Progress, segments: Sequence[Segment]) -> None:
+        """segments: all there are so far."""
+        _tell(lambda: self._events.window(job_id, progress.processed, progress.total, segments))
+
+    def does_interactive_wait(self) -> bool:
+        """Whether a client's job waits for an interactive slot, as far as is known."""
+        try:
+            return self._queue.waits("interactive")
+        except RedisError:
+            return False
+
+
+def _tell(tell: Callable[[], None]) -> None:
+    """Live news is worth having, but a job goes on without Redis."""
+    try:
+        tell()
+    except RedisError as error:
+        log.warning("Redis did not take an event: %s", error)
