@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from uuid import uuid4
+from contextlib import suppress
 
 from redis import Redis
-from redis.exceptions import WatchError
+from redis.exceptions import LockError
+from redis.lock import Lock
 
 from worker.maintenance.damaged_jobs import DamagedJobs
 from worker.maintenance.retention import Retention
@@ -50,8 +51,8 @@ class Maintenance:
         self._empty_since: float | None = None
 
     def run_once(self) -> None:
-        token = uuid4().hex
-        if not self._redis.set(LOCK, token, nx=True, px=round(self._timing.maintenance_lock * 1000)):
+        lock = Lock(self._redis, LOCK, timeout=self._timing.maintenance_lock)
+        if not lock.acquire(blocking=False):
             return
         try:
             self._queue.recover_abandoned(time.monotonic())
@@ -63,7 +64,8 @@ class Maintenance:
                 wait = self._timing.second_look if self._missing else self._timing.reconcile
                 self._reconcile_at = time.monotonic() + wait
         finally:
-            self._release(token)
+            with suppress(LockError):  # it ran out meanwhile and may be another's now
+                lock.release()
 
     def _is_due(self, now: float) -> bool:
         """Whether to look at all jobs. Redis that came back empty is filled again as soon as those that still run
@@ -75,18 +77,6 @@ class Maintenance:
             log.info("Redis knows of no jobs: what the store has is queued in %.0f s", self._timing.settle)
             self._empty_since = now
         return now - self._empty_since >= self._timing.settle
-
-    def _release(self, token: str) -> None:
-        """Gives the lock back, unless it ran out meanwhile and is another's now."""
-        with self._redis.pipeline() as pipeline:
-            try:
-                pipeline.watch(LOCK)  # type: ignore[no-untyped-call]  # redis-py has no types here
-                if pipeline.get(LOCK) == token.encode():
-                    pipeline.multi()
-                    pipeline.delete(LOCK)
-                    pipeline.execute()
-            except WatchError:
-                return
 
     def _reconcile(self) -> None:
         live = self._queue.live_ids()

@@ -9,11 +9,12 @@ whisper:webhooks:read         string      there once a sender has; gone if Redis
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import WatchError
+from redis.exceptions import LockError
+from redis.lock import Lock
 
 from worker.queue.events import FEED, FEED_LENGTH
 from worker.runtime.connection import KEY_PREFIX
@@ -32,8 +33,8 @@ class DeliveryQueue:
     def __init__(self, redis: Redis, name: str = "", timing: Timing = Timing()) -> None:
         self._redis = redis
         self._name = name
-        self._claim_ms = round(timing.webhook_claim * 1000)
-        self._scan_ms = round(timing.webhook_scan_lock * 1000)
+        self._timing = timing
+        self._claims: dict[str, Lock] = {}  # by job
 
     def put(self, job_id: str, at: float) -> None:
         """at: unix seconds."""
@@ -65,41 +66,46 @@ class DeliveryQueue:
 
     def claim(self, job_id: str) -> bool:
         """Whether this sender may send it now; no other does until the claim is released or runs out."""
-        return bool(self._redis.set(CLAIM + job_id, self._name, nx=True, px=self._claim_ms))
+        claim = self._lock(CLAIM + job_id, self._timing.webhook_claim)
+        if not claim.acquire(token=self._name):
+            return False
+        self._claims[job_id] = claim
+        return True
 
     def renew(self, job_ids: Iterable[str]) -> None:
-        pipeline = self._redis.pipeline(transaction=False)
-        for job_id in job_ids:
-            pipeline.pexpire(CLAIM + job_id, self._claim_ms)
-        pipeline.execute()
+        """job_ids: all that this sender has in hand; the claims on others run out."""
+        self._claims = {job_id: self._claims[job_id] for job_id in job_ids if job_id in self._claims}
+        for claim in self._claims.values():
+            with suppress(LockError):
+                claim.reacquire()
 
     def release(self, job_id: str) -> None:
-        self._release(CLAIM + job_id)
+        if claim := self._claims.pop(job_id, None):
+            _release(claim)
 
     @contextmanager
     def scanning(self) -> Iterator[bool]:
         """Whether it is this sender's turn to read the store."""
-        is_ours = bool(self._redis.set(SCAN, self._name, nx=True, px=self._scan_ms))
+        turn = self._lock(SCAN, self._timing.webhook_scan_lock)
+        is_ours = turn.acquire(token=self._name)
         try:
             yield is_ours
             if is_ours:
                 self._redis.set(READ, "1")
         finally:
             if is_ours:
-                self._release(SCAN)
+                _release(turn)
 
     def has_forgotten(self) -> bool:
         """Whether Redis knows of no scan of the store: it is new, or came back empty."""
         return not self._redis.exists(READ)
 
-    def _release(self, key: str) -> None:
-        """Gives it back, unless it ran out meanwhile and is another's now."""
-        with self._redis.pipeline() as pipeline:
-            try:
-                pipeline.watch(key)  # type: ignore[no-untyped-call]  # redis-py has no types here
-                if pipeline.get(key) == self._name.encode():
-                    pipeline.multi()
-                    pipeline.delete(key)
-                    pipeline.execute()
-            except WatchError:
-                return
+    def _lock(self, key: str, seconds: float) -> Lock:
+        """One that runs out by itself; another thread than the one that took it may give it back."""
+        return Lock(self._redis, key, timeout=seconds, blocking=False, thread_local=False)
+
+
+def _release(lock: Lock) -> None:
+    """Gives it back, unless it ran out meanwhile and may be another's now."""
+    with suppress(LockError):
+        lock.release()
