@@ -7,6 +7,7 @@ import json
 import logging
 from functools import cached_property, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import rq_dashboard
@@ -14,10 +15,11 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask, Response, current_app, request
 from redis import Redis
 from redis.exceptions import ResponseError
-from rq import Worker, requeue_job
+from rq import Queue, Worker, requeue_job
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker import BaseWorker
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -66,7 +68,7 @@ def _flask_app(redis: Redis, redis_url: str, may_write: bool) -> Flask:
     app = Flask(__name__, static_folder=str(Path(rq_dashboard.__file__).parent / "static"))
     app.config["RQ_DASHBOARD_REDIS_URL"] = redis_url
     app.config["RQ_DASHBOARD_DISABLE_DELETE"] = not may_write
-    _read_json_only()
+    _read_json_only(rq_dashboard.web)
     rq_dashboard.web.setup_rq_connection(app)
     app.register_blueprint(rq_dashboard.blueprint)
 
@@ -82,13 +84,15 @@ def _flask_app(redis: Redis, redis_url: str, may_write: bool) -> Flask:
     return app
 
 
-def _read_json_only() -> None:
-    """The dashboard names its serializer in one place of four; in the others it would unpickle what Redis holds."""
-    web = rq_dashboard.web
+def _read_json_only(web: ModuleType) -> None:
+    """The package asks its config for the serializer, except where it uses three names of RQ's as they are: a job's
+    page, deleting, requeueing and the list of workers would unpickle what Redis holds. So these names are replaced;
+    another version of the package, which may spell them otherwise, is refused."""
     web.config.serializer = JSONSerializer
-    web.Job = _JSONJob
-    web.Worker = _JSONWorkers
-    web.requeue_job = partial(requeue_job, serializer=JSONSerializer)
+    for name, of_rq, ours in _JSON_ONLY:
+        if getattr(web, name, None) not in (of_rq, ours):
+            raise RuntimeError(f"This version of rq-dashboard uses {name} otherwise: install the pinned one.")
+        setattr(web, name, ours)
 
 
 class _JSONJob(Job):
@@ -97,8 +101,24 @@ class _JSONJob(Job):
         return super().fetch(id, connection=connection, serializer=JSONSerializer)
 
 
-class _JSONWorkers:
-    all = staticmethod(partial(Worker.all, serializer=JSONSerializer))
+class _JSONWorker(Worker):
+    @classmethod
+    def all(
+        cls,
+        connection: Redis | None = None,
+        job_class: type[Job] | None = None,
+        queue_class: type[Queue] | None = None,
+        queue: Queue | None = None,
+        serializer: Any = None,
+    ) -> list[BaseWorker]:
+        return super().all(connection, job_class, queue_class, queue, JSONSerializer)
+
+
+_JSON_ONLY = (
+    ("Job", Job, _JSONJob),
+    ("Worker", Worker, _JSONWorker),
+    ("requeue_job", requeue_job, partial(requeue_job, serializer=JSONSerializer)),
+)
 
 
 def _refuse(status: int, error: Exception) -> tuple[str, int]:

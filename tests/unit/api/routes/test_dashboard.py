@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rq import Worker
 
 from tests.unit.api_service import WAV, assert_error, serving
 
@@ -61,3 +66,43 @@ async def test_what_a_record_holds_cannot_become_a_part_of_its_page(tmp_path: Pa
         running.redis.hset(f"rq:job:{job['id']}", "description", "<img src=x onerror=alert(1)>")
         shown = (await running.client.get(f"/rq/0/data/job/{job['id']}.json")).json()
         assert "&lt;img src=x" in shown["description"]
+
+
+class Bomb:
+    """Makes a folder as it is unpickled."""
+
+    def __init__(self, canary: Path) -> None:
+        self._canary = str(canary)
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (self._canary,)
+
+
+PAGES = [
+    ("GET", "/rq/0/view/job/{id}"),
+    ("GET", "/rq/0/data/job/{id}.json"),
+    ("GET", "/rq/0/data/jobs/batch/queued/8/asc/1.json"),
+    ("GET", "/rq/0/data/jobs/batch/failed/8/asc/1.json"),
+    ("GET", "/rq/0/data/workers.json"),
+    ("POST", "/rq/requeue/batch"),
+    ("POST", "/rq/job/{id}/requeue"),
+    ("POST", "/rq/job/{id}/delete"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), PAGES)
+async def test_no_page_unpickles_what_a_record_holds(tmp_path: Path, method: str, path: str) -> None:
+    async with serving(tmp_path, dashboard_write=True) as running:
+        job_id, canary = running.add_job().id, tmp_path / "canary"
+        bomb = pickle.dumps(Bomb(canary))
+        running.redis.hset(f"rq:job:{job_id}", mapping={"data": zlib.compress(bomb), "meta": bomb, "result": bomb})
+        running.redis.zadd("rq:failed:batch", {job_id: 4e9})
+        worker = Worker(["batch"], "busy", connection=running.redis)
+        worker.register_birth()  # type: ignore[no-untyped-call]  # RQ has no types here
+        running.redis.sadd(worker.executions_key, f"{job_id}:1")
+        running.redis.hset(f"rq:execution:{job_id}:1", mapping={"job_id": job_id, "created_at": 1, "last_heartbeat": 1})
+        assert worker.get_current_job_id() == job_id
+        try:
+            await running.client.request(method, path.format(id=job_id), headers={"origin": "http://localhost:9001"})
+        finally:
+            assert not canary.exists()
