@@ -1,7 +1,7 @@
 """The models this process has loaded: each has a batcher of its own, and all share one device, so they are few.
 
-A job takes the model it names, and waits if that is not loaded. Room for it is made by the model that was used least
-recently; one that is never idle is asked for its place once it has had a turn, and its jobs go back to their queues.
+A job takes the model it names, and waits if that is not loaded. To make room, the model that was used least recently is
+evicted; one that is never idle is asked for its place once it has had a turn, and its jobs go back to their queues.
 """
 
 from __future__ import annotations
