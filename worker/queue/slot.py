@@ -175,7 +175,7 @@ class Slot:
             log.info("Job %s: %s", run.job_id, end.why)
             self._let_go(run, end)
         elif isinstance(end, Lost) or not self._leases.renew(run.lease):
-            log.warning("A late result of job %s is refused", run.job_id)
+            log.warning("A late result of job %s is refused: another worker has it", run.job_id)
             self._let_go(run)
         else:
             if isinstance(end, Failed | Canceled):
