@@ -10,7 +10,8 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
 from scripts.doctor.finding import Finding, failure, ok, warning
-from scripts.service.embedded_redis import RedisUnavailable, connect_briefly, find_server
+from scripts.redis_server.program import RedisUnavailable, find_server
+from worker.runtime.connection import connect_briefly
 
 OLDEST = (6, 2)  # BLMOVE, without which a crash loses the job that was just taken
 

@@ -12,7 +12,6 @@ from redis.exceptions import RedisError
 
 from scripts.service.address import problem_with
 from scripts.service.config import ServiceConfig
-from scripts.service.embedded_redis import connect_briefly
 from scripts.service.guide import SCRIPT
 from scripts.service.log_file import rotate, tail
 from scripts.service.pid_file import PidFile, Running
@@ -20,6 +19,7 @@ from scripts.service.readiness import Readiness, ask
 from scripts.service.start_options import OPTIONS
 from scripts.service.stopping import stop_running
 from worker.queue.heartbeat import WorkerHeartbeat, workers
+from worker.runtime.connection import connect_briefly
 
 LOOK_EVERY = 0.3  # seconds
 SHOWN_LINES = 20

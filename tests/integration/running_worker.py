@@ -19,7 +19,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from engines.base import DecodeOptions
-from scripts.service.embedded_redis import find_server
+from scripts.redis_server.program import find_server
 from tests.unit.factories import make_request
 from worker.jobs.backlog import Backlog
 from worker.jobs.job_service import JobService

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redis import Redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError, TimeoutError
 from redis.retry import Retry
 
@@ -27,3 +27,9 @@ def connect(url: str, *, patient: bool = False, timing: Timing = Timing()) -> Re
         socket_connect_timeout=5,  # seconds
         max_connections=200,
     )
+
+
+def connect_briefly(url: str) -> Redis:
+    """A client for a look that must not take long: no second tries, two seconds at most. Raises ValueError for what is
+    no URL of a Redis."""
+    return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))

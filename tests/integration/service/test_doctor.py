@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from scripts.doctor import queues
-from scripts.service.embedded_redis import find_server
+from scripts.redis_server.program import find_server
 from tests.integration.running_worker import DEADLINE, answers, wait_for
 
 ROOT = Path(__file__).parents[3]

@@ -32,10 +32,15 @@ def start() -> Iterator[Start]:
     processes: list[subprocess.Popen[bytes]] = []
 
     def run(redis: EmbeddedRedis) -> subprocess.Popen[bytes]:
-        processes.append(subprocess.Popen(redis.child().argv))
+        spec = redis.child()
+        processes.append(subprocess.Popen(spec.argv))
         deadline = time.monotonic() + DEADLINE
-        while not redis.answers():
-            assert processes[-1].poll() is None, redis.log_file.read_text()
+        while not spec.ready():
+            if (code := processes[-1].poll()) is not None:
+                assert len(processes) < 5, redis.log_file.read_text()
+                assert spec.failed is not None
+                spec.failed(code)
+                processes.append(subprocess.Popen(spec.argv))
             assert time.monotonic() < deadline, redis.log_file.read_text()
         return processes[-1]
 
@@ -144,3 +149,143 @@ def test_its_log_lies_with_the_other_logs(tmp_path: Path, start: Start) -> None:
     start(redis)
     assert redis.log_file == tmp_path / "logs" / "redis.log"
     assert "Ready to accept connections" in redis.log_file.read_text()
+
+
+def rewritten(redis: EmbeddedRedis, start: Start) -> None:
+    """Leaves a base file, an increment and a manifest of a server that was killed."""
+    process = start(redis)
+    with Redis.from_url(redis.url) as client:
+        client.mset({f"job {number}": "x" * 100 for number in range(100)})
+        client.bgrewriteaof()
+        while client.info("persistence")["aof_rewrite_in_progress"] or len(list(redis.directory.rglob("*.1.base.*"))):
+            time.sleep(0.02)
+        client.mset({f"job {number}": "y" * 100 for number in range(100)})
+    process.kill()
+    process.wait()
+
+
+def zeros(content: bytes) -> bytes:
+    return bytes(len(content))
+
+
+def zeros_in_the_middle(content: bytes) -> bytes:
+    half = len(content) // 2
+    return content[:half] + bytes(64) + content[half + 64 :]
+
+
+def garbage(content: bytes) -> bytes:
+    return os.urandom(len(content))
+
+
+def nothing(content: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.fault(91)
+@pytest.mark.parametrize("torn", [zeros, zeros_in_the_middle, garbage, nothing])
+@pytest.mark.parametrize("file", ["*.base.rdb", "*.incr.aof", "*.manifest"])
+def test_it_starts_whatever_its_files_hold(
+    file: str, torn: Callable[[bytes], bytes], tmp_path: Path, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis = plan(tmp_path)
+    rewritten(redis, start)
+    (path,) = redis.directory.rglob(file)
+    path.write_bytes(torn(path.read_bytes()))
+    start(redis)
+    put(redis, "job", "42")
+    aside = list(redis.directory.glob("unreadable-*/appendonlydir"))
+    if aside:
+        assert list(aside[0].rglob("*.manifest")), "what was there is kept"
+        (said,) = (record.getMessage() for record in caplog.records if "set aside" in record.getMessage())
+        assert str(aside[0].parent) in said
+    else:  # it could read it as far as it went
+        assert (file, torn) in [("*.incr.aof", nothing), ("*.base.rdb", nothing)]
+
+
+@pytest.mark.fault(91)
+@pytest.mark.parametrize("note", [b"", bytes(40), b"\xff\xfe\x00garbage", b"unix://", b"http://a:b"])
+def test_a_damaged_note_of_where_it_listened_is_no_obstacle(note: bytes, tmp_path: Path, start: Start) -> None:
+    redis = plan(tmp_path)
+    (redis.directory / "redis.url").write_bytes(note)
+    start(redis)
+    put(redis, "job", "42")
+
+
+@pytest.mark.fault(92)
+def test_it_starts_on_what_another_version_wrote(tmp_path: Path, start: Start) -> None:
+    """A file whose format is one version too new, with its checksum switched off, is what a newer Redis leaves."""
+    redis = plan(tmp_path)
+    rewritten(redis, start)
+    (base,) = redis.directory.rglob("*.base.rdb")
+    content = base.read_bytes()
+    assert content.startswith(b"REDIS00")
+    base.write_bytes(b"REDIS9999" + content[9:-8] + bytes(8))
+    start(redis)
+    put(redis, "job", "42")
+    assert list(redis.directory.glob("unreadable-*"))
+
+
+def test_a_server_that_is_killed_while_it_starts_keeps_its_files(tmp_path: Path, start: Start) -> None:
+    redis = plan(tmp_path)
+    process = start(redis)
+    put(redis, "job", "42")
+    process.kill()
+    process.wait()
+    spec = redis.child()
+    assert spec.failed is not None
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        spec.failed(-number)
+    start(redis)
+    assert get(redis, "job") == "42"
+
+
+def test_only_the_newest_files_that_were_set_aside_are_kept(tmp_path: Path) -> None:
+    redis = plan(tmp_path)
+    for number in range(5):
+        (redis.directory / "dump.rdb").write_text(str(number))
+        failed = redis.child().failed
+        assert failed is not None
+        failed(1)
+    assert {path.read_text() for path in redis.directory.glob("unreadable-*/dump.rdb")} == {"2", "3", "4"}
+
+
+@pytest.mark.fault(93)
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_copy_of_the_directory_leaves_the_original_alone(hangs: bool, tmp_path: Path, start: Start) -> None:
+    original = plan(tmp_path / "original")
+    process = start(original)
+    put(original, "job", "42")
+    subprocess.run(["cp", "-a", tmp_path / "original", tmp_path / "copy"], check=True)
+    if hangs:
+        process.send_signal(signal.SIGSTOP)
+    copy = plan(tmp_path / "copy")
+    start(copy)
+    put(copy, "job", "43")
+    process.send_signal(signal.SIGCONT)
+    assert process.poll() is None
+    assert get(original, "job") == "42"
+
+
+@pytest.mark.fault(93)
+def test_an_orphan_is_found_though_its_directory_was_moved(tmp_path: Path, start: Start) -> None:
+    orphan = start(plan(tmp_path / "before"))
+    put(plan(tmp_path / "before"), "job", "42")
+    (tmp_path / "before").rename(tmp_path / "after")
+    noted = tmp_path / "after" / "redis" / "redis.url"
+    noted.write_text(noted.read_text().replace("before", "after"))
+    heir = plan(tmp_path / "after")
+    start(heir)
+    assert orphan.wait(DEADLINE) == 0
+    assert get(heir, "job") == "42"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/cwd"), reason="the system does not say where a process works")
+def test_an_orphan_that_hangs_is_killed(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.redis_server.orphan.RETIRE_TIMEOUT", 1.0)
+    redis = plan(tmp_path)
+    orphan = start(redis)
+    put(redis, "job", "42")
+    orphan.send_signal(signal.SIGSTOP)
+    start(plan(tmp_path))
+    assert orphan.wait(DEADLINE) == -signal.SIGKILL
+    assert get(redis, "job") == "42"

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from scripts.service.embedded_redis import SOCKET_PATH_LIMIT, EmbeddedRedis, RedisUnavailable, find_server
+from scripts.redis_server.program import RedisUnavailable, find_server
+from scripts.redis_server.runtime_directory import SOCKET_PATH_LIMIT
+from scripts.service.embedded_redis import EmbeddedRedis
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="unix sockets and modes")
 
@@ -142,6 +144,17 @@ def test_a_linked_socket_directory_is_refused(tmp_path: Path, monkeypatch: pytes
 
 
 def test_paths_with_spaces_and_quotes_reach_the_configuration_whole(tmp_path: Path) -> None:
-    redis = plan(tmp_path / 'my "data"')
-    assert f'dir "{tmp_path}/my \\"data\\"/redis"' in config_of(redis)
-    assert redis.url == f"unix://{tmp_path}/my%20%22data%22/redis/redis.sock"
+    assert f'dir "{tmp_path}/my \\"data\\"/redis"' in config_of(plan(tmp_path / 'my "data"'))
+
+
+@pytest.mark.fault(90)
+@pytest.mark.parametrize("name", ["my project (ü)", 'my "data"', "line\nbreak", "[a-z]*?", "100%#"])
+def test_the_socket_and_the_configuration_have_a_plain_path(
+    name: str, tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
+    redis = plan(tmp_path / name)
+    assert redis.directory == tmp_path / name / "redis"
+    assert redis.socket is not None
+    assert redis.socket.parent.parent == short_path
+    assert Path(redis.child().argv[1]).parent == redis.socket.parent
