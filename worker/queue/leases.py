@@ -74,12 +74,6 @@ class Leases:
         keys = (_wip(lease.queue), _job(lease.job_id))
         return self._whole(lambda pipeline: _pass_on(pipeline, lease, queue, at_front), *keys)
 
-    def drop(self, lease: Lease) -> None:
-        """Ends a lease whose job needs nobody any more, or is another's."""
-        with self._redis.pipeline() as pipeline:
-            _drop(pipeline, lease)
-            pipeline.execute()
-
     def release_of(self, is_theirs: Callable[[str], bool]) -> int:
         """Gives the jobs of these workers back to their queues; returns how many. is_theirs: by RQ's worker name."""
         released = 0

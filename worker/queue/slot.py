@@ -176,7 +176,8 @@ class Slot:
             self._let_go(run, end)
         elif isinstance(end, Lost) or not self._leases.renew(run.lease):
             log.warning("A late result of job %s is refused: another worker has it", run.job_id)
-            self._let_go(run)
+            # or nobody has: this slot may have taken the job back on its way from one queue of the other's to the next
+            self._let_go(run, Requeue("It goes on with another worker."))
         else:
             if isinstance(end, Failed | Canceled):
                 log.info("Job %s ended: %s", run.job_id, end.why)
@@ -207,11 +208,9 @@ class Slot:
         if run := self._current:
             self._let_go(run, Requeue("The worker is stopping."))
 
-    def _let_go(self, run: RunRecord, to: Requeue | None = None) -> None:
-        """Ends the run without a word about the job's state, and passes the job on where it is to go on."""
+    def _let_go(self, run: RunRecord, to: Requeue) -> None:
+        """Ends the run without a word about the job's state, and passes the job on where it is to go on, unless another
+        worker has it by now."""
         with self._hand:
-            if to is None:
-                self._leases.drop(run.lease)
-            else:
-                self._leases.pass_on(run.lease, to.queue or run.lease.queue, at_front=to.at_front)
+            self._leases.pass_on(run.lease, to.queue or run.lease.queue, at_front=to.at_front)
             self._current = None

@@ -297,6 +297,23 @@ def test_a_late_end_changes_nothing(bench: Bench, end: End | Exception) -> None:
     assert not slot.is_busy
 
 
+@pytest.mark.fault(8)
+def test_a_lost_job_that_nobody_has_goes_back_to_its_queue(bench: Bench) -> None:
+    """A worker that was silent may take a job back on its way from one queue of the next worker's to another."""
+
+    def run(job_id: str) -> End:
+        bench.queue.leases.release_of(lambda _: True)
+        slot.beat()  # takes it back
+        return Lost("A later attempt has begun.")
+
+    job_id = bench.add()
+    slot = bench.slot(run)
+    bench.work(slot)
+    assert bench.record(job_id).get_status() == JobStatus.QUEUED
+    assert bench.waiting() == 1
+    assert bench.redis.zcard("rq:wip:batch") == 0
+
+
 def test_a_job_given_back_while_its_worker_was_silent_is_taken_out_of_the_queue_again(bench: Bench) -> None:
     def run(job_id: str) -> End:
         bench.queue.leases.release_of(lambda _: True)
