@@ -16,7 +16,7 @@ from api.app import create_app
 from api.http.connections import allow_many, patient_protocol
 from api.settings import ApiSettings
 from worker.runtime import lifeline, log_file, logs, redis_security
-from worker.runtime.connection import connect
+from worker.runtime.connection import connect, connect_feed
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
 from worker.store.job_store import LocalStore
@@ -53,9 +53,10 @@ def main() -> int:
     log_file.follow()
     allow_many()
     store, redis = LocalStore(worker_settings.data_dir), connect(worker_settings.redis_url)
+    feed = connect_feed(worker_settings.redis_url, timing)
     for warning in [*redis_security.warnings(worker_settings.redis_url), *redis_security.findings(redis)]:
         log.warning("%s", warning)
-    app = create_app(settings, worker_settings, store=store, redis=redis, timing=timing)
+    app = create_app(settings, worker_settings, store=store, redis=redis, feed=feed, timing=timing)
     Server(_config(app, settings, timing), app.state.service.waiters).run()
     return 0
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI, Request
 from redis import Redis
 from redis.exceptions import RedisError
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
 
@@ -20,6 +19,7 @@ from api.http.access import Access
 from api.http.access_log import AccessLog
 from api.http.errors import add_error_handlers
 from api.http.openapi import describe, operation_id
+from api.http.redis_threads import RedisThreads
 from api.http.refused_upload_drain import RefusedUploadDrain
 from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
@@ -42,24 +42,34 @@ log = logging.getLogger(__name__)
 
 
 def create_app(
-    settings: ApiSettings, worker_settings: WorkerSettings, *, store: JobStore, redis: Redis, timing: Timing = Timing()
+    settings: ApiSettings,
+    worker_settings: WorkerSettings,
+    *,
+    store: JobStore,
+    redis: Redis,
+    feed: Redis | None = None,
+    timing: Timing = Timing(),
 ) -> FastAPI:
-    """The service's HTTP face. Its lifespan follows the feed and keeps the store and the queues in order."""
+    """The service's HTTP face. Its lifespan follows the feed and keeps the store and the queues in order.
+
+    feed: a client whose reads may block; None for the one that does the rest.
+    """
     queue, events = JobQueue(redis, timing=timing), Events(redis)
     backlog = Backlog(
         store, queue, max_jobs=settings.max_queued_jobs, max_hours=settings.max_queued_hours, timing=timing
     )
     maintenance = Maintenance(store, queue, events, redis, worker_settings.keep, timing)
-    job_service = JobService(store, queue, events, backlog)
+    job_service, redis_threads = JobService(store, queue, events, backlog), RedisThreads()
     service = AppState(
         settings=settings,
         timing=timing,
         store=store,
         redis=redis,
+        redis_threads=redis_threads,
         events=events,
         jobs=job_service,
-        admission=Admission(backlog, settings.max_uploads, timing),
-        waiters=Waiters(store, redis, give_up=job_service.give_up, timing=timing),
+        admission=Admission(backlog, settings.max_uploads, redis_threads, timing),
+        waiters=Waiters(store, feed or redis, _give_up(job_service, redis_threads), timing),
         models=ServedModels(worker_settings.model_names, created=int(time.time())),
         callbacks=Callbacks(worker_settings),
     )
@@ -97,7 +107,7 @@ def _lifespan(service: AppState, maintenance: Maintenance) -> Callable[[FastAPI]
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.waiters.start()
-        upkeep = asyncio.create_task(_maintain(maintenance, service.timing.maintenance))
+        upkeep = asyncio.create_task(_maintain(maintenance, service))
         try:
             yield
         finally:
@@ -108,10 +118,18 @@ def _lifespan(service: AppState, maintenance: Maintenance) -> Callable[[FastAPI]
     return lifespan
 
 
-async def _maintain(maintenance: Maintenance, every: float) -> None:
+def _give_up(job_service: JobService, redis_threads: RedisThreads) -> Callable[[str], Awaitable[None]]:
+    async def give_up(job_id: str) -> None:
+        await redis_threads.run(job_service.give_up, job_id)
+
+    return give_up
+
+
+async def _maintain(maintenance: Maintenance, service: AppState) -> None:
+    every = service.timing.maintenance
     while True:
         try:
-            await run_in_threadpool(maintenance.run_once)
+            await service.redis_threads.run(maintenance.run_once)
         except RedisError as error:
             log.warning("Maintenance waits for Redis: %s", error)
         except Exception:

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from redis import Redis
 
 from api.answers.waiting import Waiters
+from api.http.redis_threads import RedisThreads
 from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
@@ -27,6 +28,7 @@ class AppState:
     timing: Timing
     store: JobStore
     redis: Redis
+    redis_threads: RedisThreads
     events: Events
     jobs: JobService
     admission: Admission

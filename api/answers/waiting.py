@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from redis import Redis
@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 class Waiters:
     """Who waits for which job. Belongs to one event loop; `start` is called on it.
 
-    give_up: called in a thread with the id of a job nobody waits for any more.
+    give_up: called with the id of a job nobody waits for any more.
     """
 
     def __init__(
-        self, store: JobStore, redis: Redis, give_up: Callable[[str], object], timing: Timing = Timing()
+        self, store: JobStore, redis: Redis, give_up: Callable[[str], Awaitable[None]], timing: Timing = Timing()
     ) -> None:
         self._store = store
         self._give_up = give_up
@@ -165,7 +165,7 @@ class Waiters:
 
     async def _give_up_quietly(self, job_id: str) -> None:
         try:
-            await run_in_threadpool(self._give_up, job_id)
+            await self._give_up(job_id)
         except Exception:
             log.exception("%s, which nobody waits for, could not be canceled", job_id)
 

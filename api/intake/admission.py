@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.concurrency import run_in_threadpool
-
 from api.http.errors import ApiError
+from api.http.redis_threads import RedisThreads
 from worker.jobs.backlog import Backlog
 from worker.runtime.timing import Timing
 from worker.store.records import Priority
@@ -18,8 +17,11 @@ from worker.store.records import Priority
 class Admission:
     """The places for uploads of one API process."""
 
-    def __init__(self, backlog: Backlog, max_uploads: int, timing: Timing = Timing()) -> None:
+    def __init__(
+        self, backlog: Backlog, max_uploads: int, redis_threads: RedisThreads, timing: Timing = Timing()
+    ) -> None:
         self._backlog = backlog
+        self._redis_threads = redis_threads
         self._max_uploads = max_uploads
         self._patience = timing.place
         self._places = asyncio.Semaphore(max_uploads)
@@ -34,7 +36,7 @@ class Admission:
         self._coming[priority] += counts
         try:
             if counts:
-                await run_in_threadpool(self._backlog.check, priority, self._coming[priority])
+                await self._redis_threads.run(self._backlog.check, priority, self._coming[priority])
             yield
         finally:
             self._coming[priority] -= counts

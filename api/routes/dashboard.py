@@ -24,7 +24,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.access import is_same_origin
-from api.http.errors import ApiError
+from api.http.errors import REDIS_AWAY, ApiError, redis_unavailable
 
 PATH = "/rq"
 
@@ -80,6 +80,8 @@ def _flask_app(redis: Redis, redis_url: str, may_write: bool) -> Flask:
     app.after_request(_escape_job)
     for error, status in ((NoSuchJobError, 404), (LookupError, 404), (ResponseError, 409)):
         app.register_error_handler(error, partial(_refuse, status))
+    for away in REDIS_AWAY:
+        app.register_error_handler(away, _on_redis_away)
     logging.getLogger("rq_dashboard").setLevel(logging.WARNING)
     return app
 
@@ -119,6 +121,11 @@ _JSON_ONLY = (
     ("Worker", Worker, _JSONWorker),
     ("requeue_job", requeue_job, partial(requeue_job, serializer=JSONSerializer)),
 )
+
+
+def _on_redis_away(error: Exception) -> Response:
+    answer = redis_unavailable().response()
+    return Response(bytes(answer.body), answer.status_code, dict(answer.headers))
 
 
 def _refuse(status: int, error: Exception) -> tuple[str, int]:

@@ -43,7 +43,7 @@ async def list_deliveries(job_id: str, service: AppStateDep, owner: Owner) -> di
 async def redeliver(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Sends the webhook again, with the same id, and begins its schedule anew."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
-    return _view(await run_in_threadpool(_again, service, job))
+    return _view(await service.redis_threads.run(_again, service, job))
 
 
 def _again(service: AppState, job: JobRequest) -> Delivery:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from fastapi import APIRouter
 from redis import Redis
 from redis.exceptions import RedisError
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from api.schema.responses import json_answer
@@ -40,7 +39,7 @@ async def health() -> dict[str, str]:
 @router.get("/health/ready", responses=_READINESS)
 async def readiness(service: AppStateDep) -> JSONResponse:
     """Whether a recording sent now would be transcribed: 200, or 503 with the reason."""
-    checks = await run_in_threadpool(_checks, service)
+    checks = await service.redis_threads.run(_checks, service)
     is_ready = all(check.ok for check in checks.values())
     answer = {
         "status": "ready" if is_ready else "unavailable",

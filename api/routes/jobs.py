@@ -22,8 +22,9 @@ from api.schema.responses import EVENTS, answer, event_schema, json_answer, tran
 from api.state import AppState, AppStateDep
 from api.streaming.job_event_stream import END, Cursor
 from api.streaming.transcript_stream import job_events
+from worker.jobs.job_service import ENDED
 from worker.store.job_store import JobNotFound
-from worker.store.records import JobRequest, State, is_job_id
+from worker.store.records import JobRequest, Outcome, State, is_job_id
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -61,7 +62,8 @@ async def list_jobs(
     """The caller's own jobs, newest first; `after` is the last id of the page before."""
     if after is not None and not is_job_id(after):
         raise ApiError("invalid_value", "'after' is the id of a job, such as the last answer's last_id.", param="after")
-    page, has_more = await run_in_threadpool(service.jobs.views, owner, limit, after, status)
+    run = run_in_threadpool if status in ENDED else service.redis_threads.run  # what has ended is on disk
+    page, has_more = await run(service.jobs.views, owner, limit, after, status)
     return {"object": "list", "data": page, "has_more": has_more, "last_id": page[-1]["id"] if page else None}
 
 
@@ -71,7 +73,7 @@ async def retrieve_job(job_id: str, service: AppStateDep, owner: Owner, wait: Wa
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
     if wait:
         await service.waiters.ended(job.id, wait)
-    return await run_in_threadpool(service.jobs.view, job)
+    return await _view(service, job)
 
 
 @router.get(
@@ -84,7 +86,12 @@ async def retrieve_transcript(job_id: str, request: Request, service: AppStateDe
     """A finished job's transcript: `?format=json|text|srt|vtt|verbose_json&timestamp_granularities=word`."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
     response_format, granularities = read_transcript_format(Fields(request.query_params.multi_items()), job)
-    rendered = await run_in_threadpool(_rendered, service, job, response_format, granularities)
+    outcome = await run_in_threadpool(service.store.outcome, job.id)
+    if outcome is None:
+        status = (await _view(service, job))["status"]
+        remedy = f"GET /v1/jobs/{job.id}?wait=30 answers when it ends."
+        raise ApiError("job_not_finished", f"The job {job.id} is {status}. {remedy}", param="id")
+    rendered = await run_in_threadpool(_rendered, service, job, outcome, response_format, granularities)
     return Response(rendered.body, media_type=None, headers={"content-type": rendered.content_type})
 
 
@@ -114,26 +121,29 @@ async def follow_job(job_id: str, request: Request, service: AppStateDep, owner:
 async def cancel_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Ends a job that waits or runs."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
-    if not await run_in_threadpool(service.jobs.cancel, job.id):
-        view = await run_in_threadpool(service.jobs.view, job)
+    if not await service.redis_threads.run(service.jobs.cancel, job.id):
+        view = await _view(service, job)
         raise ApiError("job_already_ended", f"The job {job.id} has ended already: {view['status']}.", param="id")
-    return await run_in_threadpool(service.jobs.view, job)
+    return await _view(service, job)
 
 
 @router.delete("/{job_id}", response_model=None, responses=json_answer(DeletedJob, "It is gone"))
 async def delete_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
     """Removes the job, its recording and its transcript, and stops it if it has not ended."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
-    await run_in_threadpool(service.jobs.delete, job)
+    await service.redis_threads.run(service.jobs.delete, job)
     return {"id": job.id, "object": "transcription.job", "deleted": True}
 
 
-def _rendered(service: AppState, job: JobRequest, response_format: str, granularities: tuple[str, ...]) -> Rendered:
-    outcome = service.store.outcome(job.id)
-    if outcome is None:
-        status = service.jobs.view(job)["status"]
-        remedy = f"GET /v1/jobs/{job.id}?wait=30 answers when it ends."
-        raise ApiError("job_not_finished", f"The job {job.id} is {status}. {remedy}", param="id")
+async def _view(service: AppState, job: JobRequest) -> dict[str, Any]:
+    """The job object; without a word to Redis if the job has ended."""
+    ended = await run_in_threadpool(service.jobs.ended_view, job)
+    return ended if ended is not None else await service.redis_threads.run(service.jobs.view, job)
+
+
+def _rendered(
+    service: AppState, job: JobRequest, outcome: Outcome, response_format: str, granularities: tuple[str, ...]
+) -> Rendered:
     service.jobs.answered(job)  # it was not at once, where the client on an OpenAI route ran into the time limit
     if outcome.state == "canceled":
         raise ApiError("canceled", f"The job {job.id} was canceled and has no transcript.", param="id")

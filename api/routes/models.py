@@ -6,7 +6,6 @@ from typing import Any
 
 from fastapi import APIRouter
 from redis.exceptions import RedisError
-from starlette.concurrency import run_in_threadpool
 
 from api.schema.responses import json_answer
 from api.schema.service import Model, ModelList
@@ -19,7 +18,7 @@ router = APIRouter(tags=["models"])
 @router.get("/v1/models", response_model=None, responses=json_answer(ModelList, "The models"))
 async def list_models(service: AppStateDep) -> dict[str, Any]:
     """The models served here, under each of their names. `loaded`: in memory now; the others load when asked for."""
-    loaded = await run_in_threadpool(_loaded, service)
+    loaded = await service.redis_threads.run(_loaded, service)
     return {"object": "list", "data": service.models.objects(loaded)}
 
 
@@ -27,7 +26,7 @@ async def list_models(service: AppStateDep) -> dict[str, Any]:
 async def retrieve_model(model: str, service: AppStateDep) -> dict[str, Any]:
     """One of the names a model is served under."""
     service.models.check(model)
-    return service.models.object(model, await run_in_threadpool(_loaded, service))
+    return service.models.object(model, await service.redis_threads.run(_loaded, service))
 
 
 def _loaded(service: AppState) -> frozenset[str]:

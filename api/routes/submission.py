@@ -51,7 +51,7 @@ async def submit(request: Request, service: AppState, route: Route, caller: Subm
         parameters = read_parameters(form, route, service.models, is_job=is_job)
         webhook = await run_in_threadpool(service.callbacks.read, form, origin(request), is_job=is_job)
         parameters = replace(parameters, webhook=webhook)
-        job = await run_in_threadpool(_queued, service, key, received, parameters, caller)
+        job = await service.redis_threads.run(_queued, service, key, received, parameters, caller)
         logs.job_id.set(job.id)
         return job
 
@@ -80,7 +80,7 @@ def _queued(service: AppState, key: Key, received: Received, parameters: Paramet
 
 async def accepted(service: AppState, job: JobRequest, headers: dict[str, str] | None = None) -> JSONResponse:
     """The 202 that promises the job."""
-    view = await run_in_threadpool(service.jobs.view, job)
+    view = await service.redis_threads.run(service.jobs.view, job)
     return JSONResponse(view, 202, {"location": view["urls"]["self"], **(headers or {})})
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import RedisError
-from starlette.concurrency import run_in_threadpool
 
 from api.answers.waiting import wakes
 from api.state import AppState
@@ -67,7 +66,7 @@ async def follow(service: AppState, job: JobRequest, cursor: Cursor | None = Non
     with service.waiters.following(job.id) as woken:
         while not service.waiters.is_closing:
             woken.clear()  # before the look, so that what happens after it is not missed
-            helping = await run_in_threadpool(reader.read)
+            helping = await service.redis_threads.run(reader.read)
             for news in helping:
                 yield news
                 if news.name == "done":

@@ -52,6 +52,10 @@ class RedisServer:
         with Redis.from_url(self.url) as client:
             wait_for(lambda: answers(client))
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait(DEADLINE)

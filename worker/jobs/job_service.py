@@ -20,6 +20,8 @@ from worker.store.incoming import Upload
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest, Outcome
 
+ENDED = ("finished", "failed", "canceled")
+
 log = logging.getLogger(__name__)
 
 
@@ -65,6 +67,11 @@ class JobService:
         if request.owner != owner:
             raise JobNotFound(job_id)
         return request
+
+    def ended_view(self, request: JobRequest) -> dict[str, Any] | None:
+        """The job object of a job that has ended, which the store has."""
+        outcome = self._store.outcome(request.id)
+        return job_view(request, outcome, None) if outcome else None
 
     def view(self, request: JobRequest) -> dict[str, Any]:
         """The job object; raises RedisError only for a job that has not ended."""
@@ -123,7 +130,7 @@ class JobService:
         self._events.state(request.id, "canceled")
 
     def _views_of(self, owner: str, after: str | None, status: str | None) -> Iterator[dict[str, Any]]:
-        wants_ended = status in ("finished", "failed", "canceled")  # they are served while Redis is away
+        wants_ended = status in ENDED  # they are served while Redis is away
 
         for job_id in self._store.ids():
             if after is None or job_id < after:

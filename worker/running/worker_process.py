@@ -30,7 +30,7 @@ from worker.queue.slots import Slots
 from worker.running.attempt import DecodingLimits
 from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
-from worker.runtime.connection import connect
+from worker.runtime.connection import connect, connect_feed
 from worker.runtime.exit_codes import HUNG, IDLE
 from worker.settings import WorkerSettings
 from worker.store.job_store import LocalStore
@@ -56,7 +56,7 @@ class WorkerProcess:
         self._starts_idle = starts_idle
         self._redis = connect(redis_url, patient=True)
         self._events = Events(connect(redis_url))
-        self._feed_redis = connect(redis_url)
+        self._feed_redis = connect_feed(redis_url, self._timing)
         self._store = LocalStore(settings.data_dir)
         self._stopped = threading.Event()
         self._slots: Slots | None = None

@@ -39,7 +39,8 @@ class Timing:
     idle_look: float = _scaled(5.0, least=1.0)  # a slot's blocking read of its queue
     make_way: float = _scaled(10.0, least=1.5)  # others have to hand their jobs back before one is tried alone
     feed_block: float = _scaled(2.0, least=0.1)  # a blocking read of the feed
-    redis_silence: float = _fixed(30.0)  # of Redis, after which its connection counts as lost
+    redis_silence: float = _fixed(30.0)  # of Redis, after which a worker's connection counts as lost
+    redis_answer: float = _fixed(4.0)  # may take, and a client is answered 503 within 5 s
 
     # The end of the service, from the inside out
     hand_back: float = _scaled(8.0, least=1.0)  # the windows in hand may take when a job is handed back: about one pass
@@ -128,7 +129,7 @@ _RULES = (
     ("beat", "settle", "running jobs renew their leases before an emptied Redis is filled again"),
     ("confirm", "lease", "confirming is a second look, not another lease"),
     ("idle_look", "redis_silence", "a read that blocks is no lost connection"),
-    ("feed_block", "redis_silence", "a read that blocks is no lost connection"),
+    ("redis_answer", "redis_silence", "a worker waits longer for Redis than a client does"),
     ("hand_back", "make_way", "others hand their jobs back before one is tried alone"),
     ("hand_back", "drain", "a stopping worker waits for the windows in hand"),
     ("drain", "last_resort", "what is left is handed back before the worker ends itself"),

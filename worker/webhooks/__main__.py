@@ -16,7 +16,7 @@ from worker.outbound.addresses import AddressBook
 from worker.outbound.client import WebhookClient, tls_context
 from worker.queue.events import FeedReader
 from worker.runtime import lifeline, log_file, logs
-from worker.runtime.connection import connect
+from worker.runtime.connection import connect, connect_feed
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
 from worker.store.job_store import LocalStore
@@ -72,7 +72,7 @@ def _serve(sender: Sender, redis_url: str, timing: Timing) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     feed = FeedReader(
-        connect(redis_url),
+        connect_feed(redis_url, timing),
         lambda job_id, state: sender.look_at(job_id) if state in _NEWS else None,
         sender.scan_soon,
         timing,

@@ -78,7 +78,10 @@ async def room(tmp_path: Path, timing: Timing = Timing()) -> AsyncIterator[Room]
             super()._on_gap()
             ready.set()
 
-    waiters = Ready(store, redis, given_up.append, replace(timing, feed_block=0.01))
+    async def give_up(job_id: str) -> None:
+        given_up.append(job_id)
+
+    waiters = Ready(store, redis, give_up, replace(timing, feed_block=0.01))
     waiters.start()
     assert await asyncio.to_thread(ready.wait, 60)  # it looks at everything once as it begins
     try:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from api.http.errors import ApiError
+from api.http.redis_threads import RedisThreads
 from api.intake.admission import Admission
 from tests.unit.api_service import WAV, Running, assert_error, serving, until
 from worker.jobs.backlog import Backlog, QueueFull
@@ -137,13 +138,13 @@ class Roomy(Backlog):
 
 
 async def test_an_upload_waits_for_a_place_and_is_refused_when_none_gets_free() -> None:
-    admission = Admission(Roomy(), max_uploads=1, timing=Timing(place=0.05))
+    admission = Admission(Roomy(), max_uploads=1, redis_threads=RedisThreads(), timing=Timing(place=0.05))
     async with admission.place("batch"):
         with pytest.raises(ApiError, match="WHISPER_MAX_UPLOADS") as caught:
             async with admission.place("batch"):
                 raise AssertionError
         assert (caught.value.status, caught.value.headers) == (429, {"retry-after": "5"})
-    admission = Admission(Roomy(), max_uploads=1)
+    admission = Admission(Roomy(), max_uploads=1, redis_threads=RedisThreads())
     got: list[int] = []
 
     async def come(number: int) -> None:

@@ -36,7 +36,16 @@ def test_a_tenth_of_the_time_keeps_what_is_not_the_services_own() -> None:
     tenth = worker_settings(time_scale=0.1).timing
     assert (tenth.beat, tenth.lease, tenth.settle, tenth.abandon) == (0.5, 3.0, 1.5, 3.0)
     assert tenth.takeover == pytest.approx(3.0 + 1.0 + 2 * 0.3)
-    fixed = ("redis_silence", "answered", "unanswered", "repeatable", "overdue", "partial", "keep_alive")
+    fixed = (
+        "redis_silence",
+        "redis_answer",
+        "answered",
+        "unanswered",
+        "repeatable",
+        "overdue",
+        "partial",
+        "keep_alive",
+    )
     assert all(getattr(tenth, name) == getattr(Timing(), name) for name in fixed)
 
 

@@ -1,0 +1,93 @@
+"""How long a client of Redis waits for one that hangs, and for one that comes back."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from redis.exceptions import ConnectionError, TimeoutError
+
+from worker.runtime.circuit_breaker import CircuitBreaker
+from worker.runtime.connection import connect, connect_feed
+from worker.runtime.timing import Timing
+
+SOON = replace(Timing(), redis_answer=0.2, feed_block=0.3)
+
+
+@contextmanager
+def silent_redis() -> Iterator[str]:
+    """Takes connections, as the kernel does for a process that was stopped, and answers nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+
+
+def seconds_of(call: object) -> float:
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        call()  # type: ignore[operator]  # any method of a client
+    return time.monotonic() - began
+
+
+@pytest.mark.fault(94)
+def test_one_call_waits_for_a_silent_redis_and_the_next_ones_do_not() -> None:
+    with silent_redis() as url, connect(url, timing=SOON) as redis:
+        assert 0.2 <= seconds_of(redis.ping) < 2.0
+        for call in (redis.ping, redis.pipeline().ping().execute, lambda: list(redis.scan_iter("*"))):
+            assert seconds_of(call) < 0.15
+
+
+def test_a_read_of_the_feed_may_block() -> None:
+    with silent_redis() as url, connect_feed(url, SOON) as redis:
+        assert seconds_of(redis.ping) >= 0.5
+
+
+@pytest.mark.skipif(os.name == "nt", reason="unix sockets")
+def test_a_redis_that_is_gone_is_no_timeout(tmp_path: Path) -> None:
+    with connect(f"unix://{tmp_path}/none.sock", timing=SOON) as redis:
+        for _ in range(2):
+            with pytest.raises(ConnectionError):
+                redis.ping()
+
+
+def test_the_circuit_closes_once_redis_answers() -> None:
+    answers = False
+    breaker = CircuitBreaker(lambda: answers, pause=0.01)
+    breaker.check()
+    breaker.open()
+    with pytest.raises(TimeoutError):
+        breaker.check()
+    answers = True
+    time.sleep(0.02)  # the pause itself
+    breaker.check()
+    breaker.check()
+
+
+def test_only_one_asks_at_a_time_and_nobody_waits_for_it() -> None:
+    asked, answer = threading.Event(), threading.Event()
+    looks = 0
+
+    def answers() -> bool:
+        nonlocal looks
+        looks += 1
+        asked.set()
+        return answer.wait(10)
+
+    breaker = CircuitBreaker(answers, pause=0.0)
+    breaker.open()
+    asking = threading.Thread(target=breaker.check)
+    asking.start()
+    assert asked.wait(10)
+    for _ in range(20):
+        with pytest.raises(TimeoutError):
+            breaker.check()
+    answer.set()
+    asking.join()
+    breaker.check()
+    assert looks == 1
