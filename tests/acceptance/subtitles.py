@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _TIME = r"(\d{2,}):([0-5]\d):([0-5]\d)%s(\d{3})"
 _SRT_TIME, _VTT_TIME = _TIME % ",", _TIME % r"\."
-_SRT = re.compile(rf"(\d+)\n({_SRT_TIME}) --> ({_SRT_TIME})\n([^\n]+)\n\n")
-_VTT = re.compile(rf"()({_VTT_TIME}) --> ({_VTT_TIME})\n([^\n]+)\n\n")
+_SRT = re.compile(rf"(\d+)\n({_SRT_TIME}) --> ({_SRT_TIME})\n((?:[^\n]+\n)+)\n")
+_VTT = re.compile(rf"()({_VTT_TIME}) --> ({_VTT_TIME})\n((?:[^\n]+\n)+)\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,20 @@ def read_vtt(body: str) -> list[Cue]:
     return [Cue(cue.start, cue.end, html.unescape(cue.text)) for cue in cues]
 
 
+def parted(cues: list[Cue], segments: Sequence[tuple[float, float]]) -> bool:
+    """Whether each segment, given as start and end, is one cue or several that follow each other inside it."""
+    ours = iter(cues)
+    for start, end in segments:
+        cue = next(ours)
+        if cue.start != start:
+            return False
+        while cue.end < end:
+            cue = next(ours)
+        if cue.end != end:
+            return False
+    return next(ours, None) is None
+
+
 def text_of(cues: list[Cue]) -> str:
     return " ".join(cue.text for cue in cues)
 
@@ -50,10 +65,11 @@ def _read(body: str, pattern: re.Pattern[str]) -> list[Cue]:
         found = pattern.match(body, at)
         assert found, f"no cue at {body[at : at + 80]!r}"
         at = found.end()
-        cue = Cue(_seconds(found[2]), _seconds(found[7]), found[12])
+        lines = found[12].splitlines()
+        assert all(line == line.strip() for line in lines)
+        cue = Cue(_seconds(found[2]), _seconds(found[7]), " ".join(lines))
         assert cue.start < cue.end
         assert not cues or cues[-1].end <= cue.start + 0.002, "cues overlap"
-        assert cue.text == cue.text.strip()
         cues.append(cue)
     return cues
 

@@ -110,7 +110,7 @@ class Launcher:
         for child in psutil.Process(self.pid).children():
             with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                 words = child.cmdline() or [""]
-                found[words[2] if words[1:2] == ["-m"] else Path(words[0]).name] = child
+                found[words[2] if words[1:2] == ["-m"] else child.name()] = child
         return found
 
     def workers(self) -> list[heartbeat.WorkerHeartbeat]:
