@@ -126,6 +126,21 @@ class WorkerSettings(WebhookSettings):
             raise ValueError(f"'{level}' is not a log level. Allowed: {', '.join(LOG_LEVELS)}.")
         return level.strip().upper()
 
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, url: str | None) -> str | None:
+        scheme = (url or "").partition("://")[0].lower()
+        if "sentinel" in scheme:
+            raise ValueError(
+                "Sentinel is not supported. Set the address of the master, or of a proxy such as HAProxy that follows "
+                "it: redis://:password@host:6379/0."
+            )
+        if url is not None and scheme not in ("redis", "rediss", "unix"):
+            raise ValueError(
+                "It is no URL of a Redis: redis://host:6379/0, rediss:// with TLS, or unix:///path/to/socket."
+            )
+        return url
+
     @field_validator("engine")
     @classmethod
     def _check_engine(cls, engine: str) -> str:

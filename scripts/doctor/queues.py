@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import RedisError
 
 from scripts.doctor.finding import Finding, failure, ok, warning
+from scripts.redis_server.given_redis import problem_with
 from scripts.redis_server.program import RedisUnavailable, find_server
 from worker.runtime.connection import connect_briefly
 
@@ -21,11 +22,11 @@ def queues(url: str | None, running_url: str | None) -> list[Finding]:
     if url is None:
         return [_own(running_url)]
     try:
+        if problem := problem_with(url):
+            return [failure("redis", problem)]
         with connect_briefly(url) as redis:
             info: dict[str, Any] = redis.info()
             return [_version(info), *_durability(redis), _exposure(redis, url)]
-    except AuthenticationError:
-        return [failure("redis", "Redis at WHISPER_REDIS_URL refuses the password (redis://:password@host:6379/0).")]
     except (RedisError, ValueError) as error:
         return [
             failure(

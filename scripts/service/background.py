@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from redis.exceptions import RedisError
 
+from scripts.redis_server.given_redis import problem_with as problem_with_redis
 from scripts.service.address import problem_with
 from scripts.service.config import ServiceConfig
 from scripts.service.guide import SCRIPT
@@ -32,6 +33,8 @@ class StartFailed(Exception):
 def start_and_wait(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> Running:
     """Returns once it is ready, `wait` seconds at most; raises StartFailed."""
     if service.api.port and (problem := problem_with(service.api.host, service.api.port)):
+        raise StartFailed(problem)
+    if service.worker.redis_url and (problem := problem_with_redis(service.worker.redis_url)):
         raise StartFailed(problem)
     if service.worker.redis_url and not _answers(service.worker.redis_url):
         raise StartFailed(

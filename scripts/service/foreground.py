@@ -14,6 +14,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from scripts.redis_server.given_redis import problem_with as problem_with_redis
 from scripts.redis_server.program import RedisUnavailable
 from scripts.service.address import free_port, problem_with, url_for
 from scripts.service.config import ServiceConfig
@@ -45,7 +46,7 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
         with _alone(service) as pid_file:
             port = _choose_port(service)
             redis = None if service.worker.redis_url else EmbeddedRedis.plan(service.worker.data_dir, service.log_dir)
-            redis_url = redis.url if redis else str(service.worker.redis_url)
+            redis_url = redis.url if redis else _given_redis(str(service.worker.redis_url))
             url = url_for(service.api.host, port)
             timing = service.worker.timing
             children = _children(redis, redis_url, port, service.worker.devices)
@@ -65,6 +66,13 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
         log.error("%s", error)
         return 1
     return 0
+
+
+def _given_redis(url: str) -> str:
+    """The URL; raises RedisUnavailable if the service cannot run there."""
+    if problem := problem_with_redis(url):
+        raise RedisUnavailable(problem)
+    return url
 
 
 def _rotation(service: ServiceConfig, log_file: str | None) -> LogRotation:

@@ -243,6 +243,11 @@ FAULTS: tuple[Fault, ...] = (
         "Redis hangs (SIGSTOP) while many send recordings",
         "503 with Retry-After within 5 s for what needs it; what is on disk is served at once; jobs in hand go on",
     ),
+    Fault(
+        95,
+        "`WHISPER_REDIS_URL` leads to a cluster, a Sentinel, or a certificate that cannot be verified",
+        "The service does not start, and it and the doctor say why in one line; a CA of one's own can be named",
+    ),
 )
 
 # Rows no test can show here, and why not; each could be shown on another machine.

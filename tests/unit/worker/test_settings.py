@@ -130,3 +130,20 @@ def test_two_workers_on_one_device_are_refused(devices: str, monkeypatch: pytest
     monkeypatch.setenv("WHISPER_DEVICES", devices)
     with pytest.raises(ValidationError, match="stands there twice"):
         WorkerSettings()
+
+
+@pytest.mark.fault(95)
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis+sentinel://localhost:26379/mymaster/0", "Sentinel is not supported"),
+        ("sentinel://:secret@localhost", "Sentinel is not supported"),
+        ("localhost:6379", "no URL of a Redis"),
+        ("http://:secret@localhost:6379", "no URL of a Redis"),
+    ],
+)
+def test_what_is_no_url_of_a_redis_is_refused_without_being_told(url: str, told: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        WorkerSettings(redis_url=url)
+    assert told in explain(caught.value)
+    assert "secret" not in explain(caught.value)
