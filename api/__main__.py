@@ -13,13 +13,17 @@ from pydantic import ValidationError
 
 from api.answers.waiting import Waiters
 from api.app import create_app
-from api.http.connections import allow_many, patient_protocol
+from api.http.connections import Limits, bounded_protocol
 from api.settings import ApiSettings
-from worker.runtime import lifeline, log_file, logs, redis_security
+from worker.runtime import lifeline, log_file, logs, open_files, redis_security
 from worker.runtime.connection import connect, connect_feed
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
 from worker.store.job_store import LocalStore
+
+OWN_FILES = 150  # that are open or may be without any client: the store, Redis, the feed, threads at work
+FILES_EACH = 2  # of a client: its connection and what it sends or reads
+MIN_CONNECTIONS = 20
 
 log = logging.getLogger(__name__)
 
@@ -51,17 +55,18 @@ def main() -> int:
     timing = worker_settings.timing
     lifeline.watch(timing.grace)
     log_file.follow()
-    allow_many()
+    connections = max(MIN_CONNECTIONS, (open_files.allow_many() - OWN_FILES) // FILES_EACH)
     store, redis = LocalStore(worker_settings.data_dir), connect(worker_settings.redis_url)
     feed = connect_feed(worker_settings.redis_url, timing)
     for warning in [*redis_security.warnings(worker_settings.redis_url), *redis_security.findings(redis)]:
         log.warning("%s", warning)
     app = create_app(settings, worker_settings, store=store, redis=redis, feed=feed, timing=timing)
-    Server(_config(app, settings, timing), app.state.service.waiters).run()
+    limits = Limits(timing.head, connections)
+    Server(_config(app, settings, timing, limits), app.state.service.waiters).run()
     return 0
 
 
-def _config(app: FastAPI, settings: ApiSettings, timing: Timing) -> uvicorn.Config:
+def _config(app: FastAPI, settings: ApiSettings, timing: Timing, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -70,7 +75,8 @@ def _config(app: FastAPI, settings: ApiSettings, timing: Timing) -> uvicorn.Conf
         access_log=False,  # it would log query strings; api.envelope writes the line
         proxy_headers=False,  # a forwarded address must not make a caller local
         server_header=False,
-        http=patient_protocol(timing.head),
+        loop="asyncio",  # uvloop reads more at once than one connection may
+        http=bounded_protocol(limits),
         ws="none",  # there are none
         timeout_keep_alive=math.ceil(timing.keep_alive),
         timeout_graceful_shutdown=math.ceil(timing.api_stop),

@@ -71,7 +71,7 @@ def create_app(
         admission=Admission(backlog, settings.max_uploads, redis_threads, timing),
         waiters=Waiters(store, feed or redis, _give_up(job_service, redis_threads), timing),
         models=ServedModels(worker_settings.model_names, created=int(time.time())),
-        callbacks=Callbacks(worker_settings),
+        callbacks=Callbacks(worker_settings, timing.names),
     )
     app = FastAPI(
         title="whisper-native",

@@ -10,7 +10,7 @@ import sys
 from pydantic import ValidationError
 
 from worker.running.worker_process import WorkerProcess
-from worker.runtime import lifeline, log_file, logs
+from worker.runtime import lifeline, log_file, logs, open_files
 from worker.runtime.exit_codes import STARTS_IDLE
 from worker.settings import WorkerSettings, explain
 
@@ -29,6 +29,7 @@ def main() -> int:
         return 2
     lifeline.watch(settings.timing.grace)
     log_file.follow()
+    open_files.allow_many()
     # Before the engine's library is loaded: threads of a lane that wait for each other sleep instead of spinning, or
     # lanes, and whatever else the machine runs, take the cores from one another.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -142,13 +142,21 @@ def _check_origin(headers: Headers, settings: ApiSettings) -> None:
     origin = headers.get("origin")
     if origin is None or is_same_origin(headers):
         return
-    name = _host_name(urlsplit(origin).netloc) if "://" in origin else ""
+    name = _origin_name(origin)
     if not name or not (_is_loopback(name) or _is_known(name, settings)):
         raise ApiError(
             "origin_not_allowed",
             f"Web pages of '{origin[:100]}' may not use this server without an API key. Add the page's host to "
             "WHISPER_ALLOWED_HOSTS in the server's .env and restart it, or set WHISPER_API_KEYS.",
         )
+
+
+def _origin_name(origin: str) -> str:
+    """The host's name; empty for what is not an origin."""
+    try:
+        return _host_name(urlsplit(origin).netloc) if "://" in origin else ""
+    except ValueError:  # such as "http://["
+        return ""
 
 
 def is_same_origin(headers: Headers) -> bool:

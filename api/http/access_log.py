@@ -18,12 +18,21 @@ log = logging.getLogger("api.http.access")
 
 _POLICY = "default-src 'none'; frame-ancestors 'none'"
 # rq dashboard's pages are made of inline scripts and templates that are compiled in the browser
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": _POLICY,
+    "cache-control": "no-store",
+}
 _DASHBOARD_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; frame-ancestors 'none'"
 )
 _JOB = re.compile(r"job_[0-9a-f]{28}")
 _QUIET = ("/health", "/health/ready")  # monitors ask for these every few seconds
+_MAX_PATH = 500  # characters of a path in the log
 
 
 class AccessLog:
@@ -57,12 +66,13 @@ class _Exchange:
         self.status = 0
         self._path: str = scope["path"]
         self.id = f"req_{secrets.token_hex(12)}"
-        found = _JOB.search(self._path)
+        shown = self._path[:_MAX_PATH]
+        found = _JOB.search(shown)
         self.job_id = found[0] if found else ""  # of a new job: whoever makes it sets it
         self._send = send
         self._began = time.monotonic()
         peer = (scope.get("client") or ("-",))[0]
-        self.line = f"{peer} {scope['method']} {self._path!r} {self.id}"  # never the query: it may hold a key
+        self.line = f"{peer} {scope['method']} {shown!r} {self.id}"  # never the query: it may hold a key
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -74,10 +84,7 @@ class _Exchange:
 
     def _add_headers(self, headers: MutableHeaders) -> None:
         headers["x-request-id"] = self.id
-        headers["x-content-type-options"] = "nosniff"
-        headers["x-frame-options"] = "DENY"
-        headers["cross-origin-resource-policy"] = "same-origin"
-        headers["referrer-policy"] = "no-referrer"
-        on_dashboard = self._path == "/rq" or self._path.startswith("/rq/")
-        headers.setdefault("content-security-policy", _DASHBOARD_POLICY if on_dashboard else _POLICY)
-        headers.setdefault("cache-control", "no-store")
+        if self._path == "/rq" or self._path.startswith("/rq/"):
+            headers.setdefault("content-security-policy", _DASHBOARD_POLICY)
+        for name, value in SECURITY_HEADERS.items():
+            headers.setdefault(name, value)

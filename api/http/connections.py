@@ -1,47 +1,147 @@
-"""Connections that send no request: closed, or they would keep others out."""
+"""A connection of one client: what it may hold, and for how long, before a request of it is anybody's."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-import sys
+import re
+import secrets
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+import httptools
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from api.http.access_log import SECURITY_HEADERS
+from api.http.errors import ApiError, overloaded
 from worker.runtime.timing import Timing
 
-WANTED_FILES = 65_536  # open files: two for each connection that uploads
+MAX_PATH = 8 * 1024  # bytes of path and query
+MAX_HEAD = 64 * 1024  # bytes that come without ending a head or bringing a part of a body
+MAX_HEADERS = 200  # of a request
+READ = 32 * 1024  # bytes of one connection that are parsed before it is another's turn
+
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 log = logging.getLogger(__name__)
 
 
-class PatientProtocol(H11Protocol):
-    """uvicorn's own, which closes a connection that is idle between two requests, but waits for ever for the first
-    one and for the end of a head that has begun.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """patience: seconds for the head of a request to arrive. connections: more are answered with 503."""
 
-    patience: seconds for the head of a request to arrive."""
+    patience: float = Timing().head
+    connections: int = 10_000
 
-    patience = Timing().head
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's own, which waits for ever for the end of a head, takes heads of any length, answers errors of the
+    protocol with plain text, and lets one connection fill the loop."""
+
+    limits = Limits()
     _giving_up: asyncio.TimerHandle | None = None
+    _refusal: ApiError | None = None  # what is wrong with the head that is being read
+    _in_head = True
+    _silent = 0  # bytes since anything came of them
 
     def connection_made(self, transport: Any) -> None:
+        transport.max_size = READ  # asyncio would read 256 kB: of chunks of a byte each, that takes long to parse
         super().connection_made(transport)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._silent += len(data)
+        self._feed(_without_upgrade(data) if self._in_head else data)
+        if self._silent > MAX_HEAD:
+            self._refuse(_head_too_large())
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > MAX_PATH:
+            message = f"The path and query of a request have at most {MAX_PATH} bytes."
+            self._stop_parsing(ApiError("uri_too_long", message))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:  # behind a body: they could say what the head did not
+            return
+        super().on_header(name, value)
+        if len(self.headers) > MAX_HEADERS:
+            self._stop_parsing(_head_too_large())
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._silent = False, 0
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            self._stop_parsing(ApiError("bad_request", "A request has one header 'Host'."))
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._silent = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_head, self._silent = True, 0  # of the next one
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()  # what has been read is answered first
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        refuse: Any = _refuse_crowd
+        is_crowded = len(self.connections) > self.limits.connections
+        super()._start_asgi_task(cycle, refuse if is_crowded else app)
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            # Only of a request behind another one in the same read, or cut within the word. The parser takes all that
+            # follows for the other protocol, so where a body would end nobody knows.
+            self.cycle.keep_alive = False
+            if data[error.args[0] :]:
+                self._refuse(ApiError("bad_request", "This server speaks HTTP/1.1 alone; send no header 'Upgrade'."))
+        except httptools.HttpParserError as error:
+            self._refuse(self._refusal or _explained(error))
+
+    def _stop_parsing(self, refusal: ApiError) -> None:
+        """To be called back by the parser, which passes no error on but its own."""
+        self._refusal = refusal
+        raise ValueError(refusal.message)
+
+    def _refuse(self, refusal: ApiError) -> None:
+        """Answers, if no other answer has begun, and closes."""
+        if self.transport.is_closing():
+            return
+        if self._in_head and self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False  # the request before this one has its answer first, and the last
+            return
+        request_id = f"req_{secrets.token_hex(12)}"
+        peer = self.client[0] if self.client else "-"
+        log.info("%s %d %s %s", peer, refusal.status, refusal.code, request_id)
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(_answer(refusal, request_id))
+        self.transport.close()
+
     def _await_head(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
         elif self._giving_up is None:  # bytes that trickle in buy no time
-            self._giving_up = self.loop.call_later(self.patience, self._give_up)
+            self._giving_up = self.loop.call_later(self.limits.patience, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._giving_up is not None:
@@ -54,21 +154,47 @@ class PatientProtocol(H11Protocol):
             self.transport.close()
 
 
-def patient_protocol(patience: float) -> type[PatientProtocol]:
-    """The class, as uvicorn wants one, of protocols with this patience."""
-    return type("PatientProtocol", (PatientProtocol,), {"patience": patience})
+def bounded_protocol(limits: Limits) -> type[BoundedProtocol]:
+    """The class, as uvicorn wants one, of protocols with these limits."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
 
 
-def allow_many() -> None:
-    """Raises this process's limit of open files to what the system lets it have."""
-    if sys.platform == "win32":  # which has no such limit
-        return
-    import resource
+async def _refuse_crowd(scope: Scope, receive: Receive, send: Send) -> None:
+    log.info("%s 503 overloaded: too many connections", (scope.get("client") or ("-",))[0])
+    refusal = overloaded()
+    refusal.headers |= {**SECURITY_HEADERS, "connection": "close"}
+    await refusal.response()(scope, receive, send)
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (ValueError, OSError) as error:
-            log.warning("Only %d files may be open at once: %s", soft, error)
+
+def _without_upgrade(data: bytes) -> bytes:
+    """The start of a request without its offer to speak another protocol, which HTTP lets a server ignore. The parser
+    would not read its body; Java's client offers HTTP/2 with every first request."""
+    end = data.find(b"\r\n\r\n")
+    head = data if end < 0 else data[:end]
+    return _UPGRADE.sub(b"\r\nx-upgrade:", head) + data[len(head) :]
+
+
+def _head_too_large() -> ApiError:
+    message = f"The head of a request has at most {MAX_HEAD} bytes in {MAX_HEADERS} headers."
+    return ApiError("headers_too_large", message)
+
+
+def _explained(error: httptools.HttpParserError) -> ApiError:
+    if isinstance(error, httptools.HttpParserInvalidMethodError):
+        return ApiError("method_not_allowed", "The request's method is none of HTTP's.")
+    return ApiError("bad_request", "This is not a valid HTTP request.")
+
+
+def _answer(refusal: ApiError, request_id: str) -> bytes:
+    body = json.dumps(refusal.body()).encode()
+    headers = {
+        **refusal.headers,
+        **SECURITY_HEADERS,
+        "x-request-id": request_id,
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "connection": "close",
+    }
+    lines = [f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -40,6 +40,9 @@ STATUS: dict[str, int] = {
     "webhook_not_allowed": 422,
     "file_too_large": 413,
     "audio_too_long": 413,
+    "uri_too_long": 414,
+    "unsupported_content_encoding": 415,
+    "headers_too_large": 431,
     # access
     "invalid_api_key": 401,
     "host_not_allowed": 403,
@@ -67,6 +70,7 @@ STATUS: dict[str, int] = {
     "out_of_memory": 500,
     "engine_unavailable": 500,
     "redis_unavailable": 503,
+    "overloaded": 503,
     "shutting_down": 503,
     "sync_timeout": 504,
     "insufficient_storage": 507,
@@ -82,6 +86,7 @@ _ABOUT_THE_FILE = {
 _PASSING = {
     "upload_stalled",
     "redis_unavailable",
+    "overloaded",
     "shutting_down",
     "idempotency_key_in_use",
     "queue_full",
@@ -145,6 +150,12 @@ def record_unreadable(error: RecordUnreadable) -> ApiError:
 
 def redis_unavailable() -> ApiError:
     return ApiError("redis_unavailable", "The job queue (Redis) does not answer. Try again in a few seconds.")
+
+
+def overloaded() -> ApiError:
+    return ApiError(
+        "overloaded", "The server is busy: it cannot open more files or connections. Try again in a moment."
+    )
 
 
 def storage_full() -> ApiError:
@@ -214,6 +225,9 @@ async def _on_redis_away(request: Request, error: Exception) -> Response:
 
 async def _on_os_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        log.error("No more files can be opened: %s", error.strerror)
+        return overloaded().response()
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
     log.error("The disk is full: %s", error)

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
+from typing import Literal
+
+Shape = Literal["text", "list", "object"]
+
+# What may stand behind a field's name: of a list as PHP and OpenAI's SDKs (`[]`) and qs (`[0]`) write it, of an object
+# as all of them do (`[key]`).
+_BEHIND: dict[Shape, re.Pattern[str]] = {
+    "text": re.compile(""),
+    "list": re.compile(r"(?:\[\d{0,6}\])?"),
+    "object": re.compile(r"(?:\[[^\[\]]+\])?"),
+}
 
 
 class Fields:
-    """Reads `name` and `name[]` alike. An empty value counts as not sent: form builders send those."""
+    """Reads every common spelling of a field. An empty value counts as not sent: form builders send those."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._pairs = [(name, value) for name, value in pairs if value.strip()]
@@ -17,14 +30,39 @@ class Fields:
         return values[-1] if values else None
 
     def many(self, name: str) -> tuple[str, ...]:
-        """All values of a list, in order."""
-        return tuple(value.strip() for sent, value in self._pairs if sent in (name, f"{name}[]"))
+        """All values of a list, in order: sent as `name`, `name[]` or `name[0]`, once or repeatedly, each of them one
+        value, several with commas, or a JSON array."""
+        texts = [value for sent, value in self._pairs if _is_spelled(sent, name, "list")]
+        return tuple(value for text in texts for value in _values(text))
 
     def nested(self, name: str) -> dict[str, str]:
         """The values of an object sent as `name[key]=value`."""
-        start = f"{name}["
+        start = len(name) + 1
         return {
-            sent[len(start) : -1]: value
+            sent[start:-1]: value
             for sent, value in self._pairs
-            if sent.startswith(start) and sent.endswith("]") and len(sent) > len(start) + 1
-        }
+            if sent != name and _is_spelled(sent, name, "object")
+        }  # fmt: skip
+
+    def misspelled(self, name: str, shape: Shape) -> str | None:
+        """The first name that means this field, and is none that is read."""
+        starts = (f"{name}[", f"{name}.")
+        strange = (sent for sent, _ in self._pairs if sent.startswith(starts) and not _is_spelled(sent, name, shape))
+        return next(strange, None)
+
+
+def _is_spelled(sent: str, name: str, shape: Shape) -> bool:
+    return sent.startswith(name) and _BEHIND[shape].fullmatch(sent, len(name)) is not None
+
+
+def _values(text: str) -> list[str]:
+    values = _json_texts(text) if text.lstrip().startswith("[") else None
+    return [part.strip() for part in (text.split(",") if values is None else values) if part.strip()]
+
+
+def _json_texts(text: str) -> list[str] | None:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return values if all(isinstance(value, str) for value in values) else None

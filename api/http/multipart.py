@@ -121,6 +121,7 @@ class MultipartForm:
         if b"name" not in options:
             raise ApiError("invalid_multipart", "A part of the form has no name in its Content-Disposition header.")
         self._name = _decoded(options[b"name"])
+        _check_encoding(self._name, self._headers)
         filename = _filename(disposition, options)
         if filename is not None or (self._name == FILE_FIELD and b"content-type" in self._headers):
             self._begin_file(filename or "")
@@ -178,6 +179,15 @@ def _boundary(content_type: str) -> bytes:
     if not 0 < len(boundary) <= 200:
         raise ApiError("invalid_multipart", "The Content-Type header has no valid boundary.", param=FILE_FIELD)
     return boundary
+
+
+def _check_encoding(name: str, headers: dict[bytes, bytes]) -> None:
+    """RFC 7578 has no encodings of parts; what is sent with one would be taken for the recording itself."""
+    encodings = (headers.get(b"content-encoding", b""), headers.get(b"content-transfer-encoding", b""))
+    for encoding in (text.strip().lower() for text in encodings):
+        if encoding not in (b"", b"identity", b"binary", b"8bit", b"7bit"):
+            message = f"The field '{name[:100]}' is encoded as '{_decoded(encoding)[:100]}'. Send it as it is."
+            raise ApiError("unsupported_content_encoding", message, param=name[:100])
 
 
 def _filename(disposition: bytes, options: dict[bytes, bytes]) -> str | None:

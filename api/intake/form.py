@@ -38,7 +38,7 @@ class Use:
 
 
 class Form(BaseModel):
-    """POST /v1/audio/transcriptions, /v1/audio/translations and /v1/jobs. Lists may be spelled `name` or `name[]`."""
+    """POST /v1/audio/transcriptions, /v1/audio/translations and /v1/jobs. `Fields` has the spellings of lists."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -86,7 +86,9 @@ class Form(BaseModel):
         "batch", description="`interactive` goes first. Of a job, or with `Prefer: respond-async`"
     )
     metadata: Annotated[kinds.Metadata, Use()] = Field(
-        {}, description=f"A JSON object of yours, given back with the job; {kinds.MAX_METADATA} bytes at most"
+        {},
+        description=f"A JSON object of yours, given back with the job; {kinds.MAX_METADATA} bytes, "
+        f"{kinds.MAX_KEYS} keys and {kinds.MAX_DEPTH} levels at most",
     )
     webhook_url: Annotated[kinds.WebhookUrl | None, Use()] = Field(
         None, description="URL to notify when the job has ended. Of a job, or with `Prefer: respond-async`"

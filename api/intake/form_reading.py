@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from api.http.errors import ApiError
-from api.http.fields import Fields
+from api.http.fields import Fields, Shape
 from api.intake.form import Form, Route, TranscriptQuery, Use
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -38,18 +38,31 @@ def read_transcript_query(fields: Fields) -> TranscriptQuery:
 
 
 def _checked(model: type[Model], fields: Fields, names: list[str]) -> Model:
-    sent = {name: value for name in names if (value := _sent(fields, name, model.model_fields[name])) is not None}
+    shapes = {name: _shape(model.model_fields[name]) for name in names}
+    for name, shape in shapes.items():
+        if strange := fields.misspelled(name, shape):
+            message = f"'{strange[:100]}' is not a way to send '{name}'. Send it as {_SPELLED[shape].format(name)}."
+            raise ApiError("invalid_value", message, param=name)
+    sent = {name: value for name, shape in shapes.items() if (value := _sent(fields, name, shape)) is not None}
     try:
         return model.model_validate(sent)
     except ValidationError as error:
         raise _refusal(model, error) from None
 
 
-def _sent(fields: Fields, name: str, field: FieldInfo) -> object:
+_SPELLED: dict[Shape, str] = {"text": "'{0}'", "list": "'{0}[]'", "object": "'{0}', a JSON object"}
+
+
+def _shape(field: FieldInfo) -> Shape:
+    kinds = {get_origin(kind) for kind in (field.annotation, *get_args(field.annotation))}
+    return "list" if tuple in kinds else "object" if dict in kinds else "text"
+
+
+def _sent(fields: Fields, name: str, shape: Shape) -> object:
     """What a client sent of a field: a text, the texts of a list, or the texts of an object's keys."""
-    if get_origin(field.annotation) is tuple:
+    if shape == "list":
         return fields.many(name) or None
-    return fields.one(name) or fields.nested(name) or None
+    return fields.one(name) or (fields.nested(name) or None if shape == "object" else None)
 
 
 def _refusal(model: type[BaseModel], error: ValidationError) -> ApiError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NoReturn, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -14,6 +15,8 @@ from worker.webhooks.message import INCLUDABLE
 
 MAX_PROMPT = 10_000  # characters; Whisper reads the last 224 tokens
 MAX_METADATA = 16 * 1024  # bytes
+MAX_KEYS = 256  # of metadata, at all its levels together
+MAX_DEPTH = 16  # objects and lists within each other
 
 Code = Literal["invalid_value", "unsupported_parameter"]
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
@@ -73,18 +76,27 @@ def _chunking(value: object) -> dict[str, Any] | None:
     return strategy
 
 
-def _metadata(value: str) -> dict[str, Any]:
-    if len(value.encode()) > MAX_METADATA:
+def _metadata(value: object) -> dict[str, Any]:
+    """value: the text of the field, or the object that was sent as `metadata[key]=…`."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text.encode(errors="replace")) > MAX_METADATA:
         refuse("invalid_value", f"'metadata' is larger than {MAX_METADATA} bytes")
-    metadata = json_object(value)
+    metadata = json_object(text)
     if metadata is None:
-        refuse("invalid_value", '\'metadata\' is a JSON object, such as {"meeting": "weekly"}')
+        refuse(
+            "invalid_value",
+            f'\'metadata\' is a JSON object, such as {{"meeting": "weekly"}}, with objects and lists at most '
+            f"{MAX_DEPTH} deep",
+        )
+    if _keys(metadata) > MAX_KEYS:
+        refuse("invalid_value", f"'metadata' has more than {MAX_KEYS} keys")
     return metadata
 
 
-def _webhook_headers(value: str) -> dict[str, str]:
+def _webhook_headers(value: object) -> dict[str, str]:
+    """value: the text of the field, or the object that was sent as `webhook_headers[name]=…`."""
     try:
-        return check_headers(json.loads(value))
+        return check_headers(json.loads(value) if isinstance(value, str) else value)
     except (json.JSONDecodeError, RecursionError):
         refuse("invalid_value", "'webhook_headers' is a JSON object of texts")
     except ValueError as error:
@@ -92,22 +104,37 @@ def _webhook_headers(value: str) -> dict[str, str]:
 
 
 def _webhook_include(values: tuple[str, ...]) -> tuple[str, ...]:
-    names = [part.strip() for value in values for part in value.split(",") if part.strip()]
-    for name in names:
+    for name in values:
         if name not in INCLUDABLE:
             one_of = ", ".join(INCLUDABLE)
             refuse("invalid_value", f"'{name[:100]}' cannot be included in a webhook; it is one of {one_of}")
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(values))
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """None for what is no JSON object, or could not be sent back as one."""
+    """None for what is no JSON object, could not be sent back as one, or is deeper than `MAX_DEPTH`."""
     try:
         value = json.loads(text)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and _depth(value) <= MAX_DEPTH else None
+
+
+def _inner(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _depth(value: object) -> int:
+    level, depth = [value], 0
+    while containers := [item for item in level if isinstance(item, (dict, list))]:
+        level, depth = [inner for item in containers for inner in _inner(item)], depth + 1
+    return depth
+
+
+def _keys(value: object) -> int:
+    own = len(value) if isinstance(value, dict) else 0
+    return own + sum(_keys(item) for item in _inner(value))
 
 
 _JSON = {"type": "string", "contentMediaType": "application/json"}

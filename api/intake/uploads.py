@@ -41,6 +41,7 @@ async def receive(
     raw: a body that is the recording itself (audio/*, video/*, application/octet-stream) is taken too, with the
     fields in the query.
     """
+    _check_encoding(request)
     form = None if raw and _is_recording(request) else MultipartForm(_content_type(request), check_name)
     await run_in_threadpool(_check_room, request, store, settings)
     upload = await run_in_threadpool(store.receive)
@@ -123,6 +124,14 @@ async def _next(stream: AsyncGenerator[bytes, None], deadline: float, stall: flo
 
 def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "")
+
+
+def _check_encoding(request: Request) -> None:
+    """Unpacking a stranger's bytes is refused; recordings are compressed by themselves."""
+    encodings = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
+    if strange := next((name.strip() for name in encodings if name.strip() not in ("", "identity")), None):
+        message = f"The request's body is encoded as '{strange[:100]}'. Send it without Content-Encoding, as it is."
+        raise ApiError("unsupported_content_encoding", message, headers={"accept-encoding": "identity"})
 
 
 def _is_recording(request: Request) -> bool:

@@ -7,7 +7,9 @@ from fastapi import Request
 from api.http.errors import ApiError
 from api.intake.form import Form
 from worker.outbound.addresses import AddressBook, Resolve, Unresolved, resolve
+from worker.outbound.name_threads import NameThreads
 from worker.outbound.target import Refused, Target
+from worker.runtime.timing import Timing
 from worker.store.records import Webhook
 from worker.webhooks.settings import WebhookSettings
 
@@ -15,13 +17,16 @@ _FIELDS = ("webhook_url", "webhook_headers", "webhook_include")
 
 
 class Callbacks:
-    """Reads the fields `webhook_*`. Blocks while it resolves a name: run it in a thread."""
+    """Reads the fields `webhook_*`. patience: seconds for a name to be resolved."""
 
-    def __init__(self, settings: WebhookSettings, resolver: Resolve = resolve) -> None:
+    def __init__(
+        self, settings: WebhookSettings, patience: float = Timing().names, resolver: Resolve = resolve
+    ) -> None:
         self._settings = settings
+        self._threads = NameThreads(patience)
         self._book = AddressBook(settings.webhook_policy, resolver)
 
-    def read(self, form: Form, base_url: str, *, is_job: bool) -> Webhook | None:
+    async def read(self, form: Form, base_url: str, *, is_job: bool) -> Webhook | None:
         """base_url: this service's address as the request has it. Raises ApiError."""
         if not is_job:
             if form.webhook_url is not None:
@@ -41,16 +46,17 @@ class Callbacks:
         else:
             _refuse_stray(form)
             return None
-        self._check(webhook.url)
+        await self._check(webhook.url)
         return webhook
 
-    def _check(self, url: str) -> None:
-        """At each attempt it is checked again: what a name means may change."""
+    async def _check(self, url: str) -> None:
+        """At each attempt it is checked again: what a name means may change, and it may be resolved then."""
         try:
-            self._book.addresses(Target.parse(url))
+            target = Target.parse(url)
+            await self._threads.run(lambda: self._book.addresses(target))
         except Refused as error:
             raise ApiError("webhook_not_allowed", str(error), param="webhook_url") from None
-        except Unresolved:
+        except (Unresolved, TimeoutError):
             return
 
     def _own_headers(self) -> dict[str, str]:

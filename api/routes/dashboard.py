@@ -28,6 +28,18 @@ from api.http.errors import REDIS_AWAY, ApiError, redis_unavailable
 
 PATH = "/rq"
 
+# What only shows. A page that a later version brings is none of these until somebody has looked at it.
+_SHOWING = {"static"} | {
+    f"rq_dashboard.{name}"
+    for name in (
+        "static", "favicon", "queues_overview", "workers_overview", "jobs_overview", "job_view", "list_queues",
+        "list_jobs", "job_info", "list_workers",
+    )
+}  # fmt: skip
+
+
+FlaskAnswer = tuple[dict[str, Any], int, dict[str, str]]  # body, status, headers
+
 
 class Dashboard:
     """The mounted dashboard. Without `may_write` it only shows."""
@@ -53,15 +65,17 @@ class Dashboard:
     def _check(self, scope: Scope) -> None:
         if scope["type"] != "http":
             raise ApiError("not_found", "There is nothing here.")
-        # /requeue/<queue> changes the queue on a GET too
-        changes = scope["method"] not in ("GET", "HEAD") or scope["path"].startswith(f"{PATH}/requeue")
-        if not changes:
-            return
-        if not self._may_write:
-            message = "The dashboard only shows. Set WHISPER_DASHBOARD_WRITE=true to requeue and delete jobs with it."
-            raise ApiError("dashboard_read_only", message)
-        if scope["method"] != "POST" or not is_same_origin(Headers(scope=scope)):
-            raise ApiError("origin_not_allowed", "Only the dashboard's own pages may change the queues.")
+        if scope["method"] not in ("GET", "HEAD"):  # the body of what is refused is not read
+            check_change(scope["method"], Headers(scope=scope), may_write=self._may_write)
+
+
+def check_change(method: str, headers: Headers, *, may_write: bool) -> None:
+    """Raises ApiError unless a request may change the queues."""
+    if not may_write:
+        message = "The dashboard only shows. Set WHISPER_DASHBOARD_WRITE=true to requeue and delete jobs with it."
+        raise ApiError("dashboard_read_only", message)
+    if method != "POST" or not is_same_origin(headers):
+        raise ApiError("origin_not_allowed", "Only the dashboard's own pages may change the queues.")
 
 
 def _flask_app(redis: Redis, redis_url: str, may_write: bool) -> Flask:
@@ -72,10 +86,21 @@ def _flask_app(redis: Redis, redis_url: str, may_write: bool) -> Flask:
     rq_dashboard.web.setup_rq_connection(app)
     app.register_blueprint(rq_dashboard.blueprint)
 
+    def check_endpoint() -> FlaskAnswer | None:
+        # a path is what Flask's router makes of it, with slashes merged; some pages change the queues on a GET too
+        if request.endpoint is None or request.endpoint in _SHOWING:
+            return None
+        try:
+            check_change(request.method, Headers(dict(request.headers)), may_write=may_write)
+        except ApiError as error:
+            return error.body(), error.status, error.headers
+        return None
+
     def use_our_connection() -> None:
         # the blueprint opens a new one for every request
         current_app.redis_conn = redis  # type: ignore[attr-defined]
 
+    app.before_request(check_endpoint)
     app.before_request_funcs.setdefault(rq_dashboard.blueprint.name, []).append(use_our_connection)
     app.after_request(_escape_job)
     for error, status in ((NoSuchJobError, 404), (LookupError, 404), (ResponseError, 409)):

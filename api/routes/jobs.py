@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from api.answers.formats import Rendered, render
 from api.answers.recording import RecordingResponse
@@ -58,13 +58,12 @@ async def create_job(request: Request, service: AppStateDep, owner: Owner) -> Re
 @router.get("", response_model=None, responses=json_answer(JobList, "A page of jobs"))
 async def list_jobs(
     service: AppStateDep, owner: Owner, limit: Limit = 20, after: str | None = None, status: State | None = None
-) -> dict[str, Any]:
+) -> JSONResponse:
     """The caller's own jobs, newest first; `after` is the last id of the page before."""
     if after is not None and not is_job_id(after):
         raise ApiError("invalid_value", "'after' is the id of a job, such as the last answer's last_id.", param="after")
     run = run_in_threadpool if status in ENDED else service.redis_threads.run  # what has ended is on disk
-    page, has_more = await run(service.jobs.views, owner, limit, after, status)
-    return {"object": "list", "data": page, "has_more": has_more, "last_id": page[-1]["id"] if page else None}
+    return await run(_page, service, owner, limit, after, status)
 
 
 @router.get("/{job_id}", response_model=None, responses=json_answer(Job, "The job"))
@@ -139,6 +138,12 @@ async def _view(service: AppState, job: JobRequest) -> dict[str, Any]:
     """The job object; without a word to Redis if the job has ended."""
     ended = await run_in_threadpool(service.jobs.ended_view, job)
     return ended if ended is not None else await service.redis_threads.run(service.jobs.view, job)
+
+
+def _page(service: AppState, owner: str, limit: int, after: str | None, status: State | None) -> JSONResponse:
+    page, has_more = service.jobs.views(owner, limit, after, status)
+    last_id = page[-1]["id"] if page else None
+    return JSONResponse({"object": "list", "data": page, "has_more": has_more, "last_id": last_id})
 
 
 def _rendered(

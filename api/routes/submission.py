@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from api.http.fields import Fields
@@ -49,7 +48,7 @@ async def submit(request: Request, service: AppState, route: Route, caller: Subm
     ):
         form, is_job = read_form(Fields(received.fields), route), not caller.waits
         parameters = read_parameters(form, route, service.models, is_job=is_job)
-        webhook = await run_in_threadpool(service.callbacks.read, form, origin(request), is_job=is_job)
+        webhook = await service.callbacks.read(form, origin(request), is_job=is_job)
         parameters = replace(parameters, webhook=webhook)
         job = await service.redis_threads.run(_queued, service, key, received, parameters, caller)
         logs.job_id.set(job.id)

@@ -27,7 +27,7 @@ from scripts.service.supervisor import ChildCannotStart, ChildSpec, Supervisor
 from worker.queue import heartbeat
 from worker.queue.job_queue import QUEUES
 from worker.queue.leases import Leases
-from worker.runtime import logs
+from worker.runtime import logs, open_files
 from worker.runtime.connection import connect_briefly
 from worker.runtime.exit_codes import IDLE, STARTS_IDLE
 from worker.runtime.log_file import LOG_FILE
@@ -42,6 +42,7 @@ class CannotListen(Exception):
 def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | None, wait: float) -> int:
     """Runs until asked to stop; returns the exit code. log_file: where the output goes, None for a terminal."""
     logs.set_up("service", service.worker.log_level, service.worker.log_format)
+    open_files.allow_many()
     try:
         with _alone(service) as pid_file:
             port = _choose_port(service)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -65,7 +66,7 @@ class FaultCollector:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if os.environ.get(SWITCH) and not hasattr(session.config, "workerinput"):
-            write_table(self.shown)
+            write_table(self.shown, keep=not self._whole)
 
 
 def not_shown(rows: set[int]) -> list[int]:
@@ -73,15 +74,22 @@ def not_shown(rows: set[int]) -> list[int]:
     return sorted({fault.number for fault in FAULTS} - rows - UNRUNNABLE.keys())
 
 
-def write_table(shown: dict[int, Shown]) -> None:
-    """Puts the table between the marks in the document."""
+def write_table(shown: dict[int, Shown], *, keep: bool) -> None:
+    """Puts the table between the marks in the document. keep: rows of which nothing was run stay as they are."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    DOCUMENT.write_text(_BETWEEN.sub(lambda _: table(shown), text), encoding="utf-8")
+    known = {int(row[2:].partition(" ")[0]): row for row in text.splitlines() if re.match(r"\| \d+ \|", row)}
+    DOCUMENT.write_text(_BETWEEN.sub(lambda _: table(shown, known if keep else {}), text), encoding="utf-8")
 
 
-def table(shown: dict[int, Shown]) -> str:
+def table(shown: dict[int, Shown], known: Mapping[int, str] = MappingProxyType({})) -> str:
+    """known: rows to keep if no test of theirs was run."""
     head = ["| # | fault | promised | shown by | result |", "|---:|---|---|---|---|"]
-    return "\n".join([*head, *(_row(fault, shown[fault.number]) for fault in FAULTS), ""])
+    rows = [
+        known[fault.number] if fault.number in known and not shown[fault.number].outcomes
+        else _row(fault, shown[fault.number])
+        for fault in FAULTS
+    ]  # fmt: skip
+    return "\n".join([*head, *rows, ""])
 
 
 def _row(fault: Fault, shown: Shown) -> str:

@@ -221,6 +221,46 @@ FAULTS: tuple[Fault, ...] = (
         "The service starts and serves all others; the job is a 500 that says why, and after five minutes is set aside "
         "in `broken/`, unless a newer version wrote it",
     ),
+    # what strangers send, the second round
+    Fault(
+        68,
+        "A path, header or field made to keep a pattern busy; a path of 60 kB",
+        "Every pattern takes time in proportion; a path over 8 kB is 414 before anything looks at it",
+    ),
+    Fault(
+        69,
+        "A body in chunks of one byte, a head without an end, thousands of requests in one go",
+        "`/health` answers in 250 ms; a head beyond 64 kB is 431",
+    ),
+    Fault(
+        70,
+        "All open files are used up",
+        "503 with Retry-After; one line in the log; nothing is left in `incoming/`; the limit is raised at start",
+    ),
+    Fault(
+        71,
+        "A webhook's name resolves slowly",
+        "The job is taken after 3 s, and checked when it is called; nobody else waits",
+    ),
+    Fault(72, "A change of the queues under another spelling of its path", "403 while the dashboard only shows"),
+    Fault(
+        73,
+        "A webhook to this machine by its public or IPv6 address, or to a neighbour on its network",
+        "Refused at submission and at sending; allowed if configured",
+    ),
+    Fault(74, "Headers that make no sense, such as `Origin: http://[`", "Refused or ignored; never a 500"),
+    Fault(
+        75,
+        "Metadata nested 256 deep; a record that cannot be shown",
+        "400; a list is shown without the record, and the log names it",
+    ),
+    Fault(76, "Bytes that are no request, or a request that HTTP forbids", "An error in OpenAI's shape; closed"),
+    Fault(77, "A body or a part of a form that is gzip or base64", "415 that says so"),
+    Fault(
+        78,
+        "Lists and objects as PHP, qs, LiteLLM and no-code tools spell them, and as nobody does",
+        "Read alike; what is left is 400",
+    ),
     # the data directory, and a Redis that is ill
     Fault(
         90,

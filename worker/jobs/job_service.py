@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -139,12 +140,14 @@ class JobService:
                         yield view
 
     def _view_of(self, job_id: str, owner: str, wants_ended: bool) -> dict[str, Any] | None:
-        """None for a job that was not asked for, or that cannot be read: it must not hide the others."""
+        """None for a job that was not asked for, or that cannot be read or shown: it must not hide the others."""
         try:
             request = self.request(job_id, owner)
             if wants_ended and self._store.outcome(job_id) is None:
                 return None
-            return self.view(request)
-        except (OSError, RecordBroken) as error:
+            view = self.view(request)
+            json.dumps(view, ensure_ascii=False, allow_nan=False).encode()  # as the whole list will be
+            return view
+        except (OSError, RecordBroken, ValueError, TypeError, RecursionError) as error:
             log.warning("The job %s is left out of a list: %s", job_id, error)
             return None

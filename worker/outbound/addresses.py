@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import ifaddr
+
 from worker.outbound.target import Refused, Target
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -83,6 +85,20 @@ def kind_of(address: Address) -> Kind:
     return "public"
 
 
+def own_networks() -> tuple[Network, ...]:
+    """The addresses of this machine's interfaces, and the networks they are on: whoever is there is inside, also with
+    a public address. An address that only a router or a cloud maps to this machine is not among them."""
+    found: set[Network] = set()
+    for adapter in ifaddr.get_adapters():
+        for row in adapter.ips:
+            text = row.ip if isinstance(row.ip, str) else row.ip[0]
+            address = ipaddress.ip_address(text.partition("%")[0])
+            found.add(ipaddress.ip_network(address))
+            if row.network_prefix:  # one of 0 bits, as some tunnels have, would make the internet ours
+                found.add(ipaddress.ip_network(f"{address}/{row.network_prefix}", strict=False))
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the operator allows besides public addresses. hosts: names or addresses, in lower case, perhaps with
@@ -98,9 +114,11 @@ class Policy:
                 f"{HOSTS}={target.host}:{target.port} and restart the service."
             )
 
-    def allowed(self, target: Target, addresses: Iterable[str]) -> list[str]:
-        """The addresses that may be dialled, in the given order; raises Refused if that is none."""
-        found = [text for text in addresses if self._allows(effective(text), target)]
+    def allowed(self, target: Target, addresses: Iterable[str], own: Iterable[Network] = ()) -> list[str]:
+        """The addresses that may be dialled, in the given order; raises Refused if that is none. own: networks that
+        count as private, whatever their addresses are."""
+        inside = tuple(own)
+        found = [text for text in addresses if self._allows(effective(text), target, inside)]
         if not found:
             raise Refused(
                 f"'{target.host}' is an address of this machine or its network, where webhooks go only if they are "
@@ -108,12 +126,12 @@ class Policy:
             )
         return found
 
-    def _allows(self, address: Address, target: Target) -> bool:
+    def _allows(self, address: Address, target: Target, own: tuple[Network, ...]) -> bool:
         kind = kind_of(address)
-        inside = [network for network in self.networks if address in network]
+        named = [network for network in self.networks if address in network]
         if kind == "special":
-            return any(_is_special(network) for network in inside) or str(address) in self.hosts
-        if kind == "public" or inside:
+            return any(_is_special(network) for network in named) or str(address) in self.hosts
+        if named or (kind == "public" and not any(address in network for network in own)):
             return True
         return bool({target.host, f"{target.host}:{target.port}"} & self.hosts)
 
@@ -131,11 +149,14 @@ def _is_special(network: Network) -> bool:
 class AddressBook:
     """Resolves a target and says where it may be dialled."""
 
-    def __init__(self, policy: Policy, resolver: Resolve = resolve) -> None:
+    def __init__(
+        self, policy: Policy, resolver: Resolve = resolve, own: Callable[[], Iterable[Network]] = own_networks
+    ) -> None:
         self.policy = policy
         self._resolve = resolver
+        self._own = own
 
     def addresses(self, target: Target) -> list[str]:
         """Raises Refused, or Unresolved if trying again may help."""
         self.policy.check_port(target)
-        return self.policy.allowed(target, self._resolve(target.host, target.port))
+        return self.policy.allowed(target, self._resolve(target.host, target.port), self._own())

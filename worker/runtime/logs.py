@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
+from worker.runtime.log_handler import OnceHandler
+
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LOG_LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
@@ -19,18 +21,21 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 job_id: ContextVar[str] = ContextVar("job_id", default="")
 
 _NAMES = "authorization|x-api-key|api[_-]?key|password|secret|token"
-# What could stand in a message of ours or of a library: how keys, passwords and secrets are written.
+MAX_TEXT = 32 * 1024  # characters of a message or a traceback; what is beyond them is not written
+# What could stand in a message of ours or of a library: how keys, passwords and secrets are written. A message may
+# quote what a stranger sent, so no pattern may take longer than in proportion to it: each begins at a fixed text or at
+# the start of a word, and what follows gives nothing back.
 _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)(\s+)[\w~+/.=-]{4,}"), r"\1\2***"),
     (re.compile(rf"(?i)\b({_NAMES})(['\"]?\s*[:=]\s*['\"]?)[^\s'\",;&]+"), r"\1\2***"),
-    (re.compile(r"(\w+://[^/\s:@]*:)[^@\s]+@"), r"\1***@"),
+    (re.compile(r"(?<=://)([^/\s:@]{0,128}+:)[^@\s]{1,512}+@"), r"\1***@"),
     (re.compile(r"\b(whsec_|sk-)[\w+/=-]{4,}"), r"\1***"),
 )  # fmt: skip
 
 
 def set_up(program: str, level: LogLevel, form: LogFormat, secrets: Iterable[str] = ()) -> None:
     """Logging of this process, to standard error. secrets: values that are redacted wherever they appear."""
-    handler, secrets = logging.StreamHandler(), tuple(secrets)
+    handler, secrets = OnceHandler(), tuple(secrets)
     handler.setFormatter(_Json(program, secrets) if form == "json" else _Text(program, secrets))
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
@@ -46,9 +51,11 @@ def about_job(name: str) -> Iterator[None]:
 
 
 def redacted(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """The text without what is nobody's business."""
+    """The text without what is nobody's business, and no longer than `MAX_TEXT`."""
     for secret in secrets:
         text = text.replace(secret, "***")
+    if len(text) > MAX_TEXT:
+        text = f"{text[:MAX_TEXT]} … and {len(text) - MAX_TEXT} more characters"
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text

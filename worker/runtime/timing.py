@@ -79,6 +79,7 @@ class Timing:
     ping: float = _scaled(10.0)  # of silence, after which a reader of events is told that the line is alive
     place: float = _scaled(10.0)  # an upload waits, unread, for a place among those that are read
     repeat: float = _scaled(10.0)  # to wait for the same request that becomes a job this moment; it takes milliseconds
+    names: float = _fixed(3.0)  # a name server may take; after that a webhook's URL is checked when it is called
     backlog: float = _scaled(2.0)  # a look at the queue's jobs is good for; what is admitted meanwhile is added
     head: float = _scaled(60.0)  # the head of a request has to arrive
     keep_alive: float = _fixed(75.0)  # an idle connection is kept: longer than proxies do, so that they close it

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
-import shutil
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -40,7 +40,11 @@ class LocalUpload:
         self._target = jobs / self.id
         self._hash = hashlib.sha256()
         self._directory.mkdir(mode=0o700)
-        self._file: BinaryIO = open(self._directory / "source", "xb", opener=private)  # noqa: SIM115 - grows with the upload
+        try:
+            self._file: BinaryIO = open(self._directory / "source", "xb", opener=private)  # noqa: SIM115 - grows with the upload
+        except BaseException:
+            self._remove()
+            raise
         take(self._file)
 
     def write(self, chunk: bytes) -> None:
@@ -74,4 +78,11 @@ class LocalUpload:
             self._file.close()
         except OSError as error:  # what it still held does not fit on a full disk, and is not wanted
             log.warning("An upload was dropped unwritten: %s", error)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._remove()
+
+    def _remove(self) -> None:
+        """By name: walking a directory takes a file descriptor, and this may be called because there is none left."""
+        with contextlib.suppress(OSError):
+            for name in ("source", "job.json"):
+                (self._directory / name).unlink(missing_ok=True)
+            self._directory.rmdir()

@@ -62,6 +62,11 @@ class Attempt:
     content: bytes
 
 
+def _is_abandoned(upload: Path) -> bool:
+    """Whether nobody works on it: it has no recording, or one that nobody has open."""
+    return not (upload / "source").exists() or is_abandoned(upload / "source")
+
+
 class JobStore(Protocol):
     """Where jobs live. A shared object store can stand behind the same calls."""
 
@@ -251,7 +256,7 @@ class LocalStore:
             except OSError:  # it was committed or discarded this moment
                 continue
             age = time.time() - newest
-            if age > older_than or (age > JUST_BEGUN and is_abandoned(directory / "source")):
+            if age > older_than or (age > JUST_BEGUN and _is_abandoned(directory)):
                 shutil.rmtree(directory, ignore_errors=True)
 
     def free_bytes(self) -> int:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from worker.outbound.addresses import AddressBook
 from worker.outbound.client import WebhookClient, tls_context
 from worker.queue.events import FeedReader
-from worker.runtime import lifeline, log_file, logs
+from worker.runtime import lifeline, log_file, logs, open_files
 from worker.runtime.connection import connect, connect_feed
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
@@ -41,6 +41,7 @@ def main() -> int:
         return 2
     lifeline.watch(settings.timing.grace)
     log_file.follow()
+    open_files.allow_many()
     _serve(_sender(settings, settings.redis_url), settings.redis_url, settings.timing)
     sys.stdout.flush()
     os._exit(0)  # calls that are not done are made again; their threads must not hold the exit up

@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.__main__ import Server, _config, main
+from api.http.connections import Limits
 from tests.unit.api_service import Running, api_settings, assert_error, serving, until
 from worker.runtime.timing import Timing
 
@@ -71,7 +72,7 @@ def test_bad_settings_end_the_start_with_their_names(
 
 
 def test_the_server_trusts_no_proxy_and_logs_no_query() -> None:
-    config = _config(FastAPI(), api_settings(port=9123), Timing())
+    config = _config(FastAPI(), api_settings(port=9123), Timing(), Limits())
     assert (config.port, config.proxy_headers, config.server_header, config.access_log) == (9123, False, False, False)
 
 

@@ -174,3 +174,39 @@ async def test_a_key_sees_its_own_jobs_only(tmp_path: Path) -> None:
             ):  # fmt: skip
                 assert_error(await other.request(method, path), 404, "job_not_found", "id")
         assert running.store.outcome(job.id) is not None
+
+
+NONSENSE = (
+    "http://[",
+    "http://[::1",
+    "[",
+    "://",
+    "http://",
+    "\\",
+    "http://a:b:c",
+    "%",
+    "null",
+    " ",
+    "http://a@[",
+    ",;=",
+)
+
+
+@pytest.mark.fault(74)
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "name",
+    ["origin", "host", "authorization", "prefer", "range", "idempotency-key", "last-event-id", "content-type", "cookie",
+     "accept", "x-forwarded-for", "if-range", "content-encoding"],
+)  # fmt: skip
+async def test_a_header_that_makes_no_sense_is_never_an_error_of_ours(tmp_path: Path, name: str) -> None:
+    async with serving(tmp_path, model="base") as running:
+        job = running.add_job()
+        paths = ["/", "/rq/", "/v1/models", "/v1/nothing", f"/v1/jobs/{job.id}/audio", f"/v1/jobs/{job.id}"]
+        for value in NONSENSE:
+            for path in paths:
+                answer = await running.client.get(path, headers={name: value})
+                assert answer.status_code < 500, (path, value)
+            headers = {"content-type": "audio/wav", name: value}
+            answer = await running.client.post("/v1/jobs", content=WAV, headers=headers)
+            assert answer.status_code < 500, value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -120,3 +121,107 @@ def test_a_waiting_clients_bad_webhook_field_is_told_as_a_jobs_is() -> None:
         with pytest.raises(ApiError) as caught:
             read_form(Fields([("webhook_headers", "{")]), route)
         assert (caught.value.code, caught.value.param) == ("invalid_value", "webhook_headers")
+
+
+# ---- spellings -----------------------------------------------------------------------------------------------------
+
+LISTS = {
+    "include": ("include", "logprobs"),
+    "timestamp_granularities": ("timestamp_granularities", "word"),
+    "languages": ("languages", "de"),
+    "keywords": ("keywords", "Redis"),
+    "webhook_include": ("webhook_include", "text"),
+}
+SECOND = {"timestamp_granularities": "segment", "languages": "en", "keywords": "RQ", "webhook_include": "segments"}
+
+
+def spelled(name: str, one: str, two: str) -> list[list[tuple[str, str]]]:
+    """Two values as clients send them."""
+    return [
+        [(f"{name}[]", one), (f"{name}[]", two)],  # PHP, OpenAI's SDKs
+        [(f"{name}[0]", one), (f"{name}[1]", two)],  # qs, axios
+        [(name, one), (name, two)],
+        [(name, f"{one},{two}")],
+        [(name, f" {one} , {two} ,")],
+        [(f"{name}[]", f"{one},{two}")],
+        [(name, f'["{one}", "{two}"]')],  # LiteLLM, and whoever sends what they have as JSON
+        [(f"{name}[]", f'["{one}","{two}"]')],
+        [(name, one), (f"{name}[7]", two)],
+    ]
+
+
+@pytest.mark.fault(78)
+@pytest.mark.parametrize("how", range(9))
+@pytest.mark.parametrize("name", SECOND)
+def test_a_list_is_read_in_every_spelling(name: str, how: int) -> None:
+    one, two = LISTS[name][1], SECOND[name]
+    assert getattr(read_form(Fields(spelled(name, one, two)[how]), "job"), name) == (one, two)
+
+
+@pytest.mark.fault(78)
+@pytest.mark.parametrize("how", range(9))
+def test_what_is_refused_is_refused_in_every_spelling(how: int) -> None:
+    with pytest.raises(ApiError) as caught:
+        read_form(Fields(spelled("include", "logprobs", "logprobs")[how]), "transcription")
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "include")
+
+
+@pytest.mark.fault(78)
+@pytest.mark.parametrize("name", [*LISTS, "model", "language", "prompt", "temperature", "metadata", "webhook_headers"])
+@pytest.mark.parametrize("behind", ["[0][1]", "[a][b]", "[", "[0", ".0", "[]x", "[[]]", "[0]]", "[\u0661"])
+def test_a_spelling_that_nobody_has_is_refused_by_the_fields_name(name: str, behind: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        read_form(Fields([(name + behind, "word")]), "job")
+    assert (caught.value.status, caught.value.code, caught.value.param) == (400, "invalid_value", name)
+    assert name in caught.value.message
+
+
+@pytest.mark.fault(78)
+@pytest.mark.parametrize(
+    ("pairs", "name", "value"),
+    [
+        ([("metadata[a]", "1"), ("metadata[b]", "x")], "metadata", {"a": "1", "b": "x"}),
+        ([("metadata", '{"a": 1}')], "metadata", {"a": 1}),
+        ([("webhook_headers[X-Key]", "1")], "webhook_headers", {"X-Key": "1"}),
+        ([("chunking_strategy[type]", "server_vad")], "chunking_strategy", {"type": "server_vad"}),
+    ],
+)
+def test_an_object_is_read_in_both_spellings(pairs: list[tuple[str, str]], name: str, value: object) -> None:
+    assert getattr(read_form(Fields(pairs), "job"), name) == value
+
+
+@pytest.mark.fault(78)
+def test_a_list_of_texts_may_hold_brackets_and_be_empty() -> None:
+    assert read_form(Fields([("keywords", "[laughs]")]), "job").keywords == ("[laughs]",)
+    assert read_form(Fields([("keywords", "[]"), ("languages[]", "")]), "job").keywords == ()
+    for hostile in ("[" * 60_000, "[1]", '[["word"]]', "[null]"):
+        with pytest.raises(ApiError) as caught:
+            read_form(Fields([("timestamp_granularities", hostile)]), "job")
+        assert caught.value.param == "timestamp_granularities"
+
+
+# ---- metadata ------------------------------------------------------------------------------------------------------
+
+
+def nested(depth: int, kind: str = "object") -> str:
+    left, right = ('{"a":', "}") if kind == "object" else ("[", "]")
+    return '{"a":' + left * (depth - 1) + "1" + right * (depth - 1) + "}"
+
+
+@pytest.mark.fault(75)
+@pytest.mark.parametrize("text", [nested(17), nested(17, "list"), nested(256), nested(300), nested(2000)])
+def test_metadata_that_is_deep_is_refused(text: str) -> None:
+    with pytest.raises(ApiError, match="16 deep") as caught:
+        read_form(Fields([("metadata", text)]), "job")
+    assert (caught.value.code, caught.value.param) == ("invalid_value", "metadata")
+
+
+@pytest.mark.fault(75)
+def test_metadata_with_many_keys_or_bytes_is_refused() -> None:
+    many = json.dumps({"a": {str(number): 0 for number in range(256)}})
+    with pytest.raises(ApiError, match="256 keys"):
+        read_form(Fields([("metadata", many)]), "job")
+    with pytest.raises(ApiError, match="16384 bytes"):
+        read_form(Fields([("metadata[a]", "x" * 20_000)]), "job")
+    assert read_form(Fields([("metadata", nested(16))]), "job").metadata
+    assert len(read_form(Fields([("metadata", json.dumps({str(n): n for n in range(256)}))]), "job").metadata) == 256

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import gzip
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -258,3 +261,56 @@ def post_scope(path: str, headers: dict[str, str]) -> dict[str, Any]:
         "client": ("127.0.0.1", 50_000),
         "server": ("127.0.0.1", 9001),
     }
+
+
+@pytest.mark.fault(77)
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "deflate", "identity, gzip", "aws-chunked", "x" * 300])
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/audio/transcriptions"])
+async def test_a_body_that_is_encoded_is_refused_by_that_name(tmp_path: Path, encoding: str, path: str) -> None:
+    async with serving(tmp_path) as running:
+        headers = {"content-type": "multipart/form-data; boundary=x", "content-encoding": encoding}
+        answer = await running.client.post(path, content=gzip.compress(WAV), headers=headers)
+        assert encoding.rpartition(", ")[2].lower()[:100] in assert_error(answer, 415, "unsupported_content_encoding")
+        assert answer.headers["accept-encoding"] == "identity"
+        assert_nothing_left(running)
+        headers |= {"content-encoding": "identity", "content-type": "audio/wav"}
+        assert (await running.client.post("/v1/jobs", content=WAV, headers=headers)).status_code == 202
+
+
+@pytest.mark.fault(77)
+@pytest.mark.parametrize("header", ["Content-Transfer-Encoding: base64", "content-encoding: gzip"])
+@pytest.mark.parametrize("name", ["file", "prompt"])
+async def test_a_part_that_is_encoded_is_refused_by_its_name(tmp_path: Path, header: str, name: str) -> None:
+    async with serving(tmp_path) as running:
+        filename = '; filename="a.wav"' if name == "file" else ""
+        head = f'--x\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n{header}\r\n\r\n'
+        headers = {"content-type": "multipart/form-data; boundary=x"}
+        answer = await running.client.post("/v1/jobs", content=f"{head}abcd\r\n--x--\r\n".encode(), headers=headers)
+        assert_error(answer, 415, "unsupported_content_encoding", name)
+        assert_nothing_left(running)
+
+
+@pytest.mark.fault(70)
+async def test_an_upload_that_can_open_no_file_is_put_off_and_leaves_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    async with serving(tmp_path) as running:
+        assert (await running.client.post("/v1/jobs", files={"file": WAV})).status_code == 202
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        taken: list[int] = []
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.dup(1))
+            answer = await running.client.post("/v1/jobs", files={"file": WAV})
+        finally:
+            for descriptor in taken:
+                os.close(descriptor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert "again" in assert_error(answer, 503, "overloaded")
+        assert int(answer.headers["retry-after"]) > 0
+        assert list((running.store.root / "incoming").iterdir()) == []
+        assert "Traceback" not in caplog.text
+        assert (await running.client.post("/v1/jobs", files={"file": WAV})).status_code == 202

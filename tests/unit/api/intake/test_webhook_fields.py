@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +108,8 @@ async def test_what_goes_with_a_call_back_needs_one(tmp_path: Path, name: str, v
 
 
 def read(callbacks: Callbacks, is_job: bool = True, **fields: str) -> Webhook | None:
-    return callbacks.read(read_form(Fields(fields.items()), "job"), "http://evil.example.com", is_job=is_job)
+    form = read_form(Fields(fields.items()), "job")
+    return asyncio.run(callbacks.read(form, "http://evil.example.com", is_job=is_job))
 
 
 def own(**settings: Any) -> Callbacks:
@@ -134,7 +139,7 @@ def test_a_name_server_that_is_away_refuses_no_job() -> None:
     def away(host: str, port: int) -> list[str]:
         raise Unresolved("later")
 
-    assert read(Callbacks(worker_settings(), away), webhook_url="https://example.com/")
+    assert read(Callbacks(worker_settings(), resolver=away), webhook_url="https://example.com/")
 
 
 def test_a_name_that_does_not_exist_is_refused() -> None:
@@ -207,3 +212,41 @@ async def test_another_keys_deliveries_are_not_there(tmp_path: Path) -> None:
         async with running.caller(authorization="Bearer sk-b") as ben:
             assert_error(await ben.get(f"/v1/jobs/{request.id}/deliveries"), 404, "job_not_found", "id")
             assert_error(await ben.post(f"/v1/jobs/{request.id}/redeliver"), 404, "job_not_found", "id")
+
+
+@pytest.mark.fault(71)
+@pytest.mark.asyncio
+async def test_names_that_resolve_slowly_hold_nobody_up(tmp_path: Path) -> None:
+    """100 jobs whose receivers' name servers do not answer, and a transcript that is read meanwhile."""
+    answered = threading.Event()
+
+    def slow(host: str, port: int) -> list[str]:
+        answered.wait(30)
+        return ["8.8.8.8"]
+
+    async with serving(tmp_path) as running:
+        done = running.add_job()
+        running.finish(done.id)
+        app_state = replace(running.service, callbacks=Callbacks(worker_settings(), patience=1.0, resolver=slow))
+        running.app.state.service = app_state
+        asked = [asyncio.create_task(post(running, webhook_url="http://example.com/")) for _ in range(100)]
+        await asyncio.sleep(0.3)  # they have come as far as they get
+        began = time.monotonic()
+        assert (await running.client.get(f"/v1/jobs/{done.id}/transcript")).status_code == 200
+        assert time.monotonic() - began < 0.5
+        answers = await asyncio.gather(*asked)
+        assert {answer.status_code for answer in answers} == {202}, "they are checked again when they are called"
+        answered.set()
+
+
+@pytest.mark.fault(71)
+@pytest.mark.asyncio
+async def test_a_name_that_leads_inside_is_refused_though_others_are_slow() -> None:
+    def mixed(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"] if host == "inside.example" else ["8.8.8.8"]
+
+    callbacks = Callbacks(worker_settings(), resolver=mixed)
+    form = read_form(Fields([("webhook_url", "http://inside.example/")]), "job")
+    with pytest.raises(ApiError) as raised:
+        await callbacks.read(form, "", is_job=True)
+    assert raised.value.code == "webhook_not_allowed"

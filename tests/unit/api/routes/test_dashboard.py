@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakeredis import FakeRedis
 from rq import Worker
 
-from tests.unit.api_service import WAV, assert_error, serving
+from api.routes import dashboard
+from tests.unit.api_service import WAV, Running, assert_error, serving
+from worker.queue.job_queue import JobQueue
 
 pytestmark = pytest.mark.asyncio
 CHANGES = [
@@ -106,3 +109,42 @@ async def test_no_page_unpickles_what_a_record_holds(tmp_path: Path, method: str
             await running.client.request(method, path.format(id=job_id), headers={"origin": "http://localhost:9001"})
         finally:
             assert not canary.exists()
+
+
+SPELLINGS = ["//requeue/batch", "///requeue//batch", "/./requeue/batch", "/x/../requeue/batch", "/%72equeue/batch",
+             "/requeue%2fbatch", "/requeue/batch/", "/REQUEUE/batch", "/static/../requeue/batch"]  # fmt: skip
+
+
+@pytest.mark.fault(72)
+@pytest.mark.parametrize("path", SPELLINGS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+async def test_no_spelling_of_a_path_changes_a_thing(tmp_path: Path, path: str, method: str) -> None:
+    async with serving(tmp_path) as running:
+        job = running.add_job()
+        rq = JobQueue(running.redis)
+        fail(running, job.id)
+        answer = await running.client.request(method, f"http://localhost:9001/rq{path}", follow_redirects=True)
+        assert answer.status_code in (403, 404, 405)
+        assert failed(running) == [job.id]
+        assert rq.length("batch") == 0
+
+
+@pytest.mark.fault(72)
+async def test_what_only_shows_is_named_and_nothing_else_is_shown(tmp_path: Path) -> None:
+    """A later version of the dashboard may bring a page that changes something."""
+    app = dashboard._flask_app(FakeRedis(), "redis://localhost", may_write=False)
+    changing = {rule.endpoint for rule in app.url_map.iter_rules()} - dashboard._SHOWING
+    assert {name.partition(".")[2] for name in changing} == {
+        "delete_job_view", "requeue_job_view", "requeue_all", "empty_queue", "compact_queue",
+    }  # fmt: skip
+
+
+def fail(running: Running, job_id: str) -> None:
+    """As RQ does with a job that failed."""
+    running.redis.lrem("rq:queue:batch", 0, job_id)
+    running.redis.zadd("rq:failed:batch", {job_id: 9e9})
+
+
+def failed(running: Running) -> list[str]:
+    names: Any = running.redis.zrange("rq:failed:batch", 0, -1)
+    return [name.decode() for name in names]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -326,3 +327,29 @@ async def check_served_from_disk(running: Running, job_id: str) -> None:
     assert (await running.client.get(f"/v1/jobs/{job_id}/audio")).content == WAV
     listed = (await running.client.get("/v1/jobs?status=finished")).json()["data"]
     assert [job["id"] for job in listed] == [job_id]
+
+
+def deep(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.fault(75)
+@pytest.mark.parametrize("metadata", [deep(400), {"a": float("nan")}, {"a": "\\ud800"}])
+async def test_a_record_that_cannot_be_shown_hides_no_other(
+    tmp_path: Path, metadata: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As an earlier version took it in."""
+    async with serving(tmp_path) as running:
+        shown = [running.add_job(), running.add_job(), running.add_job()]
+        record = running.store.root / "jobs" / shown[1].id / "job.json"
+        text = record.read_text().replace('"metadata": {}', f'"metadata": {json.dumps(metadata)}')
+        assert text != record.read_text()
+        record.write_text(text.replace("\\\\ud800", "\\ud800"))
+        answer = await running.client.get("/v1/jobs")
+        assert answer.status_code == 200
+        ids = [job["id"] for job in answer.json()["data"]]
+        assert {shown[0].id, shown[2].id} <= set(ids)
+        assert shown[1].id in ids or shown[1].id in caplog.text

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 
+import psutil
 import pytest
 
-from worker.outbound.addresses import AddressBook, Kind, Policy, Resolve, effective, kind_of, resolve
+from worker.outbound.addresses import AddressBook, Kind, Policy, Resolve, effective, kind_of, own_networks, resolve
 from worker.outbound.target import Refused, Target
 
 
@@ -190,3 +192,47 @@ def test_usual_ports_pass(port: int) -> None:
 def test_what_goes_on_the_wire(url: str, authority: str, path: str) -> None:
     target = Target.parse(url)
     assert (target.authority, target.path) == (authority, path)
+
+
+OWN = tuple(ipaddress.ip_network(text) for text in ("9.9.9.9/32", "9.9.9.0/24", "2606:4700::5/128", "2606:4700::/64"))
+
+
+@pytest.mark.fault(73)
+@pytest.mark.parametrize(
+    "address",
+    ["9.9.9.9", "9.9.9.200", "::ffff:9.9.9.9", "2002:909:909::1", "64:ff9b::909:909", "2606:4700::5", "2606:4700::77"],
+)
+def test_this_machines_public_address_and_its_neighbours_are_inside(address: str) -> None:
+    target = Target.parse("http://hooks.example.com/")
+
+    def resolver(host: str, port: int) -> list[str]:
+        return [address]
+
+    with pytest.raises(Refused, match="WHISPER_WEBHOOK_ALLOWED_HOSTS=hooks"):
+        AddressBook(Policy(), resolver, own=lambda: OWN).addresses(target)
+    allowing = Policy(hosts=frozenset({"hooks.example.com"}))
+    assert AddressBook(allowing, resolver, own=lambda: OWN).addresses(target) == [address]
+    by_network = Policy(networks=(ipaddress.ip_network("9.9.9.0/24"), ipaddress.ip_network("2606:4700::/32")))
+    assert AddressBook(by_network, resolver, own=lambda: OWN).addresses(target) == [address]
+
+
+@pytest.mark.fault(73)
+def test_an_address_that_this_machine_gets_later_is_inside_from_then_on() -> None:
+    own: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+    asked = AddressBook(Policy(), lambda host, port: ["9.9.9.9"], own=lambda: own)
+    assert asked.addresses(Target.parse("http://hooks.example.com/")) == ["9.9.9.9"]
+    own.append(ipaddress.ip_network("9.9.9.9/32"))
+    with pytest.raises(Refused):
+        asked.addresses(Target.parse("http://hooks.example.com/"))
+
+
+@pytest.mark.fault(73)
+def test_every_address_of_this_machine_is_known() -> None:
+    found = own_networks()
+    families = (socket.AF_INET, socket.AF_INET6)
+    rows = [row for rows in psutil.net_if_addrs().values() for row in rows if row.family in families]
+    assert rows
+    for row in rows:
+        address = ipaddress.ip_address(row.address.partition("%")[0])
+        assert any(address in network for network in found)
+    assert not any(ipaddress.ip_address("8.8.8.8") in network for network in found)

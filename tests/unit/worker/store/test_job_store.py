@@ -422,3 +422,15 @@ def test_a_record_of_a_later_version_is_read(store: LocalStore) -> None:
     path = store.source(request.id).parent / "job.json"
     path.write_text(json.dumps({**JOB.write(request), "format": 2, "of_later": 1}, default=asdict))
     assert store.request(request.id) == request
+
+
+@pytest.mark.fault(70)
+def test_what_an_upload_without_a_file_left_behind_is_swept_soon(store: LocalStore) -> None:
+    incoming = store.root / "incoming"
+    young = incoming / new_job_id()
+    old = incoming / new_job_id()
+    for directory in (young, old):
+        directory.mkdir()
+    os.utime(old, (time.time() - JUST_BEGUN - 1,) * 2)
+    store.sweep_incoming(older_than=3600)
+    assert names(incoming) == [young.name]
