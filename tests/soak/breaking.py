@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import threading
 import time
@@ -23,15 +22,14 @@ def process_of(service: LiveService, name: str) -> psutil.Process | None:
     with contextlib.suppress(psutil.NoSuchProcess):
         for process in psutil.Process(service.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess, IndexError):
-                if _name(process.cmdline()) == name:
+                if _name(process.cmdline(), process.name()) == name:
                     return process
     return None
 
 
-def _name(command: list[str]) -> str:
+def _name(command: list[str], program: str) -> str:
     if command[1:2] == ["-m"]:
         return command[2].rpartition(".")[2]
-    program = os.path.basename(command[0].partition(" ")[0])
     return "redis" if program.startswith(("redis", "valkey")) else program
 
 
