@@ -16,9 +16,7 @@ from starlette.types import Receive
 from worker.queue.events import FeedReader
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, JobStore
-from worker.store.records import Outcome
-
-_ENDS = ("finished", "failed", "canceled")
+from worker.store.records import ENDED, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -170,8 +168,8 @@ class Waiters:
             log.exception("%s, which nobody waits for, could not be canceled", job_id)
 
     def _on_state(self, job_id: str, state: str) -> None:
-        self._on_loop(self._wake, job_id, state in _ENDS)
-        if state in _ENDS:
+        self._on_loop(self._wake, job_id, state in ENDED)
+        if state in ENDED:
             self._on_loop(self._promised.discard, job_id)
 
     def _on_gap(self) -> None:

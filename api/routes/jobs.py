@@ -22,9 +22,8 @@ from api.schema.responses import EVENTS, answer, event_schema, json_answer, tran
 from api.state import AppState, AppStateDep
 from api.streaming.job_event_stream import END, Cursor
 from api.streaming.transcript_stream import job_events
-from worker.jobs.job_service import ENDED
 from worker.store.job_store import JobNotFound
-from worker.store.records import JobRequest, Outcome, State, is_job_id
+from worker.store.records import ENDED, JobRequest, Outcome, State, is_job_id
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

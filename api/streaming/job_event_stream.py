@@ -19,13 +19,12 @@ from api.state import AppState
 from worker.jobs.job_view import job_view
 from worker.queue.events import Event
 from worker.store.job_store import JobNotFound
-from worker.store.records import JobRequest, Outcome
+from worker.store.records import ENDED, JobRequest, Outcome
 
 PAGE_SIZE = 100  # events read from Redis at a time
 END = "end"  # the id of a job's last news
 
 _CURSOR = re.compile(r"(\d{1,20}-\d{1,20}):(\d{1,9})")
-_ENDS = ("finished", "failed", "canceled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class _Reader:
         while events := self._events():
             news: list[JobEvent] = []
             for event in events:
-                if event.name == "state" and event.data["state"] in _ENDS:
+                if event.name == "state" and event.data["state"] in ENDED:
                     return news + self._rest()
                 news.extend(self._news(event))
             if news:

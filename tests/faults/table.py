@@ -288,6 +288,7 @@ FAULTS: tuple[Fault, ...] = (
         "`WHISPER_REDIS_URL` leads to a cluster, a Sentinel, or a certificate that cannot be verified",
         "The service does not start, and it and the doctor say why in one line; a CA of one's own can be named",
     ),
+    Fault(96, "Thousands of jobs a day", "Redis keeps less than 3 kB of a finished job, for a day"),
 )
 
 # Rows no test can show here, and why not; each could be shown on another machine.

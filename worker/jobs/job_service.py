@@ -19,9 +19,7 @@ from worker.queue.job_queue import JobQueue
 from worker.store.idempotency import Claim, Claimed
 from worker.store.incoming import Upload
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
-from worker.store.records import JobRequest, Outcome
-
-ENDED = ("finished", "failed", "canceled")
+from worker.store.records import ENDED, JobRequest, Outcome
 
 log = logging.getLogger(__name__)
 

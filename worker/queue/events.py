@@ -21,11 +21,13 @@ from redis.exceptions import RedisError
 from engines.transcript import Segment
 from worker.runtime.connection import KEY_PREFIX
 from worker.runtime.timing import Timing
+from worker.store.records import ENDED
 
 FEED = f"{KEY_PREFIX}feed"
 FEED_LENGTH = 10_000  # entries, about
 EVENTS_LENGTH = 100_000  # entries of one job, about: a day of talk has fewer
 EVENTS_TTL = 24 * 3600  # seconds
+ENDED_TTL = 600  # seconds after a job's end: a reader who comes back later gets the rest from the store
 NEWS = "news"  # what the feed says of a job that goes on: its own stream has the rest
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,9 @@ class Events:
         """Tells everyone who follows that a job changed its state."""
         pipeline = self._redis.pipeline(transaction=False)
         self._add(pipeline, job_id, "state", {"state": state})
+        if state in ENDED:
+            for kind in ("events", "status"):
+                pipeline.expire(f"{KEY_PREFIX}{kind}:{job_id}", ENDED_TTL)
         pipeline.xadd(FEED, {"job": job_id, "state": state}, maxlen=FEED_LENGTH, approximate=True)
         pipeline.execute()
 

@@ -59,10 +59,12 @@ class RunRecord:
 
     def _succeed(self, end: Finished | Skipped, pipeline: Pipeline) -> None:
         job, ttl = self._job, self._job.result_ttl or RECORD_TTL
-        value = {"state": end.state if isinstance(end, Skipped) else "finished"}
         job.set_status(JobStatus.FINISHED, pipeline)
         job.save(pipeline, include_meta=False, include_result=False)
-        self._keep(Result.Type.SUCCESSFUL, ttl, pipeline, return_value=value)
+        if isinstance(end, Skipped):
+            self._keep(Result.Type.SUCCESSFUL, ttl, pipeline, return_value={"state": end.state})
+        else:  # its transcript is in the store; a result would be three quarters of what Redis keeps of the job
+            pipeline.delete(f"rq:results:{job.id}")  # of a run that broke off
         job.finished_job_registry.add(job, ttl, pipeline)
         job.cleanup(ttl, pipeline, remove_from_queue=False)
         self._worker.count_success(self._began, pipeline)

@@ -12,8 +12,9 @@ from fakeredis import FakeRedis, FakeServer
 
 import worker.queue.events
 from tests.unit.factories import make_segment, wait_for
-from worker.queue.events import EVENTS_LENGTH, EVENTS_TTL, FEED, FEED_LENGTH, Events, FeedReader
+from worker.queue.events import ENDED_TTL, EVENTS_LENGTH, EVENTS_TTL, FEED, FEED_LENGTH, Events, FeedReader
 from worker.runtime.timing import Timing
+from worker.store.records import ENDED
 
 
 @pytest.fixture
@@ -109,6 +110,17 @@ def test_nothing_of_a_job_stays_for_ever(redis: FakeRedis) -> None:
     events.started("b", 1.0)
     for key in ("whisper:status:a", "whisper:events:a", "whisper:status:b"):
         assert 0 < redis.ttl(key) <= EVENTS_TTL
+
+
+@pytest.mark.fault(96)
+@pytest.mark.parametrize("state", ENDED)
+def test_the_events_of_an_ended_job_stay_for_readers_who_come_back_soon(redis: FakeRedis, state: str) -> None:
+    events = Events(redis)
+    events.started("a", 1.0)
+    events.window("a", 1.5, 3.0, [make_segment(0)])
+    events.state("a", state)
+    for key in ("whisper:status:a", "whisper:events:a"):
+        assert 0 < redis.ttl(key) <= ENDED_TTL
 
 
 def test_forgetting_a_job_leaves_nothing(redis: FakeRedis) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from fakeredis import FakeRedis
+from rq import Queue
 from rq.job import JobStatus
 from rq.results import Result
 from rq.serializers import JSONSerializer
@@ -18,7 +19,7 @@ from tests.unit.factories import DEADLINE, make_request
 from worker.queue.gate import Gate
 from worker.queue.job_queue import JobQueue, QueueName
 from worker.queue.queued_job import RECORD_TTL, QueuedJob
-from worker.queue.run_end import Canceled, End, Failed, Finished, Postponed
+from worker.queue.run_end import Canceled, End, Failed, Finished, Postponed, Skipped
 from worker.queue.slot import Slot
 from worker.store.records import new_job_id
 
@@ -139,7 +140,7 @@ def test_what_a_slot_has_done_is_counted(redis: FakeRedis) -> None:
 @pytest.mark.parametrize(
     ("end", "status", "kind", "registry"),
     [
-        (Finished(), JobStatus.FINISHED, Result.Type.SUCCESSFUL, "finished"),
+        (Skipped("canceled"), JobStatus.FINISHED, Result.Type.SUCCESSFUL, "finished"),
         (Failed("empty_audio: Nothing."), JobStatus.FAILED, Result.Type.FAILED, "failed"),
         (Canceled(), JobStatus.STOPPED, Result.Type.FAILED, "failed"),
         (Postponed("No space left on device"), JobStatus.STOPPED, Result.Type.FAILED, "failed"),
@@ -159,5 +160,22 @@ def test_an_ended_jobs_record_says_how_and_expires(
     if isinstance(end, Failed | Canceled | Postponed):
         assert result.exc_string == end.why
     assert redis.zscore(f"rq:{registry}:batch", job_id) == pytest.approx(time.time() + RECORD_TTL, abs=60)
+    for key in redis.scan_iter(f"*{job_id}*"):
+        assert 0 < redis.ttl(key) <= RECORD_TTL, key
+
+
+@pytest.mark.fault(96)
+def test_a_finished_job_has_no_result_in_redis(redis: FakeRedis) -> None:
+    """Nor that of a run which broke off before."""
+    job_id = add(redis)
+    run_next(Slot("batch", redis, Work(Postponed("No space left on device")), Gate()))
+    assert redis.exists(f"rq:results:{job_id}")
+    queue = Queue("batch", connection=redis, serializer=JSONSerializer)
+    queue.push_job_id(job_id)
+    run_next(Slot("batch", redis, Work(Finished()), Gate()))
+    job = QueuedJob.fetch(job_id, connection=redis, serializer=JSONSerializer)
+    assert (job.get_status(), job.latest_result()) == (JobStatus.FINISHED, None)
+    assert None not in (job.started_at, job.ended_at, job.worker_name)
+    assert redis.zscore("rq:finished:batch", job_id) == pytest.approx(time.time() + RECORD_TTL, abs=60)
     for key in redis.scan_iter(f"*{job_id}*"):
         assert 0 < redis.ttl(key) <= RECORD_TTL, key
