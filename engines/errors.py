@@ -31,6 +31,12 @@ class NoAudioStream(EngineError):
     code = "no_audio_stream"
 
 
+class TrackNotFound(EngineError):
+    """The recording has no sound track of that number. Leave 'track' out to have one chosen."""
+
+    code = "track_not_found"
+
+
 class EmptyAudio(EngineError):
     """The file holds no audio at all (zero seconds). Check that the recording worked."""
 

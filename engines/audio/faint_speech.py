@@ -1,0 +1,85 @@
+"""Speech that voice activity is unsure of: a whisper, a voice far away.
+
+Alone it would be no more than a breath or a chair. Beside speech that was heard, what is nearly as loud, louder
+than the room, and not altogether unlike speech, is taken for more of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.audio.source.chunk import Samples
+
+REACH = 192  # frames: 6 s of unsure sound at most are taken for speech on either side of a heard stretch
+SURE = 0.5  # probability of speech that was heard
+UNSURE = 0.35  # probability below which a frame is judged by its surroundings
+AROUND = 31  # frames, 1 s: its surroundings
+ALIKE = 0.04  # mean probability there from which it is like speech; noise, tunes and typing stay below
+ABOVE_ROOM = 2.5  # times the room's level that it must have: 8 dB …
+BELOW_SPEECH = 10.0  # … and no less than this part of the speech's: 20 dB
+LIFTED = 0.5  # probability that such a frame is given
+
+Probabilities = NDArray[np.float32]
+Frames = tuple[Samples, Probabilities]
+
+
+def with_faint_speech(frames: Iterable[Frames]) -> Iterator[Frames]:
+    """Gives the same frames, some 6 s later, with the probabilities of faint speech raised to `LIFTED`."""
+    held = np.zeros((0, 0), np.float32)
+    chances = np.zeros(0, np.float32)
+    done = 0  # of the frames held, those given out and kept to judge the next by
+    for samples, probabilities in frames:
+        held = np.concatenate([held, samples]) if len(held) else samples
+        chances = np.concatenate([chances, probabilities])
+        ready = len(held) - REACH
+        if ready > done:
+            yield held[done:ready], _lifted(held, chances)[done:ready]
+            start = max(0, ready - REACH)
+            held, chances, done = held[start:], chances[start:], ready - start
+    if len(held) > done:
+        yield held[done:], _lifted(held, chances)[done:]
+
+
+def _lifted(samples: Samples, chances: Probabilities) -> Probabilities:
+    sure = chances >= SURE
+    if not sure.any() or sure.all():
+        return chances
+    levels = _around(np.sqrt(np.mean(np.square(samples), axis=1)), 3)
+    faint = (chances < SURE) & _is_alike(chances) & (levels > ABOVE_ROOM * np.quantile(levels, 0.1))
+    faint &= levels > np.median(levels[sure]) / BELOW_SPEECH
+    reached = _joined(sure, faint)
+    return np.where(reached & (chances < LIFTED), np.float32(LIFTED), chances)
+
+
+def _is_alike(chances: Probabilities) -> NDArray[np.bool_]:
+    """Judged by the unsure frames around alone: what surrounds speech is not speech for that."""
+    unsure = chances < UNSURE
+    count = _around(unsure.astype(np.float32), AROUND)
+    mean = _around(np.where(unsure, chances, 0), AROUND) / np.maximum(count, 1 / AROUND)
+    return np.asarray(mean >= ALIKE)
+
+
+def _around(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """Means of `width` frames around each."""
+    return np.asarray(np.convolve(values, np.full(width, 1 / width, np.float32), "same")[: len(values)], np.float32)
+
+
+def _joined(sure: NDArray[np.bool_], faint: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Faint frames that are joined to a sure one, with breaks of at most a few frames."""
+    reached = sure.copy()
+    for order in (range(len(sure)), range(len(sure) - 1, -1, -1)):
+        left = 0
+        for at in order:
+            if sure[at]:
+                left = BREAK
+            elif faint[at] and left:
+                reached[at], left = True, BREAK
+            else:
+                left = max(0, left - 1)
+    return reached
+
+
+BREAK = 12  # frames between two faint ones that still belong together

@@ -1,0 +1,57 @@
+"""What goes from step to step between the decoder and the resampler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """A stretch of sound: samples float32 of shape (channels, n) at `rate` Hz.
+
+    start: seconds; by the container's stamps (None: it has none) until the clock has placed the chunk, then from the
+    recording's beginning. is_float: whether the file holds floats, which know no full scale.
+    """
+
+    samples: Samples
+    rate: int
+    start: float | None
+    is_float: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return self.samples.shape[1] / self.rate
+
+
+JOINED = 0.5  # seconds of sound that later steps take at a time: a packet's few milliseconds cost more than they hold
+
+
+def joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Placed chunks that follow one another, put together."""
+    held: list[Chunk] = []
+    seconds = 0.0
+    for chunk in chunks:
+        if held and (seconds >= JOINED or not _follows(held, chunk, seconds)):
+            yield _together(held)
+            held, seconds = [], 0.0
+        held.append(chunk)
+        seconds += chunk.seconds
+    if held:
+        yield _together(held)
+
+
+def _follows(held: list[Chunk], chunk: Chunk, seconds: float) -> bool:
+    first = held[0]
+    assert first.start is not None and chunk.start is not None
+    is_alike = (first.rate, len(first.samples), first.is_float) == (chunk.rate, len(chunk.samples), chunk.is_float)
+    return is_alike and chunk.start - first.start - seconds < 1e-6
+
+
+def _together(held: list[Chunk]) -> Chunk:
+    return replace(held[0], samples=np.concatenate([chunk.samples for chunk in held], axis=1))

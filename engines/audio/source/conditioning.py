@@ -1,0 +1,96 @@
+"""Makes samples what they claim to be: finite numbers around zero, in -1..1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+
+from engines.audio.source.chunk import Chunk, Samples
+
+OFFSET_TIME = 2.0  # seconds over which a constant offset is followed
+LOUD = 4.0  # times full scale: no float file is meant to be louder
+INTEGER_SCALES = (2.0**15, 2.0**23, 2.0**31)  # full scale of integers that were stored as floats
+PEEKED = 2_000_000  # samples looked at to find a float file's scale, before the first is given out
+
+
+class Conditioner:
+    """Iterating gives the chunks conditioned. damaged: samples that were no sound and became silence. scale: what
+    the samples of a float file in integer range were divided by, or 1."""
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        self._chunks = iter(chunks)
+        self._offset: Samples | None = None  # by channel, shape (channels, 1)
+        self._ceiling = 1.0
+        self.scale = 1.0
+        self.damaged = 0
+
+    def __iter__(self) -> Iterator[Chunk]:
+        for chunk in chain(self._peeked(), self._chunks):
+            yield replace(chunk, samples=self._conditioned(chunk))
+
+    def _peeked(self) -> list[Chunk]:
+        """The beginning of a float file, after its scale was found: it may begin more quietly than it goes on."""
+        held: list[Chunk] = []
+        count = 0
+        for chunk in self._chunks:
+            held.append(chunk)
+            count += chunk.samples.size
+            if not chunk.is_float or count >= PEEKED:
+                break
+            finite = np.where(np.isfinite(chunk.samples), chunk.samples, 0)
+            self.scale = max(self.scale, _scale(finite - np.median(finite, axis=1, keepdims=True)))
+        return held
+
+    def _conditioned(self, chunk: Chunk) -> Samples:
+        samples = chunk.samples
+        if chunk.is_float:
+            samples = self._finite(samples)
+        samples = self._centred(samples, chunk.rate)
+        return self._in_range(samples) if chunk.is_float else samples
+
+    def _finite(self, samples: Samples) -> Samples:
+        sound = np.abs(samples) <= INTEGER_SCALES[-1] * 2  # also false for NaN
+        if sound.all():
+            return samples
+        self.damaged += int(sound.size - sound.sum())
+        return np.where(sound, samples, np.float32(0))
+
+    def _centred(self, samples: Samples, rate: int) -> Samples:
+        """Without its offset, which is followed over some seconds and subtracted along a line."""
+        mean = samples.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+        if self._offset is None or self._offset.shape != mean.shape:
+            self._offset = mean
+        before, count = self._offset, samples.shape[1]
+        self._offset = before + (mean - before) * np.float32(1 - np.exp(-count / rate / OFFSET_TIME))
+        slope = (self._offset - before) / np.float32(count)
+        return samples - (before + slope * np.arange(1, count + 1, dtype=np.float32))
+
+    def _in_range(self, samples: Samples) -> Samples:
+        peak = float(np.abs(samples).max(initial=0.0))
+        if peak > LOUD * self.scale:
+            self.scale = max(self.scale, _scale(samples))
+        if self.scale > 1:
+            samples = samples / np.float32(self.scale)
+            peak /= self.scale
+        if peak <= 1:
+            return samples / np.float32(self._ceiling) if self._ceiling > 1 else samples
+        if peak > LOUD:
+            stray = np.abs(samples) > LOUD
+            self.damaged += int(stray.sum())
+            samples = np.where(stray, np.float32(0), samples)
+            peak = float(np.abs(samples).max(initial=0.0))
+        self._ceiling = max(self._ceiling, peak)
+        return samples / np.float32(self._ceiling)
+
+
+def _scale(samples: Samples) -> float:
+    """Full scale of samples around zero: 1, or that of the integers they are if most are beyond any float's."""
+    sizes = np.abs(samples)
+    sizes = sizes[sizes > 0]
+    if not sizes.size or np.median(sizes) <= LOUD:
+        return 1.0
+    top = float(np.quantile(sizes, 0.999))
+    return next((scale for scale in INTEGER_SCALES if top <= scale * 1.05), INTEGER_SCALES[-1])

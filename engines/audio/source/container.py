@@ -1,0 +1,42 @@
+"""Opens a recording without trusting it.
+
+The demuxer is chosen from a whitelist, because FFmpeg's playlist formats (HLS, concat, SDP …) open other files
+and network addresses.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import av.error
+from av.container.input import InputContainer
+
+from engines.audio.source.wav_header import wav_header
+from engines.errors import UnsupportedMedia
+
+FORMATS = (
+    "aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,matroska,webm,mov,m4a,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"  # demuxers
+)
+OPEN_TIMEOUT = 10.0  # seconds a read may take; the file is local
+
+
+def open_container(path: Path) -> InputContainer:
+    """Raises UnsupportedMedia for what is no recording."""
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+    if (header := wav_header(path)) and header.is_cut_short:
+        options["ignore_length"] = "1"  # FFmpeg would stop where the header says
+    try:
+        return av.open(str(path), mode="r", options=options, metadata_errors="ignore", timeout=OPEN_TIMEOUT)
+    except (av.error.FFmpegError, ValueError) as error:
+        if _lacks_its_index(path):
+            raise UnsupportedMedia(
+                "The file is cut off: its index (the 'moov' atom at its end) is missing, so nothing can be decoded. "
+                "Upload the whole recording."
+            ) from error
+        raise UnsupportedMedia() from error
+
+
+def _lacks_its_index(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(12)[4:8] == b"ftyp"

@@ -1,0 +1,83 @@
+"""Any number of channels as one, so that no voice is lost on the way.
+
+What is heard on one channel alone must not drown in the noise of twenty others, and a channel that is another
+upside down must not silence it. So each gets its share of the level at every moment, as an automatic microphone
+mixer does (Dan Dugan, "Automatic microphone mixing", JAES 23, 1975), and the sign with which it adds to the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.audio.source.chunk import Chunk, Samples
+
+BLOCK = 0.05  # seconds for which a channel's share is one
+RELEASE = 0.2  # seconds in which a channel's level falls to a third after it fell silent
+MEMORY = 2.0  # seconds over which channels are compared for their sign
+OPPOSED = 0.3  # correlation from which two channels are taken to hold the same sound, or its opposite
+
+
+def mixed(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Gives the chunks with one channel."""
+    mixer = _Mixer()
+    for chunk in chunks:
+        if chunk.samples.shape[0] > 1:
+            if mixer.form != (chunk.samples.shape[0], chunk.rate):
+                mixer = _Mixer((chunk.samples.shape[0], chunk.rate))
+            chunk = replace(chunk, samples=mixer(chunk.samples)[None])  # noqa: PLW2901 - the same chunk, mixed
+        yield chunk
+
+
+class _Mixer:
+    def __init__(self, form: tuple[int, int] = (1, 1)) -> None:
+        self.form = form
+        channels, rate = form
+        self._block = max(1, round(rate * BLOCK))
+        self._levels = np.zeros(channels)
+        self._likeness = np.zeros((channels, channels))  # covariances
+        self._signs = np.ones(channels)
+        self._shares = np.full(channels, 1 / channels)  # signed, at the end of the last block
+
+    def __call__(self, samples: Samples) -> Samples:
+        """samples: shape (channels, n); gives shape (n,)."""
+        if not np.any(samples[1:] != samples[0]):  # the same on all channels
+            self._shares = np.full(len(samples), 1 / len(samples))
+            return samples[0]
+        self._compare(samples)
+        padded = np.pad(samples, ((0, 0), (0, -samples.shape[1] % self._block)))
+        blocks = padded.reshape(len(samples), -1, self._block)
+        shares = np.concatenate([self._shares[:, None], self._shares_of(blocks)], axis=1).astype(np.float32)
+        self._shares = shares[:, -1]
+        way = np.linspace(0, 1, self._block, dtype=np.float32)
+        mix = np.einsum("cb,cbn->bn", shares[:, :-1], blocks * (1 - way)) + np.einsum(
+            "cb,cbn->bn", shares[:, 1:], blocks * way
+        )
+        return np.asarray(mix.reshape(-1)[: samples.shape[1]], np.float32)
+
+    def _shares_of(self, blocks: Samples) -> NDArray[np.float64]:
+        """What each channel adds to the mix by the end of each block, shape (channels, blocks)."""
+        levels = np.sqrt(np.mean(np.square(blocks), axis=2, dtype=np.float64))
+        fall = np.exp(-BLOCK / RELEASE)
+        shares = np.empty_like(levels)
+        for at in range(levels.shape[1]):
+            self._levels = np.maximum(levels[:, at], self._levels * fall)
+            total = self._levels.sum()
+            shares[:, at] = self._levels / total if total > 0 else 1 / len(levels)
+        return shares * self._signs[:, None]
+
+    def _compare(self, samples: Samples) -> None:
+        now = np.asarray(samples @ samples.T, np.float64)
+        self._likeness = self._likeness * np.exp(-samples.shape[1] / self.form[1] / MEMORY) + now
+        energies = np.diag(self._likeness)
+        order = np.argsort(-energies, kind="stable")
+        total = np.zeros(len(energies))  # signs of the channels that are in the sum so far
+        for channel in order:
+            together = float(total @ self._likeness[channel])
+            size = float(np.sqrt(max(total @ self._likeness @ total, 0.0) * energies[channel]))
+            if size > 0 and abs(together) > OPPOSED * size:
+                self._signs[channel] = np.sign(together)
+            total[channel] = self._signs[channel]

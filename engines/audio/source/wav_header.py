@@ -1,0 +1,76 @@
+"""What a WAV file's header says of its length, which recorders and pipes often get wrong."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_CHUNKS = 1000  # chunks before the sound that are looked at
+STREAMED = 0x7FFF0000  # bytes from which a length is no claim: what is written to a pipe says 2 or 4 GiB
+LEFT_OUT = 0.2  # seconds of sound behind the declared end from which the length is taken for wrong
+
+
+@dataclass(frozen=True, slots=True)
+class WavHeader:
+    """byte_rate: bytes a second. claimed: bytes of sound by the header; held: bytes there are from the sound's
+    beginning to the file's end. follows: the eight bytes behind the declared end."""
+
+    byte_rate: int
+    claimed: int
+    held: int
+    follows: bytes = b""
+
+    @property
+    def declared(self) -> float | None:
+        """Seconds the header claims, or None if it claims nothing (0, or what a pipe writes)."""
+        if not self.byte_rate or not self.claimed or self.is_cut_short:
+            return None
+        return None if self.claimed >= STREAMED and self.claimed > self.held else self.claimed / self.byte_rate
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether sound goes on behind the declared end: a recorder that lost power, or more than 4 GiB."""
+        left = self.held - self.claimed
+        return self.claimed > 0 and left > LEFT_OUT * self.byte_rate and not self._has_a_chunk_after(left)
+
+    def _has_a_chunk_after(self, left: int) -> bool:
+        name, size = self.follows[:4], int.from_bytes(self.follows[4:8], "little")
+        return len(name) == 4 and all(0x20 <= byte < 0x7F for byte in name) and size <= left
+
+
+def wav_header(path: Path) -> WavHeader | None:
+    """The header of a RIFF WAVE file; None for any other file, or one without a `data` chunk."""
+    with open(path, "rb") as file:
+        start = file.read(12)
+        if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+            return None
+        return _header(file, os.fstat(file.fileno()).st_size)
+
+
+def _header(file: BinaryIO, length: int) -> WavHeader | None:
+    byte_rate = 0
+    for _ in range(MAX_CHUNKS):
+        header = file.read(8)
+        if len(header) < 8:
+            return None
+        size = int.from_bytes(header[4:], "little")
+        if header[:4] == b"data":
+            at = file.tell()
+            file.seek(at + size + (size & 1))
+            return WavHeader(byte_rate, size, length - at, file.read(8))
+        body = file.read(min(size, 64))
+        if header[:4] == b"fmt ":
+            byte_rate = _byte_rate(body)
+        file.seek(size + (size & 1) - len(body), 1)
+    return None
+
+
+def _byte_rate(form: bytes) -> int:
+    """Bytes a second by a WAV's `fmt ` chunk. For PCM it follows from rate and frame size, which recorders get
+    right more often than the field itself."""
+    is_pcm = int.from_bytes(form[:2], "little") in (0x0001, 0x0003, 0xFFFE)
+    if is_pcm:
+        return int.from_bytes(form[4:8], "little") * int.from_bytes(form[12:14], "little")
+    return int.from_bytes(form[8:12], "little")
