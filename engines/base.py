@@ -19,6 +19,22 @@ Task = Literal["transcribe", "translate"]
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """What of a recording a request wants heard.
+
+    track: the sound track's number, from 1; None chooses. voice_activity: False gives the model everything, silence
+    too. threshold: probability from which a frame is speech. prefix_padding, silence_duration: seconds kept before
+    speech and after it; a shorter pause is no end of speech. None leaves each to the service.
+    """
+
+    track: int | None = None
+    voice_activity: bool = True
+    threshold: float | None = None
+    prefix_padding: float | None = None
+    silence_duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DecodeOptions:
     """What a request asks for. The operator's choices are EngineOptions, what the ladder makes of a window its Attempt.
 
@@ -26,7 +42,7 @@ class DecodeOptions:
     multilingual: the recording changes its language; each window keeps the one that was found in it.
     words: whether times are wanted; without them the engine leaves the alignment out.
     prompt: text that precedes the speech, for spelling and style. hotwords: phrases to expect.
-    temperature: 0 decodes with beam search, above 0 samples.
+    temperature: 0 decodes with beam search, above 0 samples. listening: which track, and what counts as speech.
     """
 
     task: Task = "transcribe"
@@ -37,6 +53,7 @@ class DecodeOptions:
     prompt: str | None = None
     hotwords: str | None = None
     temperature: float = 0.0
+    listening: Listening = Listening()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ class TranscriptWarning:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A whole recording in words. `duration` is what was decoded, in seconds; `language` is ISO 639-1."""
+    """A whole recording in words. `duration` is what was decoded, in seconds; `language` is ISO 639-1; `track` is the
+    number of the sound track, from 1."""
 
     task: str
     language: str
@@ -56,6 +57,7 @@ class Transcript:
     engine: str
     segments: tuple[Segment, ...]
     warnings: tuple[TranscriptWarning, ...] = field(default=())
+    track: int = 1
 
     @property
     def text(self) -> str:

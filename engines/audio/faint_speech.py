@@ -17,9 +17,10 @@ REACH = 192  # frames: 6 s of unsure sound at most are taken for speech on eithe
 SURE = 0.5  # probability of speech that was heard
 UNSURE = 0.35  # probability below which a frame is judged by its surroundings
 AROUND = 31  # frames, 1 s: its surroundings
-ALIKE = 0.04  # mean probability there from which it is like speech; noise, tunes and typing stay below
+ALIKE = 0.02  # mean probability there from which it is like speech; tunes and typing stay below
 ABOVE_ROOM = 2.5  # times the room's level that it must have: 8 dB …
 BELOW_SPEECH = 10.0  # … and no less than this part of the speech's: 20 dB
+BREAK = 12  # frames between two faint ones that still belong together
 LIFTED = 0.5  # probability that such a frame is given
 
 Probabilities = NDArray[np.float32]
@@ -80,6 +81,3 @@ def _joined(sure: NDArray[np.bool_], faint: NDArray[np.bool_]) -> NDArray[np.boo
             else:
                 left = max(0, left - 1)
     return reached
-
-
-BREAK = 12  # frames between two faint ones that still belong together

@@ -1,4 +1,4 @@
-"""Any recording as a stream of 16 kHz mono samples: the track is chosen, decoded, and placed on the recording's clock."""
+"""Any recording as a stream of 16 kHz mono samples, in bounded memory and without trusting the file."""
 
 from __future__ import annotations
 
@@ -31,10 +31,14 @@ class AudioReader:
     """
 
     def __init__(self, path: Path, track: int | None = None, check: Check = _go_on) -> None:
-        with open_container(path) as container:
+        container = open_container(path)
+        try:
             self._tracks = sound_tracks(container)
-        self._track = chosen_track(path, self._tracks, track, check)
-        self._recorded = RecordedTrack(path, self._track)
+            self._track = chosen_track(path, self._tracks, track, check)
+            self._recorded = RecordedTrack(container, path, self._track)
+        except BaseException:
+            container.close()
+            raise
         self._loudness = Loudness()
 
     def __enter__(self) -> Self:

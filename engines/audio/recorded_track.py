@@ -10,10 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from av.container.input import InputContainer
+
 from engines.audio.source.chunk import Samples, joined
 from engines.audio.source.clock import Clock
 from engines.audio.source.conditioning import Conditioner
-from engines.audio.source.container import open_container
 from engines.audio.source.declared import declared_seconds
 from engines.audio.source.frames import TrackDecoder
 from engines.audio.source.mixing import mixed
@@ -28,10 +29,13 @@ TRUNCATED_SECONDS = 0.2  # … and at least this much less: the file was cut off
 
 
 class RecordedTrack:
-    """Iterating gives float32 blocks of shape (n,), -1..1. declared: seconds the container claims, or None."""
+    """Iterating gives float32 blocks of shape (n,), -1..1. Closes the container, which was opened from `path`.
 
-    def __init__(self, path: Path, track: Track) -> None:
-        self._container = open_container(path)
+    declared: seconds the container claims, or None.
+    """
+
+    def __init__(self, container: InputContainer, path: Path, track: Track) -> None:
+        self._container = container
         self._size = path.stat().st_size
         stream = self._container.streams.audio[track.stream]
         self._decoder = TrackDecoder(self._container, stream)
@@ -74,14 +78,14 @@ class RecordedTrack:
             message = f"{self._decoder.damaged} damaged parts of the file were skipped."
             yield TranscriptWarning("damaged_input", message)
         if self._conditioner.damaged:
-            message = f"{self._conditioner.damaged} samples of the file were no sound (not a number, or beyond any level)"
-            yield TranscriptWarning("damaged_input", f"{message} and were taken for silence.")
+            message = f"{self._conditioner.damaged} samples of the file are no sound (no number, or beyond any level)"
+            yield TranscriptWarning("damaged_input", f"{message}; they were taken for silence.")
         if self._clock.resets:
             message = f"The file's clock jumps {self._clock.resets} times; times after a jump may be off."
             yield TranscriptWarning("damaged_input", message)
         if self._conditioner.scale > 1:
-            message = f"The file's floating-point samples are integers; they were divided by {self._conditioner.scale:.0f}."
-            yield TranscriptWarning("rescaled_input", message)
+            message = "The file holds integers as floating-point samples; they were divided by"
+            yield TranscriptWarning("rescaled_input", f"{message} {self._conditioner.scale:.0f}.")
         if self._is_truncated():
             message = f"The file claims {self.declared:.1f} s but holds {self.decoded:.1f} s: it seems to be cut off."
             yield TranscriptWarning("truncated_input", f"{message} The transcript covers what is there.")

@@ -11,6 +11,7 @@ import numpy as np
 
 from engines.audio.recorded_track import RecordedTrack
 from engines.audio.source.chunk import Samples
+from engines.audio.source.container import open_container
 from engines.audio.source.tracks import Track, in_players_order
 from engines.audio.voice_activity import speech_frames
 from engines.audio.windows import SPEECH
@@ -62,7 +63,7 @@ def _heard(path: Path, track: Track, limit: float, check: Check) -> Found:
     """What is in the first `limit` seconds of the track."""
     spoken, peak = 0, 0.0
     try:
-        with RecordedTrack(path, track) as recorded:
+        with RecordedTrack(open_container(path), path, track) as recorded:
             for frames, probabilities in speech_frames(_beginning(recorded, limit, check)):
                 spoken += int((probabilities >= SPEECH).sum())
                 peak = max(peak, float(np.abs(frames).max()))

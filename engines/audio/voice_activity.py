@@ -13,6 +13,7 @@ import numpy as np
 from faster_whisper.vad import get_vad_model
 from numpy.typing import NDArray
 
+from engines.audio.faint_speech import with_faint_speech
 from engines.audio.levelling import Leveller
 
 FRAME = 512  # samples the network takes at a time: 32 ms at 16 kHz
@@ -31,8 +32,7 @@ def speech_frames(blocks: Iterable[Samples]) -> Iterator[tuple[Samples, NDArray[
     Yields pairs (frames, probabilities) of shapes (n, 512) and (n,); the last frame is padded with zeros.
     """
     detector, leveller = _Detector(), Leveller()
-    for frames in _frames(blocks):
-        yield frames, detector(leveller(frames))
+    yield from with_faint_speech((frames, detector(leveller(frames))) for frames in _frames(blocks))
 
 
 class _Detector:
@@ -40,22 +40,17 @@ class _Detector:
         self._session = get_vad_model().session
         room = np.random.default_rng(0).normal(0, _ROOM, (_BLOCK_FRAMES, FRAME))
         self._room = room.astype(np.float32)
-        self._forget()
+        self._hidden, self._cell, self._context = _fresh()
 
     def __call__(self, frames: Samples) -> NDArray[np.float32]:
         if not frames.any():
-            self._forget()
+            self._hidden, self._cell, self._context = _fresh()
             return np.zeros(len(frames), np.float32)
         rooms = -(-len(frames) // _BLOCK_FRAMES)
         probabilities = self._hear(frames + np.tile(self._room, (rooms, 1))[: len(frames)])
         if probabilities.max() < _QUIET:
             self._cell = np.clip(self._cell, -_REST, _REST)
         return probabilities
-
-    def _forget(self) -> None:
-        self._hidden = np.zeros((1, 1, 128), np.float32)
-        self._cell = np.zeros((1, 1, 128), np.float32)
-        self._context = np.zeros((1, _CONTEXT), np.float32)
 
     def _hear(self, frames: Samples) -> NDArray[np.float32]:
         before = np.concatenate([self._context, frames[:-1, -_CONTEXT:]])
@@ -64,6 +59,11 @@ class _Detector:
         self._context = frames[-1:, -_CONTEXT:].copy()
         probabilities: NDArray[np.float32] = output.reshape(-1)
         return probabilities
+
+
+def _fresh() -> tuple[Samples, Samples, Samples]:
+    """Hidden state, cell state and the samples before, of a network that has heard nothing."""
+    return np.zeros((1, 1, 128), np.float32), np.zeros((1, 1, 128), np.float32), np.zeros((1, _CONTEXT), np.float32)
 
 
 def _frames(blocks: Iterable[Samples]) -> Iterator[Samples]:

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.audio.voice_activity import FRAME
-from engines.base import SAMPLE_RATE, WINDOW_SECONDS, Piece
+from engines.base import SAMPLE_RATE, WINDOW_SECONDS, Listening, Piece
 
 Samples = NDArray[np.float32]
 
-PLAN = 1  # how recordings are cut; raise it with any change that cuts the same recording differently
+PLAN = 2  # how recordings are cut; raise it with any change that cuts the same recording differently
 
 FRAMES_PER_SECOND = SAMPLE_RATE / FRAME
 MAX_FRAMES = int(WINDOW_SECONDS * FRAMES_PER_SECOND)  # 937 frames: 29.98 s
@@ -48,9 +48,36 @@ class Speech:
     spans: tuple[tuple[float, float], ...]  # seconds from the window's start in which somebody speaks
 
 
-def pack_speech(frames: Iterable[tuple[Samples, NDArray[np.float32]]]) -> Iterator[Speech]:
-    """Takes frames with their speech probabilities (see `vad.speech_frames`) and gives full windows of speech."""
-    packer = _Packer()
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """speech, pause: probabilities from which a frame is speech, and below which speech has ended. before, after:
+    frames kept on either side of it; a pause of at most `after` frames stays whole."""
+
+    speech: float = SPEECH
+    pause: float = PAUSE
+    before: int = PAD_FRAMES
+    after: int = PAD_FRAMES
+
+
+def packing_of(listening: Listening) -> Packing:
+    """What a request wants, in frames."""
+    if not listening.voice_activity:
+        return Packing(0.0, 0.0)
+    speech = SPEECH if listening.threshold is None else listening.threshold
+    before, after = listening.prefix_padding, listening.silence_duration
+    return Packing(
+        speech,
+        max(0.0, speech - (SPEECH - PAUSE)),
+        PAD_FRAMES if before is None else round(before * FRAMES_PER_SECOND),
+        PAD_FRAMES if after is None else max(1, round(after * FRAMES_PER_SECOND)),
+    )
+
+
+def pack_speech(
+    frames: Iterable[tuple[Samples, NDArray[np.float32]]], packing: Packing = Packing()
+) -> Iterator[Speech]:
+    """Takes frames with their speech probabilities (see `speech_frames`) and gives full windows of speech."""
+    packer = _Packer(packing)
     for samples, probabilities in frames:
         for row, probability in zip(samples, probabilities.tolist(), strict=True):
             packer.add(row, probability)
@@ -60,31 +87,32 @@ def pack_speech(frames: Iterable[tuple[Samples, NDArray[np.float32]]]) -> Iterat
 
 
 class _Packer:
-    def __init__(self) -> None:
+    def __init__(self, packing: Packing) -> None:
+        self._packing = packing
         self.kept: list[_Frame] = []
-        self._before: deque[_Frame] = deque(maxlen=PAD_FRAMES)  # silence that may precede speech
+        self._before: deque[_Frame] = deque(maxlen=packing.before)  # silence that may precede speech
         self._next = 0
         self._is_speech = False
-        self._since_speech = PAD_FRAMES  # frames
+        self._since_speech = packing.after  # frames
         self._run_start = 0  # where in `kept` the current run of speech began
         self._run_speech = 0  # frames of speech in it
 
     def add(self, samples: Samples, probability: float) -> None:
         frame = _Frame(self._next, samples, probability)
         self._next += 1
-        self._is_speech = probability >= (PAUSE if self._is_speech else SPEECH)
+        self._is_speech = probability >= (self._packing.pause if self._is_speech else self._packing.speech)
         if self._is_speech:
             self._add_speech(frame)
-        elif self._since_speech < PAD_FRAMES:
+        elif self._since_speech < self._packing.after:
             self.kept.append(frame)
             self._since_speech += 1
-            if self._since_speech == PAD_FRAMES:
+            if self._since_speech == self._packing.after:
                 self._end_run()
         else:
             self._before.append(frame)
 
     def _add_speech(self, frame: _Frame) -> None:
-        if self._since_speech >= PAD_FRAMES:
+        if self._since_speech >= self._packing.after:
             self._run_start, self._run_speech = len(self.kept), 0
             self.kept.extend(self._before)
             self._before.clear()
@@ -101,11 +129,11 @@ class _Packer:
         at = _best_cut(self.kept)
         speech, self.kept = self.kept[:at], self.kept[at:]
         self._run_start = max(0, self._run_start - at)
-        yield from _speech(speech)
+        yield from _speech(speech, self._packing)
 
     def flush(self) -> Iterator[Speech]:
         self._end_run()
-        yield from _speech(self.kept)
+        yield from _speech(self.kept, self._packing)
         self.kept = []
 
 
@@ -113,7 +141,7 @@ def _best_cut(frames: list[_Frame]) -> int:
     """Where to cut a full window: in a long pause near its end, or else where speech is least likely."""
     first = int(len(frames) - CUT_RANGE_FRAMES)
     best, best_worth = 0, float("-inf")
-    for start, end in _pauses(frames, first):
+    for start, end in _pauses(frames, first, PAUSE):
         lasted = frames[end].index - frames[start].index if end < len(frames) else end - start
         worth = min(lasted, LONG_PAUSE_FRAMES) - (len(frames) - end) * EARLY_CUT_COST
         if worth > best_worth:
@@ -124,11 +152,11 @@ def _best_cut(frames: list[_Frame]) -> int:
     return first + int(np.argmin([frame.probability for frame in breathless]))
 
 
-def _pauses(frames: list[_Frame], first: int) -> Iterator[tuple[int, int]]:
+def _pauses(frames: list[_Frame], first: int, below: float) -> Iterator[tuple[int, int]]:
     """Runs [start, end) of frames without speech that begin at or after `first`."""
     start = None
     for at in range(first, len(frames)):
-        is_pause = frames[at].probability < PAUSE
+        is_pause = frames[at].probability < below
         if is_pause and start is None:
             start = at
         elif not is_pause and start is not None:
@@ -146,17 +174,17 @@ def _middle(frames: list[_Frame], start: int, end: int) -> int:
     return (start + end + 1) // 2
 
 
-def _speech(frames: list[_Frame]) -> Iterator[Speech]:
-    if sum(frame.probability >= SPEECH for frame in frames) < MIN_SPEECH_FRAMES:
+def _speech(frames: list[_Frame], packing: Packing) -> Iterator[Speech]:
+    if sum(frame.probability >= packing.speech for frame in frames) < MIN_SPEECH_FRAMES:
         return
     samples = np.concatenate([frame.samples for frame in frames])
-    yield Speech(samples, tuple(_pieces(frames)), tuple(_spans(frames)))
+    yield Speech(samples, tuple(_pieces(frames)), tuple(_spans(frames, packing.pause)))
 
 
-def _spans(frames: list[_Frame]) -> Iterator[tuple[float, float]]:
+def _spans(frames: list[_Frame], below: float) -> Iterator[tuple[float, float]]:
     """Runs of speech, in seconds; what is between them is a pause."""
     start = 0
-    for pause_start, pause_end in [*_pauses(frames, 0), (len(frames), len(frames))]:
+    for pause_start, pause_end in [*_pauses(frames, 0, below), (len(frames), len(frames))]:
         if pause_end - pause_start < MIN_PAUSE_FRAMES and pause_end < len(frames):
             continue
         if pause_start > start:

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 from engines.audio.reader import AudioReader, Samples
 from engines.audio.voice_activity import speech_frames
-from engines.audio.windows import Speech, pack_speech
+from engines.audio.windows import Speech, pack_speech, packing_of
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.decoding.batcher import Batcher
 from engines.decoding.recording_language import RecordingLanguage
@@ -96,6 +96,7 @@ class Transcription:
         self._segments: list[Segment] = []
         self._duration = 0.0
         self._warnings: tuple[TranscriptWarning, ...] = ()
+        self._track = 1
 
     @property
     def is_demoted(self) -> bool:
@@ -122,7 +123,7 @@ class Transcription:
     def __iter__(self) -> Iterator[Progress]:
         self._stream = self._batcher.open(self._priority)
         try:
-            with AudioReader(self._path) as reader:
+            with AudioReader(self._path, self._options.listening.track, self._check) as reader:
                 yield from self._run(reader)
         except (CancelledError, Canceled):
             self._keep_windows_in_hand()
@@ -156,11 +157,13 @@ class Transcription:
             engine=self._batcher.engine.name,
             segments=tuple(self._segments),
             warnings=self._warnings,
+            track=self._track,
         )
 
     def _run(self, reader: AudioReader) -> Iterator[Progress]:
         pending = self._pending
-        for index, part in enumerate(pack_speech(speech_frames(self._blocks(reader)))):
+        frames = speech_frames(self._blocks(reader))
+        for index, part in enumerate(pack_speech(frames, packing_of(self._options.listening))):
             pending.append(self._submit(index, part))
             while len(pending) >= self._limit:
                 yield from self._collect(pending.popleft(), reader)
@@ -169,13 +172,22 @@ class Transcription:
         self._language.settle()
         yield from self._tell_decided(reader)
         self._duration = reader.decoded
-        self._warnings = reader.warnings()
+        self._track = reader.track
+        self._warnings = (*reader.warnings(), *self._missing_words(reader))
         yield Progress(self._duration, self._duration, ())
+
+    def _missing_words(self, reader: AudioReader) -> Iterator[TranscriptWarning]:
+        if not reader.is_silent and not any(segment.text.strip() for segment in self._segments):
+            message = "The recording has sound, but no words were found in it."
+            yield TranscriptWarning("no_words_found", f"{message} If somebody speaks in it, send vad_filter=false.")
+
+    def _check(self) -> None:
+        if self._canceled.is_set():
+            raise Canceled()
 
     def _blocks(self, reader: AudioReader) -> Iterator[Samples]:
         for block in reader:
-            if self._canceled.is_set():
-                raise Canceled()
+            self._check()
             if reader.decoded > self._max_seconds:
                 raise AudioTooLong(
                     f"The recording is longer than the {self._max_seconds / 3600:g} hours accepted here."
@@ -186,8 +198,7 @@ class Transcription:
         assert self._stream is not None
         options = replace(self._options, language=self._language.to_decode_in, prompt=self._prompt())
         window = Window(index, speech.samples, speech.pieces, options, speech.spans, self._is_unwanted)
-        if self._canceled.is_set():
-            raise Canceled()
+        self._check()
         if self._checkpoint and (known := self._checkpoint.result(window)):
             self._stream.restored(window)
             return _Pending(window, None, known)
@@ -234,5 +245,5 @@ class Transcription:
         not_before = self._segments[-1].end if self._segments else 0.0
         segments = segments_of(window, result, len(self._segments), not_before)
         self._segments.extend(segments)
-        total = max(reader.declared or 0.0, reader.decoded)
+        total = max(reader.expected, reader.decoded)
         return Progress(min(window.end, total), total, tuple(segments))

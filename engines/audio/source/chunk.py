@@ -26,7 +26,7 @@ class Chunk:
 
     @property
     def seconds(self) -> float:
-        return self.samples.shape[1] / self.rate
+        return float(self.samples.shape[1] / self.rate)
 
 
 JOINED = 0.5  # seconds of sound that later steps take at a time: a packet's few milliseconds cost more than they hold
@@ -48,7 +48,8 @@ def joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 
 def _follows(held: list[Chunk], chunk: Chunk, seconds: float) -> bool:
     first = held[0]
-    assert first.start is not None and chunk.start is not None
+    assert first.start is not None
+    assert chunk.start is not None
     is_alike = (first.rate, len(first.samples), first.is_float) == (chunk.rate, len(chunk.samples), chunk.is_float)
     return is_alike and chunk.start - first.start - seconds < 1e-6
 

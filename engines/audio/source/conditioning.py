@@ -45,11 +45,9 @@ class Conditioner:
         return held
 
     def _conditioned(self, chunk: Chunk) -> Samples:
-        samples = chunk.samples
-        if chunk.is_float:
-            samples = self._finite(samples)
-        samples = self._centred(samples, chunk.rate)
-        return self._in_range(samples) if chunk.is_float else samples
+        if not chunk.is_float:
+            return self._centred(chunk.samples, chunk.rate)
+        return self._below_full_scale(self._centred(self._in_range(self._finite(chunk.samples)), chunk.rate))
 
     def _finite(self, samples: Samples) -> Samples:
         sound = np.abs(samples) <= INTEGER_SCALES[-1] * 2  # also false for NaN
@@ -69,21 +67,19 @@ class Conditioner:
         return samples - (before + slope * np.arange(1, count + 1, dtype=np.float32))
 
     def _in_range(self, samples: Samples) -> Samples:
-        peak = float(np.abs(samples).max(initial=0.0))
-        if peak > LOUD * self.scale:
-            self.scale = max(self.scale, _scale(samples))
-        if self.scale > 1:
-            samples = samples / np.float32(self.scale)
-            peak /= self.scale
-        if peak <= 1:
-            return samples / np.float32(self._ceiling) if self._ceiling > 1 else samples
-        if peak > LOUD:
-            stray = np.abs(samples) > LOUD
+        """Integers divided by their full scale, and single samples beyond any level put at the others' middle."""
+        if np.abs(samples).max(initial=0.0) > LOUD * self.scale:
+            middle = np.median(samples, axis=1, keepdims=True)
+            self.scale = max(self.scale, _scale(samples - middle))
+            stray = np.abs(samples - middle) > LOUD * self.scale
             self.damaged += int(stray.sum())
-            samples = np.where(stray, np.float32(0), samples)
-            peak = float(np.abs(samples).max(initial=0.0))
-        self._ceiling = max(self._ceiling, peak)
-        return samples / np.float32(self._ceiling)
+            samples = np.where(stray, middle, samples)
+        return samples / np.float32(self.scale) if self.scale > 1 else samples
+
+    def _below_full_scale(self, samples: Samples) -> Samples:
+        """What is louder than full scale is made quieter, and so is all that follows."""
+        self._ceiling = max(self._ceiling, float(np.abs(samples).max(initial=0.0)))
+        return samples / np.float32(self._ceiling) if self._ceiling > 1 else samples
 
 
 def _scale(samples: Samples) -> float:

@@ -16,15 +16,16 @@ _FIRST_FRAME = 4096  # bytes in which such a header lies
 
 
 def declared_seconds(container: InputContainer, stream: AudioStream, path: Path, begins: float) -> float | None:
-    """Where the sound ends by the header, in seconds, or None if it is a guess: raw streams have no header, and a film's duration is
-    its longest track's. A WAV header that claims more than the file holds is corrected by FFmpeg, so it is read
-    here. begins: seconds of the recording before the sound."""
+    """Where the sound ends by the header, in seconds, or None if that is a guess: raw streams have no header, and a
+    film's duration is its longest track's. A WAV header that claims more than the file holds is corrected by FFmpeg,
+    so it is read here. begins: seconds of the recording before the sound."""
     if container.format.name in HEADERLESS or (container.format.name == "mp3" and not _counts_its_frames(path)):
         return None
     if container.format.name == "wav" and (header := wav_header(path)):
         return header.declared
     if stream.duration and stream.time_base:
-        return begins + float(stream.duration * stream.time_base)
+        end = stream.duration - (stream.start_time or 0 if container.format.name == "ogg" else 0)  # Ogg gives the end
+        return begins + float(end * stream.time_base)
     if container.duration and len(container.streams) == 1:
         return container.duration / av.time_base
     return None

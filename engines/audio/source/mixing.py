@@ -28,8 +28,9 @@ def mixed(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         if chunk.samples.shape[0] > 1:
             if mixer.form != (chunk.samples.shape[0], chunk.rate):
                 mixer = _Mixer((chunk.samples.shape[0], chunk.rate))
-            chunk = replace(chunk, samples=mixer(chunk.samples)[None])  # noqa: PLW2901 - the same chunk, mixed
-        yield chunk
+            yield replace(chunk, samples=mixer(chunk.samples)[None])
+        else:
+            yield chunk
 
 
 class _Mixer:
@@ -46,21 +47,20 @@ class _Mixer:
         """samples: shape (channels, n); gives shape (n,)."""
         if not np.any(samples[1:] != samples[0]):  # the same on all channels
             self._shares = np.full(len(samples), 1 / len(samples))
-            return samples[0]
+            first: Samples = samples[0]
+            return first
         self._compare(samples)
         padded = np.pad(samples, ((0, 0), (0, -samples.shape[1] % self._block)))
         blocks = padded.reshape(len(samples), -1, self._block)
         shares = np.concatenate([self._shares[:, None], self._shares_of(blocks)], axis=1).astype(np.float32)
         self._shares = shares[:, -1]
-        way = np.linspace(0, 1, self._block, dtype=np.float32)
-        mix = np.einsum("cb,cbn->bn", shares[:, :-1], blocks * (1 - way)) + np.einsum(
-            "cb,cbn->bn", shares[:, 1:], blocks * way
-        )
+        before, after = (_weighted(part, blocks) for part in (shares[:, :-1], shares[:, 1:]))
+        mix = before + (after - before) * np.linspace(0, 1, self._block, dtype=np.float32)
         return np.asarray(mix.reshape(-1)[: samples.shape[1]], np.float32)
 
     def _shares_of(self, blocks: Samples) -> NDArray[np.float64]:
         """What each channel adds to the mix by the end of each block, shape (channels, blocks)."""
-        levels = np.sqrt(np.mean(np.square(blocks), axis=2, dtype=np.float64))
+        levels = np.sqrt(np.einsum("cbn,cbn->cb", blocks, blocks) / self._block).astype(np.float64)
         fall = np.exp(-BLOCK / RELEASE)
         shares = np.empty_like(levels)
         for at in range(levels.shape[1]):
@@ -81,3 +81,8 @@ class _Mixer:
             if size > 0 and abs(together) > OPPOSED * size:
                 self._signs[channel] = np.sign(together)
             total[channel] = self._signs[channel]
+
+
+def _weighted(shares: Samples, blocks: Samples) -> Samples:
+    """The channels' sum, shape (blocks, n); shares: shape (channels, blocks)."""
+    return np.asarray(np.matmul(shares.T[:, None, :], blocks.transpose(1, 0, 2))[:, 0], np.float32)
