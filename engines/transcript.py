@@ -46,8 +46,7 @@ class TranscriptWarning:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A whole recording in words. `duration` is what was decoded, in seconds; `language` is ISO 639-1; `track` is the
-    number of the sound track, from 1."""
+    """A whole recording in words. `duration` is what was decoded, in seconds; `language` is ISO 639-1."""
 
     task: str
     language: str
@@ -57,7 +56,6 @@ class Transcript:
     engine: str
     segments: tuple[Segment, ...]
     warnings: tuple[TranscriptWarning, ...] = field(default=())
-    track: int = 1
 
     @property
     def text(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from api.answers.cues import cues
@@ -15,14 +15,26 @@ from engines.transcript import Segment, Transcript
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A response's body and its Content-Type."""
+    """A response's body, its Content-Type, and the codes of the transcript's warnings."""
 
     body: bytes
     content_type: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the response, in any format: `x-whisper-warnings` if there is something to know."""
+        headers = {"content-type": self.content_type}
+        return {**headers, "x-whisper-warnings": ", ".join(self.warnings)} if self.warnings else headers
 
 
 def render(transcript: Transcript, response_format: str, granularities: Sequence[str] = ("segment",)) -> Rendered:
     """response_format: json, text, srt, verbose_json or vtt; granularities: of verbose_json."""
+    codes = tuple(dict.fromkeys(warning.code for warning in transcript.warnings))
+    return replace(_rendered(transcript, response_format, granularities), warnings=codes)
+
+
+def _rendered(transcript: Transcript, response_format: str, granularities: Sequence[str]) -> Rendered:
     if response_format == "verbose_json":
         return _json(verbose_json(transcript, granularities))
     if response_format == "json":

@@ -37,6 +37,7 @@ STATUS: dict[str, int] = {
     "empty_audio": 400,
     "unsupported_media": 400,
     "no_audio_stream": 422,
+    "track_not_found": 400,
     "webhook_not_allowed": 422,
     "file_too_large": 413,
     "audio_too_long": 413,

@@ -99,8 +99,16 @@ class Form(BaseModel):
     webhook_include: Annotated[kinds.WebhookInclude, Use()] = Field(
         (), description="Extra fields in the webhook payload: `text` of any length, `segments`, or both with a comma"
     )
-    chunking_strategy: Annotated[kinds.Chunking, Use(ignored=ROUTES)] = Field(
-        None, description="The service always cuts in the pauses its own voice activity finds"
+    track: Annotated[kinds.TrackNumber, Use()] = Field(
+        None, description="Which sound track to transcribe, from 1. Left out, the one a player would play is chosen"
+    )
+    vad_filter: Annotated[Switch, Use()] = Field(
+        True, description="`false` gives the model all of the recording, not only where voice activity hears speech"
+    )
+    chunking_strategy: Annotated[kinds.Chunking, Use()] = Field(
+        None,
+        description="`server_vad` sets what counts as speech (`threshold`), and what is kept before it "
+        "(`prefix_padding_ms`) and after it (`silence_duration_ms`)",
     )
     include: Annotated[kinds.Included, Use()] = Field(
         (), description="`logprobs` is refused: log probabilities are not given by this version yet"

@@ -81,6 +81,8 @@ def _refusal(model: type[BaseModel], error: ValidationError) -> ApiError:
 
 def _expected(model: type[BaseModel], name: str) -> str:
     schema: dict[str, Any] = model.model_json_schema()["properties"][name]
+    if schema.get("type") == "integer":
+        return f"a whole number from {schema['minimum']} to {schema['maximum']}"
     if schema.get("type") == "number":
         return f"a number from {schema['minimum']} to {schema['maximum']}"
     return "true or false" if schema.get("type") == "boolean" else "a text"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NoReturn, get_args
 
@@ -17,6 +18,8 @@ MAX_PROMPT = 10_000  # characters; Whisper reads the last 224 tokens
 MAX_METADATA = 16 * 1024  # bytes
 MAX_KEYS = 256  # of metadata, at all its levels together
 MAX_DEPTH = 16  # objects and lists within each other
+MAX_TRACK = 999
+VAD_LIMITS = {"threshold": 1.0, "prefix_padding_ms": 5000.0, "silence_duration_ms": 5000.0}
 
 Code = Literal["invalid_value", "unsupported_parameter"]
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
@@ -73,7 +76,18 @@ def _chunking(value: object) -> dict[str, Any] | None:
     strategy = json_object(value) if isinstance(value, str) else value
     if not isinstance(strategy, dict) or strategy.get("type") != "server_vad":
         refuse("invalid_value", "'chunking_strategy' is 'auto' or an object of type 'server_vad'")
-    return strategy
+    return {name: _within(name, each) if name in VAD_LIMITS else each for name, each in strategy.items()}
+
+
+def _within(name: str, value: object) -> float:
+    """The number of a server_vad's setting, which forms send as a text."""
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not 0 <= number <= VAD_LIMITS[name]:
+        refuse("invalid_value", f"'{name}' of 'chunking_strategy' is a number from 0 to {VAD_LIMITS[name]:g}")
+    return number
 
 
 def _metadata(value: object) -> dict[str, Any]:
@@ -146,9 +160,9 @@ _CHUNKING = {
             "required": ["type"],
             "properties": {
                 "type": {"type": "string", "enum": ["server_vad"]},
-                "prefix_padding_ms": {"type": "integer"},
-                "silence_duration_ms": {"type": "integer"},
-                "threshold": {"type": "number"},
+                "prefix_padding_ms": {"type": "integer", "minimum": 0, "maximum": 5000},
+                "silence_duration_ms": {"type": "integer", "minimum": 0, "maximum": 5000},
+                "threshold": {"type": "number", "minimum": 0, "maximum": 1},
             },
         },
     ]
@@ -159,6 +173,10 @@ Name = Annotated[str, Stripped]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Phrase = Annotated[str, Field(max_length=MAX_PROMPT)]
 Temperature = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+TrackNumber = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_TRACK)] | None,
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_TRACK}),
+]
 Format = Annotated[ResponseFormat, BeforeValidator(_known_format)]
 Granularities = tuple[Granularity, ...]
 Language = Annotated[

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 
 from api.http.errors import ApiError
 from api.intake.parameters import Parameters
+from engines.base import Listening
 from worker.jobs.job_service import JobService
 from worker.runtime.timing import Timing
 from worker.store.idempotency import Claim, ClaimBusy, Claimed
@@ -48,6 +49,8 @@ def fingerprint(digest: str, parameters: Parameters, kind: str) -> str:
     """What makes two requests the same: the recording's bytes and all parameters, however they were spelled."""
     asked = dataclasses.asdict(parameters)
     asked["options"] |= _EARLIER_OPTIONS
+    if parameters.options.listening == Listening():  # what earlier versions did not ask
+        del asked["options"]["listening"]
     return hashlib.sha256(f"{kind}\n{digest}\n{json.dumps(asked, sort_keys=True)}".encode()).hexdigest()
 
 

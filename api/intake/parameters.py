@@ -11,7 +11,7 @@ from api.intake.form import Form, Route
 from api.intake.form_reading import read_transcript_query
 from api.intake.form_types import Granularities, ResponseFormat
 from api.intake.served_models import ServedModels
-from engines.base import DecodeOptions, Task
+from engines.base import DecodeOptions, Listening, Task
 from worker.store.records import JobRequest, Priority, Webhook
 
 TIMED_FORMATS = ("verbose_json", "srt", "vtt")
@@ -49,6 +49,7 @@ def read_parameters(form: Form, route: Route, models: ServedModels, *, is_job: b
         prompt=form.prompt,
         hotwords=form.phrases,
         temperature=form.temperature,
+        listening=_listening(form),
     )
     return Parameters(
         model,
@@ -85,6 +86,19 @@ def _model(form: Form, route: Route, models: ServedModels) -> str:
         raise ApiError("missing_required_parameter", message, param="model")
     models.check(form.model)
     return form.model
+
+
+def _listening(form: Form) -> Listening:
+    """Voice activity as the request wants it: seconds where OpenAI has milliseconds."""
+    wanted = form.chunking_strategy or {}
+    before, after = wanted.get("prefix_padding_ms"), wanted.get("silence_duration_ms")
+    return Listening(
+        track=form.track,
+        voice_activity=form.vad_filter,
+        threshold=wanted.get("threshold"),
+        prefix_padding=None if before is None else before / 1000,
+        silence_duration=None if after is None else after / 1000,
+    )
 
 
 def _stream(form: Form) -> bool:

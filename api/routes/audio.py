@@ -60,7 +60,7 @@ async def _answer(request: Request, service: AppState, route: Route, owner: str)
         rendered = await run_in_threadpool(_rendered, service, job, outcome)
     except JobNotFound:
         raise ApiError("canceled", f"The job {job.id} was deleted.") from None
-    return Response(rendered.body, media_type=None, headers={"content-type": rendered.content_type})
+    return Response(rendered.body, media_type=None, headers=rendered.headers)
 
 
 def _rendered(service: AppState, job: JobRequest, outcome: Outcome) -> Rendered:

@@ -90,7 +90,7 @@ async def retrieve_transcript(job_id: str, request: Request, service: AppStateDe
         remedy = f"GET /v1/jobs/{job.id}?wait=30 answers when it ends."
         raise ApiError("job_not_finished", f"The job {job.id} is {status}. {remedy}", param="id")
     rendered = await run_in_threadpool(_rendered, service, job, outcome, response_format, granularities)
-    return Response(rendered.body, media_type=None, headers={"content-type": rendered.content_type})
+    return Response(rendered.body, media_type=None, headers=rendered.headers)
 
 
 @router.get("/{job_id}/audio", response_class=Response, responses=_RECORDING)

@@ -61,6 +61,7 @@ class Job(Answer):
     eta_seconds: float | None = Field(description="Estimated seconds left, while it runs")
     position: int | None = Field(description="How many are before it in the queue, while it waits")
     error: JobFailure | None = Field(description="Why it failed")
+    track: int | None = Field(description="The sound track: as it was asked for, or the one that was chosen")
     warnings: list[TranscriptWarning] = Field(description="What its transcript lacks")
     metadata: dict[str, Any] = Field(description="The client's own")
     webhook: JobWebhook | None = Field(

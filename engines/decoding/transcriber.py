@@ -96,7 +96,7 @@ class Transcription:
         self._segments: list[Segment] = []
         self._duration = 0.0
         self._warnings: tuple[TranscriptWarning, ...] = ()
-        self._track = 1
+        self.track: int | None = None  # the number of the sound track, once it is chosen
 
     @property
     def is_demoted(self) -> bool:
@@ -157,11 +157,11 @@ class Transcription:
             engine=self._batcher.engine.name,
             segments=tuple(self._segments),
             warnings=self._warnings,
-            track=self._track,
         )
 
     def _run(self, reader: AudioReader) -> Iterator[Progress]:
         pending = self._pending
+        self.track = reader.track
         frames = speech_frames(self._blocks(reader))
         for index, part in enumerate(pack_speech(frames, packing_of(self._options.listening))):
             pending.append(self._submit(index, part))
@@ -172,7 +172,6 @@ class Transcription:
         self._language.settle()
         yield from self._tell_decided(reader)
         self._duration = reader.decoded
-        self._track = reader.track
         self._warnings = (*reader.warnings(), *self._missing_words(reader))
         yield Progress(self._duration, self._duration, ())
 

@@ -66,6 +66,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
         "eta_seconds": _rounded(progress.remaining, 1) if state == "started" else None,
         "position": live.position if live else None,
         "error": {"code": outcome.error.code, "message": outcome.error.message} if outcome and outcome.error else None,
+        "track": (outcome.track if outcome else None) or request.options.listening.track,
         "warnings": [asdict(warning) for warning in outcome.warnings] if outcome else [],
         "metadata": request.metadata,
         "webhook": _webhook(request.webhook),

@@ -164,6 +164,7 @@ class Attempt:
             duration=transcript.duration,
             warnings=transcript.warnings,
             attempts=self._number,
+            track=self._transcription.track,
         )
 
     def _loss(self) -> Lost | None:

@@ -80,7 +80,8 @@ class JobError:
 class Outcome:
     """`outcome.json`: the one terminal state. Times are unix seconds, `duration` is seconds of audio.
 
-    attempts: how often the job was begun; every one but the last ended with its worker.
+    attempts: how often the job was begun; every one but the last ended with its worker. track: the sound track that
+    was transcribed, from 1.
     """
 
     state: Literal["finished", "failed", "canceled"]
@@ -90,6 +91,7 @@ class Outcome:
     error: JobError | None = None
     warnings: tuple[TranscriptWarning, ...] = ()
     attempts: int = 1
+    track: int | None = None
 
 
 JOB = RecordFormat("job.json", TypeAdapter(JobRequest), keys={"declared_seconds": "claimed_seconds"})

@@ -67,7 +67,8 @@ class _Mixer:
             self._levels = np.maximum(levels[:, at], self._levels * fall)
             total = self._levels.sum()
             shares[:, at] = self._levels / total if total > 0 else 1 / len(levels)
-        return shares * self._signs[:, None]
+        signed: NDArray[np.float64] = shares * self._signs[:, None]
+        return signed
 
     def _compare(self, samples: Samples) -> None:
         now = np.asarray(samples @ samples.T, np.float64)

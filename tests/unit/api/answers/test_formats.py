@@ -109,3 +109,11 @@ def test_an_empty_transcript_is_valid_in_every_format() -> None:
 def test_a_cue_never_ends_before_it_begins() -> None:
     squeezed = make_transcript(make_segment(0, 2.0, 2.0, " Now."))
     assert b"00:00:02.000 --> 00:00:02.001" in render(squeezed, "vtt").body
+
+
+@pytest.mark.parametrize("response_format", ["json", "text", "srt", "verbose_json", "vtt"])
+def test_the_codes_of_warnings_are_in_a_header_of_every_format(response_format: str) -> None:
+    rows = [TranscriptWarning(code, "…") for code in ("damaged_input", "other_tracks", "damaged_input")]
+    headers = render(make_transcript(warnings=tuple(rows)), response_format).headers
+    assert headers["x-whisper-warnings"] == "damaged_input, other_tracks"
+    assert set(render(make_transcript(), response_format).headers) == {"content-type"}

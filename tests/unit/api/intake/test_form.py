@@ -33,6 +33,8 @@ SENT: dict[str, tuple[str, Any]] = {
     "webhook_url": (" https://example.com/ ", "https://example.com/"),
     "webhook_headers": ('{"X-Key": "1"}', {"X-Key": "1"}),
     "webhook_include": ("text,segments", ("text", "segments")),
+    "track": ("2", 2),
+    "vad_filter": ("off", False),
     "chunking_strategy": ('{"type": "server_vad"}', {"type": "server_vad"}),
 }
 
@@ -83,7 +85,6 @@ def test_limits_choices_and_defaults_are_said() -> None:
 
 def test_what_has_no_effect_or_is_refused_is_said() -> None:
     job, translation = documented("job")["properties"], documented("translation")["properties"]
-    assert job["chunking_strategy"]["description"].startswith("Without effect:")
     assert translation["timestamp_granularities[]"]["description"].startswith("Without effect:")
     assert not job["timestamp_granularities[]"]["description"].startswith("Without effect:")
     assert job["known_speaker_names[]"]["description"].startswith("Refused:")

@@ -13,7 +13,7 @@ from api.intake.form import Route
 from api.intake.form_reading import check_name, read_form
 from api.intake.parameters import Parameters, read_parameters, read_transcript_format
 from api.intake.served_models import ServedModels
-from engines.base import DecodeOptions
+from engines.base import DecodeOptions, Listening
 from tests.unit.api_service import make_request
 from worker.models.names import ModelNames
 
@@ -139,16 +139,44 @@ def test_known_speakers_are_refused_before_their_recordings_are_read(name: str) 
     assert (caught.value.code, caught.value.param) == ("unsupported_parameter", name.removesuffix("[]"))
 
 
+@pytest.mark.parametrize("text", ["null", "auto", '{"type": "server_vad"}'])
+def test_a_chunking_strategy_without_settings_leaves_voice_activity_as_it_is(text: str) -> None:
+    assert read(("chunking_strategy", text)) == read()
+
+
 @pytest.mark.parametrize(
     "pairs",
     [
-        [("chunking_strategy", '{"type": "server_vad", "threshold": 0.5}')],
-        [("chunking_strategy[type]", "server_vad"), ("chunking_strategy[threshold]", "0.5")],
-        [("chunking_strategy", "null")],
+        [("chunking_strategy", '{"type": "server_vad", "threshold": 0.3, "prefix_padding_ms": 200}')],
+        [
+            ("chunking_strategy[type]", "server_vad"),
+            ("chunking_strategy[threshold]", "0.3"),
+            ("chunking_strategy[prefix_padding_ms]", "200"),
+        ],
     ],
 )
-def test_chunking_strategies_are_accepted(pairs: list[tuple[str, str]]) -> None:
-    assert read(*pairs) == read()
+def test_a_chunking_strategy_sets_voice_activity(pairs: list[tuple[str, str]]) -> None:
+    assert read(*pairs).options.listening == Listening(threshold=0.3, prefix_padding=0.2)
+
+
+def test_voice_activity_can_be_left_out_and_a_track_chosen() -> None:
+    assert read(("vad_filter", "false"), ("track", "2")).options.listening == Listening(track=2, voice_activity=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("track", "0"), ("track", "two"), ("track", "1.5"), ("vad_filter", "perhaps"),
+        ("chunking_strategy", '{"type": "server_vad", "threshold": 2}'),
+        ("chunking_strategy", '{"type": "server_vad", "threshold": NaN}'),
+        ("chunking_strategy", '{"type": "server_vad", "silence_duration_ms": -1}'),
+        ("chunking_strategy", '{"type": "server_vad", "prefix_padding_ms": true}'),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_listened_to_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        read((name, value))
+    assert (caught.value.code, caught.value.param) == ("invalid_value", name)
 
 
 def test_the_model_is_required_on_openais_routes() -> None:

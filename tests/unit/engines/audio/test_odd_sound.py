@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -96,7 +97,7 @@ def test_no_mix_cancels(tmp_path: Path, shares: tuple[float, ...]) -> None:
 
 def test_two_speakers_on_two_channels_both_come_through(tmp_path: Path) -> None:
     """The one far more quietly than the other, each in their turn and both at once."""
-    one, other = sweep(9.0), 0.03 * np.sign(sweep(9.0)[::-1])
+    one, other = sweep(9.0), 0.03 * np.sign(sweep(9.0)[::-1]).astype(np.float32)
     one[3 * RATE : 6 * RATE] = 0
     other[: 3 * RATE] = 0
     samples, _, _ = read(odd_media.wav(tmp_path / "a", odd_media.as_int16(np.stack([one, other]))))
@@ -197,7 +198,7 @@ def test_a_bomb_by_rate_is_refused_in_every_container(tmp_path: Path, muxer: str
     """At 1 Hz a few bytes are hours, and a gigabyte once resampled."""
     codec = {"aiff": "pcm_s16be", "caf": "pcm_s16le", "wv": "wavpack"}[muxer]
     with av.open(str(tmp_path / "a"), "w", format=muxer) as container:
-        stream = container.add_stream(codec, rate=1, layout="mono")
+        stream: Any = container.add_stream(codec, rate=1, layout="mono")
         kind = stream.codec_context.format.name
         empty = np.zeros((1, 100_000), {"u8": np.uint8, "s16": np.int16, "s32": np.int32}[kind.removesuffix("p")])
         frame = av.AudioFrame.from_ndarray(empty, format=kind, layout="mono")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_speech_is_heard_at_any_level(sample: Sample, level: float) -> None:
     assert spoken(quiet) > 0.9 * spoken(loud)
 
 
-PAUSES = {
+PAUSES: dict[str, Callable[[Any], Any]] = {
     "digital silence": lambda at: 0 * at,
     "an offset": lambda at: 0.05 + 0 * at,
     "a hum": lambda at: 0.01 * np.sin(2 * np.pi * 50 * at),
@@ -99,7 +100,12 @@ def breathing(seconds: float) -> Samples:
     return np.asarray(hiss * np.clip(np.sin(2 * np.pi * at / 4), 0, 1) ** 2, np.float32)
 
 
-WORDLESS = {"noise": speech.noise, "tune": speech.tone, "typing": typing, "breathing": breathing}
+WORDLESS: dict[str, Callable[[float], Samples]] = {
+    "noise": speech.noise,
+    "tune": speech.tone,
+    "typing": typing,
+    "breathing": breathing,
+}
 
 
 @pytest.mark.parametrize("kind", WORDLESS)

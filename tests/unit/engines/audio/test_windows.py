@@ -19,8 +19,9 @@ from engines.audio.windows import (
     SPEECH,
     Speech,
     pack_speech,
+    packing_of,
 )
-from engines.base import SAMPLE_RATE, DecodeOptions, Piece, Window
+from engines.base import SAMPLE_RATE, DecodeOptions, Listening, Piece, Window
 
 FRAME_SECONDS = FRAME / SAMPLE_RATE
 
@@ -204,3 +205,20 @@ def test_a_window_begins_and_ends_where_its_speech_does() -> None:
     two = window((100, 50), (1000, 25))
     assert (two.start, two.end) == (100 * 0.032, 1025 * 0.032)
     assert two.seconds == 75 * 0.032
+
+
+def test_without_voice_activity_all_of_the_recording_is_kept() -> None:
+    chances = probabilities([(0.0, 300), (1.0, 100), (0.02, 1200)])
+    rows = np.repeat(np.arange(len(chances), dtype=np.float32)[:, None], FRAME, axis=1)
+    parts = list(pack_speech([(rows, chances)], packing_of(Listening(voice_activity=False))))
+    assert [at for part in parts for at in kept(part)] == list(range(len(chances)))
+    assert all(part.spans == ((0.0, len(part.samples) / SAMPLE_RATE),) for part in parts)
+
+
+def test_what_is_kept_around_speech_and_what_counts_as_speech_can_be_asked_for() -> None:
+    chances = probabilities([(0.0, 100), (0.3, 50), (0.0, 40), (0.3, 50), (0.0, 100)])
+    rows = np.repeat(np.arange(len(chances), dtype=np.float32)[:, None], FRAME, axis=1)
+    wanted = Listening(threshold=0.25, prefix_padding=20 * FRAME_SECONDS, silence_duration=60 * FRAME_SECONDS)
+    [part] = pack_speech([(rows, chances)], packing_of(wanted))
+    assert kept(part) == list(range(80, 300))
+    assert list(pack_speech([(rows, chances)])) == []

@@ -13,14 +13,14 @@ import pytest
 import engines.decoding.schedule
 import engines.decoding.transcriber
 from engines.backends.fake import FakeEngine
-from engines.base import DecodeOptions, Window, WindowResult
+from engines.base import DecodeOptions, Listening, Window, WindowResult
 from engines.decoding.batcher import Batcher
 from engines.decoding.schedule import Priority
 from engines.decoding.transcriber import Progress, Transcription
 from engines.decoding.window_queue import WindowStream
 from engines.errors import AudioTooLong, Canceled, EmptyAudio
 from engines.registry import EngineOptions
-from tests import media
+from tests import media, odd_media
 from tests.conftest import Sample
 from tests.unit.factories import DEADLINE, ScriptedEngine, loud_frames, make_result, make_window, wait_for, write_buzz
 
@@ -423,3 +423,24 @@ def test_with_context_each_window_is_given_the_text_before_it(batchers: Start, t
     list(Transcription(batchers(engine), talk, options, "batch", 1e6, context=True))
     prompts = [window.options.prompt for windows in engine.passes for window in windows]
     assert prompts[:3] == ["Names: Grit.", "Names: Grit. 0de", "Names: Grit. 1de"]
+
+
+def test_sound_without_words_is_told_and_silence_is_not(batchers: Start, talk: Path, tmp_path: Path) -> None:
+    mute = batchers(ScriptedEngine(lambda window: make_result("")))
+    transcription = begin(mute, talk)
+    list(transcription)
+    assert [warning.code for warning in transcription.transcript().warnings] == ["no_words_found"]
+    silence = begin(mute, media.write(tmp_path / "silence.wav", np.zeros(48_000, np.float32)))
+    list(silence)
+    assert silence.transcript().warnings == ()
+    spoken = begin(batchers(fake()), talk)
+    list(spoken)
+    assert spoken.transcript().warnings == ()
+
+
+def test_the_track_that_was_read_is_told(batchers: Start, tmp_path: Path) -> None:
+    buzz = media.read(write_buzz(tmp_path / "buzz", pause=1, seconds=4, times=1))
+    path = odd_media.tracks(tmp_path / "two.mkv", [np.zeros_like(buzz), buzz])
+    wanted = begin(batchers(fake()), path, listening=Listening(track=2))
+    list(wanted)
+    assert (wanted.track, [row.code for row in wanted.transcript().warnings]) == (2, ["other_tracks"])

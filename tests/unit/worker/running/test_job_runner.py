@@ -437,7 +437,9 @@ def test_a_transcript_left_by_a_crash_is_written_anew(bench: Bench, talk: bytes)
     assert bench.store.transcript(job_id).text == "0. 1. 2."
 
 
-def test_the_plan_of_a_checkpoint_is_what_earlier_versions_wrote(bench: Bench, talk: bytes) -> None:
+def test_the_plan_of_a_checkpoint_is_what_it_was_since_windows_were_last_cut_otherwise(
+    bench: Bench, talk: bytes
+) -> None:
     """Or every job that waits half done would begin anew after an update."""
     job_id = bench.add(talk, options=DecodeOptions(language="en", languages=("en", "de"), words=True))
     attempt = hold(bench, job_id)
@@ -447,13 +449,17 @@ def test_the_plan_of_a_checkpoint_is_what_earlier_versions_wrote(bench: Bench, t
     (kept,) = bench.store.attempts(job_id)
     assert json.loads(kept.content.splitlines()[0]) == {
         "format": 1,
-        "windows": 1,
+        "windows": 2,
         "engine": "scripted",
         "model": "scripted-1",
         "context": False,
         "options": {
             "task": "transcribe", "language": "en", "languages": ["en", "de"], "multilingual": False, "words": True,
             "prompt": None, "hotwords": None, "beam_size": 3, "temperature": 0.0, "full_padding": False,
+            "listening": {
+                "track": None, "voice_activity": True, "threshold": None, "prefix_padding": None,
+                "silence_duration": None,
+            },
         },
     }  # fmt: skip
 
