@@ -1,0 +1,171 @@
+"""Real weights write down odd sound as a person would, at its own time, and nothing where nobody speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engines.base import DecodeOptions, Listening
+from engines.decoding.batcher import Batcher
+from engines.decoding.transcriber import Transcription
+from engines.registry import EngineOptions, create_engine
+from engines.transcript import Transcript
+from tests import accuracy, odd_media, speech
+from tests.speech import Recording
+
+RATE = 16_000
+TEXT = (
+    "Good morning everyone, and thank you for joining on such short notice.",
+    "The first item on the agenda is the delay in the northern warehouse.",
+)
+
+Samples = NDArray[np.float32]
+Write = Callable[[Path, Samples], Path]
+
+
+@pytest.fixture(scope="module")
+def batcher(base_model: Path) -> Iterator[Batcher]:
+    engine = create_engine("faster-whisper", EngineOptions(model=str(base_model), device="cpu", compute_type="int8"))
+    batcher = Batcher(engine)
+    batcher.start()
+    yield batcher
+    batcher.close()
+
+
+@pytest.fixture(scope="module")
+def talk() -> Recording:
+    return speech.speak(TEXT, [0.3, 0.6])
+
+
+def heard(batcher: Batcher, path: Path, **listening: Any) -> Transcript:
+    options = DecodeOptions(language="en", words=True, listening=Listening(**listening))
+    transcription = Transcription(batcher, path, options, "batch", 1e6)
+    for _ in transcription:
+        pass
+    transcript = transcription.transcript()
+    times = [edge for word in transcript.words for edge in (word.start, word.end)]
+    assert all(before <= after for before, after in pairwise(times))
+    assert all(0 <= at <= transcript.duration for at in times)
+    return transcript
+
+
+def codes(transcript: Transcript) -> list[str]:
+    return [warning.code for warning in transcript.warnings]
+
+
+def all_of_it(transcript: Transcript, mistakes: int = 1) -> bool:
+    found = accuracy.word_errors(" ".join(TEXT), transcript.text)
+    return found.rate * found.words <= mistakes + 0.01
+
+
+def pcm(path: Path, samples: Samples) -> Path:
+    return odd_media.wav(path, odd_media.as_int16(samples))
+
+
+def with_a_number(value: float) -> Write:
+    def write(path: Path, samples: Samples) -> Path:
+        return odd_media.wav(path, np.where(np.arange(len(samples)) == 20_000, np.float32(value), samples))
+
+    return write
+
+
+def on_channel(at: int, channels: int) -> Write:
+    def write(path: Path, samples: Samples) -> Path:
+        sound = np.zeros((channels, len(samples)), np.float32)
+        sound[at] = samples
+        return pcm(path, sound)
+
+    return write
+
+
+ODD: dict[str, tuple[Write, list[str]]] = {
+    "a NaN": (with_a_number(np.nan), ["damaged_input"]),
+    "an infinity": (with_a_number(np.inf), ["damaged_input"]),
+    "integers as floats": (lambda path, talk: odd_media.wav(path, talk * np.float32(32_768)), ["rescaled_input"]),
+    "an offset of three": (lambda path, talk: odd_media.wav(path, talk + np.float32(3)), []),
+    "an offset of 6 %": (lambda path, talk: pcm(path, talk * np.float32(0.04) + np.float32(0.06)), []),
+    "-60 dB": (lambda path, talk: pcm(path, talk * np.float32(2e-3)), []),
+    "-70 dB": (lambda path, talk: pcm(path, talk * np.float32(6.3e-4)), []),
+    "right is left upside down": (lambda path, talk: pcm(path, np.stack([talk, -talk])), []),
+    "the fourth of six channels": (on_channel(3, 6), []),
+    "the last of 24 channels": (on_channel(23, 24), []),
+    "the 50th of 64 channels": (on_channel(49, 64), []),
+    "a second track": (
+        lambda path, talk: odd_media.tracks(path.with_suffix(".mp4"), [np.zeros_like(talk), talk]),
+        ["other_tracks"],
+    ),
+    "a pipe": (lambda path, talk: odd_media.wav(path, odd_media.as_int16(talk), claimed=0x7FFFFFFF), []),
+    "too small a length": (lambda path, talk: odd_media.wav(path, odd_media.as_int16(talk), claimed=len(talk)), []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_all_words_are_there(batcher: Batcher, talk: Recording, tmp_path: Path, kind: str) -> None:
+    write, warnings = ODD[kind]
+    transcript = heard(batcher, write(tmp_path / "a.wav", talk.samples))
+    assert all_of_it(transcript, 3 if kind == "-70 dB" else 1), transcript.text
+    assert codes(transcript) == warnings
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_sound_that_begins_late_is_timed_as_a_player_shows_it(
+    batcher: Batcher, talk: Recording, tmp_path: Path, suffix: str
+) -> None:
+    transcript = heard(batcher, odd_media.restamped(tmp_path / f"a.{suffix}", talk.samples, lambda at: at + 4.9, "aac"))
+    assert all_of_it(transcript)
+    assert transcript.words[0].start == pytest.approx(4.9 + talk.sentences[0].start, abs=0.35)
+    assert transcript.words[-1].end == pytest.approx(4.9 + talk.sentences[-1].end, abs=0.35)
+    assert codes(transcript) == []
+
+
+def test_a_gap_in_a_call_moves_what_follows(batcher: Batcher, talk: Recording, tmp_path: Path) -> None:
+    pause = (talk.sentences[0].end + talk.sentences[1].start) / 2
+    path = odd_media.restamped(tmp_path / "a.webm", talk.samples, lambda at: at if at < pause else at + 20)
+    transcript = heard(batcher, path)
+    assert all_of_it(transcript)
+    first = next(word for word in transcript.words if word.start > pause + 0.2)
+    assert first.start == pytest.approx(talk.sentences[1].start + 20, abs=0.35)
+    assert transcript.duration == pytest.approx(talk.seconds + 20, abs=0.1)
+    assert codes(transcript) == []
+
+
+@pytest.mark.parametrize("seconds", [30, 300, 900])
+def test_the_first_word_after_digital_silence_is_there(
+    batcher: Batcher, talk: Recording, tmp_path: Path, seconds: int
+) -> None:
+    """A track of one speaker, muted while others talk."""
+    margin = round((talk.sentences[0].start - 0.02) * RATE)
+    turn = talk.samples[margin:]
+    transcript = heard(batcher, pcm(tmp_path / "a", np.concatenate([turn, speech.silence(seconds), turn])))
+    assert transcript.text.lower().count("good morning") == 2
+    assert all(word.end - word.start < 3 for word in transcript.words)
+
+
+WORDLESS: dict[str, Callable[[], Samples]] = {
+    "silence": lambda: speech.silence(60),
+    "a room": lambda: speech.noise(60, 3e-4),
+    "noise": lambda: speech.noise(60),
+    "a tune": lambda: speech.tone(60),
+    "a tune far away": lambda: speech.tone(60) * np.float32(1e-3),
+    "a hum": lambda: (0.02 * np.sin(np.arange(60 * RATE) * 2 * np.pi * 50 / RATE)).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("kind", WORDLESS)
+def test_where_nobody_speaks_there_are_no_words(batcher: Batcher, tmp_path: Path, kind: str) -> None:
+    transcript = heard(batcher, pcm(tmp_path / "a", WORDLESS[kind]()))
+    assert transcript.text == ""
+    assert codes(transcript) == ([] if kind in ("silence", "a room", "a tune far away") else ["no_words_found"])
+
+
+def test_a_track_can_be_chosen_and_voice_activity_left_out(batcher: Batcher, talk: Recording, tmp_path: Path) -> None:
+    path = odd_media.tracks(tmp_path / "a.mkv", [speech.tone(talk.seconds), talk.samples])
+    assert "other_tracks" in codes(heard(batcher, path, track=1))
+    everything = heard(batcher, pcm(tmp_path / "b", talk.samples), voice_activity=False)
+    assert all_of_it(everything)
