@@ -29,6 +29,8 @@ MIN_SPEECH_FRAMES = 3  # shorter sounds are clicks, not words: 0.1 s
 MIN_PAUSE_FRAMES = 4  # a shorter dip is the closure of a consonant, no pause: 0.13 s
 CUT_RANGE_FRAMES = 12 * FRAMES_PER_SECOND  # a cut is looked for in the last 12 s of a full window
 LONG_PAUSE_FRAMES = 0.8 * FRAMES_PER_SECOND  # a longer pause is no better to cut in
+FAINT = 0.01  # peak below which the model makes more mistakes: a tenth of the words at -70 dB, 2 % after lifting …
+LIFTED = 0.2  # … to this peak
 EARLY_CUT_COST = 0.04  # seconds of pause that a cut one second later is worth: full windows are cheaper
 
 
@@ -178,6 +180,9 @@ def _speech(frames: list[_Frame], packing: Packing) -> Iterator[Speech]:
     if sum(frame.probability >= packing.speech for frame in frames) < MIN_SPEECH_FRAMES:
         return
     samples = np.concatenate([frame.samples for frame in frames])
+    peak = float(np.abs(samples).max())
+    if 0 < peak < FAINT:
+        samples = samples * np.float32(LIFTED / peak)
     yield Speech(samples, tuple(_pieces(frames)), tuple(_spans(frames, packing.pause)))
 
 

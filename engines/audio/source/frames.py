@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import av.error
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container.input import InputContainer
 from av.packet import Packet
@@ -16,6 +17,7 @@ from engines.audio.source.chunk import Chunk, Samples
 from engines.errors import UnsupportedMedia
 
 MAX_DAMAGE = 1000  # damaged packets more than good ones after which a file is given up
+MAX_PLANES = 8  # channels that PyAV can be asked for one by one
 MIN_RATE, MAX_RATE = 4_000, 768_000  # Hz that a recording may have
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63, "flt": 1.0, "dbl": 1.0}
 
@@ -34,8 +36,9 @@ class TrackDecoder:
         self.position = 0
 
     def __iter__(self) -> Iterator[Chunk]:
+        packed = _Packed()
         for frame in self._frames():
-            yield from _chunks(frame)
+            yield from _chunks(frame, packed)
 
     def _frames(self) -> Iterator[AudioFrame]:
         packets = self._container.demux(self._stream)
@@ -67,16 +70,42 @@ class TrackDecoder:
         return frames
 
 
-def _chunks(frame: AudioFrame) -> Iterator[Chunk]:
+class _Packed:
+    """Frames of many channels with their samples side by side. PyAV looks for planes behind the eighth until it finds a
+    null, in memory that isn't the frame's (av 18.1: it crashed on a damaged m4a)."""
+
+    def __init__(self) -> None:
+        self._form: tuple[str, str, int] | None = None
+        self._resampler: AudioResampler | None = None
+
+    def __call__(self, frame: AudioFrame) -> list[AudioFrame]:
+        if not frame.format.is_planar or frame.layout.nb_channels < MAX_PLANES:
+            return [frame]
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or form != self._form:
+            self._form = form
+            self._resampler = AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate)
+        try:
+            return self._resampler.resample(frame)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise UnsupportedMedia(
+                f"The file's sound has {frame.layout.nb_channels} channels, which cannot be read. Convert it to wav."
+            ) from error
+
+
+def _chunks(frame: AudioFrame, packed: _Packed) -> Iterator[Chunk]:
     rate = frame.sample_rate
     if not MIN_RATE <= rate <= MAX_RATE:
         message = f"The file's sound has {rate} samples a second; {MIN_RATE} to {MAX_RATE} can be read."
         raise UnsupportedMedia(f"{message} Convert it, to mp3 or wav for instance.")
     start = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-    samples, is_float = _samples(frame)
-    for at in range(0, samples.shape[1], rate):
-        part = samples[:, at : at + rate]
-        yield Chunk(part, rate, None if start is None else start + at / rate, is_float)
+    at = 0
+    for part in packed(frame):
+        samples, is_float = _samples(part)
+        for first in range(0, samples.shape[1], rate):
+            piece = samples[:, first : first + rate]
+            yield Chunk(piece, rate, None if start is None else start + at / rate, is_float)
+            at += piece.shape[1]
 
 
 def _samples(frame: AudioFrame) -> tuple[Samples, bool]:

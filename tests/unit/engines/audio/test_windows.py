@@ -222,3 +222,11 @@ def test_what_is_kept_around_speech_and_what_counts_as_speech_can_be_asked_for()
     [part] = pack_speech([(rows, chances)], packing_of(wanted))
     assert kept(part) == list(range(80, 300))
     assert list(pack_speech([(rows, chances)])) == []
+
+
+def test_a_faint_window_is_lifted_and_another_left_as_it_is() -> None:
+    chances = np.ones(200, np.float32)
+    for peak, expected in ((3e-4, 0.2), (0.009, 0.2), (0.02, 0.02), (0.9, 0.9)):
+        rows = np.full((200, FRAME), -peak, np.float32)
+        [part] = pack_speech([(rows, chances)])
+        assert np.allclose(part.samples, -expected)
