@@ -25,7 +25,7 @@ class Resampled:
         for block in self._blocks():
             self.position += len(block)
             if len(block):
-                yield block
+                yield np.clip(block, -1, 1)  # an offset taken off, or a filter, may pass full scale
 
     def _blocks(self) -> Iterator[Samples]:
         resampler = _Resampler(SAMPLE_RATE)
@@ -68,4 +68,4 @@ class _Resampler:
 
 def _arrays(frames: list[AudioFrame]) -> Iterator[Samples]:
     for frame in frames:
-        yield np.clip(frame.to_ndarray().reshape(-1), -1, 1)  # the filter overshoots where sound is at full scale
+        yield frame.to_ndarray().reshape(-1)

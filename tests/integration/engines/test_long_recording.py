@@ -41,7 +41,8 @@ def packets(sound: Samples, folder: Path) -> list[tuple[float, bytes]]:
     """When each packet of the sound, in Opus, begins, and what is in it."""
     path = odd_media.restamped(folder / "turn.webm", sound, lambda at: at)
     with av.open(str(path)) as container:
-        return [(float(p.pts * p.time_base), bytes(p)) for p in container.demux(audio=0) if p.pts is not None]
+        stamped = [(float((p.pts or 0) * p.time_base), bytes(p)) for p in container.demux(audio=0) if p.size]
+    return [(at, content) for at, content in stamped if at < TURN - 0.01]  # the codec ends a little later
 
 
 def begins(turn: int) -> float:
