@@ -68,4 +68,4 @@ class _Resampler:
 
 def _arrays(frames: list[AudioFrame]) -> Iterator[Samples]:
     for frame in frames:
-        yield frame.to_ndarray().reshape(-1)
+        yield frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)

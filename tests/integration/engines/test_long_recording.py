@@ -54,12 +54,14 @@ def write(path: Path) -> None:
     ordinary, last = packets(murmur(), path.parent), packets(with_burst(), path.parent)
     with av.open(str(path.parent / "turn.webm")) as source, av.open(str(path), "w", format="matroska") as container:
         stream = container.add_stream_from_template(source.streams.audio[0])
+        unit = source.streams.audio[0].time_base
+        assert unit is not None
         for turn in range(TURNS):
             for at, content in last if turn == TURNS - 1 else ordinary:
                 is_damaged = turn < TURNS - 1 and chance.random() < DAMAGED
                 packet = av.Packet(chance.randbytes(len(content)) if is_damaged else content)
-                packet.stream, packet.time_base = stream, source.streams.audio[0].time_base
-                packet.pts = packet.dts = round((begins(turn) + at) / packet.time_base)
+                packet.stream, packet.time_base = stream, unit
+                packet.pts = packet.dts = round((begins(turn) + at) / unit)
                 container.mux(packet)
 
 
