@@ -16,13 +16,15 @@ class Chunk:
     """A stretch of sound: samples float32 of shape (channels, n) at `rate` Hz.
 
     start: seconds; by the container's stamps (None: it has none) until the clock has placed the chunk, then from the
-    recording's beginning. is_float: whether the file holds floats, which know no full scale.
+    recording's beginning. is_float: whether they were decoded as floats, which know no full scale. is_stored: whether
+    the file itself holds them so, and it is not a codec that makes floats of anything.
     """
 
     samples: Samples
     rate: int
     start: float | None
     is_float: bool = False
+    is_stored: bool = False
 
     @property
     def seconds(self) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from engines.audio.source.chunk import Chunk, Samples
 
 OFFSET_TIME = 2.0  # seconds over which a constant offset is followed
+CEILING_TIME = 5.0  # seconds in which what was too loud is forgotten, a damaged packet for instance
 LOUD = 4.0  # times full scale: no float file is meant to be louder
 INTEGER_SCALES = (2.0**15, 2.0**23, 2.0**31)  # full scale of integers that were stored as floats
 PEEKED = 2_000_000  # samples looked at to find a float file's scale, before the first is given out
@@ -38,7 +39,7 @@ class Conditioner:
         for chunk in self._chunks:
             held.append(chunk)
             count += chunk.samples.size
-            if not chunk.is_float or count >= PEEKED:
+            if not chunk.is_stored or count >= PEEKED:
                 break
             finite = np.where(np.isfinite(chunk.samples), chunk.samples, 0)
             self.scale = max(self.scale, _scale(finite - np.median(finite, axis=1, keepdims=True)))
@@ -47,7 +48,9 @@ class Conditioner:
     def _conditioned(self, chunk: Chunk) -> Samples:
         if not chunk.is_float:
             return self._centred(chunk.samples, chunk.rate)
-        return self._below_full_scale(self._centred(self._in_range(self._finite(chunk.samples)), chunk.rate))
+        return self._below_full_scale(
+            self._centred(self._in_range(self._finite(chunk.samples), chunk.is_stored), chunk.rate), chunk.seconds
+        )
 
     def _finite(self, samples: Samples) -> Samples:
         sound = np.abs(samples) <= INTEGER_SCALES[-1] * 2  # also false for NaN
@@ -66,19 +69,21 @@ class Conditioner:
         slope = (self._offset - before) / np.float32(count)
         return samples - (before + slope * np.arange(1, count + 1, dtype=np.float32))
 
-    def _in_range(self, samples: Samples) -> Samples:
+    def _in_range(self, samples: Samples, may_be_integers: bool) -> Samples:
         """Integers divided by their full scale, and single samples beyond any level put at the others' middle."""
         if np.abs(samples).max(initial=0.0) > LOUD * self.scale:
             middle = np.median(samples, axis=1, keepdims=True)
-            self.scale = max(self.scale, _scale(samples - middle))
+            if may_be_integers:
+                self.scale = max(self.scale, _scale(samples - middle))
             stray = np.abs(samples - middle) > LOUD * self.scale
             self.damaged += int(stray.sum())
             samples = np.where(stray, middle, samples)
         return samples / np.float32(self.scale) if self.scale > 1 else samples
 
-    def _below_full_scale(self, samples: Samples) -> Samples:
-        """What is louder than full scale is made quieter, and so is all that follows."""
-        self._ceiling = max(self._ceiling, float(np.abs(samples).max(initial=0.0)))
+    def _below_full_scale(self, samples: Samples, seconds: float) -> Samples:
+        """What is louder than full scale is made quieter, and so is what follows for some seconds."""
+        faded = 1 + (self._ceiling - 1) * float(np.exp(-seconds / CEILING_TIME))
+        self._ceiling = max(faded, float(np.abs(samples).max(initial=0.0)))
         return samples / np.float32(self._ceiling) if self._ceiling > 1 else samples
 
 

@@ -4,6 +4,7 @@ first."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import av.error
 import numpy as np
@@ -36,9 +37,9 @@ class TrackDecoder:
         self.position = 0
 
     def __iter__(self) -> Iterator[Chunk]:
-        packed = _Packed()
+        packed, is_stored = _Packed(), self._stream.codec_context.name.startswith("pcm_f")
         for frame in self._frames():
-            yield from _chunks(frame, packed)
+            yield from (replace(chunk, is_stored=is_stored) for chunk in _chunks(frame, packed))
 
     def _frames(self) -> Iterator[AudioFrame]:
         packets = self._container.demux(self._stream)
