@@ -54,7 +54,8 @@ def create_app(
 
     feed: a client whose reads may block; None for the one that does the rest.
     """
-    queue, events = JobQueue(redis, timing=timing), Events(redis)
+    queue = JobQueue(redis, timing=timing, shows_names=worker_settings.dashboard_filenames)
+    events = Events(redis)
     backlog = Backlog(
         store, queue, max_jobs=settings.max_queued_jobs, max_hours=settings.max_queued_hours, timing=timing
     )

@@ -89,6 +89,9 @@ class WorkerSettings(WebhookSettings):
         description="Concurrent jobs that a client waits for; empty: the windows per decode call, at least 4",
     )
     batch_slots: int = Field(default=2, ge=1, le=64, description="Concurrent jobs that nobody waits for")
+    dashboard_filenames: bool = Field(
+        default=False, description="Let the dashboard at /rq, at which every key may look, show the names of files"
+    )
     pass_timeout: float = Field(
         default=600.0,
         gt=0,

@@ -23,6 +23,7 @@ GROUPS = {
         "WHISPER_ALLOW_ANONYMOUS",
         "WHISPER_ALLOWED_HOSTS",
         "WHISPER_DASHBOARD_WRITE",
+        "WHISPER_DASHBOARD_FILENAMES",
     ),
     "Model and engine": (
         "WHISPER_MODEL",

@@ -6,25 +6,31 @@ alone               where one waits that was running as its worker died: it is t
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from redis import Redis
+from redis.client import Pipeline
 from rq import Queue
 from rq.exceptions import NoSuchJobError
-from rq.registry import FailedJobRegistry, FinishedJobRegistry
+from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry
 
 from worker.queue.heartbeat import is_dead
 from worker.queue.leases import Leases
-from worker.queue.queued_job import JOB_FUNCTION, RECORD_TTL, QueuedJob, put_back
+from worker.queue.queued_job import JOB_FUNCTION, RECORD_TTL, QueuedJob, cancel, describe, how_far, put_back
+from worker.queue.worker_record import remove_dead
 from worker.runtime.timing import Timing
 from worker.store.records import PRIORITIES, JobRequest, Priority
 
 QueueName = Priority | Literal["alone"]
 QUARANTINE: Literal["alone"] = "alone"
 QUEUES: tuple[QueueName, ...] = (*PRIORITIES, QUARANTINE)
+
+_OF_ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 
 
 def _queues_of(request: JobRequest) -> tuple[QueueName, ...]:
@@ -33,9 +39,18 @@ def _queues_of(request: JobRequest) -> tuple[QueueName, ...]:
 
 
 class JobQueue:
-    """The three queues, and who holds which job. is_dead: whether the process of a slot's name is known to be gone."""
+    """The three queues, and who holds which job. is_dead: whether the process of a slot's name is known to be gone.
+    shows_names: whether the dashboard, at which every key may look, has the names of the files."""
 
-    def __init__(self, redis: Redis, is_dead: Callable[[str], bool] = is_dead, timing: Timing = Timing()) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        is_dead: Callable[[str], bool] = is_dead,
+        timing: Timing = Timing(),
+        *,
+        shows_names: bool = False,
+    ) -> None:
+        self._shows_names = shows_names
         self.leases = Leases(redis, QUEUES, timing)
         self._timing = timing
         self._redis = redis
@@ -46,7 +61,10 @@ class JobQueue:
         }
 
     def enqueue(self, request: JobRequest) -> None:
-        """Puts the job at the end of its queue."""
+        """Puts the job at the end of its queue. What RQ shows of an earlier end is forgotten."""
+        with self._redis.pipeline() as pipeline:
+            self._erase(request.id, pipeline)
+            pipeline.execute()
         self._queues[request.priority].enqueue_call(
             JOB_FUNCTION,
             args=(request.id,),
@@ -55,7 +73,16 @@ class JobQueue:
             result_ttl=RECORD_TTL,
             failure_ttl=RECORD_TTL,
             description=f"{request.owner}: {request.size} bytes, {request.model}",  # no file name: all keys see it
+            meta=self._first_facts(request),
         )
+
+    def describe(self, job_id: str, facts: Mapping[str, Any]) -> None:
+        """Adds to what the dashboard shows of the job."""
+        describe(self._redis, job_id, facts)
+
+    def _first_facts(self, request: JobRequest) -> dict[str, Any]:
+        facts = {"model": request.model, "attempts": 0, **how_far(0.0, request.declared_seconds)}
+        return {**facts, "file": request.filename} if self._shows_names else facts
 
     def position(self, request: JobRequest) -> int | None:
         """How many jobs of the same queue run before this one, or None if it does not wait."""
@@ -63,17 +90,28 @@ class JobQueue:
         return next((place for place in places if place is not None), None)
 
     def withdraw(self, request: JobRequest) -> None:
-        """Takes a waiting job out of RQ; a running one is left to its slot, which notices by itself."""
-        if any(self._redis.lrem(self._queues[name].key, 1, request.id) for name in _queues_of(request)):
-            self.forget(request.id)
+        """Cancels a waiting job in RQ; a running one is left to its slot, which notices by itself."""
+        if not any(self._redis.lrem(self._queues[name].key, 1, request.id) for name in _queues_of(request)):
+            return
+        with contextlib.suppress(NoSuchJobError), self._redis.pipeline() as pipeline:
+            cancel(QueuedJob.fetch(request.id, connection=self._redis, serializer=JSONSerializer), pipeline)
+            pipeline.execute()
 
     def forget(self, job_id: str) -> None:
         """Removes every trace of the job from RQ."""
-        try:
+        # ValueError: its lease ran out (RQ keeps half of the record then)
+        with contextlib.suppress(NoSuchJobError, ValueError):
             QueuedJob.fetch(job_id, connection=self._redis, serializer=JSONSerializer).delete()
-        except (NoSuchJobError, ValueError):  # ValueError: its lease ran out (RQ keeps half of the record then)
-            self._redis.delete(f"rq:job:{job_id}")
-        self._redis.delete(f"rq:results:{job_id}")  # which RQ leaves behind
+        with self._redis.pipeline() as pipeline:
+            self._erase(job_id, pipeline)
+            pipeline.execute()
+
+    def _erase(self, job_id: str, pipeline: Pipeline) -> None:
+        """The record of a job, that of its end, and its places among the ended ones."""
+        pipeline.delete(f"rq:job:{job_id}", f"rq:results:{job_id}")
+        for registry in _OF_ENDED:
+            for queue in self._queues.values():
+                pipeline.zrem(registry(queue=queue).key, job_id)
 
     def live_ids(self) -> set[str]:
         """All jobs RQ has waiting, just taken by a slot, or running under a lease."""
@@ -88,9 +126,11 @@ class JobQueue:
         caller at a time may do this. now: monotonic seconds."""
         self.leases.release_of(self._is_dead)
         self.leases.release_expired(now)
+        remove_dead(self._redis, self._is_dead)
         for queue in self._queues.values():
-            for registry in (FinishedJobRegistry, FailedJobRegistry):  # RQ's clean-up of the others would meddle
-                registry(queue=queue).cleanup()
+            for registry in _OF_ENDED:
+                # RQ's own clean-up leaves canceled jobs out, and that of other registries would meddle
+                self._redis.zremrangebyscore(registry(queue=queue).key, 0, time.time())
             clean_worker_registry(queue)
             self._put_back_stranded(queue, now)
 

@@ -13,7 +13,7 @@ from rq.results import Result
 from rq.utils import now
 
 from worker.queue.leases import Lease
-from worker.queue.queued_job import RECORD_TTL, QueuedJob
+from worker.queue.queued_job import RECORD_TTL, QueuedJob, cancel
 from worker.queue.run_end import Canceled, Failed, Finished, Postponed, Skipped
 from worker.queue.worker_record import WorkerRecord
 
@@ -52,6 +52,8 @@ class RunRecord:
                 self._succeed(end, pipeline)
             elif isinstance(end, Failed):
                 self._fail(JobStatus.FAILED, end.why, pipeline)
+            elif isinstance(end, Canceled):
+                cancel(self._job, pipeline)
             else:
                 self._fail(JobStatus.STOPPED, end.why, pipeline)
             self._execution.delete(self._job, pipeline)

@@ -36,7 +36,7 @@ from worker.runtime import logs
 from worker.runtime.timing import Timing
 
 RETRY_AFTER = 1.0  # seconds between two tries while Redis is away, or RQ's workers are suspended
-LISTED = 60  # seconds RQ still lists a slot of which nothing more is heard, beside the time between two looks
+LISTED = 10  # seconds RQ still lists a slot longer than its lease, once nothing more is heard of it
 
 log = logging.getLogger(__name__)
 
@@ -186,10 +186,12 @@ class Slot:
                 self._current = None
 
     def beat(self) -> None:
-        """Renews the lease of the job this slot runs, if any, and stops work on one that another worker has."""
+        """Says that the slot lives, renews the lease of the job it runs, if any, and stops work on one that another
+        worker has."""
         with self._hand:
             run = self._current
             if run is None:
+                self._worker.renew()
                 return
             if not self._leases.renew(run.lease):
                 log.warning("Job %s is another worker's by now", run.job_id)
@@ -204,9 +206,10 @@ class Slot:
         self._stopping.set()
 
     def give_back(self) -> None:
-        """Returns the job to its queue though its run has not ended: the process is about to."""
+        """Returns the job to its queue though its run has not ended: the process is about to, and is listed no more."""
         if run := self._current:
             self._let_go(run, Requeue("The worker is stopping."))
+        self._worker.remove()
 
     def _let_go(self, run: RunRecord, to: Requeue) -> None:
         """Ends the run without a word about the job's state, and passes the job on where it is to go on, unless another

@@ -142,7 +142,7 @@ class Attempt:
         if self._jobs.is_over(self.job_id):  # ended after the first look, before a cancel could find it running
             return self._canceled()
         self._checkpoint.begin()
-        self._jobs.tell_started(self.job_id, self._started_at)
+        self._jobs.tell_started(self.job_id, self._started_at, self.model, self._number)
         return None
 
     def _transcribe(self) -> Outcome | Requeue | Lost:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from engines.decoding.transcriber import Progress
 from engines.transcript import Segment
+from worker.jobs.job_view import job_urls
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
+from worker.queue.queued_job import how_far
 from worker.store.job_store import JobStore, RecordBroken
 from worker.store.records import Outcome
 
@@ -42,6 +45,7 @@ class JobAccess:
         if self._drop_audio:
             self.store.drop_source(job_id)
         self.tidy_up(job_id, outcome)
+        _tell(lambda: self._queue.describe(job_id, _facts(job_id, outcome)))
         return outcome
 
     def tidy_up(self, job_id: str, outcome: Outcome) -> None:
@@ -62,12 +66,15 @@ class JobAccess:
         except RedisError:
             return time.time()
 
-    def tell_started(self, job_id: str, at: float) -> None:
+    def tell_started(self, job_id: str, at: float, model: str, attempt: int) -> None:
+        """at: unix seconds of the first attempt. attempt: the number of this one."""
         _tell(lambda: self._events.started(job_id, at))
+        _tell(lambda: self._queue.describe(job_id, {"model": model, "attempts": attempt}))
 
     def tell_progress(self, job_id: str, progress: Progress, segments: Sequence[Segment]) -> None:
         """segments: all there are so far."""
         _tell(lambda: self._events.window(job_id, progress.processed, progress.total, segments))
+        _tell(lambda: self._queue.describe(job_id, how_far(progress.processed, progress.total)))
 
     def does_interactive_wait(self) -> bool:
         """Whether a client's job waits for an interactive slot, as far as is known."""
@@ -75,6 +82,14 @@ class JobAccess:
             return self._queue.waits("interactive")
         except RedisError:
             return False
+
+
+def _facts(job_id: str, outcome: Outcome) -> dict[str, Any]:
+    facts: dict[str, Any] = {"attempts": outcome.attempts} if outcome.state != "canceled" else {}
+    if outcome.state == "finished":
+        facts |= how_far(outcome.duration or 0.0, outcome.duration or 0.0)
+        facts |= {"progress": 1.0, "transcript": job_urls(job_id)["transcript"]}
+    return facts
 
 
 def _tell(tell: Callable[[], None]) -> None:

@@ -66,7 +66,7 @@ class JobRunner:
         try:
             if ended := self._jobs.store.outcome(job_id):
                 self._jobs.tidy_up(job_id, ended)
-                return Skipped(ended.state)
+                return _end(ended)
             request = self._jobs.store.request(job_id)
         except JobNotFound:
             return Skipped("deleted")
@@ -108,10 +108,7 @@ class JobRunner:
         return self._finish(request.id, result) if isinstance(result, Outcome) else result
 
     def _finish(self, job_id: str, outcome: Outcome) -> End:
-        outcome = self._jobs.finish(job_id, outcome)
-        if outcome.state == "canceled":
-            return run_end.Canceled()
-        return Failed(f"{outcome.error.code}: {outcome.error.message}") if outcome.error else Finished()
+        return _end(self._jobs.finish(job_id, outcome))
 
     def _model_of(self, request: JobRequest) -> str:
         if model := self._names.meaning(request.model):
@@ -124,3 +121,11 @@ class JobRunner:
             raise _Refused(refusal)
         if self._jobs.is_over(job_id):
             raise Canceled()
+
+
+def _end(outcome: Outcome) -> End:
+    if outcome.state == "finished":
+        return Finished()
+    if outcome.state == "canceled":
+        return run_end.Canceled()
+    return Failed(f"{outcome.error.code}: {outcome.error.message}" if outcome.error else "server_error")

@@ -14,6 +14,7 @@ from dataclasses import replace
 from types import FrameType
 
 from filelock import FileLock, Timeout
+from redis import Redis
 from redis.exceptions import RedisError
 
 from engines.decoding.batcher import Batcher
@@ -68,9 +69,7 @@ class WorkerProcess:
             make_room=lambda model: self._runner.running.make_room(model),
             changed=self._on_loaded,
         )
-        jobs = JobAccess(
-            self._store, JobQueue(self._redis, timing=self._timing), self._events, drop_audio=settings.keep.audio == 0
-        )
+        jobs = JobAccess(self._store, self._queue(self._redis), self._events, drop_audio=settings.keep.audio == 0)
         limits = DecodingLimits(settings.beam_size, settings.max_audio_hours * 3600, settings.context)
         self._runner = JobRunner(jobs, self._names, self._models, limits, self._timing)
         self._presence = WorkerHeartbeat(process_name(), "loading", self._names.default, pid=os.getpid())
@@ -205,10 +204,13 @@ class WorkerProcess:
         log.critical("A pass of the model has taken over %.0f s: the worker ends itself", limit)
         os._exit(HUNG)
 
+    def _queue(self, redis: Redis) -> JobQueue:
+        return JobQueue(redis, timing=self._timing, shows_names=self._settings.dashboard_filenames)
+
     def _maintain(self) -> None:
         """The API does this too; a worker that runs without one must not depend on it."""
         redis = connect(self._redis_url)
-        queue, every = JobQueue(redis, timing=self._timing), self._timing.maintenance
+        queue, every = self._queue(redis), self._timing.maintenance
         maintenance = Maintenance(self._store, queue, self._events, redis, self._settings.keep, self._timing)
         while not self._stopped.wait(every):
             try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests import media
-from tests.acceptance.live import LiveService, assert_error
+from tests.acceptance.live import LiveService, assert_error, until
+from tests.services import Start
 
 REGISTRIES = ("queued", "started", "finished", "failed", "canceled", "deferred", "scheduled")
 
@@ -23,8 +27,12 @@ def jobs(
     found = {"finished": slow.submit(clip), "failed": slow.submit(broken)}
     for status, job_id in found.items():
         assert slow.ended(job_id)["status"] == status
-    found["started"] = slow.submit(long_file)
-    slow.in_state(found["started"], "started")
+    for name in ("canceled", "started"):
+        found[name] = slow.submit(long_file)
+        slow.in_state(found[name], "started")
+        if name == "canceled":
+            slow.post(f"/v1/jobs/{found[name]}/cancel")
+            until(lambda: name in data(slow, f"job/{found['canceled']}")["status"], "the slot has let go of it")
     found["queued"] = slow.submit(clip)
     yield found
     for status in ("started", "queued"):
@@ -37,7 +45,7 @@ def data(slow: LiveService, path: str) -> Any:
     return response.json()
 
 
-@pytest.mark.parametrize("status", ["started", "queued", "finished", "failed"])
+@pytest.mark.parametrize("status", ["started", "queued", "finished", "failed", "canceled"])
 def test_each_job_is_in_its_list_and_has_its_page(slow: LiveService, jobs: dict[str, str], status: str) -> None:
     job_id = jobs[status]
     rows = data(slow, f"jobs/batch/{status}/100/asc/1")["jobs"]
@@ -52,7 +60,51 @@ def test_each_job_is_in_its_list_and_has_its_page(slow: LiveService, jobs: dict[
 
 
 def test_why_a_job_failed_stands_on_its_page(slow: LiveService, jobs: dict[str, str]) -> None:
-    assert "unsupported_media" in data(slow, f"job/{jobs['failed']}")["exc_info"]
+    error = slow.job(jobs["failed"])["error"]
+    assert data(slow, f"job/{jobs['failed']}")["exc_info"] == f"{error['code']}: {error['message']}"
+    assert error["code"] == "unsupported_media"
+
+
+def test_a_canceled_job_is_no_failure(slow: LiveService, jobs: dict[str, str], clip: Path) -> None:
+    waiting = slow.submit(clip)
+    slow.post(f"/v1/jobs/{waiting}/cancel")
+    for job_id in (waiting, jobs["canceled"]):
+        assert data(slow, f"job/{job_id}")["exc_info"] is None
+        assert job_id in [row["id"] for row in data(slow, "jobs/batch/canceled/100/asc/1")["jobs"]]
+        assert job_id not in [row["id"] for row in data(slow, "jobs/batch/failed/100/asc/1")["jobs"]]
+
+
+def test_each_job_says_how_far_it_is_and_where_its_transcript_is(slow: LiveService, jobs: dict[str, str]) -> None:
+    shown = {status: json.loads(data(slow, f"job/{job_id}")["metadata"]) for status, job_id in jobs.items()}
+    assert all(meta["model"] == "3" and "file" not in meta for meta in shown.values())
+    assert {status: meta["attempts"] for status, meta in shown.items()} == {
+        "finished": 1,
+        "failed": 1,
+        "canceled": 1,
+        "started": 1,
+        "queued": 0,
+    }
+    job = slow.job(jobs["finished"])
+    assert (shown["finished"]["progress"], shown["finished"]["total_seconds"]) == (1.0, job["total_seconds"])
+    assert slow.get(shown["finished"]["transcript"]).status_code == 200
+    assert [status for status, meta in shown.items() if "transcript" in meta] == ["finished"]
+
+
+def test_rq_info_shows_the_same(slow: LiveService, jobs: dict[str, str]) -> None:
+    url = (slow.data / "redis" / "redis.url").read_text()
+    command = [str(Path(sys.executable).parent / "rq"), "info", "--url", url]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "3 workers, " in told
+    assert jobs["started"] in told, "what a busy slot runs"
+
+
+def test_after_a_restart_only_the_new_processes_workers_are_listed(start_service: Start) -> None:
+    service = start_service("restarted", WHISPER_ENGINE="fake", WHISPER_MODEL="0", WHISPER_BATCH_SLOTS="1")
+    before = {row["name"] for row in data(service, "workers")["workers"]}
+    assert len(before) >= 3
+    service.kill()
+    service.start()
+    until(lambda: not before & {row["name"] for row in data(service, "workers")["workers"]}, "they are gone", 20)
 
 
 def test_queues_and_workers_are_counted(slow: LiveService, jobs: dict[str, str]) -> None:

@@ -110,7 +110,7 @@ def test_cancel_frees_the_slot_though_the_model_is_busy(worker: RunningWorker, t
     running, waiting = worker.submit(talk), worker.submit(talk)
     worker.wait_for_status(running, "started")
     assert worker.jobs.cancel(running.id)
-    worker.wait_for_status(running, "stopped")
+    worker.wait_for_status(running, "canceled")
     worker.wait_for_status(waiting, "started")
     assert worker.outcome(running).state == "canceled"
     with pytest.raises(JobNotFound):
@@ -122,7 +122,7 @@ def test_a_cancel_the_worker_was_not_told_of_ends_the_job_all_the_same(worker: R
     request = worker.submit(talk)
     worker.wait_until_decoding(request)
     assert worker.store.finish(request.id, Outcome("canceled"))  # and Redis was away when it was to be told
-    worker.wait_for_status(request, "stopped")
+    worker.wait_for_status(request, "canceled")
     assert worker.outcome(request).state == "canceled"
 
 

@@ -73,11 +73,36 @@ def test_a_position_counts_the_jobs_before_it_in_its_queue(queue: JobQueue) -> N
     assert queue.position(make_request(new_job_id())) is None
 
 
-def test_a_waiting_job_is_withdrawn_without_a_trace(redis: FakeRedis, queue: JobQueue) -> None:
+def test_a_waiting_job_that_is_withdrawn_is_listed_as_canceled(redis: FakeRedis, queue: JobQueue) -> None:
     kept, gone = add(queue), add(queue)
     queue.withdraw(gone)
-    assert traces(redis, gone) == []
+    assert record(redis, gone).get_status() == "canceled"
+    assert redis.zrange("rq:canceled:batch", 0, -1) == [gone.id.encode()]
     assert queue.live_ids() == {kept.id}
+    queue.forget(gone.id)
+    assert traces(redis, gone) == []
+
+
+@pytest.mark.parametrize("registry", ["failed", "canceled", "finished"])
+def test_a_job_that_is_queued_again_has_not_ended(redis: FakeRedis, queue: JobQueue, registry: str) -> None:
+    request = add(queue)
+    queue.withdraw(request)
+    redis.zadd(f"rq:{registry}:batch", {request.id: 4e9})
+    redis.xadd(f"rq:results:{request.id}", {"type": "2"})
+    queue.enqueue(request)
+    assert len(traces(redis, request)) == 2, "its record, and its place in the queue"
+    assert redis.ttl(f"rq:job:{request.id}") == -1
+    assert record(redis, request).ended_at is None
+
+
+def test_a_jobs_record_says_what_it_is_and_no_file_name(redis: FakeRedis, queue: JobQueue) -> None:
+    request = add(queue, declared_seconds=93.0, filename="secret.m4a")
+    meta = {"model": "base", "attempts": 0, "progress": 0.0, "processed_seconds": 0.0, "total_seconds": 93.0}
+    assert record(redis, request).get_meta() == meta
+    named = add(JobQueue(redis, shows_names=True), declared_seconds=93.0, filename="secret.m4a")
+    assert record(redis, named).get_meta() == {**meta, "file": "secret.m4a"}
+    queue.describe(request.id, {"progress": 0.5})
+    assert record(redis, request).get_meta() == {**meta, "progress": 0.5}
 
 
 def test_a_job_that_does_not_wait_is_not_withdrawn(redis: FakeRedis, queue: JobQueue) -> None:

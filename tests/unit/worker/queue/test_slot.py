@@ -140,10 +140,10 @@ def test_a_job_that_ended_otherwise_is_failed_and_not_tried_again(bench: Bench) 
     assert bench.waiting() == 0
 
 
-def test_a_canceled_job_is_stopped_and_not_tried_again(bench: Bench) -> None:
+def test_a_canceled_job_is_listed_as_that_and_not_tried_again(bench: Bench) -> None:
     job_id = bench.add()
     bench.work(bench.slot(ends(Canceled())))
-    assert bench.record(job_id).get_status() == JobStatus.STOPPED
+    assert bench.record(job_id).get_status() == JobStatus.CANCELED
     assert bench.waiting() == 0
 
 
@@ -153,7 +153,7 @@ def test_after_a_canceled_job_the_next_one_fails_as_a_failure(bench: Bench) -> N
     slot = bench.slot(lambda _: ends_of_both.pop(0))
     bench.work(slot)
     bench.work(slot)
-    assert bench.record(first).get_status() == JobStatus.STOPPED
+    assert bench.record(first).get_status() == JobStatus.CANCELED
     assert bench.record(second).get_status() == JobStatus.FAILED
 
 

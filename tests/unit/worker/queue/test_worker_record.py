@@ -128,6 +128,46 @@ def test_a_slot_is_listed_again_in_an_emptied_redis(redis: FakeRedis) -> None:
     run_next(slot)
 
 
+def test_an_idle_slot_is_listed_as_long_as_its_process_beats(redis: FakeRedis) -> None:
+    slot = Slot("batch", redis, Work(Finished()), Gate())
+    slot.beat()
+    assert listed(redis).get_state() == "idle"
+    assert 0 < redis.ttl(listed(redis).key) < 60, "gone within a minute if nothing more is heard of it"
+
+
+def test_a_slot_that_is_left_is_listed_no_more(redis: FakeRedis) -> None:
+    slot = Slot("batch", redis, Work(Finished()), Gate())
+    slot.beat()
+    slot.give_back()
+    slot.beat()
+    assert Worker.all(connection=redis) == []
+
+
+def test_the_slots_of_a_dead_process_are_taken_off_the_list(redis: FakeRedis) -> None:
+    alive, dead = (Slot("batch", redis, Work(Finished()), Gate()) for _ in range(2))
+    alive.beat()
+    kept = listed(redis).name
+    dead.beat()
+    queue = JobQueue(redis, is_dead=lambda slot: slot != kept)
+    queue.recover_abandoned(time.monotonic())
+    assert listed(redis).name == kept
+    assert redis.scard("rq:workers:batch") == 1
+
+
+def test_a_canceled_job_is_listed_as_canceled_until_its_record_expires(redis: FakeRedis) -> None:
+    job_id = add(redis)
+    run_next(Slot("batch", redis, Work(Canceled()), Gate()))
+    job = QueuedJob.fetch(job_id, connection=redis, serializer=JSONSerializer)
+    assert (job.get_status(), job.latest_result(), job.ended_at is None) == (JobStatus.CANCELED, None, False)
+    assert redis.zscore("rq:canceled:batch", job_id) == pytest.approx(time.time() + RECORD_TTL, abs=60)
+    assert redis.exists("rq:failed:batch") == 0
+    for key in redis.scan_iter(f"*{job_id}*"):
+        assert 0 < redis.ttl(key) <= RECORD_TTL, key
+    redis.zadd("rq:canceled:batch", {job_id: time.time() - 1})
+    JobQueue(redis).recover_abandoned(time.monotonic())
+    assert redis.exists("rq:canceled:batch") == 0
+
+
 def test_what_a_slot_has_done_is_counted(redis: FakeRedis) -> None:
     for end in (Finished(), Failed("empty_audio"), Finished()):
         add(redis)
@@ -142,7 +182,6 @@ def test_what_a_slot_has_done_is_counted(redis: FakeRedis) -> None:
     [
         (Skipped("canceled"), JobStatus.FINISHED, Result.Type.SUCCESSFUL, "finished"),
         (Failed("empty_audio: Nothing."), JobStatus.FAILED, Result.Type.FAILED, "failed"),
-        (Canceled(), JobStatus.STOPPED, Result.Type.FAILED, "failed"),
         (Postponed("No space left on device"), JobStatus.STOPPED, Result.Type.FAILED, "failed"),
     ],
 )
@@ -157,7 +196,7 @@ def test_an_ended_jobs_record_says_how_and_expires(
     result = job.latest_result()
     assert result is not None
     assert (result.type, result.worker_name, bool(result.execution_id)) == (kind, job.worker_name, True)
-    if isinstance(end, Failed | Canceled | Postponed):
+    if isinstance(end, Failed | Postponed):
         assert result.exc_string == end.why
     assert redis.zscore(f"rq:{registry}:batch", job_id) == pytest.approx(time.time() + RECORD_TTL, abs=60)
     for key in redis.scan_iter(f"*{job_id}*"):

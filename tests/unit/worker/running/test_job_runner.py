@@ -84,6 +84,10 @@ class Bench:
         assert outcome is not None
         return outcome
 
+    def meta(self, job_id: str) -> Any:
+        raw: Any = self.redis.hget(f"rq:job:{job_id}", "meta")
+        return json.loads(raw)
+
     def told(self, job_id: str) -> list[tuple[str, Any]]:
         rows: Any = self.redis.xrange(f"whisper:events:{job_id}")
         return [(fields[b"event"].decode(), json.loads(fields[b"data"])) for _, fields in rows]
@@ -176,11 +180,50 @@ def test_the_request_reaches_the_engine(bench: Bench, talk: bytes) -> None:
         assert (window.options.prompt, window.options.hotwords, window.options.words) == ("Names", "Acme", True)
 
 
-@pytest.mark.parametrize("state", ["finished", "failed", "canceled"])
-def test_a_job_that_has_its_outcome_is_left_alone(bench: Bench, talk: bytes, state: Any) -> None:
+def test_the_record_in_rq_says_how_far_the_job_is_and_where_its_transcript_is(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
-    bench.store.finish(job_id, Outcome(state))
-    assert bench.runner.run(job_id, "batch") == Skipped(state)
+    bench.queue.enqueue(bench.store.request(job_id))
+    attempt = hold(bench, job_id)
+    assert bench.meta(job_id) == {
+        "model": "base",
+        "attempts": 1,
+        "progress": 0.0,
+        "processed_seconds": 0.0,
+        "total_seconds": None,
+    }
+    bench.engine.gate.set()
+    assert attempt.result() == Finished()
+    duration = round(bench.store.transcript(job_id).duration, 3)
+    assert bench.meta(job_id) == {
+        "model": "base",
+        "attempts": 1,
+        "progress": 1.0,
+        "processed_seconds": duration,
+        "total_seconds": duration,
+        "transcript": f"/v1/jobs/{job_id}/transcript",
+    }
+
+
+def test_a_job_that_rq_has_forgotten_runs_without_a_record_of_it(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    assert bench.runner.run(job_id, "batch") == Finished()
+    assert not bench.redis.exists(f"rq:job:{job_id}"), "half a record would never go away"
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "end"),
+    [
+        ("finished", None, Finished()),
+        ("failed", JobError("empty_audio", "Nothing."), Failed("empty_audio: Nothing.")),
+        ("canceled", None, run_end.Canceled()),
+    ],
+)
+def test_a_job_that_has_its_outcome_is_left_alone(
+    bench: Bench, talk: bytes, state: Any, error: JobError | None, end: End
+) -> None:
+    job_id = bench.add(talk)
+    bench.store.finish(job_id, Outcome(state, error=error))
+    assert bench.runner.run(job_id, "batch") == end, "RQ lists it as what it is"
     assert bench.engine.passes == []
     assert bench.told(job_id) == [("state", {"state": state})], "who ended it may not have come to telling it"
 
@@ -398,7 +441,7 @@ def test_a_doubled_entry_of_the_queue_runs_once(bench: Bench, talk: bytes) -> No
     bench.engine.gate.set()
     assert first.result() == Finished()
     assert sorted(window.index for (window,) in bench.engine.passes) == [0, 1, 2]
-    assert bench.runner.run(job_id, "batch") == Skipped("finished")
+    assert bench.runner.run(job_id, "batch") == Finished()
 
 
 def test_the_one_that_runs_can_still_be_canceled_after_a_doubled_entry(bench: Bench, talk: bytes) -> None:
