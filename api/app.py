@@ -26,6 +26,7 @@ from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
 from api.routes import audio, deliveries, health, jobs, models, page
 from api.routes.dashboard import PATH, Dashboard
+from api.routes.dashboard_actions import DashboardActions
 from api.settings import ApiSettings
 from api.state import AppState
 from worker.jobs.backlog import Backlog
@@ -91,8 +92,9 @@ def create_app(
         app.include_router(routes.router)
     describe(app, server=worker_settings.public_url or "/", needs_key=_needs_key(settings))
     redis_url = worker_settings.redis_url or "redis://localhost"
+    actions = DashboardActions(job_service, store, redis)
     app.add_route(PATH, _to_dashboard, include_in_schema=False)
-    app.mount(PATH, Dashboard(redis, redis_url, may_write=settings.dashboard_write))
+    app.mount(PATH, Dashboard(redis, redis_url, actions, may_write=settings.dashboard_write))
     return app
 
 

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.access import is_same_origin
 from api.http.errors import REDIS_AWAY, ApiError, redis_unavailable
+from api.routes.dashboard_actions import DashboardActions
 
 PATH = "/rq"
 
@@ -44,14 +45,16 @@ FlaskAnswer = tuple[dict[str, Any], int, dict[str, str]]  # body, status, header
 class Dashboard:
     """The mounted dashboard. Without `may_write` it only shows."""
 
-    def __init__(self, redis: Redis, redis_url: str, *, may_write: bool) -> None:
+    def __init__(self, redis: Redis, redis_url: str, actions: DashboardActions, *, may_write: bool) -> None:
         self._redis = redis
+        self._actions = actions
         self._redis_url = redis_url
         self._may_write = may_write
 
     @cached_property
     def _app(self) -> ASGIApp:
         flask_app = _flask_app(self._redis, self._redis_url, self._may_write)
+        self._actions.replace_views(flask_app)
         return cast(ASGIApp, WSGIMiddleware(cast(Any, flask_app), workers=4))  # both spell WSGI's types their own way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +105,7 @@ def _flask_app(redis: Redis, redis_url: str, may_write: bool) -> Flask:
 
     app.before_request(check_endpoint)
     app.before_request_funcs.setdefault(rq_dashboard.blueprint.name, []).append(use_our_connection)
-    app.after_request(_escape_job)
+    app.after_request(partial(_complete, redis))
     for error, status in ((NoSuchJobError, 404), (LookupError, 404), (ResponseError, 409)):
         app.register_error_handler(error, partial(_refuse, status))
     for away in REDIS_AWAY:
@@ -157,11 +160,31 @@ def _refuse(status: int, error: Exception) -> tuple[str, int]:
     return html.escape(f"{type(error).__name__}: {error}"), status
 
 
-def _escape_job(response: Response) -> Response:
-    """The page of a job puts its fields into the document as they are, file names of uploads among them."""
-    if "/data/job/" in request.path and response.is_json:
-        response.set_data(json.dumps(_escaped(response.get_json())))
+def _complete(redis: Redis, response: Response) -> Response:
+    """Adds what our templates show of jobs. That of one job puts its fields into the document as they are, file names
+    of uploads among them, and so they are escaped."""
+    if not response.is_json or response.status_code != 200:
+        return response
+    body = response.get_json()
+    if request.endpoint == "rq_dashboard.job_info":
+        response.set_data(json.dumps(_escaped({**body, "meta": json.loads(body["metadata"])})))
+    elif request.endpoint == "rq_dashboard.list_jobs":
+        with redis.pipeline(transaction=False) as pipeline:
+            for job in body["jobs"]:
+                pipeline.hget(Job.key_for(job["id"]), "meta")
+            metas = pipeline.execute()
+        rows = [{**job, "meta": _meta(meta)} for job, meta in zip(body["jobs"], metas, strict=True)]
+        response.set_data(json.dumps({**body, "jobs": rows}))
     return response
+
+
+def _meta(content: bytes | None) -> dict[str, Any]:
+    """What a slot wrote; nothing of what it did not."""
+    try:
+        meta = json.loads(content or b"{}")
+    except ValueError:
+        return {}
+    return meta if isinstance(meta, dict) else {}
 
 
 def _escaped(value: Any) -> Any:

@@ -24,6 +24,14 @@ from worker.store.records import ENDED, JobRequest, Outcome
 log = logging.getLogger(__name__)
 
 
+class CannotRequeue(Exception):
+    """The job cannot run again: says why. code: one of the API's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class JobService:
     """The store's word is final; Redis is told, and if it is away it finds out later."""
 
@@ -122,6 +130,40 @@ class JobService:
             self._events.forget(request.id)
         except RedisError as error:
             log.warning("%s is deleted, but Redis could not be told: %s", request.id, error)
+
+    def delete_any(self, job_id: str) -> None:
+        """As `delete`, whoever's job it is. What only RQ knows by this id is forgotten there."""
+        try:
+            self.delete(self._store.request(job_id))
+        except JobNotFound:
+            self._queue.forget(job_id)
+            self._events.forget(job_id)
+
+    def requeue(self, job_id: str) -> JobRequest:
+        """Runs a failed or canceled job again, from its recording. Raises CannotRequeue, QueueFull or JobNotFound."""
+        request = self._store.request(job_id)
+        self._check_requeue(job_id)
+        self._backlog.admit(request)
+        try:
+            self._store.reopen(job_id)  # from here on maintenance would queue it
+        except BaseException:
+            self._backlog.withdraw(request)
+            raise
+        self._events.forget(job_id)
+        self._events.state(job_id, "queued")
+        self._queue.enqueue(request)
+        return request
+
+    def _check_requeue(self, job_id: str) -> None:
+        outcome = self._store.outcome(job_id)
+        if outcome is None:
+            raise CannotRequeue("job_not_finished", "The job has not ended: there is nothing to requeue.")
+        if outcome.state == "finished":
+            raise CannotRequeue("job_already_ended", "The job has finished. Only failed and canceled jobs run again.")
+        if not self._store.source(job_id).exists():
+            raise CannotRequeue("audio_deleted", "The recording is deleted by now: send it again as a new job.")
+        if job_id in self._queue.live_ids():  # canceled a moment ago
+            raise CannotRequeue("job_not_finished", "A worker is about to let go of the job. Try again in a moment.")
 
     def _call_off(self, request: JobRequest) -> None:
         """Takes the job out of its queue, and tells all who wait for it or run it."""

@@ -5,7 +5,7 @@ jobs/<id>/source          the upload, without an extension
 jobs/<id>/job.json        the request, never changed
 jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>.ended.jsonl once it left in good order
 jobs/<id>/transcript.json the result, written aside and renamed
-jobs/<id>/outcome.json    the one terminal state; the first to create it wins
+jobs/<id>/outcome.json    the one terminal state; the first to create it wins; gone again if the job is requeued
 jobs/<id>/deliveries.jsonl what came of each delivery attempt
 jobs/<id>/answered        a waiting client has had its answer
 broken/<id>/              a job whose record cannot be read: set aside by maintenance for whoever looks into it
@@ -76,6 +76,7 @@ class JobStore(Protocol):
     def request(self, job_id: str) -> JobRequest: ...
     def outcome(self, job_id: str) -> Outcome | None: ...
     def finish(self, job_id: str, outcome: Outcome) -> bool: ...
+    def reopen(self, job_id: str) -> None: ...
     def transcript(self, job_id: str) -> Transcript: ...
     def save_transcript(self, job_id: str, transcript: Transcript) -> None: ...
     def attempts(self, job_id: str) -> list[Attempt]: ...
@@ -136,6 +137,14 @@ class LocalStore:
             aside.unlink(missing_ok=True)
         sync_directory(directory)
         return True
+
+    def reopen(self, job_id: str) -> None:
+        """Takes the terminal state back: the job waits again. Raises JobNotFound for one that has none or is gone."""
+        try:
+            patiently((self._directory(job_id) / "outcome.json").unlink)
+        except FileNotFoundError:
+            raise JobNotFound(job_id) from None
+        sync_directory(self._directory(job_id))
 
     def transcript(self, job_id: str) -> Transcript:
         """As `request`."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests import media
@@ -27,12 +28,12 @@ def jobs(
     found = {"finished": slow.submit(clip), "failed": slow.submit(broken)}
     for status, job_id in found.items():
         assert slow.ended(job_id)["status"] == status
-    for name in ("canceled", "started"):
-        found[name] = slow.submit(long_file)
-        slow.in_state(found[name], "started")
-        if name == "canceled":
-            slow.post(f"/v1/jobs/{found[name]}/cancel")
-            until(lambda: name in data(slow, f"job/{found['canceled']}")["status"], "the slot has let go of it")
+    found["canceled"] = slow.submit(long_file)
+    slow.in_state(found["canceled"], "started")
+    slow.post(f"/v1/jobs/{found['canceled']}/cancel")
+    until(lambda: data(slow, f"job/{found['canceled']}")["status"] == "canceled", "the slot has let go of it")
+    found["started"] = slow.submit(long_file)
+    slow.in_state(found["started"], "started")
     found["queued"] = slow.submit(clip)
     yield found
     for status in ("started", "queued"):
@@ -96,6 +97,59 @@ def test_rq_info_shows_the_same(slow: LiveService, jobs: dict[str, str]) -> None
     told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert "3 workers, " in told
     assert jobs["started"] in told, "what a busy slot runs"
+
+
+@pytest.fixture(scope="module")
+def writable(start_service: Start) -> LiveService:
+    """Its dashboard may change jobs, and shows the names of files."""
+    return start_service(
+        "writable",
+        WHISPER_ENGINE="fake",
+        WHISPER_MODEL="0",
+        WHISPER_BATCH_SLOTS="1",
+        WHISPER_DASHBOARD_WRITE="true",
+        WHISPER_DASHBOARD_FILENAMES="true",
+    )
+
+
+def press(service: LiveService, path: str) -> httpx.Response:
+    with service.http(origin=service.url) as client:
+        return client.post(f"/rq/{path}")
+
+
+def test_a_button_is_there_only_if_it_may_be_used(slow: LiveService, writable: LiveService) -> None:
+    for registry in REGISTRIES:
+        path = f"/rq/0/view/jobs/batch/{registry}/8/asc/1"
+        assert "btn-outline" not in slow.get(path).text
+        assert "delete-job-btn" in writable.get(path).text
+        assert ('"requeue-job-btn"' in writable.get(path).text) == (registry in ("failed", "canceled"))
+
+
+def test_requeue_runs_a_failed_job_again_and_delete_removes_it(writable: LiveService, tmp_path: Path) -> None:
+    job_id = writable.submit(media.random_bytes(tmp_path / "random.mp3"))
+    first = writable.ended(job_id)
+    until(lambda: data(writable, f"job/{job_id}")["status"] == "failed", "RQ knows")
+    assert press(writable, f"job/{job_id}/requeue").json() == {"status": "OK"}
+    second = until(lambda: (job := writable.job(job_id))["ended_at"] and job, "it has ended again")
+    assert second["status"] == first["status"] == "failed"
+    until(lambda: data(writable, f"job/{job_id}")["status"] == "failed", "RQ says the same")
+    assert data(writable, f"job/{job_id}")["meta"]["file"] == "random.mp3"
+    assert press(writable, f"job/{job_id}/delete").json() == {"status": "OK"}
+    assert writable.get(f"/v1/jobs/{job_id}").status_code == 404
+    assert not [trace for trace in writable.traces() if job_id in trace]
+
+
+def test_requeue_runs_a_canceled_job_to_its_end(writable: LiveService, clip: Path) -> None:
+    with writable.redis() as redis:
+        redis.set("rq:suspended", 1)  # as `rq suspend`
+        job_id = writable.submit(clip)
+        writable.post(f"/v1/jobs/{job_id}/cancel")
+        redis.delete("rq:suspended")
+    until(lambda: data(writable, f"job/{job_id}")["status"] == "canceled", "RQ knows")
+    assert press(writable, f"job/{job_id}/requeue").json() == {"status": "OK"}
+    assert writable.ended(job_id)["status"] == "finished"
+    until(lambda: data(writable, f"job/{job_id}")["status"] == "finished", "RQ says the same")
+    assert_error(press(writable, f"job/{job_id}/requeue"), 409, "job_already_ended")
 
 
 def test_after_a_restart_only_the_new_processes_workers_are_listed(start_service: Start) -> None:

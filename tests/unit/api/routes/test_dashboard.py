@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 import zlib
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fakeredis import FakeRedis
 from rq import Worker
@@ -15,6 +17,9 @@ from rq import Worker
 from api.routes import dashboard
 from tests.unit.api_service import WAV, Running, assert_error, serving
 from worker.queue.job_queue import JobQueue
+from worker.runtime.timing import Timing
+from worker.store.records import Webhook
+from worker.webhooks.outbox import Attempt, Outbox
 
 pytestmark = pytest.mark.asyncio
 CHANGES = [
@@ -69,6 +74,122 @@ async def test_what_a_record_holds_cannot_become_a_part_of_its_page(tmp_path: Pa
         running.redis.hset(f"rq:job:{job['id']}", "description", "<img src=x onerror=alert(1)>")
         shown = (await running.client.get(f"/rq/0/data/job/{job['id']}.json")).json()
         assert "&lt;img src=x" in shown["description"]
+
+
+OWN_PAGE = {"origin": "http://localhost:9001"}
+
+
+def list_as(running: Running, job_id: str, state: str) -> None:
+    """As a slot does at a job's end."""
+    running.redis.lrem("rq:queue:batch", 0, job_id)
+    running.redis.hset(f"rq:job:{job_id}", "status", state)
+    running.redis.zadd(f"rq:{state}:batch", {job_id: 4e9})
+
+
+async def press(running: Running, path: str) -> httpx.Response:
+    return await running.client.post(f"/rq/{path}", headers=OWN_PAGE)
+
+
+@pytest.mark.parametrize("state", ["failed", "canceled"])
+async def test_requeue_runs_a_job_again_under_our_rules(tmp_path: Path, state: str) -> None:
+    async with serving(tmp_path, dashboard_write=True) as running:
+        job = running.add_job()
+        if state == "failed":
+            running.fail(job.id, "server_error")
+            list_as(running, job.id, state)
+        else:
+            await running.client.post(f"/v1/jobs/{job.id}/cancel")
+        assert (await press(running, f"job/{job.id}/requeue")).json() == {"status": "OK"}
+        shown = (await running.client.get(f"/v1/jobs/{job.id}")).json()
+        assert (shown["status"], shown["position"], shown["error"]) == ("queued", 0, None)
+        assert running.redis.zcard(f"rq:{state}:batch") == 0
+        assert (await running.client.get(f"/rq/0/data/job/{job.id}.json")).json()["status"] == "queued"
+        running.redis.lrem("rq:queue:batch", 0, job.id)
+        running.finish(job.id)
+        assert (await running.client.get(f"/v1/jobs/{job.id}/transcript")).status_code == 200
+
+
+async def test_what_cannot_run_again_is_refused_with_the_reason(tmp_path: Path) -> None:
+    async with serving(tmp_path, dashboard_write=True) as running:
+        waiting, finished, silent, held = (running.add_job() for _ in range(4))
+        assert_error(await press(running, f"job/{waiting.id}/requeue"), 409, "job_not_finished")
+        running.finish(finished.id)
+        assert_error(await press(running, f"job/{finished.id}/requeue"), 409, "job_already_ended")
+        running.fail(silent.id, "server_error")
+        running.store.drop_source(silent.id)
+        assert_error(await press(running, f"job/{silent.id}/requeue"), 410, "audio_deleted")
+        running.fail(held.id, "server_error")
+        running.redis.zadd("rq:wip:batch", {f"{held.id}:1": 4e9})  # a slot has it yet
+        assert_error(await press(running, f"job/{held.id}/requeue"), 409, "job_not_finished")
+        assert_error(await press(running, "job/job_of_nobody/requeue"), 404, "job_not_found")
+        assert running.store.outcome(silent.id) is not None
+
+
+async def test_a_full_queue_takes_no_requeued_job(tmp_path: Path) -> None:
+    async with serving(tmp_path, timing=Timing(backlog=1e-6), dashboard_write=True, max_queued_hours=1.0) as running:
+        job = running.add_job(declared_seconds=3000.0)
+        running.fail(job.id, "server_error")
+        list_as(running, job.id, "failed")
+        running.add_job(declared_seconds=3000.0)
+        assert_error(await press(running, f"job/{job.id}/requeue"), 429, "queue_full")
+        assert running.store.outcome(job.id) is not None
+
+
+async def test_requeue_all_leaves_out_what_cannot_run_again(tmp_path: Path) -> None:
+    async with serving(tmp_path, dashboard_write=True) as running:
+        jobs = [running.add_job() for _ in range(3)]
+        for job in jobs:
+            running.fail(job.id, "server_error")
+            list_as(running, job.id, "failed")
+        running.store.drop_source(jobs[0].id)
+        assert (await press(running, "requeue/batch")).json() == {"status": "OK", "count": 2}
+        assert running.redis.lrange("rq:queue:batch", 0, -1) == [job.id.encode() for job in jobs[1:]]
+
+
+async def test_the_receiver_of_a_requeued_job_is_told_of_its_new_end(tmp_path: Path) -> None:
+    async with serving(tmp_path, dashboard_write=True) as running:
+        job = running.add_job(webhook=Webhook("http://127.0.0.1:1/"))
+        running.fail(job.id, "server_error")
+        outbox = Outbox(running.store)
+        outbox.record(job.id, Attempt(time.time(), 0.1, 200, None, "delivered"))
+        list_as(running, job.id, "failed")
+        await press(running, f"job/{job.id}/requeue")
+        running.finish(job.id)
+        delivery = outbox.delivery(job)
+        assert delivery is not None
+        assert (delivery.state, delivery.type) == ("pending", "transcription.completed")
+
+
+async def test_delete_deletes_the_job_and_not_only_its_record_in_rq(tmp_path: Path) -> None:
+    async with serving(tmp_path, dashboard_write=True) as running:
+        waiting, failed = running.add_job(owner="anna"), running.add_job()
+        running.fail(failed.id, "server_error")
+        list_as(running, failed.id, "failed")
+        for job in (waiting, failed):
+            assert (await press(running, f"job/{job.id}/delete")).json() == {"status": "OK"}
+        assert running.job_ids() == []
+        assert [key for key in running.redis.scan_iter() if b"job_" in key] == []
+
+
+@pytest.mark.parametrize("registry", ["queued", "failed"])
+async def test_emptying_a_list_deletes_its_jobs(tmp_path: Path, registry: str) -> None:
+    async with serving(tmp_path, dashboard_write=True) as running:
+        failed, waiting = running.add_job(), running.add_job()
+        running.fail(failed.id, "server_error")
+        list_as(running, failed.id, "failed")
+        await press(running, f"queue/batch/{registry}/empty")
+        assert running.job_ids() == [waiting.id if registry == "failed" else failed.id]
+        assert_error(await press(running, "queue/batch/nothing/empty"), 404, "not_found")
+
+
+async def test_each_row_says_how_far_the_job_is(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        job, foreign = running.add_job(declared_seconds=93.0), running.add_job()
+        running.redis.hset(f"rq:job:{foreign.id}", "meta", "[1]")
+        rows = (await running.client.get("/rq/0/data/jobs/batch/queued/8/asc/1.json")).json()["jobs"]
+        assert [row["id"] for row in rows] == [job.id, foreign.id]
+        assert (rows[0]["meta"]["progress"], rows[0]["meta"]["total_seconds"]) == (0.0, 93.0)
+        assert rows[1]["meta"] == {}
 
 
 class Bomb:
