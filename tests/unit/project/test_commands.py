@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rq.cli import main as rq_cli
+from rq.cli.cli import main as rq_cli
 
 from scripts.cli import command_line
 from scripts.documents.configuration import settings
