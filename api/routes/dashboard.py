@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.access import is_same_origin
 from api.http.errors import REDIS_AWAY, ApiError, redis_unavailable
-from api.routes.dashboard_actions import DashboardActions
+from api.routes.dashboard_actions import DashboardActions, FlaskAnswer
 
 PATH = "/rq"
 
@@ -37,9 +37,6 @@ _SHOWING = {"static"} | {
         "list_jobs", "job_info", "list_workers",
     )
 }  # fmt: skip
-
-
-FlaskAnswer = tuple[dict[str, Any], int, dict[str, str]]  # body, status, headers
 
 
 class Dashboard:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from flask import Flask, Response, jsonify
 from redis import Redis
@@ -20,7 +21,7 @@ from worker.webhooks.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-FlaskAnswer = tuple[dict[str, object], int, dict[str, str]]  # body, status, headers
+FlaskAnswer = tuple[dict[str, Any], int, dict[str, str]]  # body, status, headers
 
 
 class DashboardActions:
