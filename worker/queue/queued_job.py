@@ -50,6 +50,7 @@ def cancel(job: Job, pipeline: Pipeline) -> None:
     job.ended_at = now()
     job.set_status(JobStatus.CANCELED, pipeline)
     job.save(pipeline, include_meta=False, include_result=False)
+    pipeline.delete(f"rq:results:{job.id}")  # of a run that broke off
     CanceledJobRegistry(job.origin, job.connection).add(job, RECORD_TTL, pipeline)
     job.cleanup(RECORD_TTL, pipeline, remove_from_queue=False)
 
