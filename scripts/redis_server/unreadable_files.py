@@ -34,7 +34,12 @@ class UnreadableFiles:
         if self._is_done or exit_code in _ASKED_TO_END:
             return
         self._is_done = True
-        if place := self._set_aside():
+        try:
+            place = self._set_aside()
+        except OSError as error:  # a disk that takes nothing; the supervisor tries on, and gives up in the end
+            log.error("Redis could not start (%s), and its files cannot be set aside: %s", self._reason(), error)
+            return
+        if place:
             log.error(
                 "Redis could not start on what it had written (%s). It is set aside in %s; Redis starts empty, and the "
                 "jobs are queued again from the store.",

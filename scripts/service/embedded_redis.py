@@ -16,7 +16,7 @@ from urllib.parse import quote
 from redis.exceptions import RedisError
 
 from scripts.redis_server.orphan import NOTE, PID_FILE, retire_orphan, shut_down
-from scripts.redis_server.program import find_server
+from scripts.redis_server.program import RedisUnavailable, find_server
 from scripts.redis_server.runtime_directory import SOCKET, runtime_directory
 from scripts.redis_server.unreadable_files import CONFIG, UnreadableFiles
 from scripts.service.supervisor import ChildSpec
@@ -39,7 +39,11 @@ class EmbeddedRedis:
         """Chooses the server and where it listens. Raises RedisUnavailable."""
         server = find_server()
         directory = data_dir.resolve() / "redis"
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            message = f"{directory} is not a directory and cannot be made one: {error.strerror}. Move what lies there."
+            raise RedisUnavailable(message) from None
         log_file = log_dir.resolve() / "redis.log"
         log_file.parent.mkdir(parents=True, exist_ok=True)
         if unix_sockets and os.name != "nt":

@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError
 from redis.retry import Retry
 
+from scripts.redis_server.program import RedisUnavailable
 from scripts.service.embedded_redis import EmbeddedRedis
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
@@ -209,6 +210,29 @@ def test_a_damaged_note_of_where_it_listened_is_no_obstacle(note: bytes, tmp_pat
     (redis.directory / "redis.url").write_bytes(note)
     start(redis)
     put(redis, "job", "42")
+
+
+@pytest.mark.fault(91)
+def test_files_that_cannot_be_moved_end_no_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis = plan(tmp_path)
+    (redis.directory / "dump.rdb").write_text("torn")
+
+    def refuse(path: Path, target: Path) -> Path:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    failed = redis.child().failed
+    assert failed is not None
+    failed(1)
+    assert "cannot be set aside" in caplog.text
+
+
+def test_something_else_in_its_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "redis").write_text("")
+    with pytest.raises(RedisUnavailable, match="Move what lies there"):
+        plan(tmp_path)
 
 
 @pytest.mark.fault(92)
