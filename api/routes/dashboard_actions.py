@@ -13,10 +13,11 @@ from rq import Queue
 from rq.registry import BaseRegistry
 from rq.serializers import JSONSerializer
 
-from api.http.errors import ApiError
+from api.http.errors import ApiError, record_unreadable
 from worker.jobs.backlog import QueueFull
 from worker.jobs.job_service import CannotRequeue, JobService
 from worker.store.job_store import JobNotFound, JobStore
+from worker.store.record_format import RecordUnreadable
 from worker.webhooks.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class DashboardActions:
                 raise RuntimeError(f"This version of rq-dashboard has no {name}: install the pinned one.")
             app.view_functions[f"rq_dashboard.{name}"] = view
         app.register_error_handler(ApiError, _answer)
+        app.register_error_handler(RecordUnreadable, lambda error: _answer(record_unreadable(error)))
 
     def delete(self, job_id: str) -> Response:
         self._jobs.delete_any(job_id)

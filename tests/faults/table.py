@@ -289,6 +289,21 @@ FAULTS: tuple[Fault, ...] = (
         "The service does not start, and it and the doctor say why in one line; a CA of one's own can be named",
     ),
     Fault(96, "Thousands of jobs a day", "Redis keeps less than 3 kB of a finished job, for a day"),
+    Fault(
+        130,
+        "A job is canceled, waiting or running",
+        "Redis lists it as canceled, with no error; the dashboard and the API say the same",
+    ),
+    Fault(
+        131,
+        "Delete or Requeue is pressed in the dashboard",
+        "A deleted job is gone for good; a failed or canceled one runs again, or the page says why not",
+    ),
+    Fault(
+        132,
+        "The service is killed and started again",
+        "The old processes' workers leave the dashboard within a minute",
+    ),
 )
 
 # Rows no test can show here, and why not; each could be shown on another machine.

@@ -151,6 +151,7 @@ def test_requeue_runs_a_canceled_job_to_its_end(writable: LiveService, clip: Pat
     assert_error(press(writable, f"job/{job_id}/requeue"), 409, "job_already_ended")
 
 
+@pytest.mark.fault(132)
 def test_after_a_restart_only_the_new_processes_workers_are_listed(start_service: Start) -> None:
     service = start_service("restarted", WHISPER_ENGINE="fake", WHISPER_MODEL="0", WHISPER_BATCH_SLOTS="1")
     before = {row["name"] for row in data(service, "workers")["workers"]}

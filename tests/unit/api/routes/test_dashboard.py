@@ -90,6 +90,7 @@ async def press(running: Running, path: str) -> httpx.Response:
     return await running.client.post(f"/rq/{path}", headers=OWN_PAGE)
 
 
+@pytest.mark.fault(131)
 @pytest.mark.parametrize("state", ["failed", "canceled"])
 async def test_requeue_runs_a_job_again_under_our_rules(tmp_path: Path, state: str) -> None:
     async with serving(tmp_path, dashboard_write=True) as running:
@@ -109,6 +110,7 @@ async def test_requeue_runs_a_job_again_under_our_rules(tmp_path: Path, state: s
         assert (await running.client.get(f"/v1/jobs/{job.id}/transcript")).status_code == 200
 
 
+@pytest.mark.fault(131)
 async def test_what_cannot_run_again_is_refused_with_the_reason(tmp_path: Path) -> None:
     async with serving(tmp_path, dashboard_write=True) as running:
         waiting, finished, silent, held = (running.add_job() for _ in range(4))
@@ -160,6 +162,7 @@ async def test_the_receiver_of_a_requeued_job_is_told_of_its_new_end(tmp_path: P
         assert (delivery.state, delivery.type) == ("pending", "transcription.completed")
 
 
+@pytest.mark.fault(131)
 async def test_delete_deletes_the_job_and_not_only_its_record_in_rq(tmp_path: Path) -> None:
     async with serving(tmp_path, dashboard_write=True) as running:
         waiting, failed = running.add_job(owner="anna"), running.add_job()
@@ -180,6 +183,14 @@ async def test_emptying_a_list_deletes_its_jobs(tmp_path: Path, registry: str) -
         await press(running, f"queue/batch/{registry}/empty")
         assert running.job_ids() == [waiting.id if registry == "failed" else failed.id]
         assert_error(await press(running, "queue/batch/nothing/empty"), 404, "not_found")
+
+
+async def test_a_job_whose_record_is_damaged_is_refused_with_the_reason(tmp_path: Path) -> None:
+    async with serving(tmp_path, dashboard_write=True) as running:
+        job = running.add_job()
+        (tmp_path / "jobs" / job.id / "job.json").write_text("{")
+        for action in ("requeue", "delete"):
+            assert job.id in assert_error(await press(running, f"job/{job.id}/{action}"), 500, "server_error", "id")
 
 
 async def test_each_row_says_how_far_the_job_is(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_a_position_counts_the_jobs_before_it_in_its_queue(queue: JobQueue) -> N
     assert queue.position(make_request(new_job_id())) is None
 
 
+@pytest.mark.fault(130)
 def test_a_waiting_job_that_is_withdrawn_is_listed_as_canceled(redis: FakeRedis, queue: JobQueue) -> None:
     kept, gone = add(queue), add(queue)
     queue.withdraw(gone)

@@ -128,6 +128,7 @@ def test_a_slot_is_listed_again_in_an_emptied_redis(redis: FakeRedis) -> None:
     run_next(slot)
 
 
+@pytest.mark.fault(132)
 def test_an_idle_slot_is_listed_as_long_as_its_process_beats(redis: FakeRedis) -> None:
     slot = Slot("batch", redis, Work(Finished()), Gate())
     slot.beat()
@@ -143,6 +144,7 @@ def test_a_slot_that_is_left_is_listed_no_more(redis: FakeRedis) -> None:
     assert Worker.all(connection=redis) == []
 
 
+@pytest.mark.fault(132)
 def test_the_slots_of_a_dead_process_are_taken_off_the_list(redis: FakeRedis) -> None:
     alive, dead = (Slot("batch", redis, Work(Finished()), Gate()) for _ in range(2))
     alive.beat()
@@ -154,6 +156,7 @@ def test_the_slots_of_a_dead_process_are_taken_off_the_list(redis: FakeRedis) ->
     assert redis.scard("rq:workers:batch") == 1
 
 
+@pytest.mark.fault(130)
 def test_a_canceled_job_is_listed_as_canceled_until_its_record_expires(redis: FakeRedis) -> None:
     job_id = add(redis)
     run_next(Slot("batch", redis, Work(Canceled()), Gate()))
