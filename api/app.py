@@ -70,7 +70,9 @@ def create_app(
         redis_threads=redis_threads,
         events=events,
         jobs=job_service,
-        admission=Admission(backlog, settings.max_uploads, redis_threads, timing),
+        admission=Admission(
+            backlog, settings.max_uploads, redis_threads, timing, is_shared=settings.has_several_owners
+        ),
         waiters=Waiters(store, feed or redis, _give_up(job_service, redis_threads), timing),
         models=ServedModels(worker_settings.model_names, created=int(time.time())),
         callbacks=Callbacks(worker_settings, timing.names),

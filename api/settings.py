@@ -50,7 +50,11 @@ class ApiSettings(BaseSettings):
     min_free_disk_mb: int = Field(
         default=256, ge=0, description="Uploads are refused if they would leave less free disk than this, in megabytes"
     )
-    max_uploads: int = Field(default=64, ge=1, description="Concurrent uploads; more wait or get 429")
+    max_uploads: int = Field(
+        default=64,
+        ge=1,
+        description="Concurrent uploads; more wait or get 429. With several API keys none takes more than half",
+    )
     upload_stall: float = Field(
         default=60.0, gt=0, description="An upload that sends less than 64 kB in this many seconds is aborted"
     )
@@ -72,6 +76,10 @@ class ApiSettings(BaseSettings):
     @property
     def max_upload_bytes(self) -> int:
         return self.max_upload_mb * 1024 * 1024
+
+    @property
+    def has_several_owners(self) -> bool:
+        return len(self.api_keys) + self.allow_anonymous > 1
 
     @property
     def min_free_bytes(self) -> int:

@@ -9,30 +9,36 @@ from contextlib import asynccontextmanager
 
 from api.http.errors import ApiError
 from api.http.redis_threads import RedisThreads
+from api.intake.places import Places
 from worker.jobs.backlog import Backlog
 from worker.runtime.timing import Timing
 from worker.store.records import Priority
 
 
 class Admission:
-    """The places for uploads of one API process."""
+    """The places for uploads of one API process. is_shared: between owners, of whom none may take all."""
 
     def __init__(
-        self, backlog: Backlog, max_uploads: int, redis_threads: RedisThreads, timing: Timing = Timing()
+        self,
+        backlog: Backlog,
+        max_uploads: int,
+        redis_threads: RedisThreads,
+        timing: Timing = Timing(),
+        *,
+        is_shared: bool = False,
     ) -> None:
         self._backlog = backlog
         self._redis_threads = redis_threads
         self._max_uploads = max_uploads
         self._patience = timing.place
-        self._places = asyncio.Semaphore(max_uploads)
+        self._places = Places(max_uploads, is_shared=is_shared)
         self._coming: Counter[Priority] = Counter()
 
     @asynccontextmanager
-    async def place(self, priority: Priority, *, counts: bool = True) -> AsyncIterator[None]:
+    async def place(self, priority: Priority, owner: str, *, counts: bool = True) -> AsyncIterator[None]:
         """A place for an upload that will probably join this queue; raises ApiError if there is none, QueueFull
-        if the queue has no room. counts: it
-        will be a further job, as far as one can know."""
-        await self._take_place()
+        if the queue has no room. counts: it will be a further job, as far as one can know."""
+        await self._take_place(owner)
         self._coming[priority] += counts
         try:
             if counts:
@@ -40,12 +46,14 @@ class Admission:
             yield
         finally:
             self._coming[priority] -= counts
-            self._places.release()
+            self._places.release(owner)
 
-    async def _take_place(self) -> None:
+    async def _take_place(self, owner: str) -> None:
         try:
             async with asyncio.timeout(self._patience):
-                await self._places.acquire()
+                await self._places.take(owner)
         except TimeoutError:
-            message = f"{self._max_uploads} uploads come in already (WHISPER_MAX_UPLOADS). Try again in a moment."
-            raise ApiError("too_many_uploads", message) from None
+            message = f"{self._max_uploads} uploads come in already (WHISPER_MAX_UPLOADS)"
+            if held := self._places.held(owner):
+                message = f"{message}, or {held} of yours, and others may want a place"
+            raise ApiError("too_many_uploads", f"{message}. Try again in a moment.") from None

@@ -43,7 +43,7 @@ async def submit(request: Request, service: AppState, route: Route, caller: Subm
     async with (
         holding_key(request.headers, service.store, caller.owner) as key,
         _kept(service, key),
-        service.admission.place("interactive" if caller.waits else "batch", counts=key.earlier is None),
+        service.admission.place("interactive" if caller.waits else "batch", caller.owner, counts=key.earlier is None),
         receive(request, service.store, service.settings, check_name, raw=route == "job") as received,
     ):
         form, is_job = read_form(Fields(received.fields), route), not caller.waits

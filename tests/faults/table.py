@@ -261,6 +261,7 @@ FAULTS: tuple[Fault, ...] = (
         "Lists and objects as PHP, qs, LiteLLM and no-code tools spell them, and as nobody does",
         "Read alike; what is left is 400",
     ),
+    Fault(79, "One key's holder sends as many slow uploads as there may be", "Half of the places stay for others"),
     # the data directory, and a Redis that is ill
     Fault(
         90,

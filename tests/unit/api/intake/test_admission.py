@@ -139,19 +139,19 @@ class Roomy(Backlog):
 
 async def test_an_upload_waits_for_a_place_and_is_refused_when_none_gets_free() -> None:
     admission = Admission(Roomy(), max_uploads=1, redis_threads=RedisThreads(), timing=Timing(place=0.05))
-    async with admission.place("batch"):
+    async with admission.place("batch", "ann"):
         with pytest.raises(ApiError, match="WHISPER_MAX_UPLOADS") as caught:
-            async with admission.place("batch"):
+            async with admission.place("batch", "ann"):
                 raise AssertionError
         assert (caught.value.status, caught.value.headers) == (429, {"retry-after": "5"})
     admission = Admission(Roomy(), max_uploads=1, redis_threads=RedisThreads())
     got: list[int] = []
 
     async def come(number: int) -> None:
-        async with admission.place("batch"):
+        async with admission.place("batch", "ann"):
             got.append(number)
 
-    async with admission.place("batch"):
+    async with admission.place("batch", "ann"):
         others = [asyncio.create_task(come(number)) for number in range(3)]
         await asyncio.sleep(0)
         assert got == []

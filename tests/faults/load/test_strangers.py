@@ -1,0 +1,93 @@
+"""What somebody without a key sends is no burden to others: `/health` stays quick, and nothing runs out for good."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.acceptance import wire
+from tests.acceptance.live import LiveService, until
+from tests.services import Start
+
+LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+MOST = 0.25 * max(1.0, LOAD / (os.cpu_count() or 1))  # seconds; more if others are at work on this machine
+POST = b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: localhost\r\n"
+CHUNKED = POST + b"content-type: multipart/form-data; boundary=x\r\ntransfer-encoding: chunked\r\n\r\n"
+FLOODS = {
+    "long paths": [b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n"] * 20,
+    "paths of 8 kB": [b"GET /" + b"a" * 8_000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n"] * 50,
+    "long headers": [b"GET / HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 10_000_000] * 5,
+    "long methods": [b"A" * 1_000_000] * 10,
+    "chunks of a byte": [CHUNKED + b"1\r\na\r\n" * 1_000_000] * 2,
+    "half requests": [POST + b"content-length: 100\r\n\r\nabc"] * 100,
+    "requests in one go": [b"GET /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n" * 20_000] * 2,
+}
+
+
+def slowest_health(service: LiveService, seconds: float) -> float:
+    end, took = time.monotonic() + seconds, 0.0
+    with service.http() as client:
+        while time.monotonic() < end:
+            began = time.monotonic()
+            assert client.get("/health").status_code == 200
+            took = max(took, time.monotonic() - began)
+    return took
+
+
+def send(port: int, data: bytes) -> None:
+    with contextlib.suppress(OSError), wire.connect(port) as connection:
+        connection.settimeout(3)
+        connection.sendall(data)
+
+
+@pytest.mark.fault(68)
+@pytest.mark.fault(69)
+@pytest.mark.parametrize("what", FLOODS)
+def test_health_stays_quick(keyed: LiveService, what: str) -> None:
+    threads = [threading.Thread(target=send, args=(keyed.port, data)) for data in FLOODS[what]]
+    for thread in threads:
+        thread.start()
+    try:
+        assert slowest_health(keyed, 2.0) < MOST
+    finally:
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.fault(70)
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets the limit of another process")
+def test_a_service_without_files_to_open_says_so_and_recovers(start_service: Start, clip: Path) -> None:
+    service = start_service("files", WHISPER_ENGINE="fake")
+    (api,) = [child for child in psutil.Process(service.running.pid).children() if "api" in child.cmdline()]
+    soft, hard = api.rlimit(psutil.RLIMIT_NOFILE)
+    assert soft == min(hard, 65_536) or soft >= 65_536, "it is raised at start"
+    idle = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(20)]
+    until(lambda: api.num_fds() > 20, "they are accepted")
+    api.rlimit(psutil.RLIMIT_NOFILE, (api.num_fds() + 1, hard))  # one connection more, and no file
+    statuses: set[int] = set()
+    try:
+        with service.http() as client:
+            for _ in range(40):
+                with contextlib.suppress(httpx.HTTPError):
+                    answer = client.post("/v1/jobs", files={"file": clip.read_bytes()}, timeout=2)
+                    statuses.add(answer.status_code)
+                    assert answer.status_code == 202 or int(answer.headers["retry-after"]) > 0
+    finally:
+        api.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
+        for connection in idle:
+            connection.close()
+    assert 503 in statuses
+    assert statuses <= {202, 503}
+    assert service.log().count("Traceback") <= 2, service.log()
+    assert len(service.log()) < 200_000
+    until(lambda: not list((service.data / "incoming").iterdir()), "nothing is left")
+    assert service.transcribe(clip).status_code == 200
