@@ -11,6 +11,7 @@ class EngineError(Exception):
     """The recording could not be transcribed; see the server's log."""
 
     code = "server_error"  # stable: clients know it
+    is_final = False  # whether it is the recording's or the request's fault, so that another try would end the same
 
     def __init__(self, message: str | None = None, *, reason: str = "", **facts: str) -> None:
         """reason: what the remedy goes by, if that is more than the code says. facts: what it has to name."""
@@ -23,30 +24,35 @@ class UnsupportedMedia(EngineError):
     """The file cannot be decoded as audio or video. Send flac, m4a, mp3, mp4, mpeg, mpga, oga, ogg, wav or webm."""
 
     code = "unsupported_media"
+    is_final = True
 
 
 class NoAudioStream(EngineError):
     """The file has no audio track. Send a recording with sound."""
 
     code = "no_audio_stream"
+    is_final = True
 
 
 class TrackNotFound(EngineError):
     """The recording has no sound track of that number. Leave 'track' out to have one chosen."""
 
     code = "track_not_found"
+    is_final = True
 
 
 class EmptyAudio(EngineError):
     """The file holds no audio at all (zero seconds). Check that the recording worked."""
 
     code = "empty_audio"
+    is_final = True
 
 
 class AudioTooLong(EngineError):
     """The recording is longer than is accepted here."""
 
     code = "audio_too_long"
+    is_final = True
 
 
 class ModelNotFound(EngineError):
@@ -71,6 +77,7 @@ class UnsupportedOption(EngineError):
     """The engine cannot do what was asked."""
 
     code = "unsupported_option"
+    is_final = True
 
 
 class Canceled(EngineError):

@@ -48,6 +48,7 @@ class Key:
 def fingerprint(digest: str, parameters: Parameters, kind: str) -> str:
     """What makes two requests the same: the recording's bytes and all parameters, however they were spelled."""
     asked = dataclasses.asdict(parameters)
+    del asked["is_default_model"]  # earlier versions' fingerprints stay good: it is one by its name
     asked["options"] |= _EARLIER_OPTIONS
     if parameters.options.listening == Listening():  # what earlier versions did not ask
         del asked["options"]["listening"]

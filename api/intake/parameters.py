@@ -19,7 +19,7 @@ TIMED_FORMATS = ("verbose_json", "srt", "vtt")
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """A checked request. granularities: of verbose_json's times."""
+    """A checked request. granularities: of verbose_json's times. is_default_model: no model was asked for."""
 
     model: str
     response_format: ResponseFormat
@@ -29,6 +29,7 @@ class Parameters:
     metadata: dict[str, Any] = field(default_factory=dict)
     stream: bool = False
     webhook: Webhook | None = None
+    is_default_model: bool = False
 
 
 def read_parameters(form: Form, route: Route, models: ServedModels, *, is_job: bool) -> Parameters:
@@ -59,6 +60,7 @@ def read_parameters(form: Form, route: Route, models: ServedModels, *, is_job: b
         form.priority,
         form.metadata,
         stream=not is_job and _stream(form),
+        is_default_model=form.model is None,
     )
 
 

@@ -56,7 +56,7 @@ async def _answer(request: Request, service: AppState, route: Route, owner: str)
     try:
         outcome = await service.waiters.ended_while_here(job.id, service.settings.sync_timeout, request.receive)
         if outcome is None:
-            raise _unfinished(service, job)
+            raise await run_in_threadpool(_unfinished, service, job)
         rendered = await run_in_threadpool(_rendered, service, job, outcome)
     except JobNotFound:
         raise ApiError("canceled", f"The job {job.id} was deleted.") from None
@@ -80,7 +80,10 @@ def _unfinished(service: AppState, job: JobRequest) -> ApiError:
     if service.waiters.is_closing:
         return ApiError("shutting_down", f"The server restarts before this transcription is done. {where}")
     seconds = f"{service.settings.sync_timeout:g}"
-    return ApiError("sync_timeout", f"The transcription takes longer than {seconds} s (WHISPER_SYNC_TIMEOUT). {where}")
+    retry = service.store.retry(job.id)
+    why = f" Its last try ended with {retry.cause.code}: {retry.cause.message}" if retry else ""
+    late = f"The transcription takes longer than {seconds} s (WHISPER_SYNC_TIMEOUT).{why}"
+    return ApiError("sync_timeout", f"{late} {where}")
 
 
 def _prefers_async(request: Request) -> bool:

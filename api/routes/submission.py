@@ -99,6 +99,7 @@ def _job(received: Received, parameters: Parameters, caller: Submitter) -> JobRe
         stream=caller.waits and parameters.stream,
         webhook=parameters.webhook,
         declared_seconds=_declared_seconds(received),
+        is_default_model=parameters.is_default_model,
     )
 
 

@@ -23,6 +23,13 @@ class JobFailure(Answer):
     message: str
 
 
+class JobWait(Answer):
+    code: str = Field(description="As an error's: what the last try ended with")
+    message: str
+    tries: int = Field(description="How many there were")
+    next_try_at: UnixTime
+
+
 class JobWebhook(Answer):
     """Its headers are the receiver's secrets and not shown."""
 
@@ -60,6 +67,9 @@ class Job(Answer):
     speed: float | None = Field(description="In times real time")
     eta_seconds: float | None = Field(description="Estimated seconds left, while it runs")
     position: int | None = Field(description="How many are before it in the queue, while it waits")
+    waiting_for: JobWait | None = Field(
+        description="Which trouble has to pass, while it waits for its next try; it is not the recording's"
+    )
     error: JobFailure | None = Field(description="Why it failed")
     track: int | None = Field(description="The sound track: as it was asked for, or the one that was chosen")
     warnings: list[TranscriptWarning] = Field(description="What its transcript lacks")

@@ -89,8 +89,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         19,
         "The GPU runs out of memory",
-        "The batch is halved and tried again; a single window that does not fit fails its job with `out_of_memory`; "
-        "the worker lives",
+        "The batch is halved and tried again; a single window that does not fit puts its job aside; the worker lives",
     ),
     Fault(
         20,
@@ -290,6 +289,19 @@ FAULTS: tuple[Fault, ...] = (
         "The service does not start, and it and the doctor say why in one line; a CA of one's own can be named",
     ),
     Fault(96, "Thousands of jobs a day", "Redis keeps less than 3 kB of a finished job, for a day"),
+    # trouble that is not a recording's
+    Fault(
+        110,
+        "`WHISPER_MODEL` changes while jobs wait",
+        "What names no model, or an alias, takes the new default; a model that is served no more makes its job wait "
+        "for a day, with the reason in the job",
+    ),
+    Fault(
+        111,
+        "Memory is short, or a recording cannot be read, for a while",
+        "The job is put aside without a slot and tried again with growing pauses; if it does not pass, it fails after "
+        "an hour with the last cause",
+    ),
     Fault(
         130,
         "A job is canceled, waiting or running",

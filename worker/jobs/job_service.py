@@ -83,8 +83,16 @@ class JobService:
     def view(self, request: JobRequest) -> dict[str, Any]:
         """The job object; raises RedisError only for a job that has not ended."""
         outcome = self._store.outcome(request.id)
-        live = None if outcome else Live(self._events.status(request.id), self._queue.position(request))
-        return job_view(request, outcome, live)
+        return job_view(request, outcome, None if outcome else self._live(request))
+
+    def _live(self, request: JobRequest) -> Live:
+        retry = self._store.retry(request.id)
+        return Live(
+            self._events.status(request.id),
+            self._queue.position(request),
+            retry,
+            retry is not None and self._queue.is_put_aside(request.id),
+        )
 
     def views(self, owner: str, limit: int, after: str | None, status: str | None) -> tuple[list[dict[str, Any]], bool]:
         """The owner's newest jobs, those older than `after`, and whether there are more."""

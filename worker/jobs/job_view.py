@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from worker.store.records import JobRequest, Outcome, State, Webhook
+from worker.store.records import JobRequest, Outcome, Retry, State, Webhook
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What Redis knows of a job that has not ended. status: see worker.events; position: jobs ahead in the queue."""
+    """What is known of a job that has not ended. status: see worker.events; position: jobs ahead in the queue; retry:
+    what its last try came to, if that was trouble; is_put_aside: whether it is to be tried again later."""
 
     status: Mapping[str, float]
     position: int | None
+    retry: Retry | None = None
+    is_put_aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
         "speed": _rounded(progress.speed, 2),
         "eta_seconds": _rounded(progress.remaining, 1) if state == "started" else None,
         "position": live.position if live else None,
+        "waiting_for": _waiting_for(live.retry) if live and state == "queued" else None,
         "error": {"code": outcome.error.code, "message": outcome.error.message} if outcome and outcome.error else None,
         "track": (outcome.track if outcome else None) or request.options.listening.track,
         "warnings": [asdict(warning) for warning in outcome.warnings] if outcome else [],
@@ -95,8 +99,16 @@ def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:
 def _state(outcome: Outcome | None, live: Live | None) -> State:
     if outcome:
         return outcome.state
-    # A job that waits again, after a crash of its worker, still has the status of its first run.
-    return "started" if live and live.position is None and "started_at" in live.status else "queued"
+    if live is None or live.is_put_aside or live.position is not None:
+        return "queued"  # one that waits again, after a crash of its worker, still has the status of its first run
+    return "started" if "started_at" in live.status else "queued"
+
+
+def _waiting_for(retry: Retry | None) -> dict[str, Any] | None:
+    if retry is None:
+        return None
+    cause = retry.cause
+    return {"code": cause.code, "message": cause.message, "tries": retry.tries, "next_try_at": round(retry.due_at, 3)}
 
 
 def _ended(outcome: Outcome) -> _Progress:

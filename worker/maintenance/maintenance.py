@@ -56,6 +56,7 @@ class Maintenance:
             return
         try:
             self._queue.recover_abandoned(time.monotonic())
+            self._queue_due()
             if self._is_due(time.monotonic()):
                 self._reconcile()
                 self._store.sweep_incoming(self._timing.partial)
@@ -66,6 +67,20 @@ class Maintenance:
         finally:
             with suppress(LockError):  # it ran out meanwhile and may be another's now
                 lock.release()
+
+    def _queue_due(self) -> None:
+        """Queues jobs that were put aside and are due. One that Redis lost as it was is found at the next look at all
+        jobs."""
+        for job_id in self._queue.take_due(time.time()):
+            try:
+                if self._store.outcome(job_id) is None:
+                    self._queue.enqueue(self._store.request(job_id))
+                else:
+                    self._queue.forget(job_id)
+            except JobNotFound:
+                self._queue.forget(job_id)
+            except (RecordBroken, OSError) as error:
+                log.warning("Job %s was put aside and cannot be read: %s", job_id, error)
 
     def _is_due(self, now: float) -> bool:
         """Whether to look at all jobs. Redis that came back empty is filled again as soon as those that still run
@@ -103,7 +118,11 @@ class Maintenance:
 
     def _revive(self, request: JobRequest, missing: set[str]) -> None:
         """A job without an outcome that is in no queue and in nobody's hands. It may be on its way into the queue this
-        very moment, so it is queued again only when it was missing at two looks in a row, or is older than that."""
+        very moment, so it is queued again only when it was missing at two looks in a row, or is older than that. One
+        that was put aside is not queued before it is due."""
+        retry = self._store.retry(request.id)
+        if retry and not retry.is_due(time.time()):
+            return
         if request.id in self._missing or request.created_at < time.time() - self._timing.reconcile:
             log.info("Job %s was not in its queue: queued again", request.id)
             self._queue.enqueue(request)

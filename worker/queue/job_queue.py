@@ -60,6 +60,8 @@ class JobQueue:
             name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=QueuedJob) for name in QUEUES
         }
 
+        self._aside = [queue.scheduled_job_registry for queue in self._queues.values()]
+
     def enqueue(self, request: JobRequest) -> None:
         """Puts the job at the end of its queue. What RQ shows of an earlier end is forgotten."""
         with self._redis.pipeline() as pipeline:
@@ -91,7 +93,8 @@ class JobQueue:
 
     def withdraw(self, request: JobRequest) -> None:
         """Cancels a waiting job in RQ; a running one is left to its slot, which notices by itself."""
-        if not any(self._redis.lrem(self._queues[name].key, 1, request.id) for name in _queues_of(request)):
+        removed = [self._redis.lrem(self._queues[name].key, 1, request.id) for name in _queues_of(request)]
+        if not any(removed) and not self._take_from_aside(request.id):
             return
         with contextlib.suppress(NoSuchJobError), self._redis.pipeline() as pipeline:
             cancel(QueuedJob.fetch(request.id, connection=self._redis, serializer=JSONSerializer), pipeline)
@@ -105,6 +108,7 @@ class JobQueue:
         with self._redis.pipeline() as pipeline:
             self._erase(job_id, pipeline)
             pipeline.execute()
+        self._take_from_aside(job_id)
 
     def _erase(self, job_id: str, pipeline: Pipeline) -> None:
         """The record of a job, that of its end, and its places among the ended ones."""
@@ -113,12 +117,27 @@ class JobQueue:
             for queue in self._queues.values():
                 pipeline.zrem(registry(queue=queue).key, job_id)
 
+    def is_put_aside(self, job_id: str) -> bool:
+        """Whether the job is to be tried again later."""
+        return any(self._redis.zscore(aside.key, job_id) is not None for aside in self._aside)
+
+    def take_due(self, now: float) -> list[str]:
+        """The jobs put aside that are due; whoever is given one queues it again. now: unix seconds."""
+        due = [job_id for aside in self._aside for job_id in aside.get_jobs_to_schedule(int(now))]
+        return [job_id for job_id in due if self._take_from_aside(job_id)]
+
+    def _take_from_aside(self, job_id: str) -> bool:
+        taken: list[Any] = [self._redis.zrem(aside.key, job_id) for aside in self._aside]
+        return any(taken)
+
     def live_ids(self) -> set[str]:
-        """All jobs RQ has waiting, just taken by a slot, or running under a lease."""
+        """All jobs RQ has waiting, put aside, just taken by a slot, or running under a lease."""
         found: set[str] = set()
         for queue in self._queues.values():
             found.update(queue.get_job_ids())
             found.update(queue.intermediate_queue.get_job_ids())
+        for aside in self._aside:
+            found.update(aside.get_job_ids(cleanup=False))
         return found | self.leases.ids()
 
     def recover_abandoned(self, now: float) -> None:

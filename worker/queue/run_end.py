@@ -51,9 +51,11 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """The run broke off for a reason that is not the job's, such as a full disk. Maintenance queues it again."""
+    """The run broke off for a reason that is not the job's, such as a full disk. Maintenance queues it again. due_at:
+    in unix seconds; None for its next look at all jobs."""
 
     why: str
+    due_at: float | None = None
 
 
 End = Finished | Skipped | Failed | Canceled | Requeue | Lost | Postponed

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import math
+from datetime import UTC, datetime
 
 from redis import Redis
 from redis.client import Pipeline
@@ -29,6 +30,7 @@ class RunRecord:
     def __init__(self, job: QueuedJob, queue: Queue, worker: WorkerRecord, ttl: int, pipeline: Pipeline) -> None:
         job.origin = queue.name  # whatever the record says: the lease is one of this queue
         self._job = job
+        self._queue = queue
         self._worker = worker
         self._ttl = ttl
         self._execution = Execution.create(job, ttl, pipeline, worker_name=worker.name)
@@ -54,6 +56,8 @@ class RunRecord:
                 self._fail(JobStatus.FAILED, end.why, pipeline)
             elif isinstance(end, Canceled):
                 cancel(self._job, pipeline)
+            elif isinstance(end, Postponed) and end.due_at is not None:
+                self._put_aside(end.due_at, pipeline)
             else:
                 self._fail(JobStatus.STOPPED, end.why, pipeline)
             self._execution.delete(self._job, pipeline)
@@ -70,6 +74,12 @@ class RunRecord:
         job.finished_job_registry.add(job, ttl, pipeline)
         job.cleanup(ttl, pipeline, remove_from_queue=False)
         self._worker.count_success(self._began, pipeline)
+
+    def _put_aside(self, due_at: float, pipeline: Pipeline) -> None:
+        """Where the dashboard lists what is to run later. due_at: unix seconds."""
+        self._job.set_status(JobStatus.SCHEDULED, pipeline)
+        due = datetime.fromtimestamp(math.ceil(due_at), UTC)  # RQ cuts off what is below a second
+        self._queue.scheduled_job_registry.schedule(self._job, due, pipeline)
 
     def _fail(self, status: JobStatus, why: str, pipeline: Pipeline) -> None:
         job, ttl = self._job, self._job.failure_ttl or RECORD_TTL

@@ -36,6 +36,17 @@ class DecodingLimits:
     context: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """The attempt broke off, and it is not known to be the recording's fault. cause: what its end would say if this was
+    its last try. has_progressed: whether a window was kept that no earlier attempt had."""
+
+    cause: JobError
+    started_at: float
+    attempts: int
+    has_progressed: bool
+
+
 class Attempt:
     """`run` is called once, by a slot; `cancel`, `lose` and `hand_back` from any thread.
 
@@ -87,7 +98,7 @@ class Attempt:
         """See JobCheckpoint: whether it may be sent away without doing the same over and over."""
         return self._checkpoint.has_paid_off
 
-    def run(self) -> Outcome | Requeue | Lost:
+    def run(self) -> Outcome | Requeue | Lost | Setback:
         """What the attempt comes to, as far as it is for this one to say. Raises OSError if the store failed."""
         try:
             result = self._run()
@@ -116,7 +127,7 @@ class Attempt:
         """Ends the attempt in good order in the eyes of the next one. May be called twice."""
         self._checkpoint.end()
 
-    def _run(self) -> Outcome | Requeue | Lost:
+    def _run(self) -> Outcome | Requeue | Lost | Setback:
         if self._checkpoint.history.strikes >= MAX_STRIKES:
             return self._given_up()
         try:
@@ -124,17 +135,17 @@ class Attempt:
         except Canceled:
             return self._called_off()
         except EngineError as error:
-            failed = JobError(error.code, with_remedy(error))
-            log.warning("Job %s failed: %s: %s", self.job_id, error.code, failed.message)
-            return self._failed(failed)
+            cause = JobError(error.code, with_remedy(error))
+            log.warning("Job %s: %s: %s", self.job_id, error.code, cause.message)
+            return self._failed(cause) if error.is_final else self._set_back(cause)
         except Exception as error:
             if self._jobs.is_over(self.job_id):  # deleted under our hands
                 return self._canceled()
             if isinstance(error, OSError) and error.errno in STORE_FAILED:
                 raise
-            log.exception("Job %s failed unexpectedly", self.job_id)
+            log.exception("An attempt at job %s failed unexpectedly", self.job_id)
             message = f"The server could not transcribe the recording ({type(error).__name__}); its log says more."
-            return self._failed(JobError("server_error", message))
+            return self._set_back(JobError("server_error", message))
 
     def _begin(self) -> Outcome | Requeue | None:
         if self._checkpoint.history.is_suspect and self._queue != QUARANTINE:
@@ -198,6 +209,9 @@ class Attempt:
 
     def _failed(self, error: JobError) -> Outcome:
         return Outcome("failed", started_at=self._started_at, error=error, attempts=self._number)
+
+    def _set_back(self, cause: JobError) -> Setback:
+        return Setback(cause, self._started_at, self._number, self._checkpoint.has_kept)
 
     @property
     def _number(self) -> int:

@@ -21,7 +21,8 @@ from typing import Any, BinaryIO
 from pydantic import TypeAdapter
 
 from engines.base import Window, WindowResult
-from worker.store.job_store import Attempt, JobNotFound, JobStore
+from worker.store.attempts import Attempt
+from worker.store.job_store import JobNotFound, JobStore
 from worker.store.record_format import FIRST, KEY, RecordFormat, RecordUnreadable, encoded
 
 Place = tuple[int, int, int, int]
@@ -97,6 +98,11 @@ class JobCheckpoint:
     def has_progressed(self) -> bool:
         """Whether this attempt has decoded a window."""
         return self._first_window > 0
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether a window of this attempt is kept for the next one."""
+        return self.has_progressed and self._file is not None
 
     @property
     def has_paid_off(self) -> bool:

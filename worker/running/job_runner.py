@@ -1,6 +1,7 @@
 """Runs one job: from its id to a transcript and an outcome in the store.
 
 id ─► store.request ─► its model ─► Attempt ─► outcome.json, and the end that RQ is told of
+                            └──────────┴─────► trouble that is not the job's: retry.json, and another try later
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from worker.models.remedies import with_remedy
 from worker.queue import run_end
 from worker.queue.job_queue import QueueName
 from worker.queue.run_end import End, Failed, Finished, Requeue, Skipped
-from worker.running.attempt import Attempt, DecodingLimits
+from worker.running.attempt import Attempt, DecodingLimits, Setback
 from worker.running.job_access import JobAccess
+from worker.running.retries import Patience, Retries
 from worker.running.running_jobs import RunningJobs
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, RecordBroken
@@ -49,6 +51,7 @@ class JobRunner:
         self._names = names
         self._models = models
         self._limits = limits
+        self._retries = Retries(jobs.store, timing)
 
     def run(self, job_id: str, queue: QueueName) -> End:
         """How the run ends. Raises OSError if the store failed. queue: the slot's own.
@@ -70,17 +73,19 @@ class JobRunner:
             request = self._jobs.store.request(job_id)
         except JobNotFound:
             return Skipped("deleted")
+        model = self._model_of(request)
+        if model is None:
+            return self._put_aside(job_id, _unserved(request), self._retries.unserved)
         try:
-            model = self._model_of(request)
             batcher = self._models.take(model, lambda: self._check_wanted(job_id))
         except _Refused as refused:
             return refused.end
         except Canceled:
             return self._finish(job_id, Outcome("canceled"))
         except EngineError as error:
-            failed = JobError(error.code, with_remedy(error))
-            log.error("Job %s wants the model %s, which cannot be loaded: %s", job_id, request.model, failed.message)
-            return self._finish(job_id, Outcome("failed", error=failed))
+            cause = JobError(error.code, with_remedy(error))
+            log.error("Job %s wants the model %s, which cannot be loaded: %s", job_id, model, cause.message)
+            return self._put_aside(job_id, Outcome("failed", error=cause), self._retries.passing)
         try:
             return self._attempt(request, queue, model, batcher)
         finally:
@@ -105,15 +110,32 @@ class JobRunner:
             result = attempt.run()
         finally:
             self.running.leave(attempt)
+        if isinstance(result, Setback):
+            last = Outcome("failed", started_at=result.started_at, error=result.cause, attempts=result.attempts)
+            return self._put_aside(request.id, last, self._retries.passing, has_progressed=result.has_progressed)
         return self._finish(request.id, result) if isinstance(result, Outcome) else result
+
+    def _put_aside(self, job_id: str, last: Outcome, patience: Patience, *, has_progressed: bool = False) -> End:
+        """The job is tried again later, unless it has been for long enough. last: its outcome in that case."""
+        assert last.error is not None
+        if self._jobs.is_over(job_id):
+            return self._finish(job_id, Outcome("canceled"))
+        try:
+            end = self._retries.put_aside(job_id, last.error, patience, has_progressed=has_progressed)
+        except JobNotFound:
+            return Skipped("deleted")
+        if end is None:
+            log.error("Job %s is given up after many tries: %s", job_id, last.error.message)
+            return self._finish(job_id, last)
+        log.warning("Job %s is put aside: %s", job_id, end.why)
+        return end
 
     def _finish(self, job_id: str, outcome: Outcome) -> End:
         return _end(self._jobs.finish(job_id, outcome))
 
-    def _model_of(self, request: JobRequest) -> str:
-        if model := self._names.meaning(request.model):
-            return model
-        raise ModelNotFound(f"The model '{request.model}' is not served here any more. Add it to WHISPER_MODELS.")
+    def _model_of(self, request: JobRequest) -> str | None:
+        """None for a model that is served no more."""
+        return self._names.default if request.is_default_model else self._names.meaning(request.model)
 
     def _check_wanted(self, job_id: str) -> None:
         """Ends the waiting of a job for its model, if need be."""
@@ -129,3 +151,8 @@ def _end(outcome: Outcome) -> End:
     if outcome.state == "canceled":
         return run_end.Canceled()
     return Failed(f"{outcome.error.code}: {outcome.error.message}" if outcome.error else "server_error")
+
+
+def _unserved(request: JobRequest) -> Outcome:
+    message = f"The model '{request.model}' is not served here any more. Add it to WHISPER_MODELS."
+    return Outcome("failed", error=JobError(ModelNotFound.code, message))

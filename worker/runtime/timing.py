@@ -65,6 +65,12 @@ class Timing:
     second_look: float = _scaled(5.0, least=0.5)  # a new job may be on its way into its queue; it takes milliseconds
     settle: float = _scaled(10.0, least=1.5)  # running jobs have to renew their leases in a Redis that came back empty
 
+    # Jobs that trouble which is not theirs puts aside
+    retry_first: float = _scaled(5.0, least=0.2)  # until a job is tried again; twice as long each time …
+    retry_longest: float = _scaled(600.0, least=1.0)  # … up to this …
+    retry_period: float = _scaled(3600.0, least=2.0)  # … until the pauses come to this: the next failure is its end
+    unserved: float = _scaled(24 * 3600.0, least=3.0)  # a job waits for a model that is served no more
+
     # What is kept, beside what users set
     answered: float = _fixed(600.0)  # a synchronous job's record stays after its answer
     unanswered: float = _fixed(24 * 3600.0)  # … and stays if its client never came back for it
@@ -140,6 +146,9 @@ _RULES = (
     ("grace", "stop", "the supervisor ends its children before it is killed"),
     ("restart_first", "restart_killed", "delays grow"),
     ("restart_killed", "restart_longest", "delays grow"),
+    ("retry_first", "retry_longest", "pauses grow"),
+    ("retry_longest", "retry_period", "a job is tried several times"),
+    ("retry_period", "unserved", "a setting takes longer to mend than trouble takes to pass"),
     ("maintenance", "second_look", "a missing job is not looked at again in the same round"),
     ("second_look", "reconcile", "what is missing is looked at sooner than all jobs are"),
     ("maintenance", "maintenance_lock", "a round ends before its lock does"),

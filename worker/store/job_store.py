@@ -4,6 +4,7 @@ incoming/<id>/source      an upload as it grows
 jobs/<id>/source          the upload, without an extension
 jobs/<id>/job.json        the request, never changed
 jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>.ended.jsonl once it left in good order
+jobs/<id>/retry.json      why and how long the job is put aside, and how often it was tried
 jobs/<id>/transcript.json the result, written aside and renamed
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins; gone again if the job is requeued
 jobs/<id>/deliveries.jsonl what came of each delivery attempt
@@ -16,26 +17,23 @@ Reading moves nothing: a record that cannot be read now may be of a newer versio
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from engines.transcript import Transcript
-from worker.store.files import create, is_abandoned, patiently, private, sync_directory, write_synced
+from worker.store import attempts
+from worker.store.attempts import Attempt
+from worker.store.files import create, is_abandoned, patiently, sync_directory, write_synced
 from worker.store.idempotency import Claims
 from worker.store.incoming import LocalUpload, Upload
 from worker.store.record_format import Record, RecordFormat, RecordUnreadable
-from worker.store.records import JOB, OUTCOME, TRANSCRIPT, JobRequest, Outcome, is_job_id
+from worker.store.records import JOB, OUTCOME, RETRY, TRANSCRIPT, JobRequest, Outcome, Retry, is_job_id
 
 JUST_BEGUN = 2.0  # seconds; an upload takes its file within a millisecond of making it
-
-_CHECKPOINT = re.compile(r"checkpoint\.(\d+)(\.ended)?\.jsonl")
 
 
 class JobNotFound(Exception):
@@ -51,15 +49,6 @@ class RecordBroken(RecordUnreadable):
     def __init__(self, job_id: str, cause: RecordUnreadable) -> None:
         remedy = "Upgrade the server to read it." if cause.newer else "Send the recording again."
         super().__init__(f"The record of the job '{job_id}' cannot be read: {cause}. {remedy}", cause.newer)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What one run of a job has written down. has_ended: it left in good order; else its worker died, or goes on."""
-
-    number: int
-    has_ended: bool
-    content: bytes
 
 
 def _is_abandoned(upload: Path) -> bool:
@@ -79,6 +68,8 @@ class JobStore(Protocol):
     def reopen(self, job_id: str) -> None: ...
     def transcript(self, job_id: str) -> Transcript: ...
     def save_transcript(self, job_id: str, transcript: Transcript) -> None: ...
+    def retry(self, job_id: str) -> Retry | None: ...
+    def put_aside(self, job_id: str, retry: Retry) -> None: ...
     def attempts(self, job_id: str) -> list[Attempt]: ...
     def begin_attempt(self, job_id: str) -> tuple[int, BinaryIO]: ...
     def newest_attempt(self, job_id: str) -> int: ...
@@ -151,48 +142,46 @@ class LocalStore:
         return self._read(job_id, TRANSCRIPT)
 
     def save_transcript(self, job_id: str, transcript: Transcript) -> None:
-        directory = self._directory(job_id)
-        aside = directory / f"transcript.{os.getpid()}.{time.monotonic_ns()}.tmp"
-        write_synced(aside, TRANSCRIPT.dump(transcript))
-        os.replace(aside, directory / "transcript.json")
-        sync_directory(directory)
+        self._replace(job_id, TRANSCRIPT, transcript)
+
+    def retry(self, job_id: str) -> Retry | None:
+        """None for a job that was never put aside, or whose record of it cannot be read."""
+        try:
+            return self._read(job_id, RETRY)
+        except (JobNotFound, RecordBroken):
+            return None
+
+    def put_aside(self, job_id: str, retry: Retry) -> None:
+        """Raises JobNotFound for a job that is gone."""
+        try:
+            self._replace(job_id, RETRY, retry)
+        except FileNotFoundError:
+            raise JobNotFound(job_id) from None
 
     def attempts(self, job_id: str) -> list[Attempt]:
         """All runs of the job so far, the first one first."""
-        while True:
-            try:
-                rows = self._checkpoints(job_id)
-                return [Attempt(number, has_ended, path.read_bytes()) for number, has_ended, path in rows]
-            except FileNotFoundError:  # one was ended, and so renamed, since they were listed
-                continue
+        return attempts.read_all(self._directory(job_id))
 
     def begin_attempt(self, job_id: str) -> tuple[int, BinaryIO]:
         """The number of a new attempt and a file of its own; raises JobNotFound for a job that is gone."""
-        number = self.newest_attempt(job_id)
-        while True:
-            number += 1
-            try:
-                path = self._directory(job_id) / f"checkpoint.{number}.jsonl"
-                return number, open(path, "xb", opener=private)
-            except FileExistsError:
-                continue
-            except FileNotFoundError:
-                raise JobNotFound(job_id) from None
+        try:
+            return attempts.begin(self._directory(job_id))
+        except FileNotFoundError:
+            raise JobNotFound(job_id) from None
 
     def newest_attempt(self, job_id: str) -> int:
         """The number of the job's latest attempt, 0 for none."""
-        return max((number for number, _, _ in self._checkpoints(job_id)), default=0)
+        return attempts.newest(self._directory(job_id))
 
     def end_attempt(self, job_id: str, number: int) -> None:
-        """Notes that an attempt left in good order; a name needs no room on a full disk."""
-        path = self._directory(job_id) / f"checkpoint.{number}.jsonl"
-        with contextlib.suppress(FileNotFoundError):  # the job is deleted, or has its outcome
-            os.rename(path, path.with_name(f"checkpoint.{number}.ended.jsonl"))
+        """Notes that an attempt left in good order."""
+        attempts.end(self._directory(job_id), number)
 
     def drop_checkpoints(self, job_id: str) -> None:
         """Removes all that attempts left in an ended job, also what a killed one had half written."""
-        for path in [*self._directory(job_id).glob("checkpoint.*"), *self._directory(job_id).glob("*.tmp")]:
-            path.unlink(missing_ok=True)
+        for pattern in ("checkpoint.*", "retry.json", "*.tmp"):
+            for path in self._directory(job_id).glob(pattern):
+                path.unlink(missing_ok=True)
 
     def source(self, job_id: str) -> Path:
         return self._directory(job_id) / "source"
@@ -276,9 +265,12 @@ class LocalStore:
             raise JobNotFound(job_id)
         return self._jobs / job_id
 
-    def _checkpoints(self, job_id: str) -> list[tuple[int, bool, Path]]:
-        names = ((_CHECKPOINT.fullmatch(path.name), path) for path in self._directory(job_id).glob("checkpoint.*"))
-        return sorted((int(found[1]), found[2] is not None, path) for found, path in names if found)
+    def _replace(self, job_id: str, form: RecordFormat[Record], record: Record) -> None:
+        directory = self._directory(job_id)
+        aside = directory / f"{form.name.removesuffix('.json')}.{os.getpid()}.{time.monotonic_ns()}.tmp"
+        write_synced(aside, form.dump(record))
+        os.replace(aside, directory / form.name)
+        sync_directory(directory)
 
     def _read(self, job_id: str, record: RecordFormat[Record]) -> Record:
         try:

@@ -49,6 +49,7 @@ class JobRequest:
     kind `sync` is a client that waits on the OpenAI route: its audio is deleted once it is answered. stream: whether
     it reads the text as it comes. model: the name as it was asked for. filename: for display only, never a path.
     declared_seconds: how long the file says it is; good enough to count what waits, and for nothing else.
+    is_default_model: no model was asked for: `model` was the default then, and what is the default later runs it.
     """
 
     id: str
@@ -66,6 +67,7 @@ class JobRequest:
     stream: bool = False
     webhook: Webhook | None = None
     declared_seconds: float = 0.0
+    is_default_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,28 @@ class Outcome:
     track: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`retry.json`: trouble that is not the recording's put the job aside. cause: of the last try. tries: how many
+    there were. at: when the last one ended, in unix seconds. pause: seconds from then to the next. waited: seconds of
+    the pauses before this one."""
+
+    cause: JobError
+    tries: int
+    at: float
+    pause: float
+    waited: float = 0.0
+
+    @property
+    def due_at(self) -> float:
+        return self.at + self.pause
+
+    def is_due(self, now: float) -> bool:
+        """now: unix seconds. A clock that was set back makes no pause longer."""
+        return not self.at <= now < self.due_at
+
+
 JOB = RecordFormat("job.json", TypeAdapter(JobRequest), keys={"declared_seconds": "claimed_seconds"})
 OUTCOME = RecordFormat("outcome.json", TypeAdapter(Outcome))
+RETRY = RecordFormat("retry.json", TypeAdapter(Retry))
 TRANSCRIPT = RecordFormat("transcript.json", TypeAdapter(Transcript), is_numbered=False)

@@ -6,6 +6,7 @@ and network addresses.
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import av
@@ -18,17 +19,22 @@ from engines.errors import UnsupportedMedia
 FORMATS = (
     "aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,matroska,webm,mov,m4a,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"  # demuxers
 )
+NO_ROOM = (errno.EMFILE, errno.ENFILE)  # errors of the system that no damaged file brings about
 OPEN_TIMEOUT = 10.0  # seconds a read may take; the file is local
 
 
 def open_container(path: Path) -> InputContainer:
-    """Raises UnsupportedMedia for what is no recording."""
+    """Raises UnsupportedMedia for what is no recording, OSError if the system does not give the file."""
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+    with open(path, "rb"):  # FFmpeg's error for a file it may not read is one of those for a damaged file
+        pass
     if (header := wav_header(path)) and header.is_cut_short:
         options["ignore_length"] = "1"  # FFmpeg would stop where the header says
     try:
         return av.open(str(path), mode="r", options=options, metadata_errors="ignore", timeout=OPEN_TIMEOUT)
     except (av.error.FFmpegError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise OSError(error.errno, error.strerror) from error
         if _lacks_its_index(path):
             raise UnsupportedMedia(
                 "The file is cut off: its index (the 'moov' atom at its end) is missing, so nothing can be decoded. "

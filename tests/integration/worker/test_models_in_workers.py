@@ -60,13 +60,14 @@ def test_a_job_is_decoded_by_the_model_it_names(worker: RunningWorker, sample: S
     assert model_of(worker, default) == "0"
 
 
-def test_a_model_that_cannot_be_loaded_fails_its_job_and_no_other(worker: RunningWorker, sample: Sample) -> None:
+def test_a_model_that_cannot_be_loaded_holds_up_its_job_and_no_other(worker: RunningWorker, sample: Sample) -> None:
     worker.start(engine="faster-whisper", model="base", models="./nothing-here", offline="true", max_loaded_models="2")
     missing = worker.submit(sample.path, model="./nothing-here")
-    outcome = worker.outcome(missing)
-    assert outcome.error is not None
-    assert outcome.error.code == "model_not_found"
-    assert "nothing-here" in outcome.error.message
+    wait_for(lambda: worker.store.retry(missing.id))
+    retry = worker.store.retry(missing.id)
+    assert retry is not None
+    assert retry.cause.code == "model_not_found"
+    assert "nothing-here" in retry.cause.message
     assert worker.outcome(worker.submit(sample.path, model="base")).state == "finished"
 
 

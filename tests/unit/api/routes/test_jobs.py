@@ -14,13 +14,13 @@ from engines.base import DecodeOptions
 from engines.transcript import TranscriptWarning
 from tests.unit.api_service import WAV, Running, assert_error, make_transcript, serving
 from worker.queue.events import Events
-from worker.store.records import Outcome, new_job_id
+from worker.store.records import JobError, Outcome, Retry, new_job_id
 
 pytestmark = pytest.mark.asyncio
 KEYS = {
     "id", "object", "status", "created_at", "started_at", "ended_at", "attempts", "model", "task", "language",
-    "priority", "file", "progress", "processed_seconds", "total_seconds", "speed", "eta_seconds", "position", "error",
-    "track", "warnings", "metadata", "webhook", "urls",
+    "priority", "file", "progress", "processed_seconds", "total_seconds", "speed", "eta_seconds", "position",
+    "waiting_for", "error", "track", "warnings", "metadata", "webhook", "urls",
 }  # fmt: skip
 
 
@@ -47,6 +47,34 @@ async def test_interactive_jobs_wait_in_their_own_queue(tmp_path: Path) -> None:
         jobs = (await running.client.get("/v1/jobs")).json()["data"]
         places = [(job["priority"], job["position"]) for job in jobs]
         assert places == [("interactive", 0), ("batch", 1), ("batch", 0)]
+
+
+@pytest.mark.fault(111)
+async def test_a_job_put_aside_waits_and_says_for_what(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        request = running.add_job()
+        running.redis.delete("rq:queue:batch")
+        Events(running.redis).started(request.id, time.time())
+        retry = Retry(JobError("out_of_memory", "Memory is short."), 3, time.time(), 20.0)
+        running.store.put_aside(request.id, retry)
+        running.redis.zadd("rq:scheduled:batch", {request.id: retry.due_at})
+        job = (await running.client.get(f"/v1/jobs/{request.id}")).json()
+        assert (job["status"], job["position"], job["error"]) == ("queued", None, None)
+        waits = {"code": "out_of_memory", "message": "Memory is short.", "tries": 3}
+        assert job["waiting_for"] == {**waits, "next_try_at": round(retry.due_at, 3)}
+        running.redis.delete("rq:scheduled:batch")  # it runs again
+        job = (await running.client.get(f"/v1/jobs/{request.id}")).json()
+        assert (job["status"], job["waiting_for"]) == ("started", None)
+        assert (await running.client.post(f"/v1/jobs/{request.id}/cancel")).json()["status"] == "canceled"
+
+
+@pytest.mark.fault(110)
+async def test_a_job_without_a_model_remembers_that_it_has_none(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        for form, is_default in (({}, True), ({"model": "base"}, False)):
+            sent = await running.client.post("/v1/jobs", data=form, files={"file": ("m.wav", WAV)})
+            request = running.store.request(sent.json()["id"])
+            assert (sent.json()["model"], request.model, request.is_default_model) == ("base", "base", is_default)
 
 
 async def test_a_running_job_shows_how_far_it_is(tmp_path: Path) -> None:

@@ -287,3 +287,11 @@ def test_a_playlist_opens_nothing(canary: Canary, kind: str, name: str, tmp_path
     with pytest.raises(UnsupportedMedia):
         decode(tmp_path / name)
     assert canary.calls == []
+
+
+@pytest.mark.fault(111)
+def test_a_file_that_the_system_does_not_give_is_no_damaged_one(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in (tmp_path / "away", tmp_path / "loop", tmp_path):
+        with pytest.raises(OSError, match=path.name):
+            AudioReader(path)

@@ -24,7 +24,7 @@ from worker.queue.job_queue import JobQueue
 from worker.queue.leases import Lease
 from worker.runtime.timing import Timing
 from worker.store.job_store import LocalStore
-from worker.store.records import JobRequest, Outcome
+from worker.store.records import JobError, JobRequest, Outcome, Retry
 
 
 class Bench:
@@ -321,3 +321,34 @@ def test_a_job_keeps_its_recording_though_its_transcript_is_damaged(bench: Bench
     for _ in range(3):
         bench.run(later=Timing().damaged)
     assert bench.store.source(request.id).exists()
+
+
+def set_back(bench: Bench, request: JobRequest, pause: float, *, in_redis: bool) -> None:
+    """The job's last try came to nothing just now. in_redis: whether Redis still knows."""
+    bench.store.put_aside(request.id, Retry(JobError("out_of_memory", "Short."), 1, time.time(), pause))
+    if in_redis:
+        bench.redis.zadd("rq:scheduled:batch", {request.id: int(time.time() + pause)})
+
+
+@pytest.mark.fault(111)
+@pytest.mark.parametrize("in_redis", [True, False])
+def test_a_job_put_aside_is_queued_when_it_is_due_and_not_before(bench: Bench, in_redis: bool) -> None:
+    request = bench.add(age=3600)
+    set_back(bench, request, 300.0, in_redis=in_redis)
+    bench.run()
+    bench.run(later=120)
+    assert bench.waiting() == []
+    bench.run(later=181)
+    assert bench.waiting() == [request.id]
+    bench.run(later=181)
+    assert bench.waiting() == [request.id]
+
+
+def test_a_job_that_ended_or_went_while_put_aside_is_not_queued(bench: Bench) -> None:
+    canceled, deleted = bench.add(), bench.add()
+    for request in (canceled, deleted):
+        set_back(bench, request, 1.0, in_redis=True)
+    bench.store.finish(canceled.id, Outcome("canceled"))
+    bench.store.delete(deleted.id)
+    bench.run(later=5)
+    assert bench.waiting() == []

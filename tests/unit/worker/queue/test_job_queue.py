@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +14,11 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from tests.unit.factories import make_request
+from worker.queue.gate import Gate
 from worker.queue.job_queue import QUEUES, JobQueue
 from worker.queue.queued_job import JOB_FUNCTION, QueuedJob
+from worker.queue.run_end import Postponed
+from worker.queue.slot import Slot
 from worker.runtime.timing import Timing
 from worker.store.records import JobRequest, new_job_id
 
@@ -48,6 +53,40 @@ def traces(redis: FakeRedis, request: JobRequest) -> list[Any]:
 
 def held(members: Any, request: JobRequest) -> bool:
     return any(request.id.encode() in member for member in members)
+
+
+def put_aside(redis: FakeRedis, queue: JobQueue, due_at: float) -> JobRequest:
+    """A job that a slot took and put aside. due_at: unix seconds."""
+    request = add(queue)
+    work = SimpleNamespace(run=lambda *_: Postponed("server_error: it passes", due_at), after=lambda _: None)
+    slot = Slot("batch", redis, work, Gate())
+    job = slot.take()
+    assert job is not None
+    slot.run(job)
+    return request
+
+
+@pytest.mark.fault(111)
+def test_a_job_put_aside_holds_no_slot_and_is_given_out_once_when_it_is_due(redis: FakeRedis, queue: JobQueue) -> None:
+    request = put_aside(redis, queue, due_at=1000.5)
+    assert record(redis, request).get_status() == "scheduled"
+    assert (queue.live_ids(), queue.leases.ids(), queue.is_put_aside(request.id)) == ({request.id}, set(), True)
+    assert queue.take_due(1000.6) == [], "RQ counts whole seconds, and none is given out before its time"
+    assert queue.take_due(1001.0) == [request.id]
+    assert queue.take_due(1001.0) == []
+    assert not queue.is_put_aside(request.id)
+
+
+def test_a_job_that_is_canceled_or_deleted_while_put_aside_is_not_tried_again(
+    redis: FakeRedis, queue: JobQueue
+) -> None:
+    request = put_aside(redis, queue, due_at=time.time() + 60)
+    queue.withdraw(request)
+    assert record(redis, request).get_status() == "canceled"
+    assert (queue.live_ids(), queue.is_put_aside(request.id)) == (set(), False)
+    request = put_aside(redis, queue, due_at=time.time() + 60)
+    queue.forget(request.id)
+    assert traces(redis, request) == []
 
 
 def test_a_job_in_the_queue_is_its_id_and_our_one_function(redis: FakeRedis, queue: JobQueue) -> None:

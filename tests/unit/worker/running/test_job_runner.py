@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from fakeredis import FakeRedis, FakeServer
 
 import engines.decoding.schedule
 import engines.decoding.transcriber
+import worker.running.retries
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.decoding.batcher import Batcher
 from engines.errors import Canceled
@@ -33,7 +35,7 @@ from worker.models.pool import ModelPool
 from worker.queue import run_end
 from worker.queue.events import FEED, Events
 from worker.queue.job_queue import JobQueue
-from worker.queue.run_end import End, Failed, Finished, Lost, Requeue, Skipped
+from worker.queue.run_end import End, Failed, Finished, Lost, Postponed, Requeue, Skipped
 from worker.running.attempt import MAX_STRIKES, DecodingLimits
 from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
@@ -136,6 +138,15 @@ def hold(bench: Bench, job_id: str) -> Attempt:
 def assert_failed(end: End, code: str) -> None:
     assert isinstance(end, Failed)
     assert end.why.startswith(f"{code}: ")
+
+
+def assert_put_aside(bench: Bench, job_id: str, code: str) -> None:
+    """It runs, and is to run again, without an outcome."""
+    end = bench.runner.run(job_id, "batch")
+    retry = bench.store.retry(job_id)
+    assert isinstance(end, Postponed)
+    assert retry is not None
+    assert (retry.cause.code, retry.due_at, bench.store.outcome(job_id)) == (code, end.due_at, None)
 
 
 def back(end: End) -> Requeue:
@@ -262,17 +273,17 @@ def test_a_recording_over_the_limit_fails(tmp_path: Path, talk: bytes) -> None:
     bench.batcher.close()
 
 
-def test_what_nobody_foresaw_fails_without_telling_too_much(bench: Bench, talk: bytes) -> None:
+def test_what_nobody_foresaw_is_tried_again_without_telling_too_much(bench: Bench, talk: bytes) -> None:
     def hear(_: Window) -> WindowResult:
         raise RuntimeError("secret path /srv/models")
 
     bench.engine._hear = hear
     job_id = bench.add(talk)
-    assert_failed(bench.runner.run(job_id, "batch"), "server_error")
-    error = bench.outcome(job_id).error
-    assert error is not None
-    assert "secret" not in error.message
-    assert "RuntimeError" in error.message
+    assert_put_aside(bench, job_id, "server_error")
+    retry = bench.store.retry(job_id)
+    assert retry is not None
+    assert "secret" not in retry.cause.message
+    assert "RuntimeError" in retry.cause.message
 
 
 def test_a_file_cut_off_is_transcribed_with_a_warning(bench: Bench, talk: bytes) -> None:
@@ -465,11 +476,99 @@ def test_a_job_goes_on_without_redis(bench: Bench, talk: bytes) -> None:
     assert bench.store.transcript(job_id).text == "0. 1. 2."
 
 
-def test_a_job_whose_audio_is_gone_fails_and_does_not_hang(bench: Bench, talk: bytes) -> None:
+@pytest.mark.fault(111)
+def test_a_recording_that_cannot_be_read_for_a_while_is_read_then(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    source = bench.store.source(job_id)
+    source.rename(source.with_name("away"))
+    assert_put_aside(bench, job_id, "server_error")
+    source.with_name("away").rename(source)
+    assert bench.runner.run(job_id, "batch") == Finished()
+    assert bench.store.retry(job_id) is None
+
+
+@pytest.mark.fault(111)
+def test_memory_that_is_short_for_a_while_ends_no_job(bench: Bench, talk: bytes) -> None:
+    short = [True]
+
+    def hear(window: Window) -> WindowResult:
+        if short[0]:
+            raise MemoryError
+        return make_result(f" {window.index}.", temperature=window.temperature)
+
+    bench.engine._hear = hear
+    job_id = bench.add(talk)
+    assert_put_aside(bench, job_id, "server_error")
+    short[0] = False
+    assert bench.runner.run(job_id, "batch") == Finished()
+    assert bench.outcome(job_id).attempts == 1
+
+
+@pytest.mark.fault(111)
+def test_trouble_that_does_not_pass_ends_a_job_after_an_hour_with_its_last_cause(
+    bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [time.time()]
+    monkeypatch.setattr(worker.running.retries, "time", SimpleNamespace(time=lambda: now[0]))
+    bench.engine._hear = lambda _: (_ for _ in ()).throw(RuntimeError("no"))
+    job_id, began = bench.add(talk), now[0]
+    pauses: list[float] = []
+    while isinstance(end := bench.runner.run(job_id, "batch"), Postponed):
+        assert end.due_at is not None
+        pauses.append(end.due_at - now[0])
+        now[0] = end.due_at
+        bench.runner = bench.new_runner()  # after each, the service is started again
+    assert_failed(end, "server_error")
+    assert "RuntimeError" in str(end)
+    assert pauses == sorted(pauses)
+    assert now[0] - began >= 3600
+    assert len(pauses) < 20
+
+
+def test_a_run_before_its_time_takes_no_try_away(bench: Bench, talk: bytes) -> None:
+    """As after a requeue by hand, or a crash just after the record was written."""
     job_id = bench.add(talk)
     bench.store.drop_source(job_id)
-    assert isinstance(bench.runner.run(job_id, "batch"), Failed)
-    assert bench.outcome(job_id).state == "failed"
+    for _ in range(30):
+        assert_put_aside(bench, job_id, "server_error")
+    retry = bench.store.retry(job_id)
+    assert retry is not None
+    assert (retry.pause, retry.waited) == (Timing().retry_first, 0.0)
+
+
+def test_a_job_canceled_while_it_is_put_aside_stays_canceled(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.store.drop_source(job_id)
+    assert_put_aside(bench, job_id, "server_error")
+    bench.store.finish(job_id, Outcome("canceled"))
+    assert bench.runner.run(job_id, "batch") == run_end.Canceled()
+    assert bench.store.retry(job_id) is None
+
+
+@pytest.mark.fault(110)
+def test_a_job_without_a_model_takes_what_is_the_default_when_it_runs(bench: Bench, talk: bytes) -> None:
+    for changes in ({"model": "small", "is_default_model": True}, {"model": "whisper-1"}):
+        assert bench.runner.run(bench.add(talk, **changes), "batch") == Finished()
+
+
+@pytest.mark.fault(110)
+def test_a_job_waits_a_day_for_a_model_that_is_served_no_more(
+    bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here for a little more than an hour, as each of its 1440 tries is synced to the disk."""
+    now = [time.time()]
+    monkeypatch.setattr(worker.running.retries, "time", SimpleNamespace(time=lambda: now[0]))
+    assert Timing().unserved == 24 * 3600
+    bench.timing = Timing(unserved=3700.0)
+    bench.runner = bench.new_runner()
+    job_id, began = bench.add(talk, model="small"), now[0]
+    while isinstance(end := bench.runner.run(job_id, "batch"), Postponed):
+        assert end.due_at is not None
+        assert end.due_at - now[0] <= 60, "a setting that is mended is noticed within a minute"
+        now[0] = end.due_at
+    assert_failed(end, "model_not_found")
+    assert "WHISPER_MODELS" in str(end)
+    assert now[0] - began >= 3700
 
 
 def test_a_transcript_left_by_a_crash_is_written_anew(bench: Bench, talk: bytes) -> None:

@@ -1,0 +1,52 @@
+"""Jobs put aside for trouble that is not theirs, and how long they are: the store has it, so a restart changes nothing.
+
+trouble ─► retry.json ─► Postponed ─► RQ's list of scheduled jobs ─► maintenance queues it when it is due
+                                      (lost with Redis: maintenance finds it by retry.json)
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from worker.queue.run_end import Postponed
+from worker.runtime.timing import Timing
+from worker.store.job_store import JobStore
+from worker.store.records import JobError, Retry
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """period: seconds of pauses after which a job is given up. longest: of one pause."""
+
+    period: float
+    longest: float
+
+
+class Retries:
+    """Which trouble a job has had, and whether it may be tried again."""
+
+    def __init__(self, store: JobStore, timing: Timing = Timing()) -> None:
+        self._store = store
+        self._first = timing.retry_first
+        self.passing = Patience(timing.retry_period, timing.retry_longest)
+        self.unserved = Patience(timing.unserved, min(timing.reconcile, timing.retry_longest))
+
+    def put_aside(
+        self, job_id: str, cause: JobError, patience: Patience, *, has_progressed: bool = False
+    ) -> Postponed | None:
+        """None if the job has been tried for long enough. Raises OSError if that cannot be kept, JobNotFound.
+
+        has_progressed: whether the run got further than all before it, which makes its trouble the first.
+        """
+        now, before = time.time(), self._store.retry(job_id)
+        retry = Retry(cause, 1, now, min(self._first, patience.longest))
+        if before and not has_progressed:
+            counts = before.is_due(now)  # a run before its time, after a requeue by hand, takes no try away
+            waited = before.waited + (before.pause if counts else 0.0)
+            if counts and waited >= patience.period:
+                return None
+            pause = min(before.pause * 2 if counts else before.pause, patience.longest)
+            retry = Retry(cause, before.tries + 1, now, pause, waited)
+        self._store.put_aside(job_id, retry)
+        return Postponed(f"{cause.code}: {cause.message} It is tried again.", retry.due_at)
