@@ -66,7 +66,7 @@ def _worker(present: Sequence[WorkerHeartbeat]) -> Check:
         return Check(True, "; ".join(map(_described, ready)))
     for worker in present:
         if worker.state == "failed":
-            return Check(False, f"The model {worker.model} could not be loaded: {worker.error[:500]}")
+            return Check(False, worker.trouble)
     if present:
         return Check(False, f"The model {present[0].model} is still being loaded.")
     return Check(False, "No worker is running. It starts with the service; see the service's log.")

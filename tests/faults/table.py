@@ -303,6 +303,11 @@ FAULTS: tuple[Fault, ...] = (
         "an hour with the last cause",
     ),
     Fault(
+        113,
+        "The slots of a queue start over again and again",
+        "The service is not ready; `/health/ready`, the doctor and the log name the cause, the log once",
+    ),
+    Fault(
         130,
         "A job is canceled, waiting or running",
         "Redis lists it as canceled, with no error; the dashboard and the API say the same",

@@ -21,6 +21,8 @@ from worker.runtime.connection import KEY_PREFIX
 from worker.runtime.timing import Timing
 from worker.store.record_format import RecordFormat, RecordUnreadable
 
+SLOTS_FAIL = "No slot of the queue"  # how the error of a worker begins whose slots start over again and again
+
 log = logging.getLogger(__name__)
 
 
@@ -76,6 +78,12 @@ class WorkerHeartbeat:
     @property
     def takes_work(self) -> bool:
         return self.state in ("ready", "idle")
+
+    @property
+    def trouble(self) -> str:
+        """Why it takes no work, for state `failed`. A field of its own would be refused by version 0.1."""
+        error = self.error[:500]
+        return error if error.startswith(SLOTS_FAIL) else f"The model {self.model} could not be loaded: {error}"
 
 
 HEARTBEAT = RecordFormat("the heartbeat of a worker", TypeAdapter(WorkerHeartbeat), is_numbered=False)

@@ -74,6 +74,7 @@ class Slot:
         self._worker = WorkerRecord(name, self._queue, redis, self._lease_ttl + self._look + LISTED)
         self._stopping = threading.Event()
         self._current: RunRecord | None = None
+        self.has_served = False  # whether it once looked for a job without an error
         self._hand = threading.RLock()  # a beat must not renew what is being let go of
 
     @property
@@ -85,6 +86,7 @@ class Slot:
         while not self._stopping.is_set():
             try:
                 self._serve_next()
+                self.has_served = True
             except RedisError as error:
                 log.warning("A slot of the queue %s waits for Redis: %s", self._name, error)
                 self._stopping.wait(RETRY_AFTER)

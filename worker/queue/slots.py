@@ -12,10 +12,15 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from worker.queue.gate import Gate
+from worker.queue.heartbeat import SLOTS_FAIL
 from worker.queue.job_queue import QUARANTINE, QueueName
 from worker.queue.slot import RETRY_AFTER, Slot, Work
 from worker.runtime.timing import Timing
 from worker.store.records import Priority
+
+FAILING = 3  # failures in a row after which a slot counts as not working
+
+_NONE = (0, "")
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +39,10 @@ class Slots:
         self._stopping = threading.Event()
         self._slots: dict[int, Slot] = {}
         self._threads: list[threading.Thread] = []
+        self._queue_of: list[QueueName] = []  # of each thread
+        self._failures: dict[int, tuple[int, str]] = {}  # how often a slot failed in a row, and how it did last
+        self._logging = threading.Lock()
+        self._logged: set[tuple[QueueName, str]] = set()
 
     def start(self) -> None:
         for queue, count in self._counts.items():
@@ -49,6 +58,7 @@ class Slots:
         for _ in range(count):
             number = len(self._threads)
             thread = threading.Thread(target=self._serve, args=(number, queue), name=f"{queue}-{number}", daemon=True)
+            self._queue_of.append(queue)
             self._threads.append(thread)
             thread.start()
 
@@ -75,7 +85,7 @@ class Slots:
                 thread.join(max(0.0, deadline - time.monotonic()))
         self._let_idle_slots_put_back(deadline)
         leave_all()
-        for slot in self._slots.values():
+        for slot in list(self._slots.values()):
             try:
                 slot.give_back()
             except RedisError as error:
@@ -93,6 +103,32 @@ class Slots:
             try:
                 slot = self._slots[number] = Slot(queue, self._redis, self._work, self._gate, self._timing)
                 slot.serve()
-            except Exception:
-                log.exception("A slot of the queue %s gave up, starting it again", queue)
+            except Exception as error:  # noqa: BLE001 - logged once, and counted
+                self._count_failure(number, queue, error)
                 self._stopping.wait(RETRY_AFTER)
+
+    @property
+    def trouble(self) -> str:
+        """Why jobs of a queue are not taken: each of its slots starts over again and again. Empty if all are served."""
+        for queue in self._counts:
+            of_queue = [number for number, name in enumerate(self._queue_of) if name == queue]
+            failing = [number for number in of_queue if self._is_failing(number)]
+            if of_queue and len(failing) == len(of_queue):
+                return f"{SLOTS_FAIL} {queue} works: {self._failures[failing[0]][1][:500]}"
+        return ""
+
+    def _is_failing(self, number: int) -> bool:
+        slot = self._slots.get(number)
+        return self._failures.get(number, _NONE)[0] >= FAILING and not (slot and slot.has_served)
+
+    def _count_failure(self, number: int, queue: QueueName, error: Exception) -> None:
+        """Logs what is new: a slot that cannot serve fails each second."""
+        slot = self._slots.pop(number, None)
+        before = _NONE if slot and slot.has_served else self._failures.get(number, _NONE)
+        text = f"{type(error).__name__}: {error}"
+        self._failures[number] = (before[0] + 1, text)
+        with self._logging:
+            is_new = (queue, text) not in self._logged
+            self._logged.add((queue, text))
+        if is_new:
+            log.exception("A slot of the queue %s gave up, and is started again until it works", queue)

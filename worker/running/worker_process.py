@@ -230,7 +230,10 @@ class WorkerProcess:
     def _show_presence(self) -> None:
         """One at a time, or a beat that began before a change could be written after it."""
         with self._showing:
-            heartbeat.announce(self._redis, self._presence, self._timing)
+            presence, trouble = self._presence, self._slots.trouble if self._slots else ""
+            if trouble:
+                presence = replace(presence, state="failed", error=trouble)
+            heartbeat.announce(self._redis, presence, self._timing)
 
     def _withdraw(self) -> None:
         try:
