@@ -13,7 +13,7 @@ Shape = Literal["text", "list", "object"]
 # as all of them do (`[key]`).
 _BEHIND: dict[Shape, re.Pattern[str]] = {
     "text": re.compile(""),
-    "list": re.compile(r"(?:\[\d{0,6}\])?"),
+    "list": re.compile(r"(?:\[\d{0,6}\])?(?:\[\])?"),  # OpenAI's SDK puts its own `[]` behind one in `extra_body`
     "object": re.compile(r"(?:\[[^\[\]]+\])?"),
 }
 

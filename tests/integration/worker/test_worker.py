@@ -173,7 +173,8 @@ def test_an_ended_job_queued_again_is_left_alone(worker: RunningWorker, talk: Pa
     worker.queue.enqueue(done)
     FailedJobRegistry("batch", worker.redis, serializer=JSONSerializer).requeue(failed.id)  # as the dashboard does
     worker.wait_for_status(done, "finished")
-    worker.wait_for_status(failed, "finished")  # run again, it found its outcome
+    wait_for(lambda: len(worker.told(failed)) > len(told[1]))  # run again, it found its outcome
+    worker.wait_for_status(failed, "failed")
     assert [worker.outcome(done), worker.outcome(failed)] == outcomes
     again = [worker.told(done), worker.told(failed)]
     assert again == [[*before, "state"] for before in told], "its end is told once more, and nothing else"
