@@ -56,7 +56,8 @@ class WorkerProcess:
         self._redis_url = redis_url
         self._starts_idle = starts_idle
         self._redis = connect(redis_url, patient=True)
-        self._events = Events(connect(redis_url))
+        news = connect(redis_url)  # a run goes on without Redis, so what it tells must not wait for it
+        self._events = Events(news)
         self._feed_redis = connect_feed(redis_url, self._timing)
         self._store = LocalStore(settings.data_dir)
         self._stopped = threading.Event()
@@ -69,7 +70,7 @@ class WorkerProcess:
             make_room=lambda model: self._runner.running.make_room(model),
             changed=self._on_loaded,
         )
-        jobs = JobAccess(self._store, self._queue(self._redis), self._events, drop_audio=settings.keep.audio == 0)
+        jobs = JobAccess(self._store, self._queue(news), self._events, drop_audio=settings.keep.audio == 0)
         limits = DecodingLimits(settings.beam_size, settings.max_audio_hours * 3600, settings.context)
         self._runner = JobRunner(jobs, self._names, self._models, limits, self._timing)
         self._presence = WorkerHeartbeat(process_name(), "loading", self._names.default, pid=os.getpid())
