@@ -1,6 +1,7 @@
 """How long the tests take: a pytest plugin that asks long ones for their reason, and gives a table by folder.
 
-`make test-times` runs what `make test` runs and puts the table into CONTRIBUTING.md.
+`make test-times` runs what `make test` runs, puts the table into CONTRIBUTING.md and fails if a long test gives no
+reason. Any other run names it only: how fast a machine is says nothing about a change.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ class TestTimes:
                 self.unexplained[report.nodeid] = float(str(value))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.unexplained and not hasattr(session.config, "workerinput") and not session.exitstatus:
+        strict = os.environ.get(SWITCH) and not hasattr(session.config, "workerinput")
+        if self.unexplained and strict and not session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -146,6 +146,7 @@ def test_a_batch_gives_what_its_windows_give_alone(quick: Engine, voice: Samples
 
 
 def test_the_language_is_found_or_taken_as_it_is_told(base: Engine, voice: Samples) -> None:
+    """Five passes, and openai-whisper takes seconds for each."""
     heard = one(base, voice)
     assert heard.language == "en"
     assert heard.language_probability > 0.8
