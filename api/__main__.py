@@ -72,7 +72,7 @@ def _config(app: FastAPI, settings: ApiSettings, timing: Timing, limits: Limits)
         host=settings.host,
         port=settings.port,
         log_config=None,  # ours is set up
-        access_log=False,  # it would log query strings; api.envelope writes the line
+        access_log=False,  # it would log query strings; api/http/access_log.py writes the line
         proxy_headers=False,  # a forwarded address must not make a caller local
         server_header=False,
         loop="asyncio",  # uvloop reads more at once than one connection may

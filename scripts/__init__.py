@@ -1,1 +1,1 @@
-"""What people run. Nothing imports from here."""
+"""What people run. No other floor imports from here."""

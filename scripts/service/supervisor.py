@@ -37,7 +37,7 @@ class ChildSpec:
     """A process to keep running.
 
     ready: children named after this one are started once it holds.
-    lifeline: the child follows its standard input (see worker.lifeline); others get a signal if the system has one.
+    lifeline: the child follows its standard input (worker.runtime.lifeline); others get a signal if the system has one.
     stop: how to ask it to end, if closing its standard input or SIGTERM will not do.
     died: told the process id of an instance that ended without being asked to.
     failed: told the exit code of one that did so before it was ready.

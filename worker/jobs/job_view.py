@@ -12,8 +12,8 @@ from worker.store.records import JobRequest, Outcome, Retry, State, Webhook
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What is known of a job that has not ended. status: see worker.events; position: jobs ahead in the queue; retry:
-    what its last try came to, if that was trouble; is_put_aside: whether it is to be tried again later."""
+    """What is known of a job that has not ended. status: see worker.queue.events; position: jobs ahead in the queue;
+    retry: what its last try came to, if that was trouble; is_put_aside: whether it is to be tried again later."""
 
     status: Mapping[str, float]
     position: int | None

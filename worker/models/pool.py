@@ -119,9 +119,9 @@ class ModelPool:
 
     def _may_enter(self, model: str) -> bool:
         """A model that is to leave takes no more jobs, or it would never be idle."""
-        return model in self._places and self._to_leave() is not self._places[model]
+        return model in self._places and self._to_evict() is not self._places[model]
 
-    def _to_leave(self) -> _Place | None:
+    def _to_evict(self) -> _Place | None:
         """The model whose place is wanted and whose turn is over."""
         wanted = any(model not in self._places for model in self._waiting)
         if not wanted or self._has_room():
@@ -138,7 +138,7 @@ class ModelPool:
         """Whether the model may be loaded now, by this job."""
         if not self._is_next(model):
             return False
-        place = self._to_leave()
+        place = self._to_evict()
         return self._has_room() or (place is not None and not place.users)
 
     def _has_room(self) -> bool:
@@ -146,19 +146,19 @@ class ModelPool:
 
     def _ask_for_room(self, model: str) -> None:
         """Sends away the jobs of the model whose turn is over, if it is this job's part to ask."""
-        place = self._to_leave() if self._is_next(model) else None
+        place = self._to_evict() if self._is_next(model) else None
         if place is not None and place.users:
             self._without_lock(lambda: self._make_room(place.model))
 
     def _move(self, model: str) -> Batcher:
         """Loads the model and takes it at once, before another that waits could ask for its place."""
-        leaving = None if self._has_room() else self._to_leave()
+        leaving = None if self._has_room() else self._to_evict()
         if leaving:
             del self._places[leaving.model]
             self._leaving = leaving.batcher
         self._is_moving = True
         try:
-            batcher = self._without_lock(lambda: self._exchange(leaving, model))
+            batcher = self._without_lock(lambda: self._evict_and_load(leaving, model))
             self._places[model] = _Place(model, batcher, users=1)
             return batcher
         finally:
@@ -167,7 +167,7 @@ class ModelPool:
             loaded = tuple(self._places)
             self._without_lock(lambda: self._changed(loaded))
 
-    def _exchange(self, leaving: _Place | None, model: str) -> Batcher:
+    def _evict_and_load(self, leaving: _Place | None, model: str) -> Batcher:
         if leaving:
             log.info("The model %s makes room for %s", leaving.model, model)
             leaving.batcher.close()

@@ -57,7 +57,7 @@ def _is_abandoned(upload: Path) -> bool:
 
 
 class JobStore(Protocol):
-    """Where jobs live. A shared object store can stand behind the same calls."""
+    """Where jobs live. What is local: `source` is a path, `begin_attempt` an open file, `claims` are file locks."""
 
     claims: Claims
 

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Calls(Protocol):
-    """Makes one call; worker.webhooks.caller.WebhookClient does."""
+    """Makes one call; worker.outbound.client.WebhookClient does."""
 
     def call(self, url: str, headers: dict[str, str], body: bytes) -> Answer: ...
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.unit.project.documents import DOCUMENTS, ROOT, anchors, links, name, spans, text
+
+FLOORS = ("api", "worker", "engines", "scripts")
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
@@ -29,9 +35,33 @@ def test_every_file_and_folder_that_is_named_exists(path: Path) -> None:
         if re.fullmatch(r"(api|worker|engines|scripts|tests|docs|examples)/[\w./-]+", span):
             assert (ROOT / span).exists(), span
         elif re.fullmatch(r"\w+\.py", span):
-            assert any(next((ROOT / floor).rglob(span), None) for floor in ("api", "worker", "engines", "scripts")), (
-                span
-            )
+            assert any(next((ROOT / floor).rglob(span), None) for floor in FLOORS), span
+
+
+def test_every_module_that_a_comment_names_exists() -> None:
+    """As `api/app.py` or as `api.app`, with a name that is in it or without."""
+    for remark in (
+        remark for floor in FLOORS for path in (ROOT / floor).rglob("*.py") for remark in remarks(text(path))
+    ):
+        for file in re.findall(rf"\b(?:{'|'.join(FLOORS)})(?:/\w+)+\.py\b", remark):
+            assert (ROOT / file).exists(), file
+        for dotted in re.findall(rf"(?<![\w./])(?:{'|'.join(FLOORS)})(?:\.[a-z_]\w*)+", remark):
+            module = ROOT / dotted.replace(".", "/")
+            assert is_module(module) or module.parent.with_suffix(".py").exists(), dotted
+
+
+def is_module(path: Path) -> bool:
+    return path.is_dir() or path.with_suffix(".py").exists()
+
+
+def remarks(source: str) -> Iterator[str]:
+    """The comments and docstrings of a module."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
 
 
 def test_every_document_is_reached_from_the_readme() -> None:

@@ -24,7 +24,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_every_error_code_stands_in_it(document: dict[str, Any]) -> None:
-    """A new one belongs into the lists of `api/openapi.py`."""
+    """A new one belongs into the lists of `api/http/openapi.py`."""
     text = json.dumps(document["paths"])
     assert [code for code in STATUS if f"`{code}`" not in text and code not in OF_NO_ROUTE] == []
 
