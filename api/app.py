@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from api.answers.waiting import Waiters
 from api.http.access import Access
 from api.http.access_log import AccessLog
+from api.http.cross_origin import CrossOrigin
 from api.http.errors import add_error_handlers
 from api.http.openapi import describe, operation_id
 from api.http.redis_threads import RedisThreads
@@ -82,7 +83,12 @@ def create_app(
         version=VERSION,
         description="Transcription with the OpenAI audio API, and durable jobs.",
         lifespan=_lifespan(service, maintenance),
-        middleware=[Middleware(AccessLog), Middleware(RefusedUploadDrain), Middleware(Access, settings=settings)],
+        middleware=[
+            Middleware(CrossOrigin, settings=settings),
+            Middleware(AccessLog),
+            Middleware(RefusedUploadDrain),
+            Middleware(Access, settings=settings),
+        ],
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         generate_unique_id_function=operation_id,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 LOCAL_OWNER = "local"  # who owns the jobs of callers without a key
+ANY_ORIGIN = "*"
 _KEY_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")  # as a browser names a page: scheme, host, port, no path
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out
 _KEY = re.compile(r"[\x21-\x7e]{1,512}")  # what fits into a header: printable ASCII without spaces
 
 
@@ -45,6 +48,11 @@ class ApiSettings(BaseSettings):
     allow_anonymous: bool = Field(default=False, description="Serve clients from anywhere without a key")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="More host names by which this machine may be called without a key: `nas.local,my-mac`"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Origins whose web pages may call the service: `https://app.example,app://obsidian.md`; `*` for "
+        "all pages, if everyone needs a key",
     )
     max_upload_mb: int = Field(default=4096, ge=1, description="Largest upload, in megabytes of 1 048 576 bytes")
     min_free_disk_mb: int = Field(
@@ -96,6 +104,36 @@ class ApiSettings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(host.strip().lower() for host in value.split(",") if host.strip())
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _parse_origins(cls, value: object) -> object:
+        return _parse_cors_origins(value) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_any_origin(cls, origins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if ANY_ORIGIN in origins and (not info.data.get("api_keys") or info.data.get("allow_anonymous")):
+            raise ValueError(
+                "`*` would let every web page use the service without a key. Name the pages' origins, or set "
+                "WHISPER_API_KEYS and leave WHISPER_ALLOW_ANONYMOUS off"
+            )
+        return origins
+
+
+def _parse_cors_origins(text: str) -> tuple[str, ...]:
+    origins = (each.strip().lower() for each in text.split(",") if each.strip())
+    return tuple(dict.fromkeys(map(_parse_origin, origins)))
+
+
+def _parse_origin(text: str) -> str:
+    """As browsers send it. Raises ValueError for what no page can have."""
+    origin = text.removesuffix("/")
+    if origin != ANY_ORIGIN and not _ORIGIN.fullmatch(origin):
+        raise ValueError(
+            f"'{text[:100]}' is not an origin; write scheme, host and port, as in https://app.example:8443"
+        )
+    return origin.removesuffix(_DEFAULT_PORTS.get(origin.partition("://")[0], "\0"))
 
 
 def _parse_api_keys(text: str) -> dict[str, str]:

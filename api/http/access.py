@@ -11,12 +11,20 @@ import binascii
 import hmac
 import ipaddress
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.http.cross_origin import (
+    CONTAINER_HOSTS,
+    check_origin,
+    host_name,
+    is_known,
+    is_loopback,
+    is_preflight,
+    preflight_answer,
+)
 from api.http.errors import ApiError
 from api.settings import LOCAL_OWNER, ApiSettings
 
@@ -27,8 +35,6 @@ _FORWARDED = (
     "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
     "x-forwarded-server", "x-real-ip", "x-client-ip", "x-original-host", "cf-connecting-ip", "true-client-ip",
 )  # fmt: skip
-# Names by which a container calls its host. Docker Desktop hands such calls over from 127.0.0.1.
-_CONTAINER_HOSTS = ("host.docker.internal", "gateway.docker.internal", "host.containers.internal")
 
 _SEND_KEY = "Send it as 'Authorization: Bearer <key>', or as the password of HTTP Basic."
 _KEYLESS = (
@@ -46,14 +52,22 @@ class Access:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            try:
-                owner = owner_of(Headers(scope=scope), _peer(scope), scope["method"], self._settings)
-            except ApiError as error:
-                _challenge(error, scope["path"])
-                await error.response()(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            if is_preflight(scope["method"], headers):
+                check_origin(headers, self._settings)
+                await preflight_answer(headers)(scope, receive, send)
                 return
-            scope.setdefault("state", {})["owner"] = owner
+            if scope["path"] not in OPEN_PATHS:
+                owner = owner_of(headers, _peer(scope), scope["method"], self._settings)
+                scope.setdefault("state", {})["owner"] = owner
+        except ApiError as error:
+            _challenge(error, scope["path"])
+            await error.response()(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
 
@@ -71,14 +85,15 @@ def owner_of(headers: Headers, peer: str | None, method: str, settings: ApiSetti
     authorization = headers.get("authorization", "")
     if settings.api_keys and (authorization or not settings.allow_anonymous):
         owner = _key_name(authorization, settings)
-        if authorization.lower().startswith("basic ") and method not in ("GET", "HEAD"):
-            _check_origin(headers, settings)  # browsers add a known password to any site's form
+        is_remembered = authorization.lower().startswith("basic ")  # browsers add a known password to any site's form
+        if not is_remembered or method not in ("GET", "HEAD"):
+            check_origin(headers, settings, named=is_remembered)
         return owner
     if not settings.allow_anonymous:
         if not _is_direct(headers, peer):
             raise ApiError("invalid_api_key", _KEYLESS)
         _check_host(headers, settings)
-    _check_origin(headers, settings)
+    check_origin(headers, settings)
     return LOCAL_OWNER
 
 
@@ -122,59 +137,20 @@ def _presented_key(authorization: str) -> str:
 
 def _is_direct(headers: Headers, peer: str | None) -> bool:
     """Whether the caller is a program on this machine that calls us without anything in between."""
-    if peer is None or not _is_loopback(peer) or any(name in headers for name in _FORWARDED):
+    if peer is None or not is_loopback(peer) or any(name in headers for name in _FORWARDED):
         return False
-    return _host_name(headers.get("host", "")) not in _CONTAINER_HOSTS
+    return host_name(headers.get("host", "")) not in CONTAINER_HOSTS
 
 
 def _check_host(headers: Headers, settings: ApiSettings) -> None:
     # A web page can make its own name resolve to 127.0.0.1, but cannot make the browser send another name.
-    name = _host_name(headers.get("host", ""))
-    if name and not _is_address(name) and not _is_known(name, settings):
+    name = host_name(headers.get("host", ""))
+    if name and not _is_address(name) and not is_known(name, settings):
         raise ApiError(
             "host_not_allowed",
             f"This server does not know itself as '{name[:100]}'. Call it as localhost, or add the name to "
             "WHISPER_ALLOWED_HOSTS in its .env and restart it.",
         )
-
-
-def _check_origin(headers: Headers, settings: ApiSettings) -> None:
-    origin = headers.get("origin")
-    if origin is None or is_same_origin(headers):
-        return
-    name = _origin_name(origin)
-    if not name or not (_is_loopback(name) or _is_known(name, settings)):
-        raise ApiError(
-            "origin_not_allowed",
-            f"Web pages of '{origin[:100]}' may not use this server without an API key. Add the page's host to "
-            "WHISPER_ALLOWED_HOSTS in the server's .env and restart it, or set WHISPER_API_KEYS.",
-        )
-
-
-def _origin_name(origin: str) -> str:
-    """The host's name; empty for what is not an origin."""
-    try:
-        return _host_name(urlsplit(origin).netloc) if "://" in origin else ""
-    except ValueError:  # such as "http://["
-        return ""
-
-
-def is_same_origin(headers: Headers) -> bool:
-    """Whether a browser says that the request comes from a page of ours."""
-    host = headers.get("host", "")
-    return bool(host) and headers.get("origin", "").partition("://")[2].lower() == host.lower()
-
-
-def _is_known(name: str, settings: ApiSettings) -> bool:
-    return name == "localhost" or name in _CONTAINER_HOSTS or name in settings.allowed_hosts
-
-
-def _host_name(netloc: str) -> str:
-    """The name in `name:port`, `[::1]:port` …, in lower case."""
-    name = netloc.rpartition("@")[2].lower()
-    if name.startswith("["):
-        return name[1:].partition("]")[0]
-    return name.partition(":")[0].rstrip(".")
 
 
 def _is_address(text: str) -> bool:
@@ -183,12 +159,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(text: str) -> bool:
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

@@ -36,7 +36,7 @@ _MAX_PATH = 500  # characters of a path in the log
 
 
 class AccessLog:
-    """The outermost layer."""
+    """All but the outermost layer, which is for pages of other origins."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -23,7 +23,7 @@ from rq.worker import BaseWorker
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.http.access import is_same_origin
+from api.http.cross_origin import is_same_origin
 from api.http.errors import REDIS_AWAY, ApiError, redis_unavailable
 from api.routes.dashboard_actions import DashboardActions, FlaskAnswer
 

@@ -40,6 +40,7 @@ def api_settings(**changes: Any) -> ApiSettings:
             "port": 9001,
             "allow_anonymous": False,
             "allowed_hosts": (),
+            "cors_origins": (),
             "max_upload_mb": 4096,
             "min_free_disk_mb": 0,
             "sync_timeout": 10.0,

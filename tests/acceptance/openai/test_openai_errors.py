@@ -84,7 +84,7 @@ def test_403_a_web_page_of_another_site(quick: LiveService, clip: Path, kind: Ki
     message = assert_raises(
         openai.PermissionDeniedError, kind, quick, transcribe(clip), expected, default_headers=headers
     )
-    assert "WHISPER_ALLOWED_HOSTS" in message
+    assert "WHISPER_CORS_ORIGINS=https://example.com" in message
 
 
 @pytest.mark.parametrize("kind", KINDS)

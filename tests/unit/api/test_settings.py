@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.settings import ApiSettings
+from worker.settings import explain
 
 
 def read(monkeypatch: pytest.MonkeyPatch, **environment: str) -> ApiSettings:
@@ -58,6 +59,27 @@ def test_malformed_keys_are_explained_without_showing_them(
 
 def test_hosts_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(monkeypatch, WHISPER_ALLOWED_HOSTS="NAS.local, mac").allowed_hosts == ("nas.local", "mac")
+
+
+def test_origins_are_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "https://App.example/, app://obsidian.md,http://nas:80,https://nas:8443,https://a:443,https://a"
+    expected = ("https://app.example", "app://obsidian.md", "http://nas", "https://nas:8443", "https://a")
+    assert read(monkeypatch, WHISPER_CORS_ORIGINS=text).cors_origins == expected
+
+
+@pytest.mark.parametrize("text", ["app.example", "https://app.example/page", "null", "https://*.example x", "https://"])
+def test_what_is_no_origin_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    with pytest.raises(ValidationError, match="is not an origin"):
+        read(monkeypatch, WHISPER_CORS_ORIGINS=text)
+
+
+def test_every_page_may_only_be_let_in_where_everyone_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(monkeypatch, WHISPER_CORS_ORIGINS="*")
+    assert "WHISPER_CORS_ORIGINS: `*` would let every web page" in explain(caught.value)
+    assert read(monkeypatch, WHISPER_CORS_ORIGINS="*", WHISPER_API_KEYS="ann:sk-1").cors_origins == ("*",)
+    with pytest.raises(ValidationError):
+        read(monkeypatch, WHISPER_CORS_ORIGINS="*", WHISPER_API_KEYS="ann:sk-1", WHISPER_ALLOW_ANONYMOUS="true")
 
 
 def test_every_setting_is_described() -> None:

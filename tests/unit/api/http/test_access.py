@@ -90,7 +90,15 @@ class TestWithoutKeys:
     def test_foreign_pages_are_refused(self, origin: str) -> None:
         error = refusal("127.0.0.1", "POST", origin=origin)
         assert (error.status, error.code) == (403, "origin_not_allowed")
-        assert "WHISPER_ALLOWED_HOSTS" in error.message
+        assert "WHISPER_CORS_ORIGINS" in error.message
+
+    def test_a_page_that_is_named_passes(self) -> None:
+        named = {"cors_origins": ("https://app.example", "app://obsidian.md")}
+        for origin in ("https://app.example", "HTTPS://APP.example", "app://obsidian.md"):
+            assert owner("127.0.0.1", "POST", settings=named, origin=origin) == "local"
+        for origin in ("http://app.example", "https://app.example:8443", "https://sub.app.example", "app://other"):
+            assert refusal("127.0.0.1", "POST", settings=named, origin=origin).code == "origin_not_allowed"
+        assert refusal("192.168.1.7", settings=named, origin="https://app.example").code == "invalid_api_key"
 
     def test_anonymous_serves_everyone_but_foreign_pages(self) -> None:
         open_to_all = {"allow_anonymous": True}
@@ -130,6 +138,28 @@ class TestWithKeys:
         assert refusal("8.8.8.8", "POST", **arguments).code == "origin_not_allowed"
         assert owner("8.8.8.8", "POST", settings=self.settings, authorization=remembered, host="nas.local",
                      origin="http://nas.local") == "ann"  # fmt: skip
+
+    def test_a_foreign_page_is_refused_with_a_key_too(self) -> None:
+        """Its browser would keep the answer from it."""
+        bearer = f"Bearer {KEYS['ann']}"
+        arguments = {"settings": self.settings, "authorization": bearer, "origin": "https://app.example"}
+        error = refusal("8.8.8.8", "POST", **arguments)
+        assert error.code == "origin_not_allowed"
+        assert "WHISPER_CORS_ORIGINS=https://app.example" in error.message
+
+    def test_any_page_that_has_a_key_passes_if_the_setting_says_so(self) -> None:
+        any_page = {"api_keys": KEYS, "cors_origins": ("*",)}
+        bearer = f"Bearer {KEYS['ann']}"
+        for origin in ("https://app.example", "null", "capacitor://localhost"):
+            assert owner("8.8.8.8", "POST", settings=any_page, authorization=bearer, origin=origin) == "ann"
+        assert refusal("8.8.8.8", "POST", settings=any_page, origin="https://app.example").code == "invalid_api_key"
+
+    def test_a_remembered_password_is_no_use_to_any_page_that_is_not_named(self) -> None:
+        arguments = {"authorization": basic(KEYS["ann"]), "origin": "https://evil.example"}
+        any_page = {"api_keys": KEYS, "cors_origins": ("*",)}
+        assert refusal("8.8.8.8", "POST", settings=any_page, **arguments).code == "origin_not_allowed"
+        named = {"api_keys": KEYS, "cors_origins": ("https://evil.example",)}
+        assert owner("8.8.8.8", "POST", settings=named, **arguments) == "ann"
 
     def test_anonymous_beside_keys_still_refuses_a_wrong_key(self) -> None:
         both = {"api_keys": KEYS, "allow_anonymous": True}
