@@ -22,6 +22,7 @@ from api.http.errors import add_error_handlers
 from api.http.openapi import describe, operation_id
 from api.http.redis_threads import RedisThreads
 from api.http.refused_upload_drain import RefusedUploadDrain
+from api.http.request_line import RequestLine
 from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
@@ -84,6 +85,7 @@ def create_app(
         description="Transcription with the OpenAI audio API, and durable jobs.",
         lifespan=_lifespan(service, maintenance),
         middleware=[
+            Middleware(RequestLine),
             Middleware(CrossOrigin, settings=settings),
             Middleware(AccessLog),
             Middleware(RefusedUploadDrain),

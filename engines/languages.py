@@ -1,5 +1,7 @@
 """The languages Whisper knows: ISO 639-1 codes (two are longer) and their lowercase English names, from
-openai/whisper's tokenizer.py."""
+openai/whisper's tokenizer.py, and what else they are called."""
+
+import re
 
 LANGUAGES: dict[str, str] = {
     "en": "english", "zh": "chinese", "de": "german", "es": "spanish", "ru": "russian", "ko": "korean",
@@ -22,9 +24,23 @@ LANGUAGES: dict[str, str] = {
 }  # fmt: skip
 
 
+# Withdrawn codes, which Java and Android still use, macro languages, and codes that Whisper has under another one.
+_OTHER_CODES = {
+    "iw": "he", "in": "id", "ji": "yi", "mo": "ro", "nb": "no", "jv": "jw", "fil": "tl", "cmn": "zh",
+}  # fmt: skip
+# As openai/whisper's tokenizer.py has them.
+_OTHER_NAMES = {
+    "burmese": "my", "valencian": "ca", "flemish": "nl", "haitian": "ht", "letzeburgesch": "lb", "pushto": "ps",
+    "panjabi": "pa", "moldavian": "ro", "moldovan": "ro", "sinhalese": "si", "castilian": "es", "mandarin": "zh",
+}  # fmt: skip
+_CODES = {name: code for code, name in LANGUAGES.items()} | {code: code for code in LANGUAGES}
+_CODES |= _OTHER_CODES | _OTHER_NAMES
+_REGIONAL = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{1,8})+")  # BCP 47: en-US, zh_Hant, sr-Latn-RS
+
+
 def language_code(text: str) -> str | None:
-    """The code for a code or an English name in any case ("EN", "German"), or None for an unknown one."""
+    """The code for a code, with a region or without, or an English name, in any case ("EN", "pt_BR", "German"); None
+    for an unknown one."""
     wanted = text.strip().lower()
-    if wanted in LANGUAGES:
-        return wanted
-    return next((code for code, name in LANGUAGES.items() if name == wanted), None)
+    regional = _REGIONAL.fullmatch(wanted)
+    return _CODES.get(regional[1] if regional else wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from engines.registry import DEVICES, ENGINES, is_device
@@ -31,6 +31,11 @@ class WorkerSettings(WebhookSettings):
     model: str = Field(default="base", description="Default model: a name, a Hugging Face id or a directory")
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="More models a request may name: `small,large-v3-turbo`"
+    )
+    model_aliases: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="More names for these models: `whisper-small:base,whisper-large-v3:large-v3`; `*:base` takes any "
+        "name that is not served",
     )
     max_loaded_models: int = Field(default=1, ge=1, le=16, description="Models in memory at once")
     model_turn: float = Field(
@@ -115,12 +120,32 @@ class WorkerSettings(WebhookSettings):
 
     @property
     def model_names(self) -> ModelNames:
-        return ModelNames.of(self.model, self.models)
+        return ModelNames.of(self.model, self.models, self.model_aliases)
 
     @field_validator("models", "devices", mode="before")
     @classmethod
     def _parse_names(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("model_aliases", mode="before")
+    @classmethod
+    def _parse_aliases(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [each.partition(":") for each in value.split(",") if each.strip()]
+        return {name.strip(): model.strip() for name, _, model in pairs}
+
+    @field_validator("model_aliases")
+    @classmethod
+    def _check_aliases(cls, aliases: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        names = ModelNames.of(info.data.get("model", ""), info.data.get("models", ()))
+        for alias, model in aliases.items():
+            if not alias or names.meaning(model) is None:
+                served = ", ".join(names.all)
+                raise ValueError(f"'{alias}:{model}' is not of the form name:model with one of the models: {served}.")
+            if alias.lower() in map(str.lower, names.all):
+                raise ValueError(f"'{alias}' is the name of a model that is served (WHISPER_MODEL, WHISPER_MODELS).")
+        return aliases
 
     @field_validator("log_level", mode="before")
     @classmethod

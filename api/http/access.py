@@ -36,7 +36,8 @@ _FORWARDED = (
     "x-forwarded-server", "x-real-ip", "x-client-ip", "x-original-host", "cf-connecting-ip", "true-client-ip",
 )  # fmt: skip
 
-_SEND_KEY = "Send it as 'Authorization: Bearer <key>', or as the password of HTTP Basic."
+_SEND_KEY = "Send it as 'Authorization: Bearer <key>', as 'X-API-Key: <key>', or as the password of HTTP Basic."
+_KEY_HEADERS = ("x-api-key", "api-key")
 _KEYLESS = (
     "This server has no API keys, so it serves only programs on its own machine, called directly. Set "
     "WHISPER_API_KEYS=name:key in its .env, restart it and send the key as 'Authorization: Bearer <key>'; or set "
@@ -82,7 +83,7 @@ Owner = Annotated[str, Depends(_owner)]
 
 def owner_of(headers: Headers, peer: str | None, method: str, settings: ApiSettings) -> str:
     """The owner's name; raises ApiError if the request is refused. peer: the caller's IP address."""
-    authorization = headers.get("authorization", "")
+    authorization = _authorization(headers)
     if settings.api_keys and (authorization or not settings.allow_anonymous):
         owner = _key_name(authorization, settings)
         is_remembered = authorization.lower().startswith("basic ")  # browsers add a known password to any site's form
@@ -106,6 +107,13 @@ def _challenge(error: ApiError, path: str) -> None:
 def _peer(scope: Scope) -> str | None:
     client = scope.get("client")
     return client[0] if client else None
+
+
+def _authorization(headers: Headers) -> str:
+    """What a client has to show, in the words of `Authorization`. Empty values are what form builders send."""
+    if authorization := headers.get("authorization", "").strip():
+        return authorization
+    return next((f"Bearer {key}" for name in _KEY_HEADERS if (key := headers.get(name, "").strip())), "")
 
 
 def _key_name(authorization: str, settings: ApiSettings) -> str:

@@ -36,7 +36,7 @@ _MAX_PATH = 500  # characters of a path in the log
 
 
 class AccessLog:
-    """All but the outermost layer, which is for pages of other origins."""
+    """Around all that can fail."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

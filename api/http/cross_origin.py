@@ -31,7 +31,7 @@ _MAX_ASKED = 2000  # characters of the list of headers that a page wants to send
 
 
 class CrossOrigin:
-    """The outermost layer: pages of allowed origins may read every answer, also a refusal."""
+    """Around every answer: pages of allowed origins may read it, also a refusal."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         self._app = app

@@ -27,6 +27,7 @@ _RECORDING = ("empty_audio", "unsupported_media", "unsupported_option", "no_audi
               "worker_crashed", "out_of_memory", "engine_unavailable", "storage_full")  # fmt: skip
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "One of the server's WHISPER_API_KEYS"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key"},
     "basic": {"type": "http", "scheme": "basic", "description": "The same key as the password; for browsers"},
 }
 

@@ -17,7 +17,6 @@ from worker.store.records import Priority
 
 Route = Literal["transcription", "translation", "job"]
 ROUTES: tuple[Route, ...] = get_args(Route)
-OPENAI: tuple[Route, ...] = ("transcription", "translation")
 SPEAKERS = "Speakers cannot be told apart by this version"
 
 
@@ -49,14 +48,16 @@ class Form(BaseModel):
     filename: Annotated[str | None, Use(("job",), body="query")] = Field(
         None, description="The recording's name, for display"
     )
-    model: Annotated[kinds.Name | None, Use(required=OPENAI)] = Field(
-        None, description="One of GET /v1/models; `whisper-1` and the `gpt-*` names mean the server's default"
+    model: Annotated[kinds.Name | None, Use()] = Field(
+        None, description="One of GET /v1/models; missing, `whisper-1` and the `gpt-*` names: the server's default"
     )
     task: Annotated[Task, Stripped, Use(("job",))] = Field(
         "transcribe", description="`translate` gives the words in English"
     )
     language: Annotated[kinds.Language, Use()] = Field(
-        None, description="Spoken language: an ISO 639-1 code or an English name; missing or `auto`: it is detected"
+        None,
+        description="Spoken language: an ISO 639-1 code, with a region or without (`pt-BR`), or an English name; "
+        "missing or `auto`: it is detected",
     )
     languages: Annotated[kinds.Languages, Use()] = Field(
         (), description="Candidates for the detection, instead of all languages"

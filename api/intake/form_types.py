@@ -55,10 +55,11 @@ def _candidates(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _known_format(value: object) -> object:
-    if value == "diarized_json":
+    wanted = value.strip().lower() if isinstance(value, str) else value
+    if wanted == "diarized_json":
         listed = ", ".join(f"'{each}'" for each in get_args(ResponseFormat))
         refuse("unsupported_parameter", f"Speakers cannot be told apart by this version; it has {listed}")
-    return _stripped(value)
+    return wanted
 
 
 def _nothing_more(values: tuple[str, ...]) -> tuple[str, ...]:

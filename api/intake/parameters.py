@@ -34,7 +34,7 @@ class Parameters:
 
 def read_parameters(form: Form, route: Route, models: ServedModels, *, is_job: bool) -> Parameters:
     """The request's parameters; raises ApiError if they do not go together. is_job: nobody waits for the answer."""
-    model = _model(form, route, models)
+    model = _model(form, models)
     if route == "job" and form.stream:
         raise _unsupported("stream", "A job's text can be read as it comes at GET /v1/jobs/{id}/events")
     task = form.task if route == "job" else _TASKS[route]
@@ -80,12 +80,9 @@ def read_transcript_format(fields: Fields, request: JobRequest) -> tuple[str, tu
 _TASKS: dict[Route, Task] = {"transcription": "transcribe", "translation": "translate"}
 
 
-def _model(form: Form, route: Route, models: ServedModels) -> str:
+def _model(form: Form, models: ServedModels) -> str:
     if form.model is None:
-        if route == "job":
-            return models.default
-        message = f"The field 'model' is missing. Send '{models.default}' or 'whisper-1'."
-        raise ApiError("missing_required_parameter", message, param="model")
+        return models.default
     models.check(form.model)
     return form.model
 

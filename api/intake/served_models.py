@@ -7,7 +7,7 @@ from typing import Any
 
 from api.http.errors import ApiError
 from engines.weights.names import is_english_only, known_model
-from worker.models.names import ModelNames
+from worker.models.names import ANY_NAME, ModelNames
 
 ALIASES = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 
@@ -31,7 +31,8 @@ class ServedModels:
         raise ApiError(
             "model_not_found",
             f"The model '{name[:100]}' is not served here. There is: {served}; 'whisper-1' means '{self.default}'. "
-            "More are allowed with WHISPER_MODELS, the default is chosen with WHISPER_MODEL, in the server's .env.",
+            "In the server's .env, WHISPER_MODELS allows more, WHISPER_MODEL chooses the default, and "
+            "WHISPER_MODEL_ALIASES gives them further names.",
             param="model",
         )
 
@@ -54,7 +55,12 @@ class ServedModels:
 
     def objects(self, loaded: frozenset[str]) -> list[dict[str, Any]]:
         """loaded: the models that are in some worker's memory."""
-        return [self.object(name, loaded) for name in (*self.names.all, *ALIASES)]
+        return [self.object(name, loaded) for name in self._listed]
+
+    @property
+    def _listed(self) -> tuple[str, ...]:
+        own = (name for name in self.names.aliases if name != ANY_NAME)
+        return tuple(dict.fromkeys((*self.names.all, *ALIASES, *own)))
 
     def object(self, name: str, loaded: frozenset[str]) -> dict[str, Any]:
         return {

@@ -28,14 +28,12 @@ class Check:
     detail: str
 
 
-@router.head("/health", include_in_schema=False)
 @router.get("/health", response_model=None, responses=json_answer(Health, "It answers"))
 async def health() -> dict[str, str]:
     """That this process answers; it looks at nothing else."""
     return {"status": "ok"}
 
 
-@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=_READINESS)
 async def readiness(service: AppStateDep) -> JSONResponse:
     """Whether a recording sent now would be transcribed: 200, or 503 with the reason."""

@@ -29,6 +29,7 @@ GROUPS = {
     "Model and engine": (
         "WHISPER_MODEL",
         "WHISPER_MODELS",
+        "WHISPER_MODEL_ALIASES",
         "WHISPER_MAX_LOADED_MODELS",
         "WHISPER_MODEL_TURN",
         "WHISPER_MODEL_TTL",

@@ -121,6 +121,14 @@ class TestWithKeys:
         assert owner("127.0.0.1", settings=self.settings, host="host.docker.internal", authorization=bearer) == "ann"
         assert owner("127.0.0.1", settings=self.settings, x_forwarded_for="8.8.8.8", authorization=bearer) == "ann"
 
+    @pytest.mark.parametrize("header", ["x_api_key", "api_key"])
+    def test_a_key_may_come_in_the_headers_of_other_services(self, header: str) -> None:
+        key: dict[str, str] = {header: KEYS["ann"]}
+        assert owner("8.8.8.8", settings=self.settings, **key) == "ann"
+        assert owner("8.8.8.8", settings=self.settings, authorization=" ", **key) == "ann"
+        assert owner("8.8.8.8", settings=self.settings, authorization=f"Bearer {KEYS['n8n']}", **key) == "n8n"
+        assert refusal("8.8.8.8", settings=self.settings, **{header: "sk-wrong"}).code == "invalid_api_key"
+
     @pytest.mark.parametrize(
         "authorization",
         ["", "Bearer", "Bearer ", "Bearer sk-ann-012345678", "Bearer Größe", "Token sk-ann-0123456789",

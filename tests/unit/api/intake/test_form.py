@@ -25,7 +25,7 @@ SENT: dict[str, tuple[str, Any]] = {
     "hotwords": ("RQ", "RQ"),
     "keywords": ("Redis", ("Redis",)),
     "temperature": (" 0.4", 0.4),
-    "response_format": ("srt", "srt"),
+    "response_format": (" SRT", "srt"),
     "timestamp_granularities": ("word", ("word",)),
     "stream": ("1", True),
     "priority": ("interactive", "interactive"),
@@ -68,7 +68,7 @@ def test_the_document_has_every_field_of_a_route_with_its_meaning(route: Route) 
 
 
 def test_what_must_be_sent_is_said() -> None:
-    assert documented("transcription")["required"] == documented("translation")["required"] == ["file", "model"]
+    assert documented("transcription")["required"] == documented("translation")["required"] == ["file"]
     assert documented("job")["required"] == ["file"]
 
 

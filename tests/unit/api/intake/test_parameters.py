@@ -9,7 +9,7 @@ import pytest
 
 from api.http.errors import ApiError
 from api.http.fields import Fields
-from api.intake.form import Route
+from api.intake.form import ROUTES, Route
 from api.intake.form_reading import check_name, read_form
 from api.intake.parameters import Parameters, read_parameters, read_transcript_format
 from api.intake.served_models import ServedModels
@@ -90,7 +90,7 @@ def test_words_are_timed_where_they_are_needed(sent: str, words: bool) -> None:
         (("temperature", "-0.1"), "temperature", "0 to 1"),
         (("temperature", "nan"), "temperature", "0 to 1"),
         (("response_format", "pdf"), "response_format", "'verbose_json'"),
-        (("response_format", "JSON"), "response_format", "'json'"),
+        (("response_format", "docx"), "response_format", "'json'"),
         (("timestamp_granularities[]", "word"), "timestamp_granularities", "verbose_json"),
         (("include[]", "everything"), "include", "everything"),
         (("stream", "perhaps"), "stream", "true or false"),
@@ -179,11 +179,10 @@ def test_what_cannot_be_listened_to_is_refused(name: str, value: str) -> None:
     assert (caught.value.code, caught.value.param) == ("invalid_value", name)
 
 
-def test_the_model_is_required_on_openais_routes() -> None:
-    with pytest.raises(ApiError, match="'base'") as caught:
-        read_parameters(read_form(Fields([]), "transcription"), "transcription", MODELS, is_job=False)
-    assert (caught.value.code, caught.value.param) == ("missing_required_parameter", "model")
-    assert read(route="job").model == "base"
+@pytest.mark.parametrize("route", ROUTES)
+def test_without_a_model_the_default_is_taken(route: Route) -> None:
+    parameters = read_parameters(read_form(Fields([]), route), route, MODELS, is_job=route == "job")
+    assert (parameters.model, parameters.is_default_model) == ("base", True)
 
 
 def test_an_unknown_model_is_refused() -> None:

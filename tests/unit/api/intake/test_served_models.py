@@ -92,6 +92,12 @@ async def test_all_that_is_allowed_is_listed_with_what_is_loaded(tmp_path: Path)
         assert (await running.client.get("/v1/models")).status_code == 200
 
 
+def test_aliases_are_listed_as_the_operator_wrote_them() -> None:
+    models = ServedModels(ModelNames.of("base", (), {"Acme/Whisper": "base", "*": "base"}), 0)
+    assert [row["id"] for row in models.objects(frozenset())][-1] == "Acme/Whisper"
+    assert models.check("nonsense") == models.check("acme/whisper") == "base"
+
+
 @pytest.mark.asyncio
 async def test_the_sdk_reads_the_list(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
