@@ -126,6 +126,20 @@ def test_a_key_in_the_address_is_none(keyed: LiveService) -> None:
     assert KEYS["anna"] not in keyed.log()
 
 
+@pytest.mark.parametrize("header", ["X-API-Key", "api-key"])
+def test_a_key_may_come_in_the_headers_of_other_services(keyed: LiveService, header: str) -> None:
+    with httpx.Client(base_url=keyed.url, trust_env=False, verify=False) as client:
+        assert client.get("/v1/models", headers={header: KEYS["ben"]}).status_code == 200
+        assert client.get("/v1/models", headers={header: "sk-wrong"}).status_code == 401
+
+
+def test_a_client_that_has_only_an_address_puts_its_key_there(keyed: LiveService, clip: Path) -> None:
+    address = keyed.url.replace("://", f"://x:{KEYS['ben']}@")
+    with httpx.Client(base_url=address, trust_env=False, verify=False, timeout=60) as client:
+        response = client.post("/audio/transcriptions", files={"file": clip.read_bytes()})
+    assert response.json()["text"] == FAKE_TEXT
+
+
 @pytest.mark.parametrize("path", ["/", "/rq/", "/rq/0/data/queues.json", "/v1/models", "/v1/jobs"])
 def test_a_browser_sends_the_key_as_its_password(keyed: LiveService, path: str) -> None:
     assert ask(keyed, path, authorization=basic(KEYS["ben"])).status_code == 200

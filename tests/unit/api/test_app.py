@@ -161,10 +161,3 @@ async def test_stopping_sends_waiting_clients_away_at_once(tmp_path: Path) -> No
 
 def client(url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("path", ["/v1/audio/transcriptions/", "/v1/jobs/"])
-async def test_a_trailing_slash_is_not_redirected_but_explained(tmp_path: Path, path: str) -> None:
-    async with serving(tmp_path) as running:
-        assert_error(await running.client.post(path), 404, "not_found")

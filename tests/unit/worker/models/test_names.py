@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from tests.unit.api_service import worker_settings
 from worker.models.names import ModelNames
 from worker.settings import WorkerSettings, explain
 
 
 def settings(aliases: str) -> WorkerSettings:
-    values = {"model": "base", "models": ("small", "large-v3"), "model_aliases": aliases}
-    return WorkerSettings(_env_file=None, **values)  # type: ignore[arg-type]
+    return worker_settings(models=("small", "large-v3"), model_aliases=aliases)
 
 
 def test_an_alias_means_its_model() -> None:
@@ -48,7 +48,8 @@ def test_a_star_takes_whatever_is_not_served() -> None:
 def test_an_alias_of_nothing_is_refused_at_the_start(aliases: str, complaint: str) -> None:
     with pytest.raises(ValidationError) as caught:
         settings(aliases)
-    assert f"WHISPER_MODEL_ALIASES: {complaint}" in explain(caught.value)
+    assert "WHISPER_MODEL_ALIASES: '" in explain(caught.value)
+    assert complaint in explain(caught.value)
 
 
 def test_without_aliases_names_are_strict() -> None:
