@@ -25,12 +25,14 @@ from scripts.service.pid_file import AlreadyRunning, PidFile, Running
 from scripts.service.readiness import ask
 from scripts.service.supervisor import ChildCannotStart, ChildSpec, Supervisor
 from worker.queue import heartbeat
+from worker.queue.dead_workers import DeadWorkers
 from worker.queue.job_queue import QUEUES
 from worker.queue.leases import Leases
 from worker.runtime import logs, open_files
 from worker.runtime.connection import connect_briefly
 from worker.runtime.exit_codes import IDLE, STARTS_IDLE
 from worker.runtime.log_file import LOG_FILE
+from worker.store.job_store import LocalStore
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,8 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
             redis_url = redis.url if redis else _given_redis(str(service.worker.redis_url))
             url = url_for(service.api.host, port)
             timing = service.worker.timing
-            children = _children(redis, redis_url, port, service.worker.devices)
+            dead_workers = DeadWorkers(redis_url, LocalStore(service.worker.data_dir))
+            children = _children(redis, redis_url, port, dead_workers, service.worker.devices)
             pid_file.write(Running(os.getpid(), time.time(), url, log_file, redis_url, dict(overrides)))
             if log_file is None:
                 announce = (url, bool(service.api.api_keys), wait)
@@ -104,14 +107,16 @@ def _choose_port(service: ServiceConfig) -> int:
     return port
 
 
-def _children(redis: EmbeddedRedis | None, redis_url: str, port: int, devices: Sequence[str] = ()) -> list[ChildSpec]:
+def _children(
+    redis: EmbeddedRedis | None, redis_url: str, port: int, dead_workers: DeadWorkers, devices: Sequence[str] = ()
+) -> list[ChildSpec]:
     """In the order they start; they stop in the reverse. devices: one worker for each, instead of the one there is."""
     env = {"WHISPER_REDIS_URL": redis_url, "NATIVE_WHISPER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     worker = ChildSpec(
         "worker",
         (sys.executable, "-m", "worker"),
         env,
-        died=lambda pid: _hand_on(redis_url, pid),
+        died=dead_workers.bury,
         successors={IDLE: {STARTS_IDLE: "1"}},
     )
     workers = [
@@ -149,18 +154,6 @@ def _forgets_earlier_workers(answers: Callable[[], bool], redis_url: str) -> Cal
         return True
 
     return ready
-
-
-def _hand_on(redis_url: str, pid: int) -> None:
-    """Takes a dead worker's heartbeat and its jobs away at once. It would count as ready, and its jobs as running,
-    until both expire."""
-    name = heartbeat.process_name(pid)
-    try:
-        with connect_briefly(redis_url) as client:
-            heartbeat.withdraw(client, name)
-            Leases(client, QUEUES).release_of(lambda slot: heartbeat.process_of(slot) == name)
-    except RedisError as error:
-        log.warning("The dead worker's jobs stay with it until maintenance finds out: %s", error)
 
 
 def _say_when_ready(url: str, needs_key: bool, wait: float) -> None:

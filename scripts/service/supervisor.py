@@ -39,7 +39,8 @@ class ChildSpec:
     ready: children named after this one are started once it holds.
     lifeline: the child follows its standard input (worker.runtime.lifeline); others get a signal if the system has one.
     stop: how to ask it to end, if closing its standard input or SIGTERM will not do.
-    died: told the process id of an instance that ended without being asked to.
+    died: told the process id and the exit code (of a signal: negative) of an instance that ended without being asked
+      to. If the system can, no one else finds it gone before.
     failed: told the exit code of one that did so before it was ready.
     successors: exit codes that are no failure, and what the environment of the next instance has more.
     """
@@ -50,7 +51,7 @@ class ChildSpec:
     ready: Callable[[], bool] = _no_wait
     lifeline: bool = True
     stop: Callable[[], None] | None = None
-    died: Callable[[int], None] | None = None
+    died: Callable[[int, int], None] | None = None
     failed: Callable[[int], None] | None = None
     successors: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
@@ -101,8 +102,9 @@ class Child:
             if may_start and self._clock() >= self._due_at:
                 self._start()
             return False
-        if self._process.poll() is not None:
-            self._bury(self._process)
+        code = _exit_code(self._process)
+        if code is not None:
+            self._bury(self._process, code)
             return False
         self._ready = self._ready or self.spec.ready()
         return self._ready
@@ -146,7 +148,10 @@ class Child:
         self._ready = False
         log.info("%s started (pid %d).", self.spec.name, self._process.pid)
 
-    def _bury(self, process: subprocess.Popen[bytes]) -> None:
+    def _bury(self, process: subprocess.Popen[bytes], code: int) -> None:
+        if self.spec.died is not None:
+            self.spec.died(process.pid, code)
+        process.wait()
         _close_lifeline(process)
         self._process = None
         self._more = self.spec.successors.get(process.returncode, {})
@@ -154,8 +159,6 @@ class Child:
             log.info("%s (pid %d) makes way for its successor.", self.spec.name, process.pid)
         else:
             self._due_at = self._clock() + self._delay_after(process)
-        if self.spec.died is not None:
-            self.spec.died(process.pid)
         if self.spec.failed is not None and not self._ready:
             self.spec.failed(process.returncode)
 
@@ -222,6 +225,16 @@ class Supervisor:
             while not child.gone() and self._signals < 2 and self._clock() < deadline:
                 time.sleep(TICK)
             child.end()
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
+    """None while it runs. Unlike `poll` it leaves the dead process in the system's table, if the system can."""
+    if process.returncode is not None or not hasattr(os, "waitid"):
+        return process.poll()
+    end = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if end is None:
+        return None
+    return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
 
 
 def _close_lifeline(process: subprocess.Popen[bytes]) -> None:

@@ -303,9 +303,20 @@ FAULTS: tuple[Fault, ...] = (
         "an hour with the last cause",
     ),
     Fault(
+        112,
+        "The machine loses its power, or everything is killed at once, three times in a row within one window",
+        "The job is finished: what ends a worker counts against its recording only if a supervisor saw the worker die "
+        "of its own; ten unseen ends in a row give a job up",
+    ),
+    Fault(
         113,
         "The slots of a queue start over again and again",
         "The service is not ready; `/health/ready`, the doctor and the log name the cause, the log once",
+    ),
+    Fault(
+        114,
+        "The kernel ends a worker for want of memory while several jobs run",
+        "None of them is charged: each is tried alone, where another such end counts",
     ),
     Fault(
         130,

@@ -74,6 +74,10 @@ class Leases:
         keys = (_wip(lease.queue), _job(lease.job_id))
         return self._whole(lambda pipeline: _pass_on(pipeline, lease, queue, at_front), *keys)
 
+    def held_by(self, is_theirs: Callable[[str], bool]) -> list[str]:
+        """The jobs in the hands of these workers. is_theirs: by RQ's worker name."""
+        return [lease.job_id for lease, _ in self._all() if is_theirs(self._worker(lease))]
+
     def release_of(self, is_theirs: Callable[[str], bool]) -> int:
         """Gives the jobs of these workers back to their queues; returns how many. is_theirs: by RQ's worker name."""
         released = 0

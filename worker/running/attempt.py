@@ -19,9 +19,11 @@ from worker.queue.job_queue import QUARANTINE, QueueName
 from worker.queue.run_end import Lost, Requeue
 from worker.running.checkpoint import JobCheckpoint
 from worker.running.job_access import JobAccess
+from worker.store.job_store import JobNotFound
 from worker.store.records import JobError, JobRequest, Outcome, Priority
 
-MAX_STRIKES = 3  # crashes in a row that brought no window, after which a job is given up
+MAX_STRIKES = 3  # crashes in a row that brought no window, after which a job is given up …
+MAX_DEATHS = 10  # … or so many ends of its worker, of which nobody saw how they came: losses of power, say
 STORE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 log = logging.getLogger(__name__)
@@ -123,12 +125,20 @@ class Attempt:
         self._handed_back = why
         self._transcription.hand_back(patience)
 
+    def note_crash(self) -> None:
+        """The worker is about to die of its own, maybe for this recording."""
+        try:
+            self._jobs.store.note_crash(self.job_id)
+        except (OSError, JobNotFound) as error:
+            log.warning("The crash of %s could not be noted: %s", self.job_id, error)
+
     def leave(self) -> None:
         """Ends the attempt in good order in the eyes of the next one. May be called twice."""
         self._checkpoint.end()
 
     def _run(self) -> Outcome | Requeue | Lost | Setback:
-        if self._checkpoint.history.strikes >= MAX_STRIKES:
+        history = self._checkpoint.history
+        if history.strikes >= MAX_STRIKES or history.barren >= MAX_DEATHS:
             return self._given_up()
         try:
             return self._begin() or self._transcribe()
@@ -216,14 +226,14 @@ class Attempt:
     @property
     def _number(self) -> int:
         """How many attempts there were, this one among them, that a crash or the end of the job ended."""
-        return self._checkpoint.history.crashes + 1
+        return self._checkpoint.history.deaths + 1
 
     def _given_up(self) -> Outcome:
         history = self._checkpoint.history
-        log.error("Job %s ended its worker %d times in a row: it is given up", self.job_id, history.strikes)
+        log.error("Job %s ended its worker %d times in a row: it is given up", self.job_id, history.barren)
         message = (
-            f"The recording ended its worker {history.strikes} times without getting further, so it was given up. "
-            "Convert it to WAV or FLAC and send it again; where that fails too, the server's log says more."
+            f"The recording ended its worker {history.barren} times without getting further, so it was given up. "
+            "Convert it to WAV or FLAC and send it again; if that fails too, the server's log says more."
         )
         error = JobError("worker_crashed", message)
-        return Outcome("failed", started_at=self._started_at, error=error, attempts=history.crashes)
+        return Outcome("failed", started_at=self._started_at, error=error, attempts=history.deaths)

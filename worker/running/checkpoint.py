@@ -4,8 +4,8 @@ checkpoint.<n>.jsonl   one file for each attempt, which nobody else writes to
   first line           the plan: whatever, if it were different, would give other windows or other words, and `format`
   every other line     a window and its result; of two lines for one window the later counts
 
-The files are also the job's history: an attempt whose file was not ended died with its worker, and the number of the
-newest says whose work counts.
+The files are also the job's history: an attempt whose file was not ended died with its worker, a note beside it says
+that somebody saw it die (worker.store.attempts), and the number of the newest says whose work counts.
 """
 
 from __future__ import annotations
@@ -43,23 +43,26 @@ RESULT = RecordFormat("a line of a checkpoint", TypeAdapter(Saved), is_numbered=
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """crashes: attempts that died with their worker. strikes: those of them since a window was last decoded that
-    brought none. is_suspect: it was running in a crash and has decoded no window since."""
+    """deaths: attempts that died with their worker. barren: those of them since a window was last decoded that brought
+    none. strikes: the barren ones whose worker was seen to die of its own while the service lived, as it does not if
+    the machine goes down. is_suspect: it was running in a death and has decoded no window since."""
 
-    crashes: int = 0
+    deaths: int = 0
+    barren: int = 0
     strikes: int = 0
     is_suspect: bool = False
 
     @classmethod
     def of(cls, attempts: Sequence[Attempt]) -> History:
-        crashes = strikes = 0
+        deaths = barren = strikes = 0
         is_suspect = False
         for attempt in attempts:
-            has_crashed, has_window = not attempt.has_ended, attempt.content.count(b"\n") > 1
-            crashes += has_crashed
-            strikes = 0 if has_window else strikes + has_crashed
-            is_suspect = has_crashed or (is_suspect and not has_window)
-        return cls(crashes, strikes, is_suspect)
+            has_died, has_window = not attempt.has_ended, attempt.content.count(b"\n") > 1
+            deaths += has_died
+            barren = 0 if has_window else barren + has_died
+            strikes = 0 if has_window else strikes + (has_died and attempt.is_noted)
+            is_suspect = has_died or (is_suspect and not has_window)
+        return cls(deaths, barren, strikes, is_suspect)
 
 
 class JobCheckpoint:

@@ -79,6 +79,11 @@ class RunningJobs:
             self._stopping = True
         self._hand_back("The worker is stopping.", lambda attempt: True)
 
+    def note_crash(self) -> None:
+        """Before the process ends itself for what one of them does to it."""
+        for attempt in self._all():
+            attempt.note_crash()
+
     def leave_all(self) -> None:
         """Ends in good order what did not end by itself, before the process is ended."""
         for attempt in self._all():

@@ -32,7 +32,7 @@ from worker.running.attempt import DecodingLimits
 from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
 from worker.runtime.connection import connect, connect_feed
-from worker.runtime.exit_codes import HUNG, IDLE
+from worker.runtime.exit_codes import ASKED_TWICE, HUNG, IDLE
 from worker.settings import WorkerSettings
 from worker.store.job_store import LocalStore
 from worker.store.records import Priority
@@ -203,6 +203,7 @@ class WorkerProcess:
         while self._models.oldest_pass() <= limit:
             time.sleep(min(1.0, limit / 4))
         log.critical("A pass of the model has taken over %.0f s: the worker ends itself", limit)
+        self._runner.running.note_crash()  # a supervisor would, but there may be none
         os._exit(HUNG)
 
     def _queue(self, redis: Redis) -> JobQueue:
@@ -244,7 +245,7 @@ class WorkerProcess:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stopped.is_set():
-            os._exit(1)  # asked twice
+            os._exit(ASKED_TWICE)
         if self._presence.state == "loading":
             os._exit(0)  # nothing is in hand yet
         last_resort = threading.Timer(self._timing.last_resort, os._exit, (0,))

@@ -2,6 +2,7 @@
 
 checkpoint.<n>.jsonl        what attempt n has decoded so far
 checkpoint.<n>.ended.jsonl  … once it left in good order
+checkpoint.<n>.crashed      its worker died of its own, as its supervisor saw
 """
 
 from __future__ import annotations
@@ -20,18 +21,23 @@ _CHECKPOINT = re.compile(r"checkpoint\.(\d+)(\.ended)?\.jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one run of a job has written down. has_ended: it left in good order; else its worker died, or goes on."""
+    """What one run of a job has written down. has_ended: it left in good order; else its worker died, or goes on.
+    is_noted: somebody saw that its worker died of its own; a machine that goes down leaves no witness."""
 
     number: int
     has_ended: bool
     content: bytes
+    is_noted: bool = False
 
 
 def read_all(directory: Path) -> list[Attempt]:
     """All runs of the job so far, the first one first."""
     while True:
         try:
-            return [Attempt(number, has_ended, path.read_bytes()) for number, has_ended, path in _files(directory)]
+            return [
+                Attempt(number, has_ended, path.read_bytes(), _note(directory, number).exists())
+                for number, has_ended, path in _files(directory)
+            ]
         except FileNotFoundError:  # one was ended, and so renamed, since they were listed
             continue
 
@@ -57,6 +63,17 @@ def end(directory: Path, number: int) -> None:
     path = directory / f"checkpoint.{number}.jsonl"
     with contextlib.suppress(FileNotFoundError):  # the job is deleted, or has its outcome
         os.rename(path, path.with_name(f"checkpoint.{number}.ended.jsonl"))
+
+
+def note_crash(directory: Path) -> None:
+    """Notes that the newest attempt's worker died of its own. Means nothing if the attempt has ended."""
+    if number := newest(directory):
+        with contextlib.suppress(FileNotFoundError):  # the job is deleted
+            _note(directory, number).touch(mode=0o600)
+
+
+def _note(directory: Path, number: int) -> Path:
+    return directory / f"checkpoint.{number}.crashed"
 
 
 def _files(directory: Path) -> list[tuple[int, bool, Path]]:

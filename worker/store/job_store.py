@@ -3,7 +3,8 @@
 incoming/<id>/source      an upload as it grows
 jobs/<id>/source          the upload, without an extension
 jobs/<id>/job.json        the request, never changed
-jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>.ended.jsonl once it left in good order
+jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>.ended.jsonl once it left in good order;
+                          checkpoint.<n>.crashed beside it if its worker was seen to die of its own
 jobs/<id>/retry.json      why and how long the job is put aside, and how often it was tried
 jobs/<id>/transcript.json the result, written aside and renamed
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins; gone again if the job is requeued
@@ -74,6 +75,7 @@ class JobStore(Protocol):
     def begin_attempt(self, job_id: str) -> tuple[int, BinaryIO]: ...
     def newest_attempt(self, job_id: str) -> int: ...
     def end_attempt(self, job_id: str, number: int) -> None: ...
+    def note_crash(self, job_id: str) -> None: ...
     def drop_checkpoints(self, job_id: str) -> None: ...
     def source(self, job_id: str) -> Path: ...
     def drop_source(self, job_id: str) -> None: ...
@@ -176,6 +178,10 @@ class LocalStore:
     def end_attempt(self, job_id: str, number: int) -> None:
         """Notes that an attempt left in good order."""
         attempts.end(self._directory(job_id), number)
+
+    def note_crash(self, job_id: str) -> None:
+        """Notes that the worker of the latest attempt died of its own."""
+        attempts.note_crash(self._directory(job_id))
 
     def drop_checkpoints(self, job_id: str) -> None:
         """Removes all that attempts left in an ended job, also what a killed one had half written."""

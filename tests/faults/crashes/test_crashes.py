@@ -21,10 +21,10 @@ from tests import media
 from tests.acceptance.jobs.test_events import follow, segments
 from tests.acceptance.live import LiveService, until
 from tests.conftest import Sample
-from tests.faults.processes import kill, process, windows
+from tests.faults.processes import kill, lose_power, process, windows
 from tests.faults.small_disk import mounted
 from tests.integration.running_worker import RunningWorker, redis_server, wait_for
-from worker.runtime.exit_codes import HUNG
+from worker.runtime.exit_codes import ASKED_TWICE, HUNG
 from worker.runtime.timing import Timing
 from worker.store.records import JobRequest
 
@@ -195,6 +195,26 @@ def test_a_recording_that_kills_its_worker_is_given_up_and_nobody_else_pays(
     assert deaths == 3
 
 
+@pytest.mark.fault(112)
+def test_three_losses_of_power_within_a_window_end_no_job(tmp_path: Path, clip: Path) -> None:
+    """Takes over 10 s: four starts of a service."""
+    settings = {"WHISPER_ENGINE": "fake", "WHISPER_MODEL": "2", "WHISPER_TIME_SCALE": str(SCALE)}
+    service = LiveService(tmp_path, settings)
+    service.start()
+    try:
+        job_id = service.submit(clip)
+        files = service.data / "jobs" / job_id
+        for number in (1, 2, 3):
+            until((files / f"checkpoint.{number}.jsonl").exists, "it is being decoded")
+            lose_power(service)
+            assert not windows(files / f"checkpoint.{number}.jsonl"), "its only window is not done"
+            service.start()
+        job = service.ended(job_id)
+        assert (job["status"], job["attempts"]) == ("finished", 4)
+    finally:
+        service.stop()
+
+
 @pytest.mark.fault(5)
 def test_a_second_sigterm_ends_the_worker_at_once(worker: RunningWorker, lecture: Path) -> None:
     stubborn = start(worker, model="30")
@@ -203,7 +223,7 @@ def test_a_second_sigterm_ends_the_worker_at_once(worker: RunningWorker, lecture
     stubborn.send_signal(signal.SIGTERM)
     wait_for(lambda: "Stopping" in worker.log_file.read_text())
     stubborn.send_signal(signal.SIGTERM)
-    assert stubborn.wait(60) == 1, "the first alone waits for the pass in hand, then ends in good order"
+    assert stubborn.wait(60) == ASKED_TWICE, "the first alone waits for the pass in hand, then ends in good order"
     worker.start()
     assert worker.outcome(request).state == "finished"
 

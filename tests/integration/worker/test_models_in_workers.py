@@ -18,7 +18,9 @@ from tests import media
 from tests.conftest import Sample
 from tests.integration.running_worker import DEADLINE, RunningWorker, redis_server, wait_for
 from worker.queue import heartbeat
+from worker.queue.dead_workers import DeadWorkers
 from worker.runtime.exit_codes import IDLE
+from worker.store.job_store import LocalStore
 from worker.store.records import JobRequest
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
@@ -131,8 +133,9 @@ def test_a_second_worker_waits_for_its_device(worker: RunningWorker) -> None:
     wait_for(lambda: worker.presence_of(second) == "ready")
 
 
-def test_the_supervisor_runs_a_worker_for_each_device() -> None:
-    specs = _children(None, "redis://127.0.0.1:1/0", 9001, ["cuda:0", "cuda:1"])
+def test_the_supervisor_runs_a_worker_for_each_device(tmp_path: Path) -> None:
+    url = "redis://127.0.0.1:1/0"
+    specs = _children(None, url, 9001, DeadWorkers(url, LocalStore(tmp_path)), ["cuda:0", "cuda:1"])
     assert [spec.name for spec in specs][:3] == ["worker cuda:0", "worker cuda:1", "api"]
     assert [spec.env.get("WHISPER_DEVICE") for spec in specs][:3] == ["cuda:0", "cuda:1", None]
     assert Supervisor(specs)

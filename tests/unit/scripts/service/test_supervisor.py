@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from scripts.service.supervisor import Child, ChildSpec, RestartPolicy
+from tests.unit.factories import wait_for
 from worker.runtime.timing import Timing
 
 
@@ -67,6 +69,23 @@ def test_a_system_without_a_process_to_spare_ends_nobody(monkeypatch: pytest.Mon
     child.tend(may_start=True)
     assert not child.gone()
     child.end()
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system cannot say how a process ended without burying it")
+@pytest.mark.parametrize(("program", "code"), [("os._exit(3)", 3), ("os.kill(os.getpid(), signal.SIGABRT)", -6)])
+def test_who_is_told_of_a_death_hears_how_it_came_before_anyone_else_finds_it(program: str, code: int) -> None:
+    told: list[int] = []
+
+    def died(pid: int, code: int) -> None:
+        os.kill(pid, 0)  # raises once the system has forgotten it
+        told.append(code)
+
+    argv = [sys.executable, "-c", f"import os, signal; {program}"]
+    child = Child(ChildSpec("short", argv, died=died), lambda: 0.0)
+    child.tend(may_start=True)
+    wait_for(lambda: not child.tend(may_start=False) and told)
+    assert told == [code]
+    assert child.gone()
 
 
 def test_a_program_that_is_not_there_is_no_passing_trouble() -> None:

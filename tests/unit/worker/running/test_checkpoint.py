@@ -88,8 +88,9 @@ def test_every_attempt_has_a_file_of_its_own_and_knows_all_before(store: LocalSt
     assert last.text == " 11"
 
 
-def attempt(store: LocalStore, job_id: str, windows: int, *, crashes: bool) -> JobCheckpoint:
-    """An attempt that decodes so many windows more, and dies with its worker or leaves in good order."""
+def attempt(store: LocalStore, job_id: str, windows: int, *, crashes: bool, is_seen: bool = False) -> JobCheckpoint:
+    """An attempt that decodes so many windows more, and dies with its worker or leaves in good order. is_seen: whether
+    somebody noted that the worker died of its own."""
     checkpoint = JobCheckpoint(store, job_id, PLAN)
     checkpoint.begin()
     for _ in range(windows):
@@ -97,6 +98,8 @@ def attempt(store: LocalStore, job_id: str, windows: int, *, crashes: bool) -> J
     if crashes:
         assert checkpoint._file is not None
         checkpoint._file.close()  # as the end of a process does
+        if is_seen:
+            store.note_crash(job_id)
     else:
         checkpoint.end()
     return checkpoint
@@ -105,25 +108,29 @@ def attempt(store: LocalStore, job_id: str, windows: int, *, crashes: bool) -> J
 @pytest.mark.parametrize(
     ("attempts", "history"),
     [
-        ("", History(0, 0, False)),
-        ("ended 0", History(0, 0, False)),
-        ("ended 5", History(0, 0, False)),
-        ("crash 0", History(1, 1, True)),
-        ("crash 2", History(1, 0, True)),
-        ("crash 2, ended 0", History(1, 0, True)),
-        ("crash 2, ended 1", History(1, 0, False)),
-        ("crash 0, ended 1", History(1, 0, False)),
-        ("crash 0, ended 0, crash 0, crash 0", History(3, 3, True)),
-        ("crash 0, crash 0, crash 1, crash 0", History(4, 1, True)),
-        (", ".join(["crash 1"] * 10), History(10, 0, True)),
+        ("", History(0, 0, 0, False)),
+        ("ended 0", History(0, 0, 0, False)),
+        ("ended 5", History(0, 0, 0, False)),
+        ("crash 0", History(1, 1, 1, True)),
+        ("crash 2", History(1, 0, 0, True)),
+        ("crash 2, ended 0", History(1, 0, 0, True)),
+        ("crash 2, ended 1", History(1, 0, 0, False)),
+        ("crash 0, ended 1", History(1, 0, 0, False)),
+        ("crash 0, ended 0, crash 0, crash 0", History(3, 3, 3, True)),
+        ("crash 0, crash 0, crash 1, crash 0", History(4, 1, 1, True)),
+        (", ".join(["crash 1"] * 10), History(10, 0, 0, True)),
+        ("unseen 0, unseen 0, unseen 0", History(3, 3, 0, True)),
+        ("crash 0, unseen 0, crash 0", History(3, 3, 2, True)),
+        ("unseen 0, crash 1, unseen 0", History(3, 1, 0, True)),
     ],
 )
 @pytest.mark.fault(2)
+@pytest.mark.fault(112)
 def test_only_crashes_without_a_window_in_a_row_are_strikes(
     store: LocalStore, job_id: str, attempts: str, history: History
 ) -> None:
     for kind, windows in (row.split() for row in attempts.split(", ") if row):
-        attempt(store, job_id, int(windows), crashes=kind == "crash")
+        attempt(store, job_id, int(windows), crashes=kind != "ended", is_seen=kind == "crash")
     assert JobCheckpoint(store, job_id, PLAN).history == history
 
 
@@ -137,7 +144,28 @@ def test_an_attempt_knows_that_another_has_begun_since(store: LocalStore, job_id
 
 def test_an_attempt_may_be_ended_twice(store: LocalStore, job_id: str) -> None:
     attempt(store, job_id, 1, crashes=False).end()
-    assert JobCheckpoint(store, job_id, PLAN).history.crashes == 0
+    assert JobCheckpoint(store, job_id, PLAN).history.deaths == 0
+
+
+def test_a_crash_noted_after_an_attempt_has_ended_is_none(store: LocalStore, job_id: str) -> None:
+    """A slot holds its lease a moment longer than its attempt lasts."""
+    attempt(store, job_id, 0, crashes=False)
+    store.note_crash(job_id)
+    assert JobCheckpoint(store, job_id, PLAN).history == History()
+
+
+def test_a_crash_is_noted_of_the_newest_attempt_alone(store: LocalStore, job_id: str) -> None:
+    store.note_crash(job_id)
+    assert files(store) == [], "there is none yet"
+    for _ in range(2):
+        attempt(store, job_id, 0, crashes=True)
+    store.note_crash(job_id)
+    store.note_crash(job_id)
+    assert [one.is_noted for one in store.attempts(job_id)] == [False, True]
+    store.drop_checkpoints(job_id)
+    assert files(store) == []
+    store.delete(job_id)
+    store.note_crash(job_id)
 
 
 def test_whatever_is_cut_off_the_whole_lines_count(store: LocalStore, job_id: str) -> None:

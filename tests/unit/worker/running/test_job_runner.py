@@ -36,7 +36,7 @@ from worker.queue import run_end
 from worker.queue.events import FEED, Events
 from worker.queue.job_queue import JobQueue
 from worker.queue.run_end import End, Failed, Finished, Lost, Postponed, Requeue, Skipped
-from worker.running.attempt import MAX_STRIKES, DecodingLimits
+from worker.running.attempt import MAX_DEATHS, MAX_STRIKES, DecodingLimits
 from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
 from worker.runtime.timing import Timing
@@ -664,11 +664,13 @@ def test_without_redis_a_long_job_goes_on_where_it_is(bench: Bench, talk: bytes)
     assert bench.runner.run(job_id, "interactive") == Finished()
 
 
-def crash(bench: Bench, job_id: str, windows: int = 0) -> None:
+def crash(bench: Bench, job_id: str, windows: int = 0, *, is_seen: bool = True) -> None:
     """What is left of an attempt whose worker died after so many windows."""
     _, file = bench.store.begin_attempt(job_id)
     with file:
         file.write(b"{}\n" + b'{"window": [99, 0, 0, 0], "result": {}}\n' * windows)
+    if is_seen:
+        bench.store.note_crash(job_id)
 
 
 @pytest.mark.fault(3)
@@ -682,6 +684,31 @@ def test_a_job_that_ended_its_worker_again_and_again_is_given_up(bench: Bench, t
     outcome = bench.outcome(job_id)
     assert (outcome.state, outcome.attempts) == ("failed", MAX_STRIKES)
     assert bench.engine.passes == []
+
+
+@pytest.mark.fault(112)
+def test_what_nobody_saw_is_not_charged_until_it_has_happened_ten_times(bench: Bench, talk: bytes) -> None:
+    """Losses of power, or a worker without a supervisor."""
+    innocent, hopeless = bench.add(talk), bench.add(talk)
+    for _ in range(MAX_DEATHS - 1):
+        crash(bench, innocent, is_seen=False)
+    for number in range(MAX_DEATHS):
+        crash(bench, hopeless, is_seen=number % 5 == 0)
+    assert_moved(bench.runner.run(innocent, "alone"), "batch", at_front=True)
+    assert bench.runner.run(innocent, "batch") == Finished()
+    assert bench.outcome(innocent).attempts == MAX_DEATHS
+    end = bench.runner.run(hopeless, "alone")
+    assert_failed(end, "worker_crashed")
+    assert "10 times" in str(end)
+
+
+def test_a_worker_that_ends_itself_notes_the_crash_of_what_it_runs(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.runner.running.note_crash()
+    assert [one.is_noted for one in bench.store.attempts(job_id)] == [True]
+    bench.engine.gate.set()
+    assert attempt.result() == Finished()
 
 
 def test_a_job_that_was_running_in_a_crash_is_tried_alone(bench: Bench, talk: bytes) -> None:

@@ -14,7 +14,7 @@ from engines.base import Piece, Window
 from scripts.service.pid_file import RUNNING, PidFile
 from tests.unit.factories import make_window
 from worker.queue.heartbeat import HEARTBEAT, workers
-from worker.running.checkpoint import RESULT, JobCheckpoint
+from worker.running.checkpoint import RESULT, History, JobCheckpoint
 from worker.store.idempotency import CLAIM
 from worker.store.job_store import LocalStore
 from worker.store.record_format import RecordFormat
@@ -87,6 +87,18 @@ def test_its_windows_are_not_decoded_again(data: Path) -> None:
         assert result is not None
         assert result.text == line["result"]["text"]
         assert len(result.words) == len(line["result"]["words"]) > 0
+
+
+@pytest.mark.fault(112)
+def test_its_attempts_that_broke_off_were_seen_by_nobody(data: Path) -> None:
+    """It noted no crashes, so those it knew are not charged."""
+    store = LocalStore(data)
+    job_id = ids(store)["interrupted"]
+    for path in data.rglob("checkpoint.1.ended.jsonl"):
+        for number in (1, 2, 3):
+            path.with_name(f"checkpoint.{number}.jsonl").write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+        path.unlink()
+    assert History.of(store.attempts(job_id)) == History(3, 3, 0, True)
 
 
 def window_at(index: int, start: int, end: int, length: int) -> Window:
