@@ -1,20 +1,29 @@
-"""Kills processes of a running service and puts them to sleep, as the plan says."""
+"""Kills processes of a running service, puts them to sleep and takes from them what they need, as the plan says."""
 
 from __future__ import annotations
 
 import contextlib
-import signal
+import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 
 import psutil
 
 from tests.acceptance.live import LiveService
+from tests.faults.processes import lose_power
 from tests.soak.plan import Fault
+from tests.soak.trouble import frozen, full_of_files, names_are_slow, short_of_memory, tear_one_of
 
 TIMEOUT = 10.0  # seconds for a process that is just being started again
+
+_PASSING: Mapping[str, Callable[[psutil.Process], AbstractContextManager[None]]] = {
+    "freeze": frozen,
+    "starve": short_of_memory,
+    "fill": full_of_files,
+}
 
 
 def process_of(service: LiveService, name: str) -> psutil.Process | None:
@@ -51,8 +60,7 @@ class Breaking:
     def join(self) -> None:
         """Returns once all faults are over and every process is awake."""
         self._thread.join()
-        for sleeper in self._sleepers:
-            sleeper.join()
+        self._join_sleepers()
 
     def _run(self) -> None:
         try:
@@ -65,21 +73,33 @@ class Breaking:
 
     def _break(self, fault: Fault) -> None:
         print(fault, flush=True)
-        if fault.target == "supervisor":
-            for sleeper in self._sleepers:
-                sleeper.join()
-            self._service.kill()
+        if fault.target in ("supervisor", "power"):
+            self._join_sleepers()
+            self._service.kill() if fault.target == "supervisor" else lose_power(self._service)
             self._service.start()
+        elif fault.kind == "slow":
+            self._while(fault, names_are_slow(self._service.directory))
         elif (process := self._found(fault.target)) is None:
             return
-        elif fault.freeze:
-            sleeper = threading.Thread(target=_freeze, args=(process, fault.freeze))
-            sleeper.start()
-            self._sleepers.append(sleeper)
+        elif fault.kind in _PASSING:
+            self._while(fault, _PASSING[fault.kind](process))
         else:
             with contextlib.suppress(psutil.NoSuchProcess):
+                if fault.kind == "tear":
+                    process.suspend()  # or it would write over what is torn
+                    tear_one_of(self._service.data / "redis", random.Random(fault.dice))
                 process.kill()
-        self.done[("freeze " if fault.freeze else "kill ") + fault.target] += 1
+        self.done[fault.name] += 1
+
+    def _while(self, fault: Fault, trouble: AbstractContextManager[None]) -> None:
+        """The trouble passes by itself; the next fault does not wait for that."""
+        sleeper = threading.Thread(target=_last, args=(trouble, fault.seconds))
+        sleeper.start()
+        self._sleepers.append(sleeper)
+
+    def _join_sleepers(self) -> None:
+        for sleeper in self._sleepers:
+            sleeper.join()
 
     def _found(self, name: str) -> psutil.Process | None:
         deadline = time.monotonic() + TIMEOUT
@@ -88,8 +108,6 @@ class Breaking:
         return process
 
 
-def _freeze(process: psutil.Process, seconds: float) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.send_signal(signal.SIGSTOP)
+def _last(trouble: AbstractContextManager[None], seconds: float) -> None:
+    with trouble:
         time.sleep(seconds)
-        process.send_signal(signal.SIGCONT)

@@ -5,11 +5,20 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-# Which process is hit how often. `supervisor` takes all others with it and is started again by hand.
-KILLED = {"worker": 5, "api": 3, "redis": 3, "webhooks": 2, "supervisor": 1}
-FROZEN = {"worker": 3, "api": 1, "redis": 1, "webhooks": 1}
-FREEZES = 0.3  # share of the faults
-MAX_FREEZE = 8.0  # seconds
+# What goes wrong, with which processes, and how often. `supervisor` and `power` take all others with them, and the
+# service is started again by hand.
+KINDS = {
+    "kill": {"worker": 5, "api": 3, "redis": 3, "webhooks": 2, "supervisor": 1},
+    "freeze": {"worker": 3, "api": 1, "redis": 2, "webhooks": 1},
+    "tear": {"redis": 1},
+    "lose": {"power": 1},
+    "starve": {"worker": 2, "api": 1},  # of memory
+    "fill": {"api": 2, "worker": 1, "webhooks": 1},  # its open files
+    "slow": {"names": 1},
+}
+SHARES = {"kill": 10, "freeze": 5, "tear": 2, "lose": 1, "starve": 2, "fill": 2, "slow": 2}
+LASTING = ("freeze", "starve", "fill", "slow")
+MAX_SECONDS = 8.0
 
 CALLS = {"job": 6, "wait": 4, "stream": 2, "leave": 2, "break off": 2}
 QUIET = 5.0  # seconds at both ends in which nothing is broken
@@ -17,14 +26,21 @@ QUIET = 5.0  # seconds at both ends in which nothing is broken
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """At `at` seconds `target` is killed, or put to sleep for `freeze` seconds."""
+    """At `at` seconds something happens to `target`. seconds: how long it lasts, if it passes by itself. dice: for what
+    else is left to chance."""
 
     at: float
+    kind: str
     target: str
-    freeze: float = 0.0
+    seconds: float
+    dice: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} {self.target}"
 
     def __str__(self) -> str:
-        return f"{self.at:6.1f} s {self.target} " + (f"sleeps {self.freeze:.1f} s" if self.freeze else "is killed")
+        return f"{self.at:6.1f} s {self.name}" + (f" for {self.seconds:.1f} s" if self.seconds else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +70,9 @@ def _faults(chance: random.Random, seconds: float, per_minute: float) -> list[Fa
     found: list[Fault] = []
     at = QUIET
     while (at := at + chance.expovariate(per_minute / 60)) < seconds - QUIET:
-        if chance.random() < FREEZES:
-            found.append(Fault(at, _one_of(chance, FROZEN), chance.uniform(0.5, MAX_FREEZE)))
-        else:
-            found.append(Fault(at, _one_of(chance, KILLED)))
+        kind = _one_of(chance, SHARES)
+        lasts = chance.uniform(0.5, MAX_SECONDS) if kind in LASTING else 0.0
+        found.append(Fault(at, kind, _one_of(chance, KINDS[kind]), lasts, chance.randrange(10**6)))
     return found
 
 

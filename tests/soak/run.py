@@ -13,7 +13,7 @@ from engines.weights.ctranslate2 import find_ctranslate2_weights
 from tests import media, speech
 from tests.acceptance.live import ROOT, LiveService, until
 from tests.receiver import Receiver, receiving
-from tests.soak import callbacks, verdict
+from tests.soak import callbacks, slow_names, verdict
 from tests.soak.breaking import Breaking
 from tests.soak.load import TRANSCRIPT, Load, Recording
 from tests.soak.plan import plan
@@ -61,7 +61,8 @@ def soak(directory: Path, seed: int, seconds: float, engine: str) -> Report:
     """Raises where the service cannot even be started; what does not hold stands in the report."""
     print(f"seed {seed}, {seconds:.0f} s, {engine}", flush=True)
     kind = ENGINES[engine]
-    service = LiveService(directory, {**kind.settings, **callbacks.SETTINGS})
+    path = slow_names.prepare(directory)
+    service = LiveService(directory, {**kind.settings, **callbacks.SETTINGS, "PYTHONPATH": path})
     if "WHISPER_ENGINE" not in kind.settings:
         service.data.mkdir(parents=True)
         weights = find_ctranslate2_weights("base", ROOT / ".cache")
@@ -78,7 +79,7 @@ def _soak(service: LiveService, receiver: Receiver, seed: int, seconds: float, k
     recordings = _recordings(service, kind.long)
     script = plan(seed, seconds, len(recordings), kind.calls_per_minute, FAULTS_PER_MINUTE)
     began = time.monotonic()
-    load = Load(service, recordings, receiver.url())
+    load = Load(service, recordings, receiver.url(host=slow_names.NAME))
     outcomes = verdict.Outcomes(service.data / "jobs")
     breaking = Breaking(service, script.faults, began)
     outcomes.start()

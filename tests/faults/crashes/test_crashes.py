@@ -260,9 +260,9 @@ def test_a_job_that_two_workers_are_told_of_runs_once(worker: RunningWorker, lec
     for _ in range(4):
         worker.redis.rpush("rq:queue:batch", request.id)
     assert worker.outcome(request).state == "finished"
-    assert worker.told(request).count("state") == 3, "queued, started, finished"
     wait_for(lambda: worker.queue.length("batch") == 0)
     worker.wait_for_status(request, "finished")
+    assert worker.told(request).count("state") == 3, "queued, started, finished"
 
 
 def test_a_hung_pass_ends_the_worker_and_the_job_is_given_up_in_the_end(worker: RunningWorker, lecture: Path) -> None:
