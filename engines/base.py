@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from engines.transcript import Word
+from engines.transcript import SPARSE, TokenLogprob, Word
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +42,7 @@ class DecodeOptions:
     multilingual: the recording changes its language; each window keeps the one that was found in it.
     words: whether times are wanted; without them the engine leaves the alignment out.
     prompt: text that precedes the speech, for spelling and style. hotwords: phrases to expect.
+    logprobs: whether each token's log probability is wanted; an engine gives them with `words`, or does without.
     temperature: 0 decodes with beam search, above 0 samples. listening: which track, and what counts as speech.
     """
 
@@ -50,6 +51,7 @@ class DecodeOptions:
     languages: tuple[str, ...] = ()
     multilingual: bool = False
     words: bool = False
+    logprobs: bool = False
     prompt: str | None = None
     hotwords: str | None = None
     temperature: float = 0.0
@@ -123,7 +125,8 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class WindowResult:
     """What an engine heard in one window. `words` has times in seconds from the window's own start, each with
-    its `word_tokens`; both are empty if no times were wanted. is_shortened: the encoder saw less than 30 s."""
+    its `word_tokens`; both are empty if no times were wanted. `logprobs` has those of all `word_tokens` in a row, if
+    they were wanted and the engine knows them. is_shortened: the encoder saw less than 30 s."""
 
     text: str
     tokens: tuple[int, ...]
@@ -135,6 +138,7 @@ class WindowResult:
     temperature: float
     words: tuple[Word, ...] = ()
     word_tokens: tuple[tuple[int, ...], ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = field(default=(), metadata=SPARSE)
     is_shortened: bool = False
 
 

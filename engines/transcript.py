@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# Of a field that is left out of a record if it is empty: it costs nothing there, and the first version, which refuses
+# fields it does not know, reads the record.
+SPARSE = {"sparse": True}
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -16,11 +20,20 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """The log probability of one token. bytes: of its text in UTF-8; a character may lie in several tokens."""
+
+    bytes: tuple[int, ...]
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of speech as people breathe it: a sentence, or a part of one.
 
     `avg_logprob`, `no_speech_prob` and `temperature` are those of the window the segment was decoded in;
-    `compression_ratio` and `tokens` are its own text's. `seek` is the window's start in frames of 10 ms.
+    `compression_ratio` and `tokens` are its own text's. `seek` is the window's start in frames of 10 ms. `logprobs` are
+    those of `tokens` if they were asked for and the engine knows them.
     """
 
     id: int
@@ -34,6 +47,7 @@ class Segment:
     compression_ratio: float
     no_speech_prob: float
     words: tuple[Word, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = field(default=(), metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,11 @@ class Transcript:
     engine: str
     segments: tuple[Segment, ...]
     warnings: tuple[TranscriptWarning, ...] = field(default=())
+
+    @property
+    def known_language(self) -> str | None:
+        """What was spoken; None if nobody spoke and the caller did not say."""
+        return self.language if self.language_probability > 0 else None
 
     @property
     def text(self) -> str:

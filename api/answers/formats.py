@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from api.answers.cues import cues
+from api.answers.words import languages, logprobs, segment_words
 from engines.languages import LANGUAGES
 from engines.transcript import Segment, Transcript
 
@@ -44,7 +45,8 @@ def _rendered(transcript: Transcript, response_format: str, granularities: Seque
 
 
 def plain_json(transcript: Transcript) -> dict[str, Any]:
-    return {"text": transcript.text, **_usage(transcript)}
+    spoken = {} if transcript.task == "translate" else {"languages": languages(transcript)}
+    return {"text": transcript.text, **spoken, **logprobs(transcript), **_usage(transcript)}
 
 
 def verbose_json(transcript: Transcript, granularities: Sequence[str]) -> dict[str, Any]:
@@ -57,6 +59,8 @@ def verbose_json(transcript: Transcript, granularities: Sequence[str]) -> dict[s
     if "segment" in granularities:
         answer["segments"] = [_segment(segment) for segment in transcript.segments]
     if "word" in granularities and transcript.task == "transcribe":
+        for shown, segment in zip(answer.get("segments", ()), transcript.segments, strict=False):
+            shown["words"] = segment_words(segment)
         answer["words"] = [
             {"word": word.text.strip(), "start": round(word.start, 3), "end": round(word.end, 3)}
             for word in transcript.words
@@ -77,7 +81,12 @@ def streamed_done(transcript: Transcript) -> dict[str, Any]:
         "output_tokens": spoken,
         "total_tokens": audio + spoken,
     }
-    answer = {"type": "transcript.text.done", "text": transcript.text, "languages": [{"code": transcript.language}]}
+    answer = {
+        "type": "transcript.text.done",
+        "text": transcript.text,
+        "languages": languages(transcript),
+        **logprobs(transcript),
+    }
     return answer if transcript.task == "translate" else {**answer, "usage": usage}
 
 

@@ -81,7 +81,8 @@ class Form(BaseModel):
     )
     stream: Annotated[Switch, Use()] = Field(
         False,
-        description="Send the text as it comes, with `json` or `text`. A job's comes at its `/events`",
+        description="Send the text as it comes; without effect on `srt`, `vtt` and `verbose_json`. A job's comes "
+        "at its `/events`",
     )
     priority: Annotated[Priority, Stripped, Use()] = Field(
         "batch", description="`interactive` goes first. Of a job, or with `Prefer: respond-async`"
@@ -112,7 +113,7 @@ class Form(BaseModel):
         "(`prefix_padding_ms`) and after it (`silence_duration_ms`)",
     )
     include: Annotated[kinds.Included, Use()] = Field(
-        (), description="`logprobs` is refused: log probabilities are not given by this version yet"
+        (), description="`logprobs` gives a `json` answer the log probability of each token"
     )
     known_speaker_names: Annotated[tuple[str, ...], Use(refused=SPEAKERS)] = Field((), description=SPEAKERS)
     known_speaker_references: Annotated[tuple[str, ...], Use(refused=SPEAKERS)] = Field((), description=SPEAKERS)

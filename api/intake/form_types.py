@@ -62,12 +62,10 @@ def _known_format(value: object) -> object:
     return wanted
 
 
-def _nothing_more(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        if value == "logprobs":
-            refuse("unsupported_parameter", "Log probabilities of tokens are not given by this version yet")
-        refuse("invalid_value", f"'{value[:100]}' cannot be included")
-    return values
+def _included(values: tuple[str, ...]) -> tuple[str, ...]:
+    if strange := next((value for value in values if value != "logprobs"), None):
+        refuse("invalid_value", f"'{strange[:100]}' cannot be included; 'logprobs' can")
+    return tuple(dict.fromkeys(values))
 
 
 def _chunking(value: object) -> dict[str, Any] | None:
@@ -186,7 +184,7 @@ Language = Annotated[
 Languages = Annotated[tuple[str, ...], AfterValidator(_candidates)]
 Included = Annotated[
     tuple[str, ...],
-    AfterValidator(_nothing_more),
+    AfterValidator(_included),
     WithJsonSchema({"type": "array", "items": {"type": "string", "enum": ["logprobs"]}}),
 ]
 Chunking = Annotated[dict[str, Any] | None, BeforeValidator(_chunking), WithJsonSchema(_CHUNKING)]

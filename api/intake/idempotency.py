@@ -52,6 +52,8 @@ def fingerprint(digest: str, parameters: Parameters, kind: str) -> str:
     asked["options"] |= _EARLIER_OPTIONS
     if parameters.options.listening == Listening():  # what earlier versions did not ask
         del asked["options"]["listening"]
+    if not parameters.options.logprobs:
+        del asked["options"]["logprobs"]
     return hashlib.sha256(f"{kind}\n{digest}\n{json.dumps(asked, sort_keys=True)}".encode()).hexdigest()
 
 

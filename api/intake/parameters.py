@@ -41,25 +41,14 @@ def read_parameters(form: Form, route: Route, models: ServedModels, *, is_job: b
     wanted = () if route == "translation" else form.timestamp_granularities
     granularities = _granularities(wanted, form.response_format, task)
     models.check_languages(model, task, form.language)
-    options = DecodeOptions(
-        task=task,
-        language=form.language,
-        languages=form.languages,
-        multilingual=form.multilingual,
-        words=is_job or form.response_format in TIMED_FORMATS,  # a job's transcript is asked for in any format later
-        prompt=form.prompt,
-        hotwords=form.phrases,
-        temperature=form.temperature,
-        listening=_listening(form),
-    )
     return Parameters(
         model,
         form.response_format,
         granularities,
-        options,
+        _options(form, task, is_job),
         form.priority,
         form.metadata,
-        stream=not is_job and _stream(form),
+        stream=not is_job and form.stream and form.response_format not in TIMED_FORMATS,  # as OpenAI for whisper-1
         is_default_model=form.model is None,
     )
 
@@ -87,6 +76,23 @@ def _model(form: Form, models: ServedModels) -> str:
     return form.model
 
 
+def _options(form: Form, task: Task, is_job: bool) -> DecodeOptions:
+    # a job's transcript is asked for in any format later
+    logprobs = "logprobs" in form.include and (is_job or form.response_format == "json")
+    return DecodeOptions(
+        task=task,
+        language=form.language,
+        languages=form.languages,
+        multilingual=form.multilingual,
+        words=is_job or logprobs or form.response_format in TIMED_FORMATS,
+        logprobs=logprobs,
+        prompt=form.prompt,
+        hotwords=form.phrases,
+        temperature=form.temperature,
+        listening=_listening(form),
+    )
+
+
 def _listening(form: Form) -> Listening:
     """Voice activity as the request wants it: seconds where OpenAI has milliseconds."""
     wanted = form.chunking_strategy or {}
@@ -98,15 +104,6 @@ def _listening(form: Form) -> Listening:
         prefix_padding=None if before is None else before / 1000,
         silence_duration=None if after is None else after / 1000,
     )
-
-
-def _stream(form: Form) -> bool:
-    if form.stream and form.response_format in TIMED_FORMATS:
-        message = (
-            f"A stream is text as it comes, not '{form.response_format}'; send response_format 'json' or 'text' with it"
-        )
-        raise _unsupported("stream", f"{message}, or send a job and follow its events, which have times")
-    return form.stream
 
 
 def _granularities(wanted: Granularities, response_format: str, task: str) -> tuple[str, ...]:

@@ -59,6 +59,9 @@ class Job(Answer):
     model: str = Field(description="As it was asked for")
     task: Task = Field(description="As it was asked for")
     language: str | None = Field(description="As it was asked for")
+    detected_language: str | None = Field(
+        description="What was spoken, as an ISO 639-1 code: detected, or as it was asked for; once it has finished"
+    )
     priority: Priority = Field(description="`interactive` goes first")
     file: JobFile = Field(description="The recording as it was sent")
     progress: Share = Field(description="The share of the recording that is done")

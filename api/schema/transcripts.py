@@ -22,11 +22,30 @@ class TranscriptWarning(Answer):
     message: str
 
 
+class LanguageCode(Answer):
+    code: str = Field(description="ISO 639-1")
+
+
+class TokenLogprob(Answer):
+    token: str = Field(description="Its text, or what of it is whole characters")
+    logprob: float
+    bytes: list[int] = Field(description="Its text in UTF-8")
+
+
 class TranscriptJson(Answer):
     """`response_format=json`."""
 
     text: str
+    languages: list[LanguageCode] | Absent = Field(None, description="What was spoken; not of translations")
+    logprobs: list[TokenLogprob] | Absent = Field(None, description="With `include[]=logprobs`, if the engine has them")
     usage: DurationUsage | Absent = Field(None, description="Not of translations")
+
+
+class SegmentWord(Answer):
+    word: str
+    start: float
+    end: float
+    probability: Share = Field(description="How sure the model is of it")
 
 
 class TranscriptSegment(Answer):
@@ -42,6 +61,7 @@ class TranscriptSegment(Answer):
     avg_logprob: float = Field(description="Mean log probability of its window's tokens")
     compression_ratio: float = Field(description="Of the text by gzip; high if it repeats itself")
     no_speech_prob: float = Field(description="Probability that nobody speaks in its window")
+    words: list[SegmentWord] | Absent = Field(None, description="With the granularities `word` and `segment`")
 
 
 class Word(Answer):
@@ -85,10 +105,6 @@ class TokenUsage(Answer):
     total_tokens: int
 
 
-class LanguageCode(Answer):
-    code: str
-
-
 class TranscriptTextDelta(Answer):
     """A piece of text as it comes; put together, the pieces are the whole text."""
 
@@ -102,6 +118,7 @@ class TranscriptTextDone(Answer):
     type: Literal["transcript.text.done"]
     text: str
     languages: list[LanguageCode]
+    logprobs: list[TokenLogprob] | Absent = Field(None, description="With `include[]=logprobs`, if the engine has them")
     usage: TokenUsage | Absent = Field(None, description="Not of translations")
 
 

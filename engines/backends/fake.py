@@ -16,6 +16,7 @@ from collections.abc import Hashable, Sequence
 from engines.base import Window, WindowResult
 from engines.errors import OutOfMemory
 from engines.registry import EngineOptions
+from engines.text.logprobs import token_logprob
 from engines.transcript import Word
 
 _FAULT = re.compile(r"(die|hang|fail) at (\d+)|oom above (\d+)")
@@ -89,4 +90,5 @@ def _hear(window: Window) -> WindowResult:
         temperature=window.temperature,
         words=words if window.options.words else (),
         word_tokens=tuple((at,) for at in range(len(texts))) if window.options.words else (),
+        logprobs=tuple(token_logprob(each.encode(), 0.9) for each in texts) if window.options.logprobs else (),
     )

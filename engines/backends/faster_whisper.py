@@ -26,9 +26,10 @@ from engines.devices.cores import available_cores
 from engines.devices.ctranslate2_device import choose_compute_type, choose_device, device_error
 from engines.errors import Canceled, EngineUnavailable, ModelNotFound, OutOfMemory
 from engines.registry import EngineOptions
+from engines.text.logprobs import spelled_bytes, token_logprob
 from engines.text.segments import compression_ratio
 from engines.text.words import APPENDED, PREPENDED
-from engines.transcript import Word
+from engines.transcript import TokenLogprob, Word
 from engines.weights.ctranslate2 import find_ctranslate2_weights
 
 MIN_FRAMES = 10  # mel frames that words can be aligned to
@@ -200,15 +201,27 @@ class FasterWhisper:
         for (language, task), members in groupby(sorted(wanted, key=group), key=group):
             rows = list(members)
             part = encoded if len(rows) == len(windows) else _rows(encoded, rows)
-            aligned = self._loaded.find_alignment(
-                self._tokenizer_for(language, task),
-                [list(results[at].tokens) for at in rows],
-                part,
-                [max(MIN_FRAMES, filled_frames(windows[at])) for at in rows],
-            )
+            tokens = [list(results[at].tokens) for at in rows]
+            frames = [max(MIN_FRAMES, filled_frames(windows[at])) for at in rows]
+            tokenizer = self._tokenizer_for(language, task)
+            aligned = self._loaded.find_alignment(tokenizer, tokens, part, frames)
             for at, words in zip(rows, aligned, strict=True):
                 results[at] = _with_words(results[at], words, windows[at].seconds)
+            if any(windows[at].options.logprobs for at in rows):
+                for at, logprobs in zip(rows, self._logprobs(tokenizer, tokens, part, frames), strict=True):
+                    results[at] = replace(results[at], logprobs=logprobs if windows[at].options.logprobs else ())
         return results
+
+    def _logprobs(
+        self, tokenizer: Tokenizer, tokens: list[list[int]], encoded: ctranslate2.StorageView, frames: list[int]
+    ) -> list[tuple[TokenLogprob, ...]]:
+        """Of each window's tokens. `find_alignment` has them and gives their means by words only."""
+        aligned = self._loaded.model.align(encoded, tokenizer.sot_sequence, tokens, frames)
+        texts = [[spelled_bytes(tokenizer.tokenizer.id_to_token(token)) for token in row] for row in tokens]
+        return [
+            tuple(map(token_logprob, row, result.text_token_probs[: len(row)]))
+            for row, result in zip(texts, aligned, strict=True)
+        ]
 
     def _prompt(self, options: DecodeOptions, language: str) -> list[int]:
         """Previous text, language and task, and no timestamp tokens: with them a window's tail gets lost."""

@@ -16,6 +16,7 @@ from engines.backends.alignment import Floats, Path, timed_tokens
 from engines.backends.encoder_length import FULL_FRAMES, encoder_frames
 from engines.base import SAMPLE_RATE, DecodeOptions, Window, WindowResult
 from engines.errors import Canceled, EngineUnavailable, UnsupportedOption
+from engines.text.logprobs import logprobs_of
 from engines.text.segments import compression_ratio
 from engines.text.words import words_of
 
@@ -181,7 +182,8 @@ class ReferenceEngine(ABC):
             self._cheapest_path,
         )
         words, word_tokens = words_of(timed, result.language)
-        return replace(result, words=words, word_tokens=word_tokens)
+        logprobs = logprobs_of(timed) if window.options.logprobs else ()
+        return replace(result, words=words, word_tokens=word_tokens, logprobs=logprobs)
 
 
 _PLACEHOLDER = WindowResult(

@@ -22,6 +22,7 @@ from engines.base import SAMPLE_RATE, WINDOW_SECONDS, DecodeOptions, Window, Win
 from engines.devices.cores import available_cores
 from engines.errors import Canceled, EngineUnavailable
 from engines.registry import EngineOptions
+from engines.text.logprobs import logprobs_of
 from engines.text.segments import compression_ratio
 from engines.text.words import TimedToken, text_of, words_of
 from engines.weights.ggml import GgmlHeader, read_ggml
@@ -186,6 +187,7 @@ def _result(context: Any, options: DecodeOptions, probability: float, seconds: f
         temperature=options.temperature,
         words=words,
         word_tokens=word_tokens,
+        logprobs=logprobs_of(tokens) if words and options.logprobs else (),
         is_shortened=frames < FULL_FRAMES,
     )
 

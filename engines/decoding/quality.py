@@ -47,7 +47,7 @@ class Ladder:
         """The result to keep of all attempts at one window, the last being the newest."""
         last = attempts[-1]
         if self.is_silence(last):
-            return replace(last, text="", tokens=(), words=(), word_tokens=())
+            return replace(last, text="", tokens=(), words=(), word_tokens=(), logprobs=())
         if self.holds(last, seconds):
             return last
         sober = [attempt for attempt in attempts if not self._runs_away(attempt, seconds)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from engines.base import SAMPLE_RATE, Window, WindowResult
+from engines.text.logprobs import slices
 from engines.text.sentences import sentence_ends
 from engines.text.word_times import recording_words
 from engines.transcript import Segment, Word
@@ -30,11 +31,13 @@ def segments_of(window: Window, result: WindowResult, first_id: int, not_before:
         return [replace(whole, id=first_id)]
     words = recording_words(window, result.words, not_before)
     segments: list[Segment] = []
+    logprobs = slices(result.logprobs, map(len, result.word_tokens))
     for start, end in _cuts(words, result.language):
         text = "".join(word.text for word in words[start:end])
         tokens = tuple(token for word_tokens in result.word_tokens[start:end] for token in word_tokens)
         segment = _segment(window, result, text, tokens, (words[start].start, words[end - 1].end))
-        segments.append(replace(segment, id=first_id + len(segments), words=tuple(words[start:end])))
+        known = tuple(each for of_word in logprobs[start:end] for each in of_word)
+        segments.append(replace(segment, id=first_id + len(segments), words=tuple(words[start:end]), logprobs=known))
     return segments
 
 

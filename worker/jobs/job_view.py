@@ -60,6 +60,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
         "model": request.model,
         "task": request.options.task,
         "language": request.options.language,
+        "detected_language": outcome.language if outcome else None,
         "priority": request.priority,
         "file": {"name": request.filename, "bytes": request.size},
         "progress": 1.0 if state == "finished" else round(progress.share, 4),

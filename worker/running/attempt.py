@@ -70,6 +70,8 @@ class Attempt:
         self._queue = queue
         # As earlier versions wrote the plan, so that their checkpoints stay good: its options had these two as well.
         options = {**asdict(request.options), "beam_size": limits.beam_size, "full_padding": False}
+        if not options["logprobs"]:  # which they did not know
+            del options["logprobs"]
         engine = batcher.engine
         plan = {"windows": PLAN, "engine": engine.name, "model": engine.model, "context": limits.context}
         self._checkpoint = JobCheckpoint(jobs.store, request.id, {**plan, "options": options})
@@ -186,6 +188,7 @@ class Attempt:
             warnings=transcript.warnings,
             attempts=self._number,
             track=self._transcription.track,
+            language=transcript.known_language,
         )
 
     def _loss(self) -> Lost | None:

@@ -11,10 +11,12 @@ import json
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import Field, dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+
+from engines.transcript import SPARSE
 
 FIRST = 1
 KEY = "format"
@@ -99,9 +101,11 @@ def _finite(data: Any) -> Any:
 
 def _fields(record: Any) -> dict[str, Any]:
     try:
-        return {name: getattr(record, name) for name in record.__dataclass_fields__}
+        fields: Mapping[str, Field[Any]] = record.__dataclass_fields__
     except AttributeError:
         raise TypeError(f"{type(record).__name__} is neither plain JSON nor a dataclass") from None
+    values = ((name, getattr(record, name), field.metadata) for name, field in fields.items())
+    return {name: value for name, value, metadata in values if value or metadata != SPARSE}
 
 
 def _reason(error: ValidationError) -> str:

@@ -83,7 +83,7 @@ class Outcome:
     """`outcome.json`: the one terminal state. Times are unix seconds, `duration` is seconds of audio.
 
     attempts: how often the job was begun; every one but the last ended with its worker. track: the sound track that
-    was transcribed, from 1.
+    was transcribed, from 1. language: that was spoken, ISO 639-1, if it is known.
     """
 
     state: Literal["finished", "failed", "canceled"]
@@ -94,6 +94,7 @@ class Outcome:
     warnings: tuple[TranscriptWarning, ...] = ()
     attempts: int = 1
     track: int | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,21 @@ def async_answers(quick: LiveService, sample: Sample) -> dict[str, Any]:
     return dict(zip(FORMATS, asyncio.run(ask()), strict=True))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_log_probabilities_and_the_language_come_in_the_sdks_types(quick: LiveService, clip: Path, kind: Kind) -> None:
+    heard = call(kind, quick, transcribe(clip, include=["logprobs"]))
+    assert "".join(bytes(map(int, each.bytes)).decode() for each in heard.logprobs).strip() == heard.text
+    assert all(each.token and each.logprob == pytest.approx(-0.1054) for each in heard.logprobs)
+    assert [each.code for each in heard.languages] == ["en"]
+
+
+def test_a_stream_of_what_has_times_is_answered_whole(quick: LiveService, clip: Path) -> None:
+    """As OpenAI answers for whisper-1; LiteLLM asks so."""
+    answer = quick.transcribe(clip, response_format="verbose_json", stream="true")
+    assert answer.headers["content-type"] == "application/json"
+    assert {"duration", "segments", "text"} <= set(answer.json())
+
+
 @pytest.fixture(params=KINDS)
 def answers(request: pytest.FixtureRequest) -> dict[str, Any]:
     found: dict[str, Any] = request.getfixturevalue(f"{request.param}_answers")

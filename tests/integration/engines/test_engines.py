@@ -133,6 +133,17 @@ def test_a_batch_with_words_gives_each_window_its_own(tiny: Engine, voice: Sampl
     assert second.words[-1].start == pytest.approx(talk.sentences[0].end - talk.sentences[0].start, abs=0.6)
 
 
+def test_each_token_has_its_log_probability_if_it_is_wanted(tiny: Engine, talk: speech.Recording) -> None:
+    """Of two windows in a pass, of which one wants them."""
+    first, second = tiny.decode([window(said(talk, 2), words=True, logprobs=True), window(said(talk, 0), words=True)])
+    assert bytes(byte for each in first.logprobs for byte in each.bytes).decode() == first.text
+    assert len(first.logprobs) == len(first.tokens)
+    assert all(-20 < each.logprob <= 0 for each in first.logprobs)
+    # avg_logprob counts the end of the text too, and beam search adds nothing to a token's own probability
+    assert sum(each.logprob for each in first.logprobs) / len(first.tokens) == pytest.approx(first.avg_logprob, abs=0.3)
+    assert second.logprobs == ()
+
+
 def test_a_batch_gives_what_its_windows_give_alone(quick: Engine, voice: Samples, talk: speech.Recording) -> None:
     windows = [
         window(voice, words=True),

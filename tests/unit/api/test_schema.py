@@ -226,10 +226,15 @@ def test_operations_have_stable_names(document: dict[str, Any]) -> None:
 def test_version_server_and_keys(document: dict[str, Any], tmp_path: Path) -> None:
     assert document["info"]["version"] == VERSION
     assert document["servers"] == [{"url": "/"}]
-    assert document["security"] == [{}, {"bearer": []}, {"basic": []}]
+    assert document["security"] == [{}, {"bearer": []}, {"header": []}, {"basic": []}]
     assert document["paths"]["/health"]["get"]["security"] == []
     keyed, public = api_settings(api_keys={"ann": "sk-ann"}), worker_settings(public_url="https://whisper.example.com")
     other = create_app(keyed, public, store=LocalStore(tmp_path), redis=FakeRedis()).openapi()
     assert other["servers"] == [{"url": "https://whisper.example.com"}]
-    assert other["security"] == [{"bearer": []}, {"basic": []}]
-    assert {row["scheme"] for row in other["components"]["securitySchemes"].values()} == {"bearer", "basic"}
+    assert other["security"] == [{"bearer": []}, {"header": []}, {"basic": []}]
+    schemes = other["components"]["securitySchemes"]
+    assert {name: row.get("scheme", row.get("name")) for name, row in schemes.items()} == {
+        "bearer": "bearer",
+        "header": "X-API-Key",
+        "basic": "basic",
+    }

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from api.answers.formats import render
-from engines.transcript import Transcript, TranscriptWarning
+from api.answers.formats import render, streamed_done
+from engines.transcript import TokenLogprob, Transcript, TranscriptWarning
 from tests.unit.api_service import make_segment, make_transcript
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -59,7 +59,31 @@ def test_each_format_has_its_content_type(response_format: str, content_type: st
 
 def test_json_has_the_text_and_the_seconds_rounded_up() -> None:
     answer = json.loads(render(make_transcript(duration=8.01), "json").body)
-    assert answer == {"text": "Hello there. Bye now.", "usage": {"type": "duration", "seconds": 9}}
+    usage = {"type": "duration", "seconds": 9}
+    assert answer == {"text": "Hello there. Bye now.", "languages": [{"code": "en"}], "usage": usage}
+
+
+def test_json_names_no_language_where_nobody_spoke() -> None:
+    assert json.loads(render(make_transcript(language_probability=0.0), "json").body)["languages"] == []
+    assert "languages" not in json.loads(render(make_transcript(task="translate"), "json").body)
+
+
+def test_json_has_the_log_probabilities_that_were_asked_for() -> None:
+    sure = (TokenLogprob(tuple(b" Gr\xc3"), -0.25), TokenLogprob((0xB6,), -1.5))
+    transcript = make_transcript(replace(make_segment(0, 0, 1, " Gr\xf6"), logprobs=sure))
+    expected = [
+        {"token": " Gr\ufffd", "logprob": -0.25, "bytes": [32, 71, 114, 195]},
+        {"token": "\ufffd", "logprob": -1.5, "bytes": [182]},
+    ]
+    assert json.loads(render(transcript, "json").body)["logprobs"] == expected
+    assert streamed_done(transcript)["logprobs"] == expected
+    assert "logprobs" not in json.loads(render(make_transcript(), "json").body)
+
+
+def test_segments_have_their_words_with_how_sure_the_model_was() -> None:
+    first, _ = as_json(make_transcript(), "segment", "word")["segments"]
+    assert first["words"][0] == {"word": "Hello", "start": 0.0, "end": 1.66, "probability": 0.9}
+    assert set(as_json(make_transcript(), "segment", "word")["words"][0]) == {"word", "start", "end"}  # as OpenAI's
 
 
 def test_segments_have_the_ten_keys_and_their_own_numbers() -> None:

@@ -112,24 +112,25 @@ def test_a_bad_granularity_is_refused() -> None:
     assert (error.param, "'word'" in error.message) == ("timestamp_granularities", True)
 
 
-@pytest.mark.parametrize(
-    ("pair", "param"),
-    [
-        (("response_format", "diarized_json"), "response_format"),
-        (("include[]", "logprobs"), "include"),
-    ],
-)
-def test_what_this_version_cannot_do_is_said(pair: tuple[str, str], param: str) -> None:
-    error = refused(pair)
-    assert (error.status, error.code, error.param) == (400, "unsupported_parameter", param)
+def test_what_this_version_cannot_do_is_said() -> None:
+    error = refused(("response_format", "diarized_json"))
+    assert (error.status, error.code, error.param) == (400, "unsupported_parameter", "response_format")
     assert "version" in error.message
 
 
 @pytest.mark.parametrize("response_format", ["srt", "vtt", "verbose_json"])
-def test_a_stream_has_no_times(response_format: str) -> None:
-    error = refused(("stream", "true"), ("response_format", response_format))
-    assert (error.status, error.code, error.param) == (400, "unsupported_parameter", "stream")
-    assert "'json'" in error.message
+def test_what_has_times_is_answered_whole_as_openai_does_for_whisper_1(response_format: str) -> None:
+    """LiteLLM asks for both at once."""
+    assert not read(("stream", "true"), ("response_format", response_format)).stream
+    assert read(("stream", "true"), ("response_format", "text")).stream
+
+
+def test_log_probabilities_are_worked_out_where_they_can_be_shown() -> None:
+    asked = read(("include[]", "logprobs")).options
+    assert (asked.logprobs, asked.words) == (True, True)  # they come with the times
+    assert not read(("include[]", "logprobs"), ("response_format", "srt")).options.logprobs
+    assert read(("include[]", "logprobs"), ("response_format", "srt"), is_job=True).options.logprobs
+    assert not read().options.logprobs
 
 
 @pytest.mark.parametrize("name", ["known_speaker_names[]", "known_speaker_references", "known_speaker_references[]"])

@@ -19,6 +19,7 @@ from worker.store.records import JobError, Outcome, Retry, new_job_id
 pytestmark = pytest.mark.asyncio
 KEYS = {
     "id", "object", "status", "created_at", "started_at", "ended_at", "attempts", "model", "task", "language",
+    "detected_language",
     "priority", "file", "progress", "processed_seconds", "total_seconds", "speed", "eta_seconds", "position",
     "waiting_for", "error", "track", "warnings", "metadata", "webhook", "urls",
 }  # fmt: skip

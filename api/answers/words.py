@@ -1,0 +1,36 @@
+"""What the answers say of single words and tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engines.transcript import Segment, TokenLogprob, Transcript
+
+
+def segment_words(segment: Segment) -> list[dict[str, Any]]:
+    """The segment's words, each with how sure the model was of it."""
+    return [
+        {
+            "word": word.text.strip(),
+            "start": round(word.start, 3),
+            "end": round(word.end, 3),
+            "probability": round(word.probability, 4),
+        }
+        for word in segment.words
+    ]
+
+
+def logprobs(transcript: Transcript) -> dict[str, Any]:
+    """The field `logprobs`, if they were asked for and are known."""
+    found = [_logprob(each) for segment in transcript.segments for each in segment.logprobs]
+    return {"logprobs": found} if found else {}
+
+
+def languages(transcript: Transcript) -> list[dict[str, str]]:
+    """What was spoken; empty if nobody spoke."""
+    return [{"code": transcript.known_language}] if transcript.known_language else []
+
+
+def _logprob(known: TokenLogprob) -> dict[str, Any]:
+    text = bytes(known.bytes).decode(errors="replace")
+    return {"token": text, "logprob": known.logprob, "bytes": list(known.bytes)}
