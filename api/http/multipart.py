@@ -167,6 +167,12 @@ def display_name(name: str) -> str:
     return short if short not in ("", ".", "..") else "upload"
 
 
+def disposition_name(disposition: str) -> str:
+    """The file name in a Content-Disposition header; empty if there is none."""
+    raw = disposition.encode("latin-1", errors="replace")
+    return _filename(raw, parse_options_header(raw)[1]) or ""
+
+
 def _boundary(content_type: str) -> bytes:
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")

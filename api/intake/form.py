@@ -46,7 +46,7 @@ class Form(BaseModel):
         b"", description="The recording: audio, or video with sound, in any format ffmpeg reads"
     )
     filename: Annotated[str | None, Use(("job",), body="query")] = Field(
-        None, description="The recording's name, for display"
+        None, description="The recording's name, for display; also as `file_name`, or in `Content-Disposition`"
     )
     model: Annotated[kinds.Name | None, Use()] = Field(
         None, description="One of GET /v1/models; missing, `whisper-1` and the `gpt-*` names: the server's default"

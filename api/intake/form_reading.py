@@ -18,6 +18,14 @@ def use_of(field: FieldInfo) -> Use:
     return next(each for each in field.metadata if isinstance(each, Use))
 
 
+FILENAMES = ("filename", "file_name")  # the second as most form builders call it
+
+
+def is_known(name: str) -> bool:
+    """Whether it is a field of the form, in any spelling."""
+    return name.partition("[")[0].partition(".")[0] in (*Form.model_fields, *FILENAMES)
+
+
 def check_name(name: str) -> None:
     """Refuses a field by its name alone, before its content is read."""
     base = name.partition("[")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api.http.errors import ApiError, storage_full
-from api.http.multipart import FILE_FIELD, MultipartForm, display_name
+from api.http.multipart import FILE_FIELD, MultipartForm, display_name, disposition_name
+from api.intake.form_reading import FILENAMES, is_known
 from api.settings import ApiSettings
 from worker.store.incoming import Upload
 from worker.store.job_store import JobStore
@@ -25,11 +26,13 @@ MIN_BYTES = 64 * 1024  # bytes an upload brings in WHISPER_UPLOAD_STALL; less ho
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A whole recording, not yet a job, and the form fields that came with it. filename: for display only."""
+    """A whole recording, not yet a job, and the form fields that came with it. filename: for display only. unread: the
+    names of query parameters that nobody reads."""
 
     upload: Upload
     filename: str
     fields: tuple[tuple[str, str], ...]
+    unread: tuple[str, ...] = ()
 
 
 @asynccontextmanager
@@ -69,7 +72,7 @@ class _Reception:
                 await self._write(form.take())
         await self._write(form.take())
         form.finish()
-        return self._received(form.filename, form.fields)
+        return self._received(form.filename, form.fields, self._request.query_params.keys())
 
     async def of_body(self, check_name: Callable[[str], None]) -> Received:
         fields = self._request.query_params.multi_items()
@@ -82,12 +85,13 @@ class _Reception:
                 await self._write(bytes(waiting))
                 waiting.clear()
         await self._write(bytes(waiting))
-        return self._received(display_name(self._request.query_params.get("filename", "")), fields)
+        unread = [name for name, _ in fields if not is_known(name)]
+        return self._received(display_name(_filename(self._request)), fields, unread)
 
-    def _received(self, filename: str, fields: list[tuple[str, str]]) -> Received:
+    def _received(self, filename: str, fields: list[tuple[str, str]], unread: Iterable[str]) -> Received:
         if not self._upload.size:
             raise ApiError("empty_file", "The file is empty (0 bytes). Check that the recording worked.")
-        return Received(self._upload, filename, tuple(fields))
+        return Received(self._upload, filename, tuple(fields), tuple(dict.fromkeys(unread)))
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         stream = self._request.stream()
@@ -124,6 +128,12 @@ async def _next(stream: AsyncGenerator[bytes, None], deadline: float, stall: flo
 
 def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "")
+
+
+def _filename(request: Request) -> str:
+    """What the recording is called that is a body of its own."""
+    named = (request.query_params.get(name) for name in FILENAMES)
+    return next(filter(None, named), "") or disposition_name(request.headers.get("content-disposition", ""))
 
 
 def _check_encoding(request: Request) -> None:

@@ -19,8 +19,11 @@ from api.intake.parameters import Parameters, read_parameters
 from api.intake.uploads import Received, receive
 from api.intake.webhook_fields import origin
 from api.state import AppState
+from engines.transcript import TranscriptWarning
 from worker.runtime import logs
 from worker.store.records import JobRequest
+
+MAX_NAMED = 20  # names of fields that were not read, in a warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,16 @@ def _job(received: Received, parameters: Parameters, caller: Submitter) -> JobRe
         webhook=parameters.webhook,
         declared_seconds=_declared_seconds(received),
         is_default_model=parameters.is_default_model,
+        warnings=_warnings(received.unread),
     )
+
+
+def _warnings(unread: tuple[str, ...]) -> tuple[TranscriptWarning, ...]:
+    if not unread:
+        return ()
+    names = ", ".join(f"'{name[:100]}'" for name in unread[:MAX_NAMED])
+    message = f"Query parameters that are not read: {names}. GET /openapi.json lists those that are, and form fields."
+    return (TranscriptWarning("unknown_fields", message),)
 
 
 def _declared_seconds(received: Received) -> float:

@@ -75,7 +75,9 @@ class Job(Answer):
     )
     error: JobFailure | None = Field(description="Why it failed")
     track: int | None = Field(description="The sound track: as it was asked for, or the one that was chosen")
-    warnings: list[TranscriptWarning] = Field(description="What its transcript lacks")
+    warnings: list[TranscriptWarning] = Field(
+        description="What its transcript lacks, and what of the request was ignored"
+    )
     metadata: dict[str, Any] = Field(description="The client's own")
     webhook: JobWebhook | None = Field(
         description="Where its end is announced, and with which extra fields; headers are not shown"

@@ -72,7 +72,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
         "waiting_for": _waiting_for(live.retry) if live and state == "queued" else None,
         "error": {"code": outcome.error.code, "message": outcome.error.message} if outcome and outcome.error else None,
         "track": (outcome.track if outcome else None) or request.options.listening.track,
-        "warnings": [asdict(warning) for warning in outcome.warnings] if outcome else [],
+        "warnings": [asdict(warning) for warning in (*request.warnings, *(outcome.warnings if outcome else ()))],
         "metadata": request.metadata,
         "webhook": _webhook(request.webhook),
         "urls": job_urls(request.id),

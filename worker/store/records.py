@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from engines.base import DecodeOptions
-from engines.transcript import Transcript, TranscriptWarning
+from engines.transcript import SPARSE, Transcript, TranscriptWarning
 from worker.store.record_format import RecordFormat
 
 State = Literal["queued", "started", "finished", "failed", "canceled"]
@@ -50,6 +50,7 @@ class JobRequest:
     it reads the text as it comes. model: the name as it was asked for. filename: for display only, never a path.
     declared_seconds: how long the file says it is; good enough to count what waits, and for nothing else.
     is_default_model: no model was asked for: `model` was the default then, and what is the default later runs it.
+    warnings: what of the request was not heeded.
     """
 
     id: str
@@ -68,6 +69,7 @@ class JobRequest:
     webhook: Webhook | None = None
     declared_seconds: float = 0.0
     is_default_model: bool = False
+    warnings: tuple[TranscriptWarning, ...] = field(default=(), metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

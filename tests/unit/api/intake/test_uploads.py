@@ -61,6 +61,42 @@ async def test_a_body_can_be_the_recording_itself(tmp_path: Path) -> None:
         assert running.store.source(job["id"]).read_bytes() == WAV
 
 
+@pytest.mark.parametrize(
+    ("query", "disposition", "name"),
+    [
+        ("file_name=a.mp3", None, "a.mp3"),
+        ("filename=b.mp3&file_name=a.mp3", 'attachment; filename="c.mp3"', "b.mp3"),
+        ("", 'attachment; filename="..\\c d.mp3"', "c d.mp3"),
+        ("filename=", "attachment; filename*=UTF-8''Gr%C3%B6%C3%9Fe.mp3", "Größe.mp3"),
+        ("", "attachment", "upload"),
+        ("", "nonsense=\xff;;", "upload"),
+    ],
+)
+async def test_a_recording_that_is_the_body_has_its_name(
+    tmp_path: Path, query: str, disposition: str | None, name: str
+) -> None:
+    named = [(b"content-disposition", disposition.encode("latin-1"))] if disposition else []
+    async with serving(tmp_path) as running:
+        headers = [(b"content-type", b"audio/mpeg"), *named]
+        job = (await running.client.post(f"/v1/jobs?{query}", content=WAV, headers=headers)).json()
+        assert job["file"]["name"] == name
+        assert job["warnings"] == []
+
+
+async def test_query_parameters_that_are_not_read_are_named(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        query, raw = "langauge=de&language=en&keywords[]=x&user=7&langauge=x", {"content-type": "audio/mpeg"}
+        job = (await running.client.post(f"/v1/jobs?{query}", content=WAV, headers=raw)).json()
+        [warning] = job["warnings"]
+        assert warning["code"] == "unknown_fields"
+        assert "'langauge', 'user'. " in warning["message"]
+        assert (await running.client.get(f"/v1/jobs/{job['id']}")).json()["warnings"] == [warning]
+        running.finish(job["id"])
+        assert (await running.client.get(f"/v1/jobs/{job['id']}")).json()["warnings"] == [warning]
+        beside_a_form = (await running.client.post("/v1/jobs?language=de", files={"file": WAV})).json()
+        assert "'language'" in beside_a_form["warnings"][0]["message"]
+
+
 async def test_other_bodies_are_refused(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded", ""):
