@@ -60,7 +60,9 @@ def main() -> int:
     feed = connect_feed(worker_settings.redis_url, timing)
     for warning in [*redis_security.warnings(worker_settings.redis_url), *redis_security.findings(redis)]:
         log.warning("%s", warning)
-    app = create_app(settings, worker_settings, store=store, redis=redis, feed=feed, timing=timing)
+    app = create_app(
+        settings, worker_settings, store=store, redis=redis, feed=feed, timing=timing, connections=connections
+    )
     limits = Limits(timing.head, connections)
     Server(_config(app, settings, timing, limits), app.state.service.waiters).run()
     return 0

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
 
+from api.answers.open_answers import OpenAnswers
 from api.answers.waiting import Waiters
 from api.http.access import Access
 from api.http.access_log import AccessLog
@@ -52,15 +53,22 @@ def create_app(
     redis: Redis,
     feed: Redis | None = None,
     timing: Timing = Timing(),
+    connections: int = 10_000,
 ) -> FastAPI:
     """The service's HTTP face. Its lifespan follows the feed and keeps the store and the queues in order.
 
-    feed: a client whose reads may block; None for the one that does the rest.
+    feed: a client whose reads may block; None for the one that does the rest. connections: how many there may be.
     """
     queue = JobQueue(redis, timing=timing, shows_names=worker_settings.dashboard_filenames)
     events = Events(redis)
+    is_shared = settings.has_several_owners
     backlog = Backlog(
-        store, queue, max_jobs=settings.max_queued_jobs, max_hours=settings.max_queued_hours, timing=timing
+        store,
+        queue,
+        max_jobs=settings.max_queued_jobs,
+        max_hours=settings.max_queued_hours,
+        timing=timing,
+        is_shared=is_shared,
     )
     maintenance = Maintenance(store, queue, events, redis, worker_settings.keep, timing)
     job_service, redis_threads = JobService(store, queue, events, backlog), RedisThreads()
@@ -72,9 +80,8 @@ def create_app(
         redis_threads=redis_threads,
         events=events,
         jobs=job_service,
-        admission=Admission(
-            backlog, settings.max_uploads, redis_threads, timing, is_shared=settings.has_several_owners
-        ),
+        admission=Admission(backlog, settings.max_uploads, redis_threads, timing, is_shared=is_shared),
+        open_answers=OpenAnswers(connections, is_shared=is_shared),
         waiters=Waiters(store, feed or redis, _give_up(job_service, redis_threads), timing),
         models=ServedModels(worker_settings.model_names, created=int(time.time())),
         callbacks=Callbacks(worker_settings, timing.names),

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from redis import Redis
 
+from api.answers.open_answers import OpenAnswers
 from api.answers.waiting import Waiters
 from api.http.redis_threads import RedisThreads
 from api.intake.admission import Admission
@@ -32,6 +33,7 @@ class AppState:
     events: Events
     jobs: JobService
     admission: Admission
+    open_answers: OpenAnswers
     waiters: Waiters
     models: ServedModels
     callbacks: Callbacks

@@ -61,6 +61,7 @@ STATUS: dict[str, int] = {
     "idempotency_key_reused": 422,
     "queue_full": 429,
     "too_many_uploads": 429,
+    "too_many_connections": 429,
     "canceled": 409,
     "no_webhook": 409,
     "audio_deleted": 410,
@@ -92,6 +93,7 @@ _PASSING = {
     "idempotency_key_in_use",
     "queue_full",
     "too_many_uploads",
+    "too_many_connections",
 }
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
 

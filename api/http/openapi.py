@@ -83,7 +83,7 @@ def _webhook() -> dict[str, Any]:
 def _codes(method: str, path: str) -> Iterable[str]:
     yield from _ANY
     if path.startswith("/v1/audio/"):
-        yield from (*_UPLOAD, *_RECORDING, "sync_timeout")
+        yield from (*_UPLOAD, *_RECORDING, "sync_timeout", "too_many_connections")
     elif path == "/v1/models/{model}":
         yield "model_not_found"
     elif path == "/v1/jobs" and method == "post":
@@ -93,6 +93,8 @@ def _codes(method: str, path: str) -> Iterable[str]:
 
 
 _OF_A_JOB: dict[str, tuple[str, ...]] = {
+    "": ("too_many_connections",),
+    "/events": ("too_many_connections",),
     "/transcript": ("job_not_finished", "unsupported_parameter", *_RECORDING),
     "/audio": ("audio_deleted", "range_not_satisfiable"),
     "/cancel": ("job_already_ended",),

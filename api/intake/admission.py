@@ -32,20 +32,22 @@ class Admission:
         self._max_uploads = max_uploads
         self._patience = timing.place
         self._places = Places(max_uploads, is_shared=is_shared)
-        self._coming: Counter[Priority] = Counter()
+        self._coming: Counter[tuple[Priority, str]] = Counter()  # by owner
 
     @asynccontextmanager
     async def place(self, priority: Priority, owner: str, *, counts: bool = True) -> AsyncIterator[None]:
         """A place for an upload that will probably join this queue; raises ApiError if there is none, QueueFull
         if the queue has no room. counts: it will be a further job, as far as one can know."""
         await self._take_place(owner)
-        self._coming[priority] += counts
+        self._coming[priority, owner] += counts
         try:
             if counts:
-                await self._redis_threads.run(self._backlog.check, priority, self._coming[priority])
+                coming = sum(count for (of, _), count in self._coming.items() if of == priority)
+                theirs = self._coming[priority, owner]
+                await self._redis_threads.run(self._backlog.check, priority, owner, coming, theirs)
             yield
         finally:
-            self._coming[priority] -= counts
+            self._coming[priority, owner] -= counts
             self._places.release(owner)
 
     async def _take_place(self, owner: str) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+from worker.jobs.shares import has_share
+
 
 class Places:
-    """most: places in all. is_shared: an owner gets a further one only if more are free than they hold, so the first
-    has half of them at most, a second half of the rest, and whoever comes later still finds one."""
+    """most: places in all. is_shared: no owner has more than their share, see `has_share`."""
 
     def __init__(self, most: int, *, is_shared: bool) -> None:
         self._free = most
@@ -35,6 +36,13 @@ class Places:
                 self._waiting.remove((owner, turn))
             raise
 
+    def take_now(self, owner: str) -> bool:
+        """Whether there is one, which is the owner's then. Not for places that others wait for."""
+        if not self._has_one(owner):
+            return False
+        self._give(owner)
+        return True
+
     def release(self, owner: str) -> None:
         self._free += 1
         self._held[owner] -= 1
@@ -47,7 +55,7 @@ class Places:
                 row[1].set_result(None)
 
     def _has_one(self, owner: str) -> bool:
-        return self._free > (self._held[owner] if self._is_shared else 0)
+        return has_share(self._free, self._held[owner] if self._is_shared else 0)
 
     def _give(self, owner: str) -> None:
         self._free -= 1

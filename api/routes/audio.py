@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -50,9 +52,16 @@ async def _answer(request: Request, service: AppState, route: Route, owner: str)
     if _prefers_async(request):
         job = await submit(request, service, route, Submitter(owner, waits=False))
         return await accepted(service, job, {"preference-applied": "respond-async"})
-    job = await submit(request, service, route, Submitter(owner, waits=True))
-    if job.stream:
-        return transcription_events(service, job)
+    with ExitStack() as held:
+        held.enter_context(service.open_answers.held(owner))
+        job = await submit(request, service, route, Submitter(owner, waits=True))
+        return (
+            transcription_events(service, job, held.pop_all()) if job.stream else await _waited(request, service, job)
+        )
+
+
+async def _waited(request: Request, service: AppState, job: JobRequest) -> Response:
+    """The answer once the job has ended."""
     try:
         outcome = await service.waiters.ended_while_here(job.id, service.settings.sync_timeout, request.receive)
         if outcome is None:

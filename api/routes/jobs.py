@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -70,7 +71,8 @@ async def retrieve_job(job_id: str, service: AppStateDep, owner: Owner, wait: Wa
     """The job as it stands, or as it stands when it ends or `wait` seconds have passed."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
     if wait:
-        await service.waiters.ended(job.id, wait)
+        with service.open_answers.held(owner):
+            await service.waiters.ended(job.id, wait)
     return await _view(service, job)
 
 
@@ -109,10 +111,13 @@ async def follow_job(job_id: str, request: Request, service: AppStateDep, owner:
     if last == END:
         return Response(status_code=204)  # which keeps a browser from coming back
     try:
-        return job_events(service, job, Cursor.parse(last) if last else None)
+        cursor = Cursor.parse(last) if last else None
     except ValueError:
         message = f"'{last}' is no id of this service's events. Send the last one you had, or none to begin anew."
         raise ApiError("invalid_value", message, param="last_event_id") from None
+    with ExitStack() as held:
+        held.enter_context(service.open_answers.held(owner))
+        return job_events(service, job, cursor, held.pop_all())
 
 
 @router.post("/{job_id}/cancel", response_model=None, responses=json_answer(Job, "The job"))

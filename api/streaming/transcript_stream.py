@@ -6,12 +6,13 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
 
 from api.answers.formats import streamed_done
+from api.answers.open_answers import HeldStream
 from api.http.errors import ApiError, record_unreadable, unexpected
 from api.state import AppState
 from api.streaming.job_event_stream import Cursor, JobEvent, follow
@@ -25,19 +26,19 @@ PING = ": ping\n\n"
 _HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 
 
-def job_events(service: AppState, job: JobRequest, cursor: Cursor | None) -> StreamingResponse:
-    """`GET /v1/jobs/{id}/events`: named events with ids to resume after."""
-    return _streamed(_job_events(service, job, cursor))
+def job_events(service: AppState, job: JobRequest, cursor: Cursor | None, held: ExitStack) -> HeldStream:
+    """`GET /v1/jobs/{id}/events`: named events with ids to resume after. held: until the last of them."""
+    return _streamed(_job_events(service, job, cursor), held)
 
 
-def transcription_events(service: AppState, job: JobRequest) -> StreamingResponse:
+def transcription_events(service: AppState, job: JobRequest, held: ExitStack) -> HeldStream:
     """`stream=true`: `transcript.text.delta` for each piece of text, `transcript.text.done` with all of it, `[DONE]`.
     A failure in between is an `error`, which the SDK raises."""
-    return _streamed(_transcription_events(service, job))
+    return _streamed(_transcription_events(service, job), held)
 
 
-def _streamed(events: AsyncIterator[str]) -> StreamingResponse:
-    return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
+def _streamed(events: AsyncIterator[str], held: ExitStack) -> HeldStream:
+    return HeldStream(events, held, media_type="text/event-stream", headers=_HEADERS)
 
 
 async def _job_events(service: AppState, job: JobRequest, cursor: Cursor | None) -> AsyncIterator[str]:

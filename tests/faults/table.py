@@ -261,6 +261,11 @@ FAULTS: tuple[Fault, ...] = (
         "Read alike; what is left is 400",
     ),
     Fault(79, "One key's holder sends as many slow uploads as there may be", "Half of the places stay for others"),
+    Fault(
+        80,
+        "One key's holder fills a queue, or follows jobs over as many connections as there may be",
+        "Half of its places, of its hours and of the connections stay for others; in a queue the keys' jobs take turns",
+    ),
     # the data directory, and a Redis that is ill
     Fault(
         90,

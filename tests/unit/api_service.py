@@ -183,7 +183,12 @@ def caller(app: FastAPI, peer: str = "127.0.0.1", **headers: str) -> httpx.Async
 
 @asynccontextmanager
 async def serving(
-    tmp_path: Path, model: str = "base", models: tuple[str, ...] = (), timing: Timing = Timing(), **settings: Any
+    tmp_path: Path,
+    model: str = "base",
+    models: tuple[str, ...] = (),
+    timing: Timing = Timing(),
+    connections: int = 1000,
+    **settings: Any,
 ) -> AsyncIterator[Running]:
     """The API with its lifespan running."""
     redis_server = FakeServer()
@@ -194,6 +199,7 @@ async def serving(
         store=store,
         redis=redis,
         timing=replace(timing, feed_block=0.01),  # the reader stops between two blocks
+        connections=connections,
     )
     async with app.router.lifespan_context(app), caller(app) as client:
         yield Running(app, store, redis, redis_server, client)

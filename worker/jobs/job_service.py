@@ -63,7 +63,7 @@ class JobService:
     def _enqueue(self, request: JobRequest) -> None:
         try:
             self._events.state(request.id, "queued")
-            self._queue.enqueue(request)
+            self._queue.enqueue(request, self._backlog.turn_of)
         except BaseException:
             self._store.delete(request.id)
             raise
@@ -159,7 +159,7 @@ class JobService:
             raise
         self._events.forget(job_id)
         self._events.state(job_id, "queued")
-        self._queue.enqueue(request)
+        self._queue.enqueue(request, self._backlog.turn_of)
         return request
 
     def _check_requeue(self, job_id: str) -> None:

@@ -7,8 +7,9 @@ alone               where one waits that was running as its worker died: it is t
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from redis import Redis
@@ -29,6 +30,8 @@ from worker.store.records import PRIORITIES, JobRequest, Priority
 QueueName = Priority | Literal["alone"]
 QUARANTINE: Literal["alone"] = "alone"
 QUEUES: tuple[QueueName, ...] = (*PRIORITIES, QUARANTINE)
+
+TurnOf = Callable[[JobRequest, Sequence[str]], str | None]
 
 _OF_ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 
@@ -53,6 +56,7 @@ class JobQueue:
         self._shows_names = shows_names
         self.leases = Leases(redis, QUEUES, timing)
         self._timing = timing
+        self._taking_turns = threading.Lock()
         self._redis = redis
         self._is_dead = is_dead
         self._on_the_way: dict[str, dict[str, float]] = {name: {} for name in QUEUES}  # since when, by id
@@ -62,11 +66,29 @@ class JobQueue:
 
         self._aside = [queue.scheduled_job_registry for queue in self._queues.values()]
 
-    def enqueue(self, request: JobRequest) -> None:
-        """Puts the job at the end of its queue. What RQ shows of an earlier end is forgotten."""
-        with self._redis.pipeline() as pipeline:
-            self._erase(request.id, pipeline)
-            pipeline.execute()
+    def enqueue(self, request: JobRequest, turn_of: TurnOf | None = None) -> None:
+        """Puts the job at the end of its queue, or where its turn is. What RQ shows of an earlier end is forgotten.
+        turn_of: of the job and all that wait, the next one first, the one before which it is to; None for the end."""
+        if turn_of is None:
+            with self._redis.pipeline() as pipeline:
+                self._push(request, pipeline)
+                pipeline.execute()
+            return
+        key = self._queues[request.priority].key
+        with self._taking_turns:  # those of one process would only make each other begin anew
+            self._redis.transaction(lambda pipeline: self._insert(request, turn_of, pipeline), key)
+
+    def _insert(self, request: JobRequest, turn_of: TurnOf, pipeline: Pipeline) -> None:
+        queue = self._queues[request.priority]
+        before = turn_of(request, queue.get_job_ids())
+        self._push(request, pipeline)
+        if before is not None:
+            pipeline.lrem(queue.key, -1, request.id)
+            pipeline.linsert(queue.key, "BEFORE", before, request.id)
+
+    def _push(self, request: JobRequest, pipeline: Pipeline) -> None:
+        pipeline.multi()
+        self._erase(request.id, pipeline)
         self._queues[request.priority].enqueue_call(
             JOB_FUNCTION,
             args=(request.id,),
@@ -76,6 +98,7 @@ class JobQueue:
             failure_ttl=RECORD_TTL,
             description=f"{request.owner}: {request.size} bytes, {request.model}",  # no file name: all keys see it
             meta=self._first_facts(request),
+            pipeline=pipeline,
         )
 
     def describe(self, job_id: str, facts: Mapping[str, Any]) -> None:

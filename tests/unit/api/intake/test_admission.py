@@ -111,7 +111,7 @@ async def test_the_hours_are_known_again_after_a_restart(tmp_path: Path) -> None
         await submit(running, bytes(2 * MINUTE))
         fresh = Backlog(running.store, JobQueue(running.redis), max_jobs=9, max_hours=1.5 / 60)
         with pytest.raises(QueueFull, match="hours of audio"):
-            fresh.check("batch", 1)
+            fresh.check("batch", "local", 1, 1)
 
 
 async def test_a_job_that_did_not_come_to_be_does_not_count(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ class Roomy(Backlog):
     def __init__(self) -> None:
         self.asked = 0
 
-    def check(self, priority: Any, coming: int) -> None:
+    def check(self, priority: Any, owner: str, coming: int, theirs: int) -> None:
         self.asked += 1
 
 
