@@ -22,6 +22,7 @@ from worker.store.job_store import JobNotFound
 from worker.store.records import ENDED, JobRequest, Outcome
 
 PAGE_SIZE = 100  # events read from Redis at a time
+NAMES = ("state", "progress", "segment")  # of events in a job's stream
 END = "end"  # the id of a job's last news
 
 _CURSOR = re.compile(r"(\d{1,20}-\d{1,20}):(\d{1,9})")
@@ -99,11 +100,11 @@ class _Reader:
             return []
 
     def _news(self, event: Event) -> Iterator[JobEvent]:
-        """The event, unless it is a segment that was told before Redis lost its stream."""
+        """The event, unless it is a segment that was told before Redis lost its stream, or none that we know."""
         is_segment = event.name == "segment"
         told = self._cursor.segments
         self._cursor = Cursor(event.id, max(told, event.data["id"] + 1) if is_segment else told)
-        if not is_segment or event.data["id"] >= told:
+        if event.name in NAMES and (not is_segment or event.data["id"] >= told):
             yield JobEvent(str(self._cursor), event.name, event.data)
 
     def _rest(self) -> list[JobEvent]:

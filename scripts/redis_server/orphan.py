@@ -45,7 +45,7 @@ def shut_down(url: str) -> None:
 
 def _noted(directory: Path) -> str | None:
     with suppress(OSError, ValueError):  # ValueError: damaged, no text or no URL
-        url = (directory / NOTE).read_text(encoding="utf-8").strip()
+        url = (directory / NOTE).read_text(encoding="utf-8").partition("\n")[0].strip()  # the rest is a later version's
         connect_briefly(url).close()
         return url
     return None

@@ -90,7 +90,7 @@ class PidFile:
         """What the file says, whether or not its process still runs."""
         try:
             _, _, text = self._path.read_text(encoding="utf-8").partition("\n")
-            return RUNNING.load(text)
+            return RUNNING.load(text.partition("\n")[0])
         except (OSError, UnicodeDecodeError):
             return None
         except RecordUnreadable as error:  # empty for a moment as it is written

@@ -324,6 +324,11 @@ FAULTS: tuple[Fault, ...] = (
         "None of them is charged: each is tried alone, where another such end counts",
     ),
     Fault(
+        115,
+        "Another version shares the store and Redis, and writes fields and events that are not known here",
+        "They are ignored; what cannot be read is said to be of a newer version, and left where it is",
+    ),
+    Fault(
         130,
         "A job is canceled, waiting or running",
         "Redis lists it as canceled, with no error; the dashboard and the API say the same",

@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ FEED_LENGTH = 10_000  # entries, about
 EVENTS_LENGTH = 100_000  # entries of one job, about: a day of talk has fewer
 EVENTS_TTL = 24 * 3600  # seconds
 ENDED_TTL = 600  # seconds after a job's end: a reader who comes back later gets the rest from the store
+STATUS = ("started_at", "processed", "total", "segments")
 NEWS = "news"  # what the feed says of a job that goes on: its own stream has the rest
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """id: the stream's own, which sorts by time. name: state, progress or segment."""
+    """id: the stream's own, which sorts by time. name: state, progress or segment; or what a later version tells."""
 
     id: str
     name: str
@@ -88,12 +89,12 @@ class Events:
     def read(self, job_id: str, after: str, count: int) -> list[Event]:
         """Up to `count` events after the one with this id, oldest first; "0-0" is before all."""
         rows: Any = self._redis.xrange(f"{KEY_PREFIX}events:{job_id}", min=f"({after}", count=count)
-        return [Event(row.decode(), fields[b"event"].decode(), json.loads(fields[b"data"])) for row, fields in rows]
+        return [_event(row.decode(), fields) for row, fields in rows]
 
     def status(self, job_id: str) -> dict[str, float]:
-        """The live status, empty if the job has not started."""
-        raw: dict[bytes, bytes] = self._redis.hgetall(f"{KEY_PREFIX}status:{job_id}")  # type: ignore[assignment]
-        return {name.decode(): float(value) for name, value in raw.items()}
+        """The live status, empty if the job has not started. What a later version adds is left out."""
+        values: Any = self._redis.hmget(f"{KEY_PREFIX}status:{job_id}", STATUS)
+        return {name: float(value) for name, value in zip(STATUS, values, strict=True) if value is not None}
 
     def forget(self, job_id: str) -> None:
         self._redis.delete(f"{KEY_PREFIX}status:{job_id}", f"{KEY_PREFIX}events:{job_id}")
@@ -103,6 +104,10 @@ class Events:
         fields = {"event": event, "data": json.dumps(data, ensure_ascii=False)}
         pipeline.xadd(key, fields, maxlen=EVENTS_LENGTH, approximate=True)
         pipeline.expire(key, EVENTS_TTL)
+
+
+def _event(row: str, fields: Mapping[bytes, bytes]) -> Event:
+    return Event(row, fields.get(b"event", b"").decode(), json.loads(fields.get(b"data", b"{}")))
 
 
 class FeedReader:

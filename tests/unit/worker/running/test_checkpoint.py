@@ -243,6 +243,7 @@ def test_numbers_that_json_has_not_come_back_as_the_lowest(store: LocalStore, jo
     assert "NaN" not in content
 
 
+@pytest.mark.fault(115)
 def test_fields_of_a_later_version_are_ignored_in_every_line(store: LocalStore, job_id: str) -> None:
     result = make_result(words=make_words(" Hello"), word_tokens=((1,),))
     keep(store, job_id, (make_window(), result))

@@ -21,9 +21,11 @@ from worker.store.record_format import RecordFormat, RecordUnreadable
 from worker.store.records import (
     JOB,
     OUTCOME,
+    RETRY,
     TRANSCRIPT,
     JobError,
     Outcome,
+    Retry,
     Webhook,
     is_job_id,
     new_job_id,
@@ -141,12 +143,14 @@ RECORDS: list[tuple[RecordFormat[Any], Any]] = [
     (RESULT, Saved((0, 1, 2, 3), make_result(words=make_words(" Hello"), word_tokens=((1,),)))),
     (LINE, ATTEMPT),
     (LINE, Redelivery(3.5)),
+    (RETRY, Retry(JobError("server_error", "…"), 2, 1.5, 5.0)),
     (CLAIM, Claimed("job_" + "0" * 28, "abc")),
     (HEARTBEAT, WorkerHeartbeat("w", "ready", "base", pid=7)),
     (RUNNING, Running(7, 1.5, "http://127.0.0.1:9001", None, "redis://", {"WHISPER_MODEL": "base"})),
 ]
 
 
+@pytest.mark.fault(115)
 @pytest.mark.parametrize(("kind", "record"), RECORDS)
 def test_fields_of_a_later_version_are_ignored_at_every_depth(kind: RecordFormat[Any], record: Any) -> None:
     data = with_unknown_fields(json.loads(kind.dump(record)))
@@ -154,6 +158,7 @@ def test_fields_of_a_later_version_are_ignored_at_every_depth(kind: RecordFormat
         assert kind.read({**data, "format": number}) == record
 
 
+@pytest.mark.fault(115)
 @pytest.mark.parametrize(("kind", "record"), RECORDS)
 def test_what_only_a_newer_version_can_read_is_said_to_be_its(kind: RecordFormat[Any], record: Any) -> None:
     said = "format 2, which a newer version wrote; this version knows 1"
@@ -169,7 +174,7 @@ def test_what_only_a_newer_version_can_read_is_said_to_be_its(kind: RecordFormat
 def test_formats_are_numbered_unless_the_first_readers_refused_it() -> None:
     """They set jobs aside, forgot keys and lost sight of workers for one unknown field."""
     numbered = {kind.name for kind, record in RECORDS if kind.write(record).get("format") == 1}
-    assert numbered == {"job.json", "outcome.json", "a line of deliveries.jsonl"}
+    assert numbered == {"job.json", "outcome.json", "retry.json", "a line of deliveries.jsonl"}
     second = replace(TRANSCRIPT, number=2)
     assert second.write(make_transcript())["format"] == 2
 
