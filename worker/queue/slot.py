@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from rq import Queue
 from rq.exceptions import DequeueTimeout
 from rq.serializers import JSONSerializer
@@ -82,12 +82,13 @@ class Slot:
         return self._current is not None
 
     def serve(self) -> None:
-        """Waits for Redis while it is away. What a run leaves undone then is found by maintenance."""
+        """Waits for Redis while it is away. What a run leaves undone then is found by maintenance. Raises RedisError if
+        it is there and refuses what a slot needs."""
         while not self._stopping.is_set():
             try:
                 self._serve_next()
                 self.has_served = True
-            except RedisError as error:
+            except (ConnectionError, TimeoutError) as error:
                 log.warning("A slot of the queue %s waits for Redis: %s", self._name, error)
                 self._stopping.wait(RETRY_AFTER)
         with contextlib.suppress(RedisError):

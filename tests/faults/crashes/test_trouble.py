@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from tests.acceptance.live import LiveService, assert_error, until
+from tests.integration.running_worker import redis_server
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
 
@@ -34,6 +36,29 @@ def test_a_backlog_outlives_a_change_of_the_model(start_service: Callable[..., L
     service.settings = {**service.settings, "WHISPER_MODELS": "30"}
     service.start()
     until(lambda: service.job(named)["status"] == "started", "its model is served again")
+
+
+@pytest.mark.fault(113)
+def test_a_service_whose_slots_cannot_take_jobs_is_not_ready_and_says_why(
+    start_service: Callable[..., LiveService], clip: Path
+) -> None:
+    with redis_server() as redis, Redis.from_url(redis.url) as operator:
+        operator.execute_command("ACL", "SETUSER", "service", "on", "nopass", "~*", "&*", "+@all")
+        url = redis.url.replace("unix://", "unix://service:any@")
+        service = start_service("refused", **SETTINGS, WHISPER_REDIS_URL=url)
+        assert service.ended(service.submit(clip))["status"] == "finished"
+        operator.execute_command("ACL", "SETUSER", "service", "-blmove")
+        until(lambda: not service.is_ready(), "it is not ready", timeout=20)
+        detail = service.get("/health/ready").json()["checks"]["worker"]["detail"]
+        assert "blmove" in detail, detail
+        waiting = service.submit(clip)
+        assert service.job(waiting)["status"] == "queued"
+        said = service.log().count("is started again until it works")
+        operator.execute_command("ACL", "SETUSER", "service", "+blmove")
+        until(service.is_ready, "it is ready again", timeout=20)
+        assert service.ended(waiting)["status"] == "finished"
+        assert said <= 3, "once for each queue"
+        service.stop()
 
 
 @pytest.mark.fault(111)

@@ -29,6 +29,12 @@ FLOODS = {
     "long headers": [b"GET / HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 10_000_000] * 5,
     "long methods": [b"A" * 1_000_000] * 10,
     "chunks of a byte": [CHUNKED + b"1\r\na\r\n" * 1_000_000] * 2,
+    "odd methods": [b"FETCH / HTTP/1.1\r\nhost: localhost\r\n\r\n"] * 200,
+    "many headers": [b"GET / HTTP/1.1\r\nhost: localhost\r\n" + b"x: y\r\n" * 10_000 + b"\r\n"] * 50,
+    "long keys": [b"GET / HTTP/1.1\r\nhost: localhost\r\nauthorization: Basic " + b"YTpi" * 15_000 + b"\r\n\r\n"] * 50,
+    "long queries": [b"GET /v1/jobs?" + b"a=%2e&" * 1_300 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n"] * 50,
+    "chunks with extensions": [CHUNKED + (b"1;" + b"e" * 10_000 + b"\r\na\r\n") * 200] * 5,
+    "half heads": [b"GET / HTTP/1.1\r\nhost: localhost\r\nx: "] * 200,
     "half requests": [POST + b"content-length: 100\r\n\r\nabc"] * 100,
     "requests in one go": [b"GET /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n" * 20_000] * 2,
 }
