@@ -294,6 +294,11 @@ FAULTS: tuple[Fault, ...] = (
         "The service does not start, and it and the doctor say why in one line; a CA of one's own can be named",
     ),
     Fault(96, "Thousands of jobs a day", "Redis keeps less than 3 kB of a finished job, for a day"),
+    Fault(
+        97,
+        "The service's own Redis hangs for good",
+        "After a minute it is killed and started again, and all goes on",
+    ),
     # trouble that is not a recording's
     Fault(
         110,
