@@ -57,6 +57,7 @@ def main() -> int:
     log_file.follow()
     connections = max(MIN_CONNECTIONS, (open_files.allow_many() - OWN_FILES) // FILES_EACH)
     store, redis = LocalStore(worker_settings.data_dir), connect(worker_settings.redis_url)
+    store.keep_index(timing)
     feed = connect_feed(worker_settings.redis_url, timing)
     for warning in [*redis_security.warnings(worker_settings.redis_url), *redis_security.findings(redis)]:
         log.warning("%s", warning)

@@ -294,10 +294,29 @@ FAULTS: tuple[Fault, ...] = (
         "The service does not start, and it and the doctor say why in one line; a CA of one's own can be named",
     ),
     Fault(96, "Thousands of jobs a day", "Redis keeps less than 3 kB of a finished job, for a day"),
+    # the index of the jobs
     Fault(
-        97,
-        "The service's own Redis hangs for good",
-        "After a minute it is killed and started again, and all goes on",
+        100,
+        "The index of the jobs is deleted while it is in use",
+        "It is made anew; lists are complete meanwhile, and slower",
+    ),
+    Fault(101, "The index is damaged: garbage, zeros, cut off, another database", "As row 100; never a 500"),
+    Fault(
+        102,
+        "A process that is stopped holds the index locked",
+        "Others throw the index away after a second, as row 100; a change that may wait throws nothing away",
+    ),
+    Fault(103, "The disk fills up while the index is written", "The job is kept, the index is thrown away, as row 100"),
+    Fault(
+        104,
+        "The store is changed behind the index: an earlier version, a backup, by hand, a crash between both",
+        "A crash leaves lists as they are; jobs that came or went are found within a minute, others within an hour and "
+        "at every start",
+    ),
+    Fault(
+        105,
+        "A hundred thousand jobs that have ended",
+        "A pass looks at those that are due; a slow pass holds up no takeover; one pass a minute for all processes",
     ),
     # trouble that is not a recording's
     Fault(

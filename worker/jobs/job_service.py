@@ -19,7 +19,7 @@ from worker.queue.job_queue import JobQueue
 from worker.store.idempotency import Claim, Claimed
 from worker.store.incoming import Upload
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
-from worker.store.records import ENDED, JobRequest, Outcome
+from worker.store.records import ENDED, JobRequest, Outcome, State
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,9 @@ class JobService:
             retry is not None and self._queue.is_put_aside(request.id),
         )
 
-    def views(self, owner: str, limit: int, after: str | None, status: str | None) -> tuple[list[dict[str, Any]], bool]:
+    def views(
+        self, owner: str, limit: int, after: str | None, status: State | None
+    ) -> tuple[list[dict[str, Any]], bool]:
         """The owner's newest jobs, those older than `after`, and whether there are more."""
         found = (view for view in self._views_of(owner, after, status) if status in (None, view["status"]))
         page = list(itertools.islice(found, limit + 1))
@@ -178,21 +180,29 @@ class JobService:
         self._queue.withdraw(request)
         self._events.state(request.id, "canceled")
 
-    def _views_of(self, owner: str, after: str | None, status: str | None) -> Iterator[dict[str, Any]]:
+    def _views_of(self, owner: str, after: str | None, status: State | None) -> Iterator[dict[str, Any]]:
         wants_ended = status in ENDED  # they are served while Redis is away
+        found = self._store.catalog.of_owner(owner, after, status)
+        for job_id in self._begun(found) if status == "started" else found:
+            with contextlib.suppress(JobNotFound):  # another's, or deleted meanwhile
+                if view := self._view_of(job_id, owner, wants_ended):
+                    yield view
 
-        for job_id in self._store.ids():
-            if after is None or job_id < after:
-                with contextlib.suppress(JobNotFound):  # another's, or deleted meanwhile
-                    if view := self._view_of(job_id, owner, wants_ended):
-                        yield view
+    def _begun(self, job_ids: Iterator[str]) -> Iterator[str]:
+        """Without those that wait, of which there may be thousands for one that runs."""
+        waiting: set[str] | None = None
+        for job_id in job_ids:
+            if waiting is None:
+                waiting = self._queue.all_waiting_ids()
+            if job_id not in waiting:
+                yield job_id
 
     def _view_of(self, job_id: str, owner: str, wants_ended: bool) -> dict[str, Any] | None:
         """None for a job that was not asked for, or that cannot be read or shown: it must not hide the others."""
         try:
-            request = self.request(job_id, owner)
             if wants_ended and self._store.outcome(job_id) is None:
                 return None
+            request = self.request(job_id, owner)
             view = self.view(request)
             json.dumps(view, ensure_ascii=False, allow_nan=False).encode()  # as the whole list will be
             return view

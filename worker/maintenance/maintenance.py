@@ -1,10 +1,16 @@
-"""Keeps store and Redis in step. Run every few seconds by every API and worker; a lock lets one at a time work."""
+"""Keeps store and Redis in step. Run every few seconds by every API and worker.
+
+takeover  each time  jobs in dead workers' hands; under a lock of its own, so that nothing slow holds it up
+pass      once a minute, by one of all processes: what has not ended, and what has ended and is due
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import LockError
@@ -17,12 +23,19 @@ from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.runtime.connection import KEY_PREFIX
 from worker.runtime.timing import Timing
+from worker.store.index.job_index import Seen
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest
 
 KEEP_A_WEEK = RetentionPeriods()
-LOCK = f"{KEY_PREFIX}maintenance"
+LOCK = f"{KEY_PREFIX}maintenance"  # of takeovers
+PASS_LOCK = f"{KEY_PREFIX}maintenance:pass"
+NEXT = f"{KEY_PREFIX}maintenance:next"  # unix seconds from which on another pass is due
+MISSING = f"{KEY_PREFIX}maintenance:missing"  # jobs that RQ did not know at the last pass, and since when
 KNOWN = f"{KEY_PREFIX}known"  # set once store and queues have been put in step; gone if Redis lost its contents
+
+ENDED_AT_ONCE = 1000  # jobs that a pass looks at; those beyond have their turn with the next round
+CLAIMS_AT_ONCE = 0.2  # seconds of a pass for the claims of idempotency keys
 
 log = logging.getLogger(__name__)
 
@@ -46,27 +59,55 @@ class Maintenance:
         self._timing = timing
         self._retention = Retention(store, queue, events, keep, timing)
         self._damaged = DamagedJobs(store, timing)
-        self._reconcile_at = float("-inf")
-        self._missing: set[str] = set()  # jobs RQ did not know at the last look
+        self._rules = f"audio {keep.audio} s, jobs {keep.jobs} s"
+        self._is_new = True
+        self._took_over_at = float("-inf")  # monotonic seconds
         self._empty_since: float | None = None
 
     def run_once(self) -> None:
-        lock = Lock(self._redis, LOCK, timeout=self._timing.maintenance_lock)
-        if not lock.acquire(blocking=False):
+        if not self._take_over():
             return
+        with self._turn(PASS_LOCK, self._timing.maintenance_lock) as is_ours:
+            if is_ours:
+                self._queue_due()
+                if self._is_due(time.monotonic()):
+                    self._pass()
+
+    def _take_over(self) -> bool:
+        """Returns whether no other process was at it."""
+        with self._turn(LOCK, self._timing.takeover_lock) as is_ours:
+            if is_ours:
+                self._queue.recover_abandoned(time.monotonic())
+        self._took_over_at = time.monotonic()
+        return is_ours
+
+    @contextmanager
+    def _turn(self, key: str, seconds: float) -> Iterator[bool]:
+        """Whether no other process is at it."""
+        lock = Lock(self._redis, key, timeout=seconds)
+        is_ours = lock.acquire(blocking=False)
         try:
-            self._queue.recover_abandoned(time.monotonic())
-            self._queue_due()
-            if self._is_due(time.monotonic()):
-                self._reconcile()
-                self._store.sweep_incoming(self._timing.partial)
-                self._store.claims.sweep(self._store.has)
-                self._redis.set(KNOWN, "1")
-                wait = self._timing.second_look if self._missing else self._timing.reconcile
-                self._reconcile_at = time.monotonic() + wait
+            yield is_ours
         finally:
-            with suppress(LockError):  # it ran out meanwhile and may be another's now
-                lock.release()
+            if is_ours:
+                with suppress(LockError):  # it ran out meanwhile and may be another's now
+                    lock.release()
+
+    def _pass(self) -> None:
+        if self._is_new:
+            self._store.index.obey(self._rules)
+        missing, has_more = self._reconcile()
+        self._store.sweep_incoming(self._timing.partial)
+        self._store.claims.sweep(self._store.has, CLAIMS_AT_ONCE)
+        wait = self._timing.second_look if missing else 0.0 if has_more else self._timing.reconcile
+        with self._redis.pipeline() as pipeline:
+            pipeline.delete(MISSING)
+            if missing:
+                pipeline.zadd(MISSING, missing)
+            pipeline.set(NEXT, time.time() + wait)
+            pipeline.set(KNOWN, "1")
+            pipeline.execute()
+        self._is_new = False
 
     def _queue_due(self) -> None:
         """Queues jobs that were put aside and are due. One that Redis lost as it was is found at the next look at all
@@ -83,48 +124,82 @@ class Maintenance:
                 log.warning("Job %s was put aside and cannot be read: %s", job_id, error)
 
     def _is_due(self, now: float) -> bool:
-        """Whether to look at all jobs. Redis that came back empty is filled again as soon as those that still run
-        have made themselves known."""
+        """Whether another pass is due; a process makes one as it starts. Redis that came back empty is filled again as
+        soon as those that still run have made themselves known."""
         if self._redis.exists(KNOWN):
             self._empty_since = None
-            return now >= self._reconcile_at
+            return self._is_new or not 0 < self._next_at() - time.time() <= self._timing.reconcile
         if self._empty_since is None:
             log.info("Redis knows of no jobs: what the store has is queued in %.0f s", self._timing.settle)
             self._empty_since = now
         return now - self._empty_since >= self._timing.settle
 
-    def _reconcile(self) -> None:
-        live = self._queue.live_ids()
-        missing: set[str] = set()
+    def _next_at(self) -> float:
+        value: Any = self._redis.get(NEXT)
+        return float(value or 0)
+
+    def _reconcile(self) -> tuple[dict[str, float], bool]:
+        """Returns the jobs that are in no queue and may be on their way there, with since when, and whether more jobs
+        are due."""
+        live, before = self._queue.live_ids(), self._missing_before()
+        missing: dict[str, float] = {}
         damaged: set[str] = set()
-        for job_id in self._store.ids():
-            try:
-                self._look_after(job_id, live, missing)
-            except JobNotFound:
-                continue  # deleted while we looked
-            except RecordBroken as error:
-                damaged.add(job_id)
-                self._damaged.found(job_id, error, time.monotonic())
-            except OSError:  # one job the disk does not give must not stop the others
-                log.exception("The record of %s cannot be read", job_id)
-        self._missing = missing
+        looked_at = 0
+        for seen in self._store.catalog.not_ended():
+            with self._looking(seen, damaged):
+                if self._has_ended(seen):
+                    continue
+                if seen.id not in live:
+                    self._revive(self._store.request(seen.id), before, missing)
+        for seen in self._store.catalog.due(time.time(), ENDED_AT_ONCE):
+            looked_at += 1
+            with self._looking(seen, damaged):
+                self._has_ended(seen)
         self._damaged.forget_others(damaged)
+        return missing, looked_at >= ENDED_AT_ONCE
 
-    def _look_after(self, job_id: str, live: set[str], missing: set[str]) -> None:
-        if outcome := self._store.outcome(job_id):
-            self._retention.look_after(self._store.request(job_id), outcome, time.time())
-        elif job_id not in live:
-            self._revive(self._store.request(job_id), missing)
+    def _missing_before(self) -> dict[str, float]:
+        rows: Any = self._redis.zrange(MISSING, 0, -1, withscores=True)
+        return {job_id.decode(): since for job_id, since in rows}
 
-    def _revive(self, request: JobRequest, missing: set[str]) -> None:
+    @contextmanager
+    def _looking(self, seen: Seen, damaged: set[str]) -> Iterator[None]:
+        """One job that cannot be read must not stop the others, and many hold up no takeover."""
+        if time.monotonic() - self._took_over_at >= self._timing.maintenance:
+            self._take_over()
+        try:
+            yield
+        except JobNotFound:
+            return  # deleted while we looked
+        except RecordBroken as error:
+            damaged.add(seen.id)
+            self._damaged.found(seen.id, error, time.monotonic())
+            if error.newer is not None:
+                self._store.index.put_off(seen, time.time() + self._timing.index_scan)
+        except OSError:
+            log.exception("The record of %s cannot be read", seen.id)
+
+    def _has_ended(self, seen: Seen) -> bool:
+        outcome = self._store.outcome(seen.id)
+        if outcome is None:
+            return False
+        again_at = self._retention.look_after(self._store.request(seen.id), outcome, time.time())
+        if again_at is not None:
+            self._store.index.looked_at(seen, outcome.state, again_at)
+        return True
+
+    def _revive(self, request: JobRequest, before: dict[str, float], missing: dict[str, float]) -> None:
         """A job without an outcome that is in no queue and in nobody's hands. It may be on its way into the queue this
-        very moment, so it is queued again only when it was missing at two looks in a row, or is older than that. One
-        that was put aside is not queued before it is due."""
+        very moment, so it is queued again only when it has been missing for a while, or is older than that. One that
+        was put aside is not queued before it is due."""
+        now = time.time()
         retry = self._store.retry(request.id)
-        if retry and not retry.is_due(time.time()):
+        if retry and not retry.is_due(now):
             return
-        if request.id in self._missing or request.created_at < time.time() - self._timing.reconcile:
-            log.info("Job %s was not in its queue: queued again", request.id)
-            self._queue.enqueue(request)
-        else:
-            missing.add(request.id)
+        since = before.get(request.id, now)
+        is_young = request.created_at >= now - self._timing.reconcile
+        if is_young and (since == now or 0 < now - since < self._timing.second_look):
+            missing[request.id] = since
+            return
+        log.info("Job %s was not in its queue: queued again", request.id)
+        self._queue.enqueue(request)

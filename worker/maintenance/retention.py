@@ -30,23 +30,28 @@ class Retention:
         self._timing = timing
         self._outbox = Outbox(store)
 
-    def look_after(self, request: JobRequest, outcome: Outcome, now: float) -> None:
-        """now: unix seconds."""
-        age = now - outcome.ended_at
-        if request.kind == "sync" or age >= min(self._keep.audio, self._keep.jobs):
+    def look_after(self, request: JobRequest, outcome: Outcome, now: float) -> float | None:
+        """Removes what is due; returns when there is more to do, in unix seconds, or None if the job is gone. now: unix
+        seconds."""
+        audio_until = outcome.ended_at + (0.0 if request.kind == "sync" else min(self._keep.audio, self._keep.jobs))
+        until = self._kept_until(request, outcome)
+        if now >= audio_until:
             self._store.drop_source(request.id)  # a client that waits may have gone with an earlier API process
-        if self._is_done_with(request, age, now) and not self._owes_a_call(request, now):
+        if now >= until and not self._owes_a_call(request, now):
             self._forget(request)
-        else:
-            self._store.drop_checkpoints(request.id)  # of a job that was canceled between two attempts
+            return None
+        self._store.drop_checkpoints(request.id)  # of a job that was canceled between two attempts
+        if now >= until:
+            return now + self._timing.reconcile
+        return until if now >= audio_until else audio_until
 
-    def _is_done_with(self, request: JobRequest, age: float, now: float) -> bool:
+    def _kept_until(self, request: JobRequest, outcome: Outcome) -> float:
         if request.kind == "job":
-            return age >= self._keep.jobs
+            return outcome.ended_at + self._keep.jobs
         answered_at = self._store.answered_at(request.id)
         if answered_at is None:
-            return age >= self._timing.unanswered
-        return now - answered_at >= self._timing.answered
+            return outcome.ended_at + self._timing.unanswered
+        return answered_at + self._timing.answered
 
     def _owes_a_call(self, request: JobRequest, now: float) -> bool:
         """Whether a receiver is still to be told, by a link to this very job."""

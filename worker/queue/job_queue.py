@@ -203,3 +203,7 @@ class JobQueue:
     def waiting_ids(self, queue: Priority) -> list[str]:
         """The jobs that wait for a slot of this queue, the next one first."""
         return self._queues[queue].get_job_ids()
+
+    def all_waiting_ids(self) -> set[str]:
+        """The jobs that wait for a slot of any queue."""
+        return {job_id for queue in self._queues.values() for job_id in queue.get_job_ids()}

@@ -80,6 +80,7 @@ class WorkerProcess:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         threading.Thread(target=self._beat, name="heart", daemon=True).start()
+        self._store.keep_index(self._timing)
         with self._the_device():
             if self._is_prepared():
                 self._serve()

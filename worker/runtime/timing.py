@@ -41,7 +41,6 @@ class Timing:
     feed_block: float = _scaled(2.0, least=0.1)  # a blocking read of the feed
     redis_silence: float = _fixed(30.0)  # of Redis, after which a worker's connection counts as lost
     redis_answer: float = _fixed(4.0)  # may take, and a client is answered 503 within 5 s
-    redis_hung: float = _scaled(60.0, least=6.0)  # without a word of our own Redis, after which it is killed
 
     # The end of the service, from the inside out
     hand_back: float = _scaled(8.0, least=1.0)  # the windows in hand may take when a job is handed back: about one pass
@@ -62,9 +61,15 @@ class Timing:
     # Keeping store and Redis in step
     maintenance: float = _scaled(3.0, least=0.2)  # between two rounds
     maintenance_lock: float = _scaled(60.0, least=10.0)  # a holder that was killed keeps others out
+    takeover_lock: float = _scaled(15.0, least=1.5)  # … and from what must not wait: it takes milliseconds
     reconcile: float = _scaled(60.0, least=2.0)  # between two looks at all jobs
     second_look: float = _scaled(5.0, least=0.5)  # a new job may be on its way into its queue; it takes milliseconds
     settle: float = _scaled(10.0, least=1.5)  # running jobs have to renew their leases in a Redis that came back empty
+
+    # The index of the jobs
+    index_look: float = _scaled(1.0, least=0.1)  # between two looks whether it is there, and whether anybody keeps it
+    index_remake: float = _scaled(30.0, least=1.0)  # after it was made, before it is made again
+    index_scan: float = _fixed(3600.0)  # between two comparisons with all directories
 
     # Jobs that trouble which is not theirs puts aside
     retry_first: float = _scaled(5.0, least=0.2)  # until a job is tried again; twice as long each time …
@@ -138,7 +143,6 @@ _RULES = (
     ("confirm", "lease", "confirming is a second look, not another lease"),
     ("idle_look", "redis_silence", "a read that blocks is no lost connection"),
     ("redis_answer", "redis_silence", "a worker waits longer for Redis than a client does"),
-    ("redis_answer", "redis_hung", "an answer that is late is no hanging"),
     ("hand_back", "make_way", "others hand their jobs back before one is tried alone"),
     ("hand_back", "drain", "a stopping worker waits for the windows in hand"),
     ("drain", "last_resort", "what is left is handed back before the worker ends itself"),
@@ -154,6 +158,8 @@ _RULES = (
     ("maintenance", "second_look", "a missing job is not looked at again in the same round"),
     ("second_look", "reconcile", "what is missing is looked at sooner than all jobs are"),
     ("maintenance", "maintenance_lock", "a round ends before its lock does"),
+    ("maintenance", "takeover_lock", "a round ends before its lock does"),
+    ("takeover_lock", "lease", "who was killed as it took over holds up no takeover"),
     ("repeatable", "unanswered", "what answers the same request is still there"),
     ("webhook_renew + webhook_look", "webhook_claim", "a live sender keeps its claims"),
     ("webhook_crowded", "webhook_scan", "jobs of a crowded host do not wait for the next reading of the store"),

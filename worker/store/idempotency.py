@@ -75,6 +75,7 @@ class Claims:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._unswept: list[str] = []
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def read(self, *key: str) -> Claimed | None:
@@ -86,9 +87,12 @@ class Claims:
         """Raises ClaimBusy if another request has the key for more than `patience` seconds."""
         return self._hold(self._path(key), time.monotonic() + patience)
 
-    def sweep(self, has_job: Callable[[str], bool]) -> None:
-        """Removes the claims whose job is gone."""
-        for path in self._directory.iterdir():
+    def sweep(self, has_job: Callable[[str], bool], seconds: float = float("inf")) -> None:
+        """Removes the claims whose job is gone. If that takes longer than `seconds`, the next call does the rest."""
+        deadline = time.monotonic() + seconds
+        self._unswept = self._unswept or os.listdir(self._directory)
+        while self._unswept and time.monotonic() < deadline:
+            path = self._directory / self._unswept.pop()
             with contextlib.suppress(ClaimBusy, RecordUnreadable):  # the latter is a newer version's, and kept
                 if not _counts(_read(path), has_job):
                     self._remove(self._hold(path, deadline=0.0), has_job)

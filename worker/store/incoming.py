@@ -6,10 +6,13 @@ import contextlib
 import hashlib
 import logging
 import os
+import shutil
+import time
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from worker.store.files import private, sync_directory, take, write_synced
+from worker.store.files import is_abandoned, private, sync_directory, take, write_synced
+from worker.store.index.job_index import JobIndex
 from worker.store.records import JOB, JobRequest, new_job_id
 
 log = logging.getLogger(__name__)
@@ -33,11 +36,12 @@ class Upload(Protocol):
 class LocalUpload:
     """Grows in `incoming/<id>/` and moves into `jobs/` as a whole."""
 
-    def __init__(self, incoming: Path, jobs: Path) -> None:
+    def __init__(self, incoming: Path, jobs: Path, index: JobIndex) -> None:
         self.id = new_job_id()
         self.size = 0
         self._directory = incoming / self.id
         self._target = jobs / self.id
+        self._index = index
         self._hash = hashlib.sha256()
         self._directory.mkdir(mode=0o700)
         try:
@@ -69,6 +73,7 @@ class LocalUpload:
             self._file.close()
         write_synced(self._directory / "job.json", JOB.dump(request))
         sync_directory(self._directory)
+        self._index.comes(request)
         os.rename(self._directory, self._target)
         self._file.close()
         sync_directory(self._target.parent)
@@ -86,3 +91,21 @@ class LocalUpload:
             for name in ("source", "job.json"):
                 (self._directory / name).unlink(missing_ok=True)
             self._directory.rmdir()
+
+
+def sweep(incoming: Path, older_than: float, just_begun: float) -> None:
+    """Removes what uploads cut off by a crash left behind: if the system says that nobody has the file open any more,
+    else once untouched for `older_than` seconds; never before it is `just_begun` seconds old."""
+    for directory in incoming.iterdir():
+        try:
+            newest = max((file.stat().st_mtime for file in directory.iterdir()), default=directory.stat().st_mtime)
+        except OSError:  # it was committed or discarded this moment
+            continue
+        age = time.time() - newest
+        if age > older_than or (age > just_begun and _is_abandoned(directory)):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_abandoned(upload: Path) -> bool:
+    """Whether nobody works on it: it has no recording, or one that nobody has open."""
+    return not (upload / "source").exists() or is_abandoned(upload / "source")

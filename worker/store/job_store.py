@@ -12,6 +12,7 @@ jobs/<id>/deliveries.jsonl what came of each delivery attempt
 jobs/<id>/answered        a waiting client has had its answer
 broken/<id>/              a job whose record cannot be read: set aside by maintenance for whoever looks into it
 claims/<hash>             which job an idempotency key stands for
+index/                    which jobs there are, for lists and maintenance; made anew if it is deleted
 
 Reading moves nothing: a record that cannot be read now may be of a newer version that shares the store.
 """
@@ -26,11 +27,16 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from engines.transcript import Transcript
+from worker.runtime.timing import Timing
 from worker.store import attempts
 from worker.store.attempts import Attempt
-from worker.store.files import create, is_abandoned, patiently, sync_directory, write_synced
+from worker.store.files import create, patiently, sync_directory, write_synced
 from worker.store.idempotency import Claims
-from worker.store.incoming import LocalUpload, Upload
+from worker.store.incoming import LocalUpload, Upload, sweep
+from worker.store.index.catalog import Catalog
+from worker.store.index.job_index import JobIndex
+from worker.store.index.job_row import job_ids
+from worker.store.index.keeper import IndexKeeper, distrust_unkept
 from worker.store.record_format import Record, RecordFormat, RecordUnreadable
 from worker.store.records import JOB, OUTCOME, RETRY, TRANSCRIPT, JobRequest, Outcome, Retry, is_job_id
 
@@ -52,15 +58,13 @@ class RecordBroken(RecordUnreadable):
         super().__init__(f"The record of the job '{job_id}' cannot be read: {cause}. {remedy}", cause.newer)
 
 
-def _is_abandoned(upload: Path) -> bool:
-    """Whether nobody works on it: it has no recording, or one that nobody has open."""
-    return not (upload / "source").exists() or is_abandoned(upload / "source")
-
-
 class JobStore(Protocol):
-    """Where jobs live. What is local: `source` is a path, `begin_attempt` an open file, `claims` are file locks."""
+    """Where jobs live. What is local: `source` is a path, `begin_attempt` an open file, `claims` are file locks.
+    catalog, index: which jobs there are, and what was found out about them."""
 
     claims: Claims
+    catalog: Catalog
+    index: JobIndex
 
     def receive(self) -> Upload: ...
     def request(self, job_id: str) -> JobRequest: ...
@@ -102,9 +106,16 @@ class LocalStore:
         for directory in (self._incoming, self._jobs, self._broken):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.claims = Claims(root / "claims")
+        self.index = JobIndex(root / "index")
+        self.catalog = Catalog(self._jobs, self.index)
+        distrust_unkept(self.index)
+
+    def keep_index(self, timing: Timing) -> None:
+        """For whoever serves, from its start to its end. Without it there is no index unless another keeps one."""
+        IndexKeeper(self._jobs, self.index, timing).start()
 
     def receive(self) -> LocalUpload:
-        return LocalUpload(self._incoming, self._jobs)
+        return LocalUpload(self._incoming, self._jobs, self.index)
 
     def request(self, job_id: str) -> JobRequest:
         """Raises JobNotFound, or RecordBroken if the job is there and its record cannot be read."""
@@ -121,6 +132,7 @@ class LocalStore:
         """Writes the terminal state and returns True, or False if the job has one already or is gone."""
         directory = self._directory(job_id)
         aside = directory / f"outcome.{os.getpid()}.{time.monotonic_ns()}.tmp"
+        seen = self.index.seen(job_id)
         try:
             write_synced(aside, OUTCOME.dump(outcome))
             create(aside, directory / "outcome.json")
@@ -129,10 +141,12 @@ class LocalStore:
         finally:
             aside.unlink(missing_ok=True)
         sync_directory(directory)
+        self.index.ended(seen, outcome.state)
         return True
 
     def reopen(self, job_id: str) -> None:
         """Takes the terminal state back: the job waits again. Raises JobNotFound for one that has none or is gone."""
+        self.index.reopens(job_id)
         try:
             patiently((self._directory(job_id) / "outcome.json").unlink)
         except FileNotFoundError:
@@ -205,6 +219,7 @@ class LocalStore:
     def add_delivery(self, job_id: str, line: bytes) -> None:
         """Appends in one piece, whoever else does; raises JobNotFound for a job that is gone."""
         path = self._directory(job_id) / "deliveries.jsonl"
+        self.index.owes(job_id)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         except FileNotFoundError:
@@ -220,6 +235,7 @@ class LocalStore:
             (self._directory(job_id) / "answered").touch(mode=0o600)
         except FileNotFoundError:
             return  # deleted meanwhile, which is all an answered job has to look forward to
+        self.index.look_soon(job_id)
 
     def answered_at(self, job_id: str) -> float | None:
         """When a waiting client had its answer, in unix seconds."""
@@ -236,12 +252,14 @@ class LocalStore:
             )  # gone at once for every reader, however large it is
         except FileNotFoundError:
             raise JobNotFound(job_id) from None
+        self.index.forget(job_id)
         shutil.rmtree(doomed, ignore_errors=True)
 
     def set_aside(self, job_id: str) -> None:
         """Moves a job whose record is damaged out of the way, as it is. Raises OSError if another process was first,
         or if on Windows a file of it is open."""
         os.rename(self._directory(job_id), self._broken / job_id)
+        self.index.forget(job_id)
 
     def has(self, job_id: str) -> bool:
         """Whether the job is there, whatever became of it."""
@@ -249,19 +267,12 @@ class LocalStore:
 
     def ids(self) -> Iterator[str]:
         """All jobs, newest first."""
-        yield from sorted((name for name in os.listdir(self._jobs) if is_job_id(name)), reverse=True)
+        yield from job_ids(self._jobs)
 
     def sweep_incoming(self, older_than: float) -> None:
         """Removes what uploads cut off by a crash left behind: where the system says that nobody has the file open any
         more, else once untouched for `older_than` seconds."""
-        for directory in self._incoming.iterdir():
-            try:
-                newest = max((file.stat().st_mtime for file in directory.iterdir()), default=directory.stat().st_mtime)
-            except OSError:  # it was committed or discarded this moment
-                continue
-            age = time.time() - newest
-            if age > older_than or (age > JUST_BEGUN and _is_abandoned(directory)):
-                shutil.rmtree(directory, ignore_errors=True)
+        sweep(self._incoming, older_than, JUST_BEGUN)
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free

@@ -23,7 +23,7 @@ _JOB_ID = re.compile(r"job_[0-9a-f]{28}")
 
 
 def new_job_id() -> str:
-    """Sorts by time of creation, so that a listing needs no index."""
+    """Sorts by time of creation, so that a listing can be read from the directories."""
     return f"job_{int(time.time() * 1000):012x}{secrets.token_hex(8)}"
 
 

@@ -158,6 +158,17 @@ async def test_a_status_filters(tmp_path: Path) -> None:
             assert [job["id"] for job in found] == expected
 
 
+async def test_the_one_job_that_runs_is_found_among_those_that_wait(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        jobs = [running.add_job() for _ in range(5)]
+        Events(running.redis).started(jobs[2].id, time.time())
+        running.redis.lrem("rq:queue:batch", 1, jobs[2].id)
+        Events(running.redis).started(jobs[3].id, time.time())  # its worker died since: it waits again
+        for status, expected in (("started", [jobs[2]]), ("queued", [jobs[4], jobs[3], jobs[1], jobs[0]])):
+            found = (await running.client.get("/v1/jobs", params={"status": status})).json()["data"]
+            assert [job["id"] for job in found] == [request.id for request in expected]
+
+
 async def test_bad_queries_are_named(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         for query in ("limit=0", "limit=101", "limit=x", "after=nonsense", "status=done"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from pathlib import Path
@@ -17,14 +18,17 @@ from tests.unit.factories import make_request, make_transcript
 from worker.maintenance.maintenance import (
     KNOWN,
     LOCK,
+    NEXT,
+    PASS_LOCK,
     Maintenance,
 )
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.queue.leases import Lease
 from worker.runtime.timing import Timing
+from worker.store.index.keeper import IndexKeeper
 from worker.store.job_store import LocalStore
-from worker.store.records import JobError, JobRequest, Outcome, Retry
+from worker.store.records import OUTCOME, JobError, JobRequest, Outcome, Retry
 
 
 class Bench:
@@ -219,6 +223,95 @@ def test_who_does_not_get_the_lock_does_nothing(bench: Bench) -> None:
     bench.run()
     assert bench.waiting() == []
     assert bench.redis.get(LOCK) == b"somebody else"
+
+
+@pytest.mark.fault(105)
+def test_a_slow_pass_elsewhere_holds_up_no_takeover(bench: Bench) -> None:
+    request = bench.add(age=3600)
+    bench.run()
+    abandon(bench, request)
+    bench.redis.set(PASS_LOCK, "a process that reads the whole store")
+    bench.run(later=1)
+    bench.run(later=Timing().confirm)
+    assert bench.waiting() == [request.id]
+
+
+@pytest.mark.fault(105)
+def test_a_slow_pass_of_ones_own_takes_over_meanwhile(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(20):
+        bench.store.finish(bench.add(age=3600).id, Outcome("finished"))
+    looks = []
+    outcome = bench.store.outcome
+
+    def slow(job_id: str) -> Outcome | None:
+        bench.passed += 1.0
+        return outcome(job_id)
+
+    monkeypatch.setattr(bench.store, "outcome", slow)
+    monkeypatch.setattr(bench.queue, "recover_abandoned", lambda now: looks.append(bench.passed))
+    bench.run()
+    assert len(looks) >= 5
+    assert max(later - sooner for sooner, later in itertools.pairwise(looks)) <= Timing().maintenance + 1
+
+
+@pytest.mark.fault(105)
+def test_one_pass_will_do_for_all_processes(bench: Bench) -> None:
+    other = Maintenance(bench.store, bench.queue, bench.events, bench.redis)
+    bench.run()
+    other.run_once()  # as it starts
+    for minute in range(3):
+        request = bench.add(age=3600)
+        bench.run(later=Timing().reconcile + 1)
+        assert bench.waiting() == [request.id]
+        bench.redis.flushall()
+        bench.redis.mset({KNOWN: "1", NEXT: time.time() + bench.passed + Timing().reconcile})
+        other.run_once()
+        assert bench.waiting() == [], f"minute {minute}: the other one has looked just now"
+        bench.store.delete(request.id)
+
+
+@pytest.mark.fault(105)
+def test_what_has_ended_and_is_not_due_is_not_looked_at(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bench.store.root / "index").mkdir()
+    keeper = IndexKeeper(bench.store.root / "jobs", bench.store.index)
+    keeper.keep(0.0)
+    ended = [bench.add(age=3600) for _ in range(5)]
+    for request in ended:
+        bench.store.finish(request.id, Outcome("finished"))
+    waiting = bench.add()
+    bench.queue.enqueue(waiting)
+    bench.run()
+    looked_at: list[str] = []
+    monkeypatch.setattr(bench.store, "outcome", lambda job_id: looked_at.append(job_id))
+    bench.run(later=Timing().reconcile + 1)
+    assert looked_at == [waiting.id]
+    monkeypatch.undo()
+
+
+@pytest.mark.fault(105)
+def test_many_that_are_due_are_looked_at_in_several_rounds(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bench.store.root / "index").mkdir()
+    IndexKeeper(bench.store.root / "jobs", bench.store.index).keep(0.0)
+    monkeypatch.setattr(worker.maintenance.maintenance, "ENDED_AT_ONCE", 2)
+    for _ in range(5):
+        bench.store.finish(bench.add(kind="sync").id, Outcome("finished", ended_at=time.time() - 48 * 3600))
+    left = []
+    for _ in range(3):
+        bench.run(later=Timing().maintenance)
+        left.append(len(list(bench.store.ids())))
+    assert left == [3, 1, 0]
+
+
+@pytest.mark.fault(104)
+def test_an_end_that_did_not_come_to_the_index_is_found_by_the_next_pass(bench: Bench) -> None:
+    (bench.store.root / "index").mkdir()
+    IndexKeeper(bench.store.root / "jobs", bench.store.index).keep(0.0)
+    request = bench.add(kind="sync")
+    path = bench.store.source(request.id).with_name("outcome.json")
+    path.write_bytes(OUTCOME.dump(Outcome("finished")))
+    bench.run()
+    assert not bench.store.source(request.id).exists()
+    assert list(bench.store.catalog.not_ended()) == []
 
 
 def test_the_lock_is_given_back_even_after_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,186 @@
+"""The index's file: SQLite, one of a name of its own each time, thrown away as soon as it may be wrong.
+
+index/jobs-<layout>-<when>.sqlite   with its -wal and -shm while it is in use
+index/keeper.lock                   held by the process that keeps the index
+
+No file gets the name of an earlier one: whoever has that open still would remove the new one's log on closing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+LAYOUT = 1  # another one is another file: versions that share a store leave each other's alone
+BUSY = 1.0  # seconds to wait for another process; a write takes a fraction of a millisecond
+PAGES_OF_LOG = 250  # of 4 kB; the log is written back and begun anew then
+
+_TABLES = (
+    """CREATE TABLE jobs (id TEXT PRIMARY KEY, owner TEXT, state TEXT NOT NULL, owes INTEGER NOT NULL,
+       stamp INTEGER NOT NULL, look_at REAL, revision INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX by_owner ON jobs (owner, state, id)",
+    "CREATE INDEX not_ended ON jobs (id) WHERE look_at IS NULL",
+    "CREATE INDEX due ON jobs (look_at) WHERE look_at IS NOT NULL",
+    "CREATE INDEX owing ON jobs (id) WHERE owes = 1",
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+)
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
+
+Answer = TypeVar("Answer")
+log = logging.getLogger(__name__)
+
+
+class IndexUnavailable(Exception):
+    """There is no index, or it cannot be used at the moment: the directories have to be read."""
+
+
+class IndexFile:
+    """One connection for all threads of a process; every use is short. Only `create` makes a file: whoever works on a
+    store that nobody keeps an index of leaves none behind."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._path: Path | None = None
+        self._inode = 0
+        self._given_up: set[str] = set()  # files that are wrong and cannot be removed
+
+    def read(self, use: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Raises IndexUnavailable."""
+        with self._lock:
+            try:
+                return use(self._open())
+            except sqlite3.Error as error:
+                if not _is_passing(error):
+                    self.discard(error)
+                raise IndexUnavailable from error
+
+    def write(self, use: Callable[[sqlite3.Connection], object], *, needed: bool) -> bool:
+        """Whether the change was made. needed: without it the index would be wrong, and is thrown away."""
+        with self._lock:
+            try:
+                with _transaction(self._open()) as connection:
+                    use(connection)
+                return True
+            except IndexUnavailable:
+                return False
+            except sqlite3.Error as error:
+                if needed or not _is_passing(error):
+                    self.discard(error)
+                return False
+
+    def create(self) -> None:
+        """A new, empty file. Raises OSError or sqlite3.Error."""
+        with self._lock:
+            self.close()
+            for path in self.directory.glob(f"jobs-{LAYOUT}-*"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            path = self.directory / f"jobs-{LAYOUT}-{time.time_ns():x}.sqlite"
+            aside = path.with_suffix(".tmp")
+            os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            try:
+                _lay_out(aside)
+                os.rename(aside, path)
+            finally:
+                aside.unlink(missing_ok=True)
+
+    def discard(self, reason: object) -> None:
+        """Throws the file away; whoever keeps the index makes another."""
+        with self._lock:
+            path = self._path or self._find()
+            self.close()
+            if path is None:
+                return
+            log.warning("The index of the jobs is thrown away and made anew: %s", reason)
+            self._given_up.add(path.name)
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+                with contextlib.suppress(OSError):
+                    (self.directory / name).unlink(missing_ok=True)
+
+    def is_there(self) -> bool:
+        with self._lock:
+            return self._find() is not None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None:
+            if _inode(self._path) == self._inode:
+                return self._connection
+            self.close()  # somebody threw it away
+        path = self._find()
+        inode = _inode(path)
+        if path is None or inode is None:
+            raise IndexUnavailable
+        self._path, self._inode = path, inode
+        self._connection = _connect(path)
+        return self._connection
+
+    def close(self) -> None:
+        connection, self._connection, self._path = self._connection, None, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _find(self) -> Path | None:
+        try:
+            names = os.listdir(self.directory)
+        except OSError:
+            return None
+        ours = (name for name in names if name.startswith(f"jobs-{LAYOUT}-") and name.endswith(".sqlite"))
+        mine = [name for name in ours if name not in self._given_up]
+        return self.directory / max(mine) if mine else None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous = NORMAL")  # a loss of power costs the last changes, which are found again
+    connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_OF_LOG}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def _lay_out(path: Path) -> None:
+    connection = _connect(path)
+    try:
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise sqlite3.NotSupportedError(f"the file system of {path.parent} cannot hold the index")
+        with _transaction(connection):
+            for statement in _TABLES:
+                connection.execute(statement)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _is_passing(error: sqlite3.Error) -> bool:
+    code: Any = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _PASSING
+
+
+def _inode(path: Path | None) -> int | None:
+    try:
+        return os.stat(path).st_ino if path else None
+    except OSError:
+        return None
