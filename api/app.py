@@ -27,7 +27,7 @@ from api.http.request_line import RequestLine
 from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
-from api.routes import audio, deliveries, health, jobs, models, page
+from api.routes import audio, deliveries, documentation, health, jobs, models, page
 from api.routes.dashboard import PATH, Dashboard
 from api.routes.dashboard_actions import DashboardActions
 from api.settings import ApiSettings
@@ -98,14 +98,14 @@ def create_app(
             Middleware(RefusedUploadDrain),
             Middleware(Access, settings=settings),
         ],
-        docs_url=None,  # its page loads scripts from elsewhere
+        docs_url=None,  # its page loads scripts from elsewhere; ours does not
         redoc_url=None,
         generate_unique_id_function=operation_id,
         redirect_slashes=False,  # a redirect has no error's shape, and loses an upload on its way
     )
     app.state.service = service
     add_error_handlers(app)
-    for routes in (audio, models, jobs, deliveries, health, page):
+    for routes in (audio, models, jobs, deliveries, health, page, documentation):
         app.include_router(routes.router)
     describe(app, server=worker_settings.public_url or "/", needs_key=_needs_key(settings))
     redis_url = worker_settings.redis_url or "redis://localhost"

@@ -42,6 +42,7 @@ class Page:
         self._session: str | None = None
         self._number = 0
         self._has_loaded = False
+        self._password = ""
         self.errors: list[str] = []
         self.requests: list[str] = []  # URLs
 
@@ -59,6 +60,11 @@ class Page:
         deadline = time.monotonic() + DEADLINE
         while not self._has_loaded:
             self._heed(self._read(deadline))
+
+    def remember(self, password: str) -> None:
+        """Answers a server that asks for a password, as whoever types it into the browser's prompt."""
+        self._password = password
+        self.call("Fetch.enable", handleAuthRequests=True)
 
     def run(self, script: str) -> Any:
         """What the expression, or the promise that it gives, comes to."""
@@ -79,17 +85,20 @@ class Page:
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command of the protocol (https://chromedevtools.github.io/devtools-protocol)."""
+        number, deadline = self._send(method, **parameters), time.monotonic() + DEADLINE
+        while (message := self._read(deadline)).get("id") != number:
+            self._heed(message)
+        assert "error" not in message, f"{method}: {message.get('error')}"
+        result: dict[str, Any] = message["result"]
+        return result
+
+    def _send(self, method: str, **parameters: Any) -> int:
         self._number += 1
         command = {"id": self._number, "method": method, "params": parameters}
         if self._session:
             command["sessionId"] = self._session
         os.write(self._commands, json.dumps(command).encode() + b"\0")
-        deadline = time.monotonic() + DEADLINE
-        while (message := self._read(deadline)).get("id") != self._number:
-            self._heed(message)
-        assert "error" not in message, f"{method}: {message.get('error')}"
-        result: dict[str, Any] = message["result"]
-        return result
+        return self._number
 
     def _read(self, deadline: float) -> dict[str, Any]:
         while b"\0" not in self._unread:
@@ -109,6 +118,11 @@ class Page:
                 self._has_loaded = True
             case "Network.requestWillBeSent":
                 self.requests.append(parameters["request"]["url"])
+            case "Fetch.requestPaused":
+                self._send("Fetch.continueRequest", requestId=parameters["requestId"])
+            case "Fetch.authRequired":
+                answer = {"response": "ProvideCredentials", "username": "anybody", "password": self._password}
+                self._send("Fetch.continueWithAuth", requestId=parameters["requestId"], authChallengeResponse=answer)
             case "Runtime.exceptionThrown":
                 self.errors.append(str(parameters["exceptionDetails"]))
             case "Runtime.consoleAPICalled" if parameters["type"] == "error":

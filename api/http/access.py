@@ -100,7 +100,7 @@ def owner_of(headers: Headers, peer: str | None, method: str, settings: ApiSetti
 
 def _challenge(error: ApiError, path: str) -> None:
     if error.status == 401:
-        is_page = path in ("/", "/rq") or path.startswith("/rq/")
+        is_page = path in ("/", "/rq", "/docs") or path.startswith(("/rq/", "/docs/"))
         error.headers["www-authenticate"] = 'Basic realm="whisper-native", charset="UTF-8"' if is_page else "Bearer"
 
 

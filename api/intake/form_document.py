@@ -42,7 +42,11 @@ def form_operation(route: Route) -> dict[str, Any]:
         return {"requestBody": body, "parameters": [_KEY, _PREFER]}
     content |= {kind: {"schema": schemas["file"]} for kind in RECORDING_TYPES}
     beside = [
-        _parameter(wire_name(name, schemas[name]), _described(schemas[name], use, route), " (with a recording as body)")
+        _parameter(
+            wire_name(name, schemas[name]),
+            _described(schemas[name], use, route),
+            " (for a recording as body; a form's own fields count before these)",
+        )
         for name, use in fields.items()
         if use.body != "form"
     ]

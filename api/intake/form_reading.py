@@ -21,9 +21,12 @@ def use_of(field: FieldInfo) -> Use:
 FILENAMES = ("filename", "file_name")  # the second as most form builders call it
 
 
-def is_known(name: str) -> bool:
-    """Whether it is a field of the form, in any spelling."""
-    return name.partition("[")[0].partition(".")[0] in (*Form.model_fields, *FILENAMES)
+KNOWN = frozenset((*Form.model_fields, *FILENAMES))
+
+
+def base_name(name: str) -> str:
+    """The field that is meant, in any spelling."""
+    return name.partition("[")[0].partition(".")[0]
 
 
 def check_name(name: str) -> None:

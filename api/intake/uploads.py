@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from api.http.errors import ApiError, storage_full
 from api.http.multipart import FILE_FIELD, MultipartForm, display_name, disposition_name
-from api.intake.form_reading import FILENAMES, is_known
+from api.intake.form_reading import FILENAMES, KNOWN, base_name
 from api.settings import ApiSettings
 from worker.store.incoming import Upload
 from worker.store.job_store import JobStore
@@ -41,29 +41,52 @@ async def receive(
 ) -> AsyncIterator[Received]:
     """The request's recording. What has not become a job when the block ends is removed.
 
-    raw: a body that is the recording itself (audio/*, video/*, application/octet-stream) is taken too, with the
-    fields in the query.
+    raw: a body that is the recording itself (audio/*, video/*, application/octet-stream) is taken too, and fields are
+    read from the query.
     """
     _check_encoding(request)
     form = None if raw and _is_recording(request) else MultipartForm(_content_type(request), check_name)
     await run_in_threadpool(_check_room, request, store, settings)
     upload = await run_in_threadpool(store.receive)
     try:
-        reception = _Reception(request, store, settings, upload)
-        yield await (reception.of_form(form) if form else reception.of_body(check_name))
+        query = _Query.read(request, check_name) if raw else _Query((), tuple(request.query_params.keys()))
+        reception = _Reception(request, store, settings, upload, query)
+        yield await (reception.of_form(form) if form else reception.of_body())
     finally:
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(upload.discard)
 
 
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A request's query parameters: those that are fields, and the names of the others."""
+
+    fields: tuple[tuple[str, str], ...]
+    unread: tuple[str, ...]
+
+    @classmethod
+    def read(cls, request: Request, check_name: Callable[[str], None]) -> _Query:
+        pairs = request.query_params.multi_items()
+        for name, _ in pairs:
+            check_name(name)
+        unread = dict.fromkeys(name for name, _ in pairs if base_name(name) not in KNOWN)
+        return cls(tuple((name, value) for name, value in pairs if name not in unread), tuple(unread))
+
+    def beside(self, form: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        """With the fields of a form, which count where both have one: generated clients send defaults in the query."""
+        sent = {base_name(name) for name, value in form if value.strip()}
+        return (*(pair for pair in self.fields if base_name(pair[0]) not in sent), *form)
+
+
 class _Reception:
     """Moves one request's recording into its upload."""
 
-    def __init__(self, request: Request, store: JobStore, settings: ApiSettings, upload: Upload) -> None:
+    def __init__(self, request: Request, store: JobStore, settings: ApiSettings, upload: Upload, query: _Query) -> None:
         self._request = request
         self._store = store
         self._settings = settings
         self._upload = upload
+        self._query = query
 
     async def of_form(self, form: MultipartForm) -> Received:
         async for chunk in self._chunks():
@@ -72,12 +95,9 @@ class _Reception:
                 await self._write(form.take())
         await self._write(form.take())
         form.finish()
-        return self._received(form.filename, form.fields, self._request.query_params.keys())
+        return self._received(form.filename, self._query.beside(form.fields))
 
-    async def of_body(self, check_name: Callable[[str], None]) -> Received:
-        fields = self._request.query_params.multi_items()
-        for name, _ in fields:
-            check_name(name)
+    async def of_body(self) -> Received:
         waiting = bytearray()
         async for chunk in self._chunks():
             waiting += chunk
@@ -85,13 +105,12 @@ class _Reception:
                 await self._write(bytes(waiting))
                 waiting.clear()
         await self._write(bytes(waiting))
-        unread = [name for name, _ in fields if not is_known(name)]
-        return self._received(display_name(_filename(self._request)), fields, unread)
+        return self._received(display_name(_filename(self._request)), self._query.fields)
 
-    def _received(self, filename: str, fields: list[tuple[str, str]], unread: Iterable[str]) -> Received:
+    def _received(self, filename: str, fields: tuple[tuple[str, str], ...]) -> Received:
         if not self._upload.size:
             raise ApiError("empty_file", "The file is empty (0 bytes). Check that the recording worked.")
-        return Received(self._upload, filename, tuple(fields), tuple(dict.fromkeys(unread)))
+        return Received(self._upload, filename, fields, self._query.unread)
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         stream = self._request.stream()

@@ -19,7 +19,7 @@ from api.intake.form_document import form_operation, transcript_parameters
 from api.intake.parameters import read_transcript_format
 from api.routes.submission import Submitter, accepted, submit
 from api.schema.jobs import DeletedJob, Job, JobEvent, JobList
-from api.schema.responses import EVENTS, answer, event_schema, json_answer, transcript_answer
+from api.schema.responses import EVENTS, RECORDING, answer, event_schema, json_answer, transcript_answer
 from api.state import AppState, AppStateDep
 from api.streaming.job_event_stream import END, Cursor
 from api.streaming.transcript_stream import job_events
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 Limit = Annotated[int, Query(ge=1, le=100)]
 Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to hold the answer until the job ends")]
 
-_RECORDING = {**answer("The recording", {"*/*": {}}), **answer("A part of it", {"*/*": {}}, 206)}
+_RECORDING = {**answer("The recording", RECORDING), **answer("A part of it", RECORDING, 206)}
 _EVENTS = {
     **answer("The job's events", {EVENTS: event_schema(JobEvent)}),
     **answer("The reader has had all there is", {}, 204),

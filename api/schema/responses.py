@@ -15,6 +15,10 @@ Responses = dict[int | str, dict[str, Any]]
 JSON = "application/json"
 EVENTS = "text/event-stream"
 TEXTS = ("text/plain", "application/x-subrip", "text/vtt")
+# Its type follows from its content; generated clients know the first of these.
+RECORDING = {
+    kind: {"type": "string", "format": "binary"} for kind in ("application/octet-stream", "audio/*", "video/*")
+}
 MODELS: tuple[type[BaseModel], ...] = (
     transcripts.Transcript,
     transcripts.TranscriptStreamEvent,

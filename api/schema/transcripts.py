@@ -88,8 +88,10 @@ class TranscriptVerbose(Answer):
     warnings: list[TranscriptWarning] | Absent = Field(None, description="If there are any")
 
 
-class Transcript(RootModel[TranscriptJson | TranscriptVerbose]):
+class Transcript(RootModel[TranscriptVerbose | TranscriptJson]):
     """As `response_format` or `format` asks for it."""
+
+    # Generated clients try these in order, and the second would take the first for one of its own.
 
 
 class InputTokenDetails(Answer):

@@ -39,6 +39,18 @@ def test_every_error_has_openais_shape(document: dict[str, Any]) -> None:
     assert "HTTPValidationError" not in json.dumps(document)
 
 
+def test_every_success_has_a_schema_that_clients_can_be_generated_from(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if status.startswith("2") and status != "204":
+                    assert answer["content"], (path, status)
+                    assert all(each["schema"] for each in answer["content"].values()), (path, status)
+    # a generated client takes the first that fits, and all that is verbose would fit the plain one
+    options = document["components"]["schemas"]["Transcript"]["anyOf"]
+    assert [option["$ref"].rpartition("/")[2] for option in options] == ["TranscriptVerbose", "TranscriptJson"]
+
+
 def test_every_route_with_a_recording_says_how_it_may_be_refused(document: dict[str, Any]) -> None:
     for path in ("/v1/audio/transcriptions", "/v1/audio/translations", "/v1/jobs"):
         assert {"400", "401", "404", "408", "413", "422", "503", "507"} <= set(

@@ -21,6 +21,7 @@ from tests.unit.api_service import WAV, Running, assert_error, serving, until
 from worker.store.incoming import LocalUpload
 
 pytestmark = pytest.mark.asyncio
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
 MEGABYTE = 1024 * 1024
 
 
@@ -93,8 +94,21 @@ async def test_query_parameters_that_are_not_read_are_named(tmp_path: Path) -> N
         assert (await running.client.get(f"/v1/jobs/{job['id']}")).json()["warnings"] == [warning]
         running.finish(job["id"])
         assert (await running.client.get(f"/v1/jobs/{job['id']}")).json()["warnings"] == [warning]
-        beside_a_form = (await running.client.post("/v1/jobs?language=de", files={"file": WAV})).json()
-        assert "'language'" in beside_a_form["warnings"][0]["message"]
+
+
+async def test_fields_are_read_from_the_query_beside_a_form_too(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        sent = {"language": "de", "keywords[]": ["x"]}
+        query = "language=en&task=translate&keywords=a,b&langauge=de"
+        job = (await running.client.post(f"/v1/jobs?{query}", data=sent, files={"file": ("a.wav", WAV)})).json()
+        assert (job["language"], job["task"], job["file"]["name"]) == ("de", "translate", "a.wav")
+        assert running.store.request(job["id"]).options.hotwords == "x"
+        assert "'langauge'. " in job["warnings"][0]["message"]
+        refused = await running.client.post("/v1/jobs?known_speaker_names[]=a", files={"file": WAV})
+        assert_error(refused, 400, "unsupported_parameter", "known_speaker_names")
+        headers = {"prefer": "respond-async"}
+        job = (await running.client.post(f"{TRANSCRIPTIONS}?language=de", files={"file": WAV}, headers=headers)).json()
+        assert (job["language"], job["warnings"][0]["code"]) == (None, "unknown_fields")
 
 
 async def test_other_bodies_are_refused(tmp_path: Path) -> None:
