@@ -148,8 +148,8 @@ def is_taken_over(worker: RunningWorker, lecture: Path) -> None:
     assert (outcome.state, outcome.attempts) == ("finished", 2)
     wait_for(lambda: "another worker" in worker.log_file.read_text().lower())
     assert worker.store.transcript(request.id).segments == worker.store.transcript(undisturbed.id).segments
-    assert worker.told(request).count("state") == worker.told(undisturbed).count("state") + 2, "started, thrice"
     worker.wait_for_status(request, "finished")
+    assert worker.told(request).count("state") == worker.told(undisturbed).count("state") + 2, "started, thrice"
     assert frozen.poll() is None
 
 
@@ -185,12 +185,12 @@ def test_kills_in_a_row_end_no_job_that_gets_further(
 
 @pytest.mark.fault(3)
 def test_a_recording_that_kills_its_worker_is_given_up_and_nobody_else_pays(
-    start_service: Callable[..., LiveService], long_file: Path, talk_file: Path
+    start_service: Callable[..., LiveService], talk_file: Path
 ) -> None:
     """Takes over 10 s: three deaths, each with a new worker."""
-    settings = {"WHISPER_ENGINE": "fake", "WHISPER_MODEL": "0.2", "WHISPER_BATCH_SLOTS": "3"}
+    settings = {"WHISPER_ENGINE": "fake", "WHISPER_MODEL": "1", "WHISPER_BATCH_SLOTS": "3"}
     service = start_service("poison", **settings, WHISPER_TIME_SCALE=str(SCALE))
-    innocents = [service.submit(long_file) for _ in range(2)]
+    innocents = [service.submit(talk_file) for _ in range(2)]
     until(lambda: all(service.job(job_id)["status"] == "started" for job_id in innocents), "they run")
     poison = service.submit(talk_file, prompt="die at 0")
     ended = service.ended(poison)
