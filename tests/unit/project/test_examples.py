@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ from typing import Any
 import pytest
 
 from api.answers.formats import verbose_json
+from api.http.errors import ApiError
 from api.intake.form_document import form_operation
+from scripts.cli import commands
 from tests.unit.api_service import make_transcript
 from tests.unit.factories import make_request
 from worker.store.records import JobError, Outcome, Webhook, new_job_id
@@ -53,6 +57,17 @@ def test_there_are_three() -> None:
     assert [path.stem for path in WORKFLOWS] == ["job-and-signed-webhook", "job-and-wait", "transcribe"]
 
 
+def test_no_two_workflows_share_an_id() -> None:
+    """n8n takes a form's address from its `webhookId`: of two with one address only one can be active."""
+    nodes = [each for path in WORKFLOWS for each in json.loads(path.read_text(encoding="utf-8"))["nodes"]]
+    for name in ("id", "webhookId"):
+        ids = [uuid.UUID(each[name]) for each in nodes if name in each]
+        assert len(ids) > 3
+        assert len(set(ids)) == len(ids), name
+    listening = ("formTrigger", "webhook", "wait")
+    assert all("webhookId" in each for each in nodes if each["type"].rpartition(".")[2] in listening)
+
+
 def test_every_connection_joins_two_nodes_and_every_node_is_reached(workflow: Workflow) -> None:
     names = [each["name"] for each in workflow["nodes"]]
     assert len(set(names)) == len(names)
@@ -80,6 +95,30 @@ def test_a_retry_of_n8n_makes_no_second_job(workflow: Workflow) -> None:
             [header] = each["parameters"]["headerParameters"]["parameters"]
             assert header["name"] == "Idempotency-Key"
             assert "$execution.id" in header["value"]
+
+
+def test_what_is_refused_for_good_is_not_sent_again(workflow: Workflow) -> None:
+    """n8n's own Retry On Fail is left with what gets no answer; what gets one says whether to try again."""
+    [call] = [each for each in workflow["nodes"] if each["type"] == "n8n-nodes-base.httpRequest"]
+    assert call["parameters"]["options"]["response"]["response"] == {"fullResponse": True, "neverError": True}
+    assert leads_to(workflow, call["name"]) == ["Accepted?"]
+    assert leads_to(workflow, "Accepted?", 1) == ["Worth another try?"]
+    [condition] = node(workflow, "Worth another try?")["parameters"]["conditions"]["conditions"]
+    assert "$json.headers['x-should-retry'] !== 'false' && $runIndex < 5" in condition["leftValue"]
+    path = ["Worth another try?"]
+    while path[-1] != call["name"]:
+        path += leads_to(workflow, path[-1])
+    assert path[1:3] == ["Pause", "The recording again"]
+    assert node(workflow, path[2])["parameters"]["jsCode"] == "return $('Recording').all();"
+    assert leads_to(workflow, "Worth another try?", 1) == ["Say why it was refused"]
+    for code in ("invalid_value", "unsupported_media", "model_not_found", "sync_timeout"):
+        assert ApiError(code, "x").headers["x-should-retry"] == "false"
+    for code in ("queue_full", "redis_unavailable"):
+        assert "x-should-retry" not in ApiError(code, "x").headers
+
+
+def leads_to(workflow: Workflow, name: str, port: int = 0) -> list[str]:
+    return [row["node"] for row in workflow["connections"][name]["main"][port]]
 
 
 def test_the_wait_node_takes_a_post_and_does_not_wait_for_ever() -> None:
@@ -118,13 +157,14 @@ def test_expressions_name_fields_of_real_messages(workflow: Workflow) -> None:
     done = payload(Outcome("finished", duration=8.47))
     failed = payload(Outcome("failed", error=JobError("empty_audio", "It is empty.")))
     answer = verbose_json(make_transcript(), ("segment",))
+    refused = ApiError("invalid_value", "x").body()
     found = 0
     for text in texts([each["parameters"] for each in workflow["nodes"]]):
         for path in re.findall(r"\$json\.body\??\.([\w.?]+)|JSON\.parse\(\$json\.raw\)\.([\w.?]+)", text):
-            name = "".join(path).replace("?.", ".")
-            assert has(failed if ".error" in name else done, name), name
+            name = "".join(path).replace("?.", ".").removesuffix(".toFixed")
+            assert any(has(body, name) for body in (done, failed, answer, refused)), name
             found += 1
-        for name in re.findall(r"\$json\.(?!body\b|headers\b|raw\b|signature\b)(\w+)", text):
+        for name in re.findall(r"\$json\.(?!body\b|headers\b|raw\b|signature\b|statusCode\b)(\w+)", text):
             assert has(answer, name), name
             found += 1
     assert found >= 3
@@ -133,3 +173,17 @@ def test_expressions_name_fields_of_real_messages(workflow: Workflow) -> None:
 def test_the_readme_names_every_workflow() -> None:
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert all(f"({path.name})" in readme for path in WORKFLOWS)
+
+
+def test_the_readme_says_what_to_change() -> None:
+    readme = " ".join((FOLDER / "README.md").read_text(encoding="utf-8").split())
+    for path in WORKFLOWS:
+        workflow = json.loads(path.read_text(encoding="utf-8"))
+        addresses = {text for text in texts(workflow["nodes"]) if text.startswith("http://")}
+        assert addresses
+        for address in addresses:  # of the service only the beginning, which all share
+            assert f"`{address}`" in readme or (address.startswith("http://localhost:9001/") and "9001/…" in readme)
+    assert "`Authorization` and **Value** `Bearer some-key`" in readme
+    assert "**Hmac Secret**" in readme  # as n8n calls the field of its credential `Crypto`
+    assert "`as text, for tools that take no base64:`" in readme
+    assert "as text, for tools that take no base64:" in inspect.getsource(commands.webhook_secret)
