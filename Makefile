@@ -7,8 +7,11 @@ venv := .venv/bin
 pytest := $(venv)/python -m pytest
 engines := .venv-engines/bin/python -m pytest tests/integration/engines/test_engines.py \
            tests/integration/engines/test_spoken_cases.py tests/engines
-parallel := -n 3 --dist loadfile # three test files at a time; a file's tests share its services
+# Three test files at a time, long ones first; a file's tests share its services.
+parallel := -n 3 --dist loadfile --no-loadscope-reorder
 ARGS ?=
+# Or hundreds of processes would compile the same modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help doctor whisper-native whisper-native-status whisper-native-logs whisper-native-stop run dashboard \
         setup engine test test-slow test-times test-engines test-unit test-integration test-acceptance test-faults \
@@ -56,7 +59,7 @@ test-times: setup ## as test, and what each folder takes, which goes into CONTRI
 	WRITE_TEST_TIMES=1 $(pytest) $(parallel) -m "not slow" $(ARGS)
 
 test-unit: setup ## no network, no processes
-	$(pytest) -n 2 --dist loadfile tests/unit $(ARGS)
+	$(pytest) $(parallel) tests/unit $(ARGS)
 
 test-integration: setup ## real Redis, real weights
 	$(pytest) $(parallel) -m "not slow" tests/integration $(ARGS)

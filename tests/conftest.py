@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +36,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(TestTimes())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        level = item.path.relative_to(ROOT / "tests").parts[0]
+        level = _level(item)
         if level in LEVELS:
             item.add_marker(level)
+    if hasattr(config, "workerinput"):  # of several files at a time: the short ones fill up what the long ones leave
+        items.sort(key=lambda item: LEVELS.index(_level(item)) if _level(item) in LEVELS else -1, reverse=True)
+
+
+def _level(item: pytest.Item) -> str:
+    return item.path.relative_to(ROOT / "tests").parts[0]
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: garbage collections, which closing a model makes too, need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -108,8 +108,8 @@ def talk_file(talk: speech.Recording, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def long_file(talk: speech.Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The talk six times over: almost eight minutes."""
-    return media.write(tmp_path_factory.mktemp("long") / "long.flac", np.tile(talk.samples, 6))
+    """The talk four times over: more than five minutes."""
+    return media.write(tmp_path_factory.mktemp("long") / "long.flac", np.tile(talk.samples, 4))
 
 
 @pytest.fixture(scope="session")

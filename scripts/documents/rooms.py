@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,7 +21,8 @@ def filled(text: str) -> str:
     return _BETWEEN.sub(lambda _: picture(reduced(drawn(rooms()))) + "\n", text)
 
 
-def imported(path: Path) -> set[str]:
+@functools.cache
+def imported(path: Path) -> frozenset[str]:
     """Every module a file imports anywhere in it, in full; of a package also the names taken from it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -29,9 +31,13 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are written in full here"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "__import__"):
+        elif isinstance(node, ast.Call) and _name(node.func) in ("import_module", "__import__"):
             names |= {str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)}
-    return names
+    return frozenset(names)
+
+
+def _name(function: ast.expr) -> str:
+    return getattr(function, "attr", getattr(function, "id", ""))
 
 
 def room(module: str) -> str:

@@ -8,6 +8,8 @@ import sys
 
 from scripts.service.readiness import ask
 
+NEIGHBOUR_TIMEOUT = 1.0  # seconds, for whoever has the port to say what it is
+
 
 def url_for(host: str, port: int) -> str:
     """How a program on this machine reaches a service that listens on `host`."""
@@ -52,7 +54,7 @@ def _explain(error: OSError, host: str, port: int) -> str:
     if isinstance(error, socket.gaierror):
         return f"'{host}' is no address of this machine. Set NATIVE_WHISPER_HOST (or --host) to one, such as 127.0.0.1."
     if error.errno == errno.EADDRINUSE:
-        answers = ask(url_for(host, port), timeout=1).answers
+        answers = ask(url_for(host, port), timeout=NEIGHBOUR_TIMEOUT).answers
         who = "another whisper-native, with a data directory of its own," if answers else "another program"
         return (
             f"Port {port} is taken by {who} on this machine. Stop it, or choose another port: "

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -148,7 +147,7 @@ class FeedReader:
             except RedisError as error:
                 log.warning("The feed is interrupted: %s", error)
                 last = None
-                time.sleep(0.5)
+                self._stopped.wait(0.5)
 
     def _newest(self) -> bytes:
         newest: Any = self._redis.xrevrange(FEED, count=1)

@@ -15,9 +15,11 @@ INCLUDABLE = ("text", "segments")
 _TYPES = {"finished": "transcription.completed", "failed": "transcription.failed", "canceled": "transcription.canceled"}
 
 
-def event_id(job_id: str) -> str:
-    """The same for every attempt, whoever makes it and whenever: a job ends once."""
-    return f"evt_{job_id.removeprefix('job_')}"
+def event_id(job_id: str, end: int = 1) -> str:
+    """The same for every attempt, whoever makes it and whenever. end: which one of the job, that has more if it was
+    requeued; a receiver that has had the first must not take the second for it."""
+    first = f"evt_{job_id.removeprefix('job_')}"
+    return first if end == 1 else f"{first}_{end}"
 
 
 def event_type(outcome: Outcome) -> str:

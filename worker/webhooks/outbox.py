@@ -37,9 +37,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Redelivery:
-    """Somebody asked for the message once more. again_at: unix seconds."""
+    """Somebody asked for the message once more. again_at: unix seconds. is_new_end: the job was requeued, so that the
+    message is another."""
 
     again_at: float
+    is_new_end: bool = False
 
 
 _Line = Attempt | Redelivery
@@ -82,9 +84,9 @@ class Outbox:
         """Raises JobNotFound if the job was deleted meanwhile."""
         self._write(job_id, attempt)
 
-    def again(self, job_id: str) -> None:
-        """Begins anew, whatever became of the attempts so far."""
-        self._write(job_id, Redelivery(time.time()))
+    def again(self, job_id: str, *, is_new_end: bool = False) -> None:
+        """Begins anew, whatever became of the attempts so far. is_new_end: with the next message of the job."""
+        self._write(job_id, Redelivery(time.time(), is_new_end))
 
     def _write(self, job_id: str, line: _Line) -> None:
         # The line break before it parts it from a line that a crash has torn.
@@ -106,10 +108,10 @@ def _replayed(request: JobRequest, outcome: Outcome, lines: Iterable[_Line], fir
     next_at: float | None = outcome.ended_at + first_wait
     attempts: list[Attempt] = []
     tried: list[Tried] = []
-    again_at = 0.0
+    again_at, end = 0.0, 1
     for line in lines:
         if isinstance(line, Redelivery):
-            again_at = line.again_at
+            again_at, end = line.again_at, end + line.is_new_end
             state, next_at, tried = "pending", again_at, []
             continue
         attempts.append(line)
@@ -117,4 +119,5 @@ def _replayed(request: JobRequest, outcome: Outcome, lines: Iterable[_Line], fir
             tried.append(Tried(line.at, line.status))
             state, next_at = line.state, line.next_at
     url = request.webhook.url if request.webhook else ""
-    return Delivery(event_id(request.id), event_type(outcome), url, state, next_at, tuple(attempts), tuple(tried))
+    event = event_id(request.id, end)
+    return Delivery(event, event_type(outcome), url, state, next_at, tuple(attempts), tuple(tried))

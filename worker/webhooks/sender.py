@@ -23,7 +23,7 @@ from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest
 from worker.webhooks.delivery_queue import DeliveryQueue
-from worker.webhooks.message import event_id, message
+from worker.webhooks.message import message
 from worker.webhooks.outbox import Attempt, Delivery, Outbox
 from worker.webhooks.pending_deliveries import PendingDeliveries
 from worker.webhooks.schedule import Schedule
@@ -257,20 +257,20 @@ class Sender:
 
     def _attempt(self, request: JobRequest, delivery: Delivery) -> Attempt:
         began, at = time.monotonic(), self._clock()
-        answer = self._call(request, int(at))
+        answer = self._call(request, delivery.id, int(at))
         verdict = self._schedule.judge(answer, delivery.tried, at)
         next_at = None if verdict.wait is None else self._clock() + verdict.wait
         seconds = round(time.monotonic() - began, 3)
         _log(request, len(delivery.attempts) + 1, answer, verdict.state, verdict.wait)
         return Attempt(at, seconds, answer.status, answer.error, verdict.state, next_at)
 
-    def _call(self, request: JobRequest, timestamp: int) -> Answer:
+    def _call(self, request: JobRequest, event: str, timestamp: int) -> Answer:
         outcome, webhook = self._store.outcome(request.id), request.webhook
         if outcome is None or webhook is None:
             raise JobNotFound(request.id)
         transcript = self._store.transcript(request.id) if outcome.state == "finished" else None
         body = message(request, outcome, transcript, self._letterhead.public_url)
-        signed = signed_headers(self._letterhead.keys, event_id(request.id), timestamp, body)
+        signed = signed_headers(self._letterhead.keys, event, timestamp, body)
         return self._calls.call(webhook.url, {**webhook.headers, **signed}, body)
 
 

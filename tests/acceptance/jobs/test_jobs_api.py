@@ -267,13 +267,13 @@ def test_a_job_whose_client_left_is_canceled_30_seconds_after_the_last_who_waite
     service = start_service(
         f"abandoned-{scale}",
         WHISPER_ENGINE="fake",
-        WHISPER_MODEL="3",
+        WHISPER_MODEL="5",
         WHISPER_LANES="1",
         WHISPER_MAX_BATCH="1",
         WHISPER_INTERACTIVE_SLOTS="1",
         WHISPER_TIME_SCALE=str(scale),
     )
-    body = wire.form(wire.field("model", "3"), wire.file(long_file.read_bytes(), b"long.flac"))  # 54 s of work here
+    body = wire.form(wire.field("model", "5"), wire.file(long_file.read_bytes(), b"long.flac"))  # 55 s of work here
     with wire.connect(service.port) as connection:
         connection.sendall(wire.head(service.port, body) + body)
         [job_id] = until(service.job_ids, "the job is there")

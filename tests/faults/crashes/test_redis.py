@@ -68,7 +68,7 @@ def text(service: LiveService, job_id: str) -> Any:
 def test_a_job_runs_to_its_end_while_redis_is_away(
     service: LiveService, redis: RedisServer, scale: float, long_file: Path, talk_file: Path, clip: Path
 ) -> None:
-    """Longer than 10 s: the long recording is sixteen windows of a second each, and does not wait for Redis."""
+    """Longer than 10 s: the long recording is eleven windows of a second each, and does not wait for Redis."""
     ended = service.submit(clip)
     assert service.ended(ended)["status"] == "finished"
     short, long = service.submit(talk_file), service.submit(long_file)
@@ -96,7 +96,7 @@ def test_a_job_runs_to_its_end_while_redis_is_away(
 def test_a_redis_that_comes_back_empty_costs_nothing(
     service: LiveService, redis: RedisServer, long_file: Path, talk_file: Path, clip: Path
 ) -> None:
-    """Takes over 10 s: 22 windows of a second each, one after another."""
+    """Takes over 10 s: 17 windows of a second each, one after another."""
     ended, canceled = service.submit(clip), service.submit(clip)
     assert service.ended(ended)["status"] == "finished"
     service.post(f"/v1/jobs/{canceled}/cancel")

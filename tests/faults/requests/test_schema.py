@@ -26,6 +26,8 @@ from tests.acceptance.live import LiveService
 from tests.unit.api_service import api_settings, worker_settings
 from worker.store.job_store import LocalStore
 
+pytest_plugins = ["schemathesis.pytest.plugin"]
+
 EXAMPLES = int(os.environ.get("FAULTS_EXAMPLES", "40"))  # of each operation
 BOUNDED = settings(
     max_examples=EXAMPLES,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,23 +17,40 @@ from scripts.benchmarking.memory import Watch
 from scripts.benchmarking.report import Figure, Report
 from scripts.benchmarking.timed import percentile
 from tests.speech import SAMPLE_RATE, Recording, Sentence
+from tests.unit.factories import wait_for
 
 
 def me() -> list[psutil.Process]:
     return [psutil.Process()]
 
 
+HOLDING = """
+for line in iter(input, "end"):
+    held = b"1" * int(line)
+    print(flush=True)
+"""
+
+
 def test_the_watch_sees_the_memory_that_is_held_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of its own: this one may have freed more before than is held here."""
     monkeypatch.setattr("scripts.benchmarking.memory.INTERVAL", 0.01)
-    with Watch(me) as small:
-        time.sleep(0.05)
-    with Watch(me) as watch:
-        held = np.ones(100 * 1024 * 1024, np.uint8)
-        deadline = time.monotonic() + 10
-        while watch.peak < small.peak + 90 and time.monotonic() < deadline:
-            time.sleep(0.01)
-    assert held.size
-    assert 90 < watch.peak - small.peak < 150
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", HOLDING], stdin=pipe, stdout=pipe, text=True) as holder:
+        small, large = (peak(holder, megabytes) for megabytes in (1, 101))
+        holder.communicate("end\n")
+    assert large - small == pytest.approx(100, abs=10)
+
+
+def peak(holder: subprocess.Popen[str], megabytes: int) -> float:
+    """What the watch says of a process that holds so much."""
+    assert holder.stdin
+    assert holder.stdout
+    holder.stdin.write(f"{megabytes * 1024 * 1024}\n")
+    holder.stdin.flush()
+    holder.stdout.readline()
+    with Watch(lambda: [psutil.Process(holder.pid)]) as watch:
+        wait_for(lambda: watch.peak)
+    return watch.peak
 
 
 def test_the_watch_counts_busy_cores() -> None:

@@ -148,6 +148,7 @@ async def test_requeue_all_leaves_out_what_cannot_run_again(tmp_path: Path) -> N
         assert running.redis.lrange("rq:queue:batch", 0, -1) == [job.id.encode() for job in jobs[1:]]
 
 
+@pytest.mark.fault(131)
 async def test_the_receiver_of_a_requeued_job_is_told_of_its_new_end(tmp_path: Path) -> None:
     async with serving(tmp_path, dashboard_write=True) as running:
         job = running.add_job(webhook=Webhook("http://127.0.0.1:1/"))
@@ -160,6 +161,11 @@ async def test_the_receiver_of_a_requeued_job_is_told_of_its_new_end(tmp_path: P
         delivery = outbox.delivery(job)
         assert delivery is not None
         assert (delivery.state, delivery.type) == ("pending", "transcription.completed")
+        assert delivery.id == f"evt_{job.id[4:]}_2", "or a receiver would take it for the first"
+        outbox.again(job.id)
+        delivery = outbox.delivery(job)
+        assert delivery is not None
+        assert delivery.id == f"evt_{job.id[4:]}_2", "the same message, sent again by hand"
 
 
 @pytest.mark.fault(131)

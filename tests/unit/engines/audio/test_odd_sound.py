@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -37,8 +38,11 @@ def read(path: Path, track: int | None = None) -> tuple[Samples, list[str], Audi
 def likeness(decoded: Samples, source: Samples, slack: int = 0) -> float:
     """The correlation of the two, at the best shift within `slack` samples (codecs delay a little)."""
     length = min(len(decoded), len(source)) - 2 * slack
-    middle = source[slack : slack + length]
-    return max(float(np.corrcoef(decoded[at : at + length], middle)[0, 1]) for at in range(2 * slack + 1))
+    middle = source[slack : slack + length].astype(np.float64)
+    heard = decoded[: length + 2 * slack].astype(np.float64)
+    products = np.fft.irfft(np.fft.rfft(heard) * np.fft.rfft(middle - middle.mean(), len(heard)).conj(), len(heard))
+    deviations = [heard[at : at + length].std() for at in range(2 * slack + 1)]
+    return float((products[: 2 * slack + 1] / length / deviations / middle.std()).max())
 
 
 SLACK = 200  # samples, 12 ms: what a packet's stamp may differ from the sound in it
@@ -124,8 +128,9 @@ def test_sound_that_begins_late_is_late(tmp_path: Path, suffix: str, late: float
     assert warnings == []
 
 
-@pytest.mark.parametrize("suffix", ["webm", "mkv", "ogg", "mp4"])
-@pytest.mark.parametrize("gap", [0.3, 20.0, 3000.0])
+@pytest.mark.parametrize(
+    ("suffix", "gap"), [*itertools.product(["webm", "mkv", "ogg", "mp4"], [0.3, 20.0]), ("mkv", 3000.0)]
+)
 def test_a_gap_is_silence(tmp_path: Path, suffix: str, gap: float) -> None:
     path = odd_media.restamped(
         tmp_path / f"a.{suffix}", sweep(), lambda at: at if at < 1 else at + gap

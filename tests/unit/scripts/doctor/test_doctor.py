@@ -16,6 +16,7 @@ from scripts.doctor import libraries, listening, machine, queues, report
 from scripts.doctor.finding import Finding
 from scripts.doctor.webhooks import callbacks
 from scripts.doctor.weights import weights
+from scripts.service import address
 from scripts.service.pid_file import Running
 from worker.settings import WorkerSettings
 
@@ -32,7 +33,9 @@ def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def taken_port() -> Iterator[int]:
+def taken_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Of a program that does not answer."""
+    monkeypatch.setattr(address, "NEIGHBOUR_TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 

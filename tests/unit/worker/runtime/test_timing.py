@@ -77,10 +77,14 @@ def calls_without_timing(root: Path) -> Iterator[str]:
     assert {"Maintenance", "Waiters", "Supervisor", "create_app", "announce"} <= takers
     for path, tree in trees.items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in takers:
+            if isinstance(node, ast.Call) and _name(node.func) in takers:
                 given = [ast.unparse(each) for each in (*node.args, *(word.value for word in node.keywords))]
                 if not any("timing" in text for text in given):
                     yield f"{path.relative_to(root)}:{node.lineno}: {ast.unparse(node)}"
+
+
+def _name(function: ast.expr) -> str:
+    return getattr(function, "attr", getattr(function, "id", ""))
 
 
 def _takers(tree: ast.Module) -> Iterator[str]:
