@@ -10,7 +10,7 @@ from engines.base import SAMPLE_RATE
 SPAN = SAMPLE_RATE // 2  # samples a level is taken of
 AUDIBLE = 1e-3  # root mean square of what is heard in any case: -60 dB, twice the noise of a quiet room
 TRACE = 3e-5  # ... and of what is heard if it rises out of the recording's own silence: -90 dB
-RISE = 8.0  # times that silence: 18 dB
+RISE = 6.0  # times that silence: 16 dB
 
 
 class Loudness:

@@ -20,8 +20,10 @@ FRAME = 512  # samples the network takes at a time: 32 ms at 16 kHz
 _CONTEXT = 64  # samples of the previous frame it looks back at
 _BLOCK_FRAMES = 64  # frames a call: 2 s; more gains no speed
 _QUIET = 0.35  # probability below which a frame is no speech
-_REST = 0.7  # the state's bound after a block without speech: 1 hears late after hum, 0.3 hears words in tunes
-_ROOM = 3e-4  # root mean square of noise that is added: the network knows no recordings without a room
+_REST = 0.7  # the state's bound in a long pause: 1 hears late after hum, 0.3 hears words in tunes
+_TIRED = 3  # blocks without speech after which it is
+_ROOM = 3e-4  # root mean square of noise that is added to less: the network knows no recordings without a room
+_ROOM_SHARE = 0.1  # of the frames are quieter than what is taken for the recording's own
 
 Samples = NDArray[np.float32]
 
@@ -40,17 +42,26 @@ class _Detector:
         self._session = get_vad_model().session
         room = np.random.default_rng(0).normal(0, _ROOM, (_BLOCK_FRAMES, FRAME))
         self._room = room.astype(np.float32)
+        self._quiet_blocks = 0
         self._hidden, self._cell, self._context = _fresh()
 
     def __call__(self, frames: Samples) -> NDArray[np.float32]:
         if not frames.any():
             self._hidden, self._cell, self._context = _fresh()
             return np.zeros(len(frames), np.float32)
-        rooms = -(-len(frames) // _BLOCK_FRAMES)
-        probabilities = self._hear(frames + np.tile(self._room, (rooms, 1))[: len(frames)])
-        if probabilities.max() < _QUIET:
+        probabilities = self._hear(self._in_a_room(frames))
+        self._quiet_blocks = 0 if probabilities.max() >= _QUIET else self._quiet_blocks + 1
+        if self._quiet_blocks >= _TIRED:
             self._cell = np.clip(self._cell, -_REST, _REST)
         return probabilities
+
+    def _in_a_room(self, frames: Samples) -> Samples:
+        """With a room's noise, if the recording has none of its own."""
+        levels = np.sqrt(np.mean(np.square(frames), axis=1))
+        if np.quantile(levels, _ROOM_SHARE) >= _ROOM / 2:
+            return frames
+        rooms = -(-len(frames) // _BLOCK_FRAMES)
+        return frames + np.tile(self._room, (rooms, 1))[: len(frames)]
 
     def _hear(self, frames: Samples) -> NDArray[np.float32]:
         before = np.concatenate([self._context, frames[:-1, -_CONTEXT:]])

@@ -1,6 +1,7 @@
 """When words are said: aligned times, held against where somebody speaks.
 
-aligned words ─► trimmed to one stretch of speech ─► no longer than a word can be ─► in the recording's time ─► in order
+aligned words ─► without what was said before ─► trimmed to one stretch of speech ─► no longer than a word can be
+─► in the recording's time ─► in order
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ def recording_words(window: Window, words: Sequence[Word], not_before: float) ->
     stretches = list(_stretches(window))
     placed, before = [], ""
     for word in words:
-        trimmed = _shortened(_voiced(word, stretches), is_first=not before or before.endswith(ENDS))
-        placed.append(_placed(window, trimmed))
+        is_first = not before or before.endswith(ENDS)
+        own = _without_foreign_speech(word, stretches) if is_first else word
+        placed.append(_placed(window, _shortened(_voiced(own, stretches), is_first=is_first)))
         before = word.text.strip()
     return _in_order(placed, not_before, window.end)
 
@@ -36,6 +38,16 @@ def _stretches(window: Window) -> Iterator[Stretch]:
         for start, end in window.speech:
             if max(start, first) < min(end, last):
                 yield max(start, first), min(end, last)
+
+
+def _without_foreign_speech(word: Word, stretches: Sequence[Stretch]) -> Word:
+    """The first word of a sentence from the last stretch of speech that it reaches into, if it is longer than a word
+    can be: what was said before and not written down, a greeting in another language for instance, is aligned to it.
+    One that is a sentence of its own may as well reach into what follows."""
+    touched = [start for start, end in stretches if start < word.end and word.start < end]
+    if len(touched) < 2 or word.end - word.start <= _longest(word) or word.text.strip().endswith(ENDS):
+        return word
+    return replace(word, start=max(word.start, touched[-1]))
 
 
 def _voiced(word: Word, stretches: Sequence[Stretch]) -> Word:
@@ -62,10 +74,15 @@ def _voiced(word: Word, stretches: Sequence[Stretch]) -> Word:
 def _shortened(word: Word, *, is_first: bool) -> Word:
     """Alignment gives sound without words, a noise say, to the words beside it: to the first of a sentence what comes
     before it, to others what comes after (openai/whisper shortens at the same places, `add_word_timestamps`)."""
-    longest = MAX_WORD + MAX_LETTER * len(word.text.strip())
+    longest = _longest(word)
     if word.end - word.start <= longest:
         return word
     return replace(word, start=word.end - longest) if is_first else replace(word, end=word.start + longest)
+
+
+def _longest(word: Word) -> float:
+    """Seconds it may take."""
+    return MAX_WORD + MAX_LETTER * len(word.text.strip())
 
 
 def _placed(window: Window, word: Word) -> Word:

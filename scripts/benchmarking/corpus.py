@@ -13,6 +13,7 @@ import av
 import numpy as np
 
 from tests import media, speech
+from tests import wordless as noises
 from tests.speech import Recording, Samples, Sentence
 
 CACHE = speech.CACHE / "benchmark"
@@ -82,6 +83,7 @@ def wordless(seconds: float) -> dict[str, Path]:
     """Sounds in which nobody speaks."""
     sounds: dict[str, Callable[[float], Samples]] = {
         "silence": speech.silence, "tune": speech.tone, "noise": speech.noise,
+        "typing": noises.typing, "breathing": noises.breathing, "applause": noises.applause,
     }  # fmt: skip
     CACHE.mkdir(parents=True, exist_ok=True)
     paths = {name: CACHE / f"{name}-{seconds:g}s.flac" for name in sounds}

@@ -11,6 +11,8 @@ import numpy as np
 from engines.audio.source.chunk import Chunk, Samples
 
 OFFSET_TIME = 2.0  # seconds over which a constant offset is followed
+STEP_TIME = 0.05  # seconds in which a step of the offset is followed
+OFFSET = 0.05  # of the level, from which a mean is an offset: what has none is passed on as it is
 CEILING_TIME = 5.0  # seconds in which what was too loud is forgotten, a damaged packet for instance
 LOUD = 4.0  # times full scale: no float file is meant to be louder
 INTEGER_SCALES = (2.0**15, 2.0**23, 2.0**31)  # full scale of integers that were stored as floats
@@ -61,13 +63,17 @@ class Conditioner:
 
     def _centred(self, samples: Samples, rate: int) -> Samples:
         """Without its offset, which is followed over some seconds and subtracted along a line."""
-        mean = samples.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+        mean, spread = _mean_and_spread(samples)
         if self._offset is None or self._offset.shape != mean.shape:
             self._offset = mean
-        before, count = self._offset, samples.shape[1]
-        self._offset = before + (mean - before) * np.float32(1 - np.exp(-count / rate / OFFSET_TIME))
-        slope = (self._offset - before) / np.float32(count)
-        return samples - (before + slope * np.arange(1, count + 1, dtype=np.float32))
+        last, count = self._offset, samples.shape[1]
+        first = np.where(np.abs(mean - last) > spread, mean, last)  # larger than the sound itself: a step
+        self._offset = first + (mean - first) * np.float32(1 - np.exp(-count / rate / OFFSET_TIME))
+        if not (last.any() or self._offset.any()):
+            return samples
+        at = np.arange(1, count + 1, dtype=np.float32)
+        line = first + (self._offset - first) * (at / np.float32(count))
+        return samples - (line + (last - first) * np.maximum(1 - at / np.float32(rate * STEP_TIME), 0))
 
     def _in_range(self, samples: Samples, may_be_integers: bool) -> Samples:
         """Integers divided by their full scale, and single samples beyond any level put at the others' middle."""
@@ -85,6 +91,15 @@ class Conditioner:
         faded = 1 + (self._ceiling - 1) * float(np.exp(-seconds / CEILING_TIME))
         self._ceiling = max(faded, float(np.abs(samples).max(initial=0.0)))
         return samples / np.float32(self._ceiling) if self._ceiling > 1 else samples
+
+
+def _mean_and_spread(samples: Samples) -> tuple[Samples, Samples]:
+    """By channel, shape (channels, 1); a mean that is small beside the level is none."""
+    mean = samples.mean(axis=1, keepdims=True, dtype=np.float64)
+    power = np.mean(np.square(samples), axis=1, keepdims=True, dtype=np.float64)
+    spread = np.sqrt(np.maximum(power - mean**2, 0))
+    mean = np.where(np.abs(mean) > OFFSET * np.sqrt(power), mean, 0)
+    return mean.astype(np.float32), spread.astype(np.float32)
 
 
 def _scale(samples: Samples) -> float:

@@ -16,7 +16,7 @@ from engines.decoding.batcher import Batcher
 from engines.decoding.transcriber import Transcription
 from engines.registry import EngineOptions, create_engine
 from engines.transcript import Transcript
-from tests import accuracy, odd_media, speech
+from tests import accuracy, odd_media, speech, wordless
 from tests.speech import Recording
 
 RATE = 16_000
@@ -147,21 +147,41 @@ def test_the_first_word_after_digital_silence_is_there(
     assert all(word.end - word.start < 3 for word in transcript.words)
 
 
-WORDLESS: dict[str, Callable[[], Samples]] = {
-    "silence": lambda: speech.silence(60),
-    "a room": lambda: speech.noise(60, 3e-4),
-    "noise": lambda: speech.noise(60),
-    "a tune": lambda: speech.tone(60),
-    "a tune far away": lambda: speech.tone(60) * np.float32(1e-3),
-    "a hum": lambda: (0.02 * np.sin(np.arange(60 * RATE) * 2 * np.pi * 50 / RATE)).astype(np.float32),
+def hum(seconds: float) -> Samples:
+    return (0.02 * np.sin(np.arange(round(seconds * RATE)) * 2 * np.pi * 50 / RATE)).astype(np.float32)
+
+
+WORDLESS: dict[str, tuple[Callable[[float], Samples], bool]] = {  # and whether there is anything to hear
+    "silence": (speech.silence, False),
+    "a room": (lambda seconds: speech.noise(seconds, 3e-4), False),
+    "noise": (speech.noise, True),
+    "a tune": (speech.tone, True),
+    "a tune far away": (lambda seconds: speech.tone(seconds) * np.float32(1e-3), False),
+    "a hum": (hum, True),
+    "typing": (wordless.typing, True),
+    "breathing": (wordless.breathing, True),
+    "applause": (wordless.applause, True),
 }
+
+
+def says_nothing(batcher: Batcher, path: Path, kind: str, seconds: float) -> None:
+    make, is_heard = WORDLESS[kind]
+    transcript = heard(batcher, pcm(path, make(seconds)))
+    assert transcript.text == ""
+    assert transcript.duration == pytest.approx(seconds)
+    assert codes(transcript) == (["no_words_found"] if is_heard else [])
 
 
 @pytest.mark.parametrize("kind", WORDLESS)
 def test_where_nobody_speaks_there_are_no_words(batcher: Batcher, tmp_path: Path, kind: str) -> None:
-    transcript = heard(batcher, pcm(tmp_path / "a", WORDLESS[kind]()))
-    assert transcript.text == ""
-    assert codes(transcript) == ([] if kind in ("silence", "a room", "a tune far away") else ["no_words_found"])
+    says_nothing(batcher, tmp_path / "a", kind, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", WORDLESS)
+def test_nor_are_there_in_ten_minutes(batcher: Batcher, tmp_path: Path, kind: str) -> None:
+    says_nothing(batcher, tmp_path / "a", kind, 600)
 
 
 def test_a_track_can_be_chosen_and_voice_activity_left_out(batcher: Batcher, talk: Recording, tmp_path: Path) -> None:

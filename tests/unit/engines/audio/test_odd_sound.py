@@ -76,6 +76,21 @@ def test_a_constant_offset_is_taken_off(tmp_path: Path, offset: float) -> None:
     assert warnings == []
 
 
+def test_an_offset_that_begins_later_is_taken_off_at_once(tmp_path: Path) -> None:
+    """Somebody joins a call with a cheap microphone: it was followed over seconds, and drowned the first sentence."""
+    quiet = sweep() * np.float32(0.04)
+    samples, _, _ = read(odd_media.wav(tmp_path / "a", np.concatenate([sweep(), quiet + np.float32(0.06)])))
+    later = samples[round(3.6 * RATE) :]  # the offset is found half a second at a time
+    assert abs(later.mean()) < 1e-3
+    assert likeness(later, quiet[round(0.6 * RATE) :]) > 0.99
+
+
+def test_sound_without_an_offset_is_passed_on_as_it_is(tmp_path: Path, sample: Sample) -> None:
+    spoken = odd_media.as_int16(media.read(sample.path))
+    samples, _, _ = read(odd_media.wav(tmp_path / "a", spoken))
+    assert np.array_equal(samples, spoken.astype(np.float32) / 32_768)
+
+
 def test_a_float_file_somewhat_too_loud_is_made_quieter_and_not_cut(tmp_path: Path) -> None:
     samples, warnings, _ = read(odd_media.wav(tmp_path / "a", sweep() * 5))
     assert likeness(samples[RATE:], sweep()[RATE:]) > 0.999

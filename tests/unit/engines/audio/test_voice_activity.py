@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engines.audio.voice_activity import FRAME, speech_frames
 from engines.audio.windows import MIN_SPEECH_FRAMES, PAD_FRAMES, SPEECH
-from tests import media, speech
+from tests import media, speech, wordless
 from tests.conftest import Sample
 
 Samples = NDArray[np.float32]
@@ -86,25 +86,12 @@ def test_the_first_word_after_any_pause_is_heard_in_time(sample: Sample, kind: s
     assert heard - first < PAD_FRAMES - 2
 
 
-def typing(seconds: float) -> Samples:
-    chance = np.random.default_rng(0)
-    sound = np.zeros(round(seconds * 16_000))
-    for at in chance.integers(0, len(sound) - 2000, round(5 * seconds)):
-        sound[at : at + 800] += chance.normal(0, 0.3, 800) * np.exp(-np.arange(800) / chance.uniform(40, 200))
-    return np.asarray(sound, np.float32)
-
-
-def breathing(seconds: float) -> Samples:
-    at = np.arange(round(seconds * 16_000)) / 16_000
-    hiss = np.convolve(np.random.default_rng(0).normal(0, 0.05, len(at)), np.ones(8) / 8, "same")
-    return np.asarray(hiss * np.clip(np.sin(2 * np.pi * at / 4), 0, 1) ** 2, np.float32)
-
-
 WORDLESS: dict[str, Callable[[float], Samples]] = {
     "noise": speech.noise,
     "tune": speech.tone,
-    "typing": typing,
-    "breathing": breathing,
+    "typing": wordless.typing,
+    "breathing": wordless.breathing,
+    "applause": wordless.applause,
 }
 
 

@@ -65,6 +65,21 @@ def test_no_word_is_longer_than_one_can_be() -> None:
     assert times(window, (" The", 0.0, 9.0), (" end.", 9.0, 18.0)) == [(7.7, 9.0), (9.0, 10.4)]
 
 
+@pytest.mark.parametrize("pause", [0.2, 0.9])
+def test_the_first_word_leaves_out_what_was_said_before_and_not_written_down(pause: float) -> None:
+    """A greeting in another language: the word lay in it, 2 s early, and the rest of its sentence after a cue's end."""
+    begins = 2.0 + pause
+    words = ((" Good", 0.0, begins + 0.1), (" morning.", begins + 0.1, begins + 0.5))
+    window = spoken((0.4, 2.0), (begins, begins + 3))
+    assert times(window, *words) == [(begins, round(begins + 0.1, 3)), (round(begins + 0.1, 3), begins + 0.5)]
+    before = times(window, (" Well.", 0.0, 0.3), *words)
+    assert before[1:] == [(begins, round(begins + 0.1, 3)), (round(begins + 0.1, 3), begins + 0.5)], "nor in its midst"
+
+
+def test_a_sentence_of_one_word_stays_in_the_speech_it_is_most_of() -> None:
+    assert times(spoken((0.4, 2.0), (2.9, 6.0)), (" Yes.", 0.0, 3.0), (" The", 3.0, 3.2))[0] == (0.6, 2.0)
+
+
 def test_nothing_begins_before_the_end_of_the_previous_window() -> None:
     found = recording_words(make_window(seconds=5), make_words(" one", " two", each=0.5), 0.7)
     assert [(word.start, word.end) for word in found] == [(0.7, 0.7), (0.7, 1.0)]
