@@ -100,4 +100,4 @@ def _through(sound: Floats, resonance: Floats) -> Floats:
 
 def _finished(sound: Floats, peak: float, chance: np.random.Generator) -> Samples:
     loud = sound * (peak / np.quantile(np.abs(sound), 0.9999))
-    return np.clip(loud + chance.normal(0, _ROOM, len(sound)), -1, 1).astype(np.float32)
+    return np.asarray(np.clip(loud + chance.normal(0, _ROOM, len(sound)), -1, 1), np.float32)

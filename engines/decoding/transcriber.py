@@ -22,6 +22,7 @@ from engines.base import DecodeOptions, Window, WindowResult
 from engines.decoding.batcher import Batcher
 from engines.decoding.recording_language import RecordingLanguage
 from engines.decoding.schedule import Priority
+from engines.decoding.unheard_speech import alone, is_believable, unheard, with_heard
 from engines.decoding.window_queue import WindowStream
 from engines.errors import AudioTooLong, Canceled
 from engines.text.segments import segments_of
@@ -235,10 +236,21 @@ class Transcription:
         if pending.future is None:
             assert pending.result is not None
             return pending.result
-        result = pending.future.result()
+        result = self._with_unheard(pending.window, pending.future.result())
         if self._checkpoint:
             self._checkpoint.save(pending.window, result)
         return result
+
+    def _with_unheard(self, window: Window, result: WindowResult) -> WindowResult:
+        """With what its text passes over, which is decoded once more alone: in its language, or that failing, and if
+        none was asked for, in the one that is heard there."""
+        assert self._stream is not None
+        if not result.words or not (stretch := unheard(window, result.words)):
+            return result
+        heard = self._stream.submit(alone(window, stretch, result.language)).result()
+        if not is_believable(heard) and not self._options.language:
+            heard = self._stream.submit(alone(window, stretch, None)).result()
+        return with_heard(result, stretch, heard)
 
     def _told(self, window: Window, result: WindowResult, reader: AudioReader) -> Progress:
         not_before = self._segments[-1].end if self._segments else 0.0

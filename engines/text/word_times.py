@@ -31,6 +31,11 @@ def recording_words(window: Window, words: Sequence[Word], not_before: float) ->
     return _in_order(placed, not_before, window.end)
 
 
+def longest(word: Word) -> float:
+    """Seconds it may take."""
+    return MAX_WORD + MAX_LETTER * len(word.text.strip())
+
+
 def _stretches(window: Window) -> Iterator[Stretch]:
     """Where somebody speaks, piece by piece: what follows a piece in the window may be minutes away."""
     for piece in window.pieces:
@@ -45,7 +50,7 @@ def _without_foreign_speech(word: Word, stretches: Sequence[Stretch]) -> Word:
     can be: what was said before and not written down, a greeting in another language for instance, is aligned to it.
     One that is a sentence of its own may as well reach into what follows."""
     touched = [start for start, end in stretches if start < word.end and word.start < end]
-    if len(touched) < 2 or word.end - word.start <= _longest(word) or word.text.strip().endswith(ENDS):
+    if len(touched) < 2 or word.end - word.start <= longest(word) or word.text.strip().endswith(ENDS):
         return word
     return replace(word, start=max(word.start, touched[-1]))
 
@@ -74,15 +79,10 @@ def _voiced(word: Word, stretches: Sequence[Stretch]) -> Word:
 def _shortened(word: Word, *, is_first: bool) -> Word:
     """Alignment gives sound without words, a noise say, to the words beside it: to the first of a sentence what comes
     before it, to others what comes after (openai/whisper shortens at the same places, `add_word_timestamps`)."""
-    longest = _longest(word)
-    if word.end - word.start <= longest:
+    most = longest(word)
+    if word.end - word.start <= most:
         return word
-    return replace(word, start=word.end - longest) if is_first else replace(word, end=word.start + longest)
-
-
-def _longest(word: Word) -> float:
-    """Seconds it may take."""
-    return MAX_WORD + MAX_LETTER * len(word.text.strip())
+    return replace(word, start=word.end - most) if is_first else replace(word, end=word.start + most)
 
 
 def _placed(window: Window, word: Word) -> Word:

@@ -68,6 +68,7 @@ def write(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_ten_hours_with_gaps_and_damage_end_at_the_right_time(tmp_path: Path) -> None:
+    """Takes five minutes, for it writes ten hours and reads them."""
     write(tmp_path / "long.mkv")
     process, start, most, found, at = psutil.Process(), 0, 0, 0.0, 0
     with AudioReader(tmp_path / "long.mkv") as reader:
