@@ -61,6 +61,7 @@ def test_the_end_of_a_job_is_told_as_the_api_tells_it(hooked: LiveService, clip:
     assert links == {name: hooked.url + path for name, path in job.pop("urls").items()}
     assert body["data"] == {**job, "text": FAKE_TEXT}
     assert body["data"]["metadata"] == {"meeting": 7}
+    assert (body["data"]["language"], body["data"]["detected_language"]) == (None, "en")
 
 
 def test_its_links_lead_back(hooked: LiveService, clip: Path, receiver: Receiver) -> None:
