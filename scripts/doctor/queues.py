@@ -17,12 +17,13 @@ from worker.runtime.connection import connect_briefly
 OLDEST = (6, 2)  # BLMOVE, without which a crash loses the job that was just taken
 
 
-def queues(url: str | None, running_url: str | None) -> list[Finding]:
-    """url: WHISPER_REDIS_URL. running_url: the Redis of the running service, if there is one."""
+def queues(url: str | None, running_url: str | None, store: str = "") -> list[Finding]:
+    """url: WHISPER_REDIS_URL. running_url: the Redis of the running service, if there is one. store: the id of the data
+    directory."""
     if url is None:
         return [_own(running_url)]
     try:
-        if problem := problem_with(url):
+        if problem := problem_with(url, store):
             return [failure("redis", problem)]
         with connect_briefly(url) as redis:
             info: dict[str, Any] = redis.info()

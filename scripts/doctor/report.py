@@ -11,6 +11,7 @@ from scripts.doctor.finding import Finding, failure
 from scripts.doctor.webhooks import callbacks
 from scripts.doctor.weights import weights
 from scripts.service.config import ServiceConfig, SettingsInvalid
+from worker.store.store_id import store_id
 
 
 def report() -> int:
@@ -44,7 +45,9 @@ def _of(service: ServiceConfig) -> Iterator[Finding]:
     for model in service.worker.model_names.all:
         yield weights(model, service.worker.data_dir, service.worker.engine)
     running = listening.running_service(service)
-    yield from queues.queues(service.worker.redis_url, running.redis_url if running else None)
+    yield from queues.queues(
+        service.worker.redis_url, running.redis_url if running else None, store_id(service.worker.data_dir)
+    )
     yield listening.port(service.api, running)
     yield listening.access(service.api)
     yield callbacks(service.worker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redis.exceptions import AuthenticationError, ConnectionError, RedisError
 
+from worker.queue import heartbeat
 from worker.runtime.connection import connect_briefly
 
 _UNUSABLE = {
@@ -14,18 +15,28 @@ _UNUSABLE = {
 }
 
 
-def problem_with(url: str) -> str | None:
+def problem_with(url: str, store: str) -> str | None:
     """Why the service cannot run there, and what to do; None if it can, or if Redis does not answer now: it may later.
-    Raises ValueError for what is no URL of a Redis."""
+    store: the id of its data directory. Raises ValueError for what is no URL of a Redis."""
     try:
         with connect_briefly(url) as redis:
-            return _UNUSABLE.get(str(redis.info("server").get("redis_mode")))
+            unusable = _UNUSABLE.get(str(redis.info("server").get("redis_mode")))
+            return unusable or _problem_with_others(heartbeat.other_stores(redis, store))
     except AuthenticationError:
         return "Redis at WHISPER_REDIS_URL refuses the password (redis://:password@host:6379/0)."
     except ConnectionError as error:
         return _problem_with_certificate(str(error))
     except RedisError:  # slow, or it does not let itself be asked
         return None
+
+
+def _problem_with_others(places: list[str]) -> str | None:
+    if not places:
+        return None
+    return (
+        f"Redis at WHISPER_REDIS_URL has the queues of another data directory, {places[0][:300]}. Give this service a "
+        "database of its own (redis://host:6379/1); or stop the other one, and try again after 15 s."
+    )
 
 
 def _problem_with_certificate(error: str) -> str | None:

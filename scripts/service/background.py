@@ -21,6 +21,7 @@ from scripts.service.start_options import OPTIONS
 from scripts.service.stopping import stop_running
 from worker.queue.heartbeat import WorkerHeartbeat, workers
 from worker.runtime.connection import connect_briefly
+from worker.store.store_id import store_id
 
 LOOK_EVERY = 0.3  # seconds
 SHOWN_LINES = 20
@@ -34,9 +35,10 @@ def start_and_wait(service: ServiceConfig, overrides: Mapping[str, str], wait: f
     """Returns once it is ready, `wait` seconds at most; raises StartFailed."""
     if service.api.port and (problem := problem_with(service.api.host, service.api.port)):
         raise StartFailed(problem)
-    if service.worker.redis_url and (problem := problem_with_redis(service.worker.redis_url)):
+    redis_url = service.worker.redis_url
+    if redis_url and (problem := problem_with_redis(redis_url, store_id(service.worker.data_dir))):
         raise StartFailed(problem)
-    if service.worker.redis_url and not _answers(service.worker.redis_url):
+    if redis_url and not _answers(redis_url):
         raise StartFailed(
             "No Redis answers at WHISPER_REDIS_URL. Start it (docker compose -f docker-compose.redis.yml up -d), "
             "correct the setting, or remove it to let the service start its own."

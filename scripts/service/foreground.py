@@ -32,7 +32,9 @@ from worker.runtime import logs, open_files
 from worker.runtime.connection import connect_briefly
 from worker.runtime.exit_codes import IDLE, STARTS_IDLE
 from worker.runtime.log_file import LOG_FILE
+from worker.settings import WorkerSettings
 from worker.store.job_store import LocalStore
+from worker.store.store_id import store_id
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
         with _alone(service) as pid_file:
             port = _choose_port(service)
             redis = None if service.worker.redis_url else EmbeddedRedis.plan(service.worker.data_dir, service.log_dir)
-            redis_url = redis.url if redis else _given_redis(str(service.worker.redis_url))
+            redis_url = redis.url if redis else _given_redis(service.worker)
             url = url_for(service.api.host, port)
             timing = service.worker.timing
             dead_workers = DeadWorkers(redis_url, LocalStore(service.worker.data_dir))
@@ -72,9 +74,10 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
     return 0
 
 
-def _given_redis(url: str) -> str:
+def _given_redis(settings: WorkerSettings) -> str:
     """The URL; raises RedisUnavailable if the service cannot run there."""
-    if problem := problem_with_redis(url):
+    url = str(settings.redis_url)
+    if problem := problem_with_redis(url, store_id(settings.data_dir)):
         raise RedisUnavailable(problem)
     return url
 

@@ -318,6 +318,11 @@ FAULTS: tuple[Fault, ...] = (
         "A hundred thousand jobs that have ended",
         "A pass looks at those that are due; a slow pass holds up no takeover; one pass a minute for all processes",
     ),
+    Fault(
+        98,
+        "Two data directories are given one Redis",
+        "The second service does not start, and it and the doctor say whose queues are there",
+    ),
     # trouble that is not a recording's
     Fault(
         110,

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.soak.plan import FAULTS_PER_MINUTE, Pace
 from tests.soak.run import ENGINES, soak
 
 
@@ -16,9 +17,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="repeats the faults of a run")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--engine", choices=sorted(ENGINES), default="base", help="`fake` needs no processor time")
+    parser.add_argument("--calls", type=float, help="a minute; fewer for a machine that has other work as well")
+    parser.add_argument("--faults", type=float, default=FAULTS_PER_MINUTE, help="a minute")
     arguments = parser.parse_args()
+    pace = Pace(arguments.minutes * 60, arguments.faults, arguments.calls or ENGINES[arguments.engine].calls_per_minute)
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as directory:
-        report = soak(Path(directory), arguments.seed, arguments.minutes * 60, arguments.engine)
+        report = soak(Path(directory), arguments.seed, pace, arguments.engine)
         print(report)
         if report.problems:
             print((Path(directory) / "service.log").read_text(encoding="utf-8", errors="replace")[-20_000:])

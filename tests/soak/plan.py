@@ -21,6 +21,7 @@ LASTING = ("freeze", "starve", "fill", "slow")
 MAX_SECONDS = 8.0
 
 CALLS = {"job": 6, "wait": 4, "stream": 2, "leave": 2, "break off": 2}
+FAULTS_PER_MINUTE = 6.0
 QUIET = 5.0  # seconds at both ends in which nothing is broken
 
 
@@ -59,10 +60,19 @@ class Plan:
     calls: tuple[Call, ...]
 
 
-def plan(seed: int, seconds: float, recordings: int, calls_per_minute: float, faults_per_minute: float) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a run is, in seconds, and how much happens in a minute of it."""
+
+    seconds: float
+    faults: float
+    calls: float
+
+
+def plan(seed: int, pace: Pace, recordings: int) -> Plan:
     """recordings: how many there are to choose from; the first ones are taken more often."""
-    faults = tuple(_faults(random.Random(f"faults {seed}"), seconds, faults_per_minute))
-    calls = tuple(_calls(random.Random(f"calls {seed}"), seconds, recordings, calls_per_minute))
+    faults = tuple(_faults(random.Random(f"faults {seed}"), pace.seconds, pace.faults))
+    calls = tuple(_calls(random.Random(f"calls {seed}"), pace.seconds, recordings, pace.calls))
     return Plan(faults, calls)
 
 

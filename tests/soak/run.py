@@ -16,9 +16,7 @@ from tests.receiver import Receiver, receiving
 from tests.soak import callbacks, slow_names, verdict
 from tests.soak.breaking import Breaking
 from tests.soak.load import TRANSCRIPT, Load, Recording
-from tests.soak.plan import plan
-
-FAULTS_PER_MINUTE = 6.0
+from tests.soak.plan import Pace, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +55,9 @@ class Report:
         return "\n".join(lines)
 
 
-def soak(directory: Path, seed: int, seconds: float, engine: str) -> Report:
+def soak(directory: Path, seed: int, pace: Pace, engine: str) -> Report:
     """Raises where the service cannot even be started; what does not hold stands in the report."""
-    print(f"seed {seed}, {seconds:.0f} s, {engine}", flush=True)
+    print(f"seed {seed}, {pace}, {engine}", flush=True)
     kind = ENGINES[engine]
     path = slow_names.prepare(directory)
     service = LiveService(directory, {**kind.settings, **callbacks.SETTINGS, "PYTHONPATH": path})
@@ -70,14 +68,14 @@ def soak(directory: Path, seed: int, seconds: float, engine: str) -> Report:
     service.start()
     try:
         with receiving(callbacks.unwell) as receiver:
-            return _soak(service, receiver, seed, seconds, kind)
+            return _soak(service, receiver, seed, pace, kind)
     finally:
         service.stop()
 
 
-def _soak(service: LiveService, receiver: Receiver, seed: int, seconds: float, kind: Kind) -> Report:
+def _soak(service: LiveService, receiver: Receiver, seed: int, pace: Pace, kind: Kind) -> Report:
     recordings = _recordings(service, kind.long)
-    script = plan(seed, seconds, len(recordings), kind.calls_per_minute, FAULTS_PER_MINUTE)
+    script = plan(seed, pace, len(recordings))
     began = time.monotonic()
     load = Load(service, recordings, receiver.url(host=slow_names.NAME))
     outcomes = verdict.Outcomes(service.data / "jobs")

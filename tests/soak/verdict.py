@@ -22,6 +22,7 @@ OF_THE_SERVICE = (
     "whisper:worker",
     "whisper:feed",
     "whisper:known",
+    "whisper:store:",
     "whisper:maintenance",
     "whisper:webhooks:read",
 )

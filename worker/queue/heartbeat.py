@@ -2,6 +2,7 @@
 
 whisper:worker:<name>  hash that expires 15 s after the last beat: state, model, engine, device, pid, error, loaded,
                        and `format` from the second format on
+whisper:store:<id>     string that expires like it: where the data directory lies whose workers are alive
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import socket
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 from redis import Redis
@@ -22,6 +23,8 @@ from worker.runtime.timing import Timing
 from worker.store.record_format import RecordFormat, RecordUnreadable
 
 SLOTS_FAIL = "No slot of the queue"  # how the error of a worker begins whose slots start over again and again
+
+_STORE = f"{KEY_PREFIX}store:"
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +98,18 @@ def announce(redis: Redis, presence: WorkerHeartbeat, timing: Timing = Timing())
     pipeline.hset(key, mapping={name: str(value) for name, value in HEARTBEAT.write(presence).items()})
     pipeline.pexpire(key, round(timing.presence * 1000))
     pipeline.execute()
+
+
+def announce_store(redis: Redis, store: str, place: str, timing: Timing = Timing()) -> None:
+    """Says whose jobs are in this Redis. store: its id; place: for people."""
+    redis.set(f"{_STORE}{store}", place, px=round(timing.presence * 1000))
+
+
+def other_stores(redis: Redis, store: str) -> list[str]:
+    """Where other data directories lie whose workers are alive."""
+    keys: list[Any] = [key for key in redis.scan_iter(f"{_STORE}*", count=1000) if key.decode() != f"{_STORE}{store}"]
+    places: list[Any] = redis.mget(keys) if keys else []
+    return sorted(place.decode(errors="replace") for place in places if place is not None)
 
 
 def withdraw(redis: Redis, name: str) -> None:

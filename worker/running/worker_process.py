@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ from worker.runtime.exit_codes import ASKED_TWICE, HUNG, IDLE
 from worker.settings import WorkerSettings
 from worker.store.job_store import LocalStore
 from worker.store.records import Priority
+from worker.store.store_id import store_id
 
 MIN_SLOTS = 4  # for recordings a client waits for …
 MAX_SLOTS = 64  # … unless the settings say how many
@@ -60,6 +62,8 @@ class WorkerProcess:
         self._events = Events(news)
         self._feed_redis = connect_feed(redis_url, self._timing)
         self._store = LocalStore(settings.data_dir)
+        self._store_id = store_id(settings.data_dir)
+        self._place = f"{settings.data_dir.resolve()} on {socket.gethostname()}"
         self._stopped = threading.Event()
         self._slots: Slots | None = None
         self._names = settings.model_names
@@ -237,6 +241,7 @@ class WorkerProcess:
             if trouble:
                 presence = replace(presence, state="failed", error=trouble)
             heartbeat.announce(self._redis, presence, self._timing)
+            heartbeat.announce_store(self._redis, self._store_id, self._place, self._timing)
 
     def _withdraw(self) -> None:
         try:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.soak.plan import KINDS, plan
-from tests.soak.run import soak
+from tests.soak.plan import FAULTS_PER_MINUTE, KINDS, Pace, plan
+from tests.soak.run import ENGINES, soak
 
 SEED = int(os.environ.get("SOAK_SEED", "107"))
-SECONDS = 120.0
+PACE = Pace(120.0, FAULTS_PER_MINUTE, ENGINES["fake"].calls_per_minute)
 
 
 def test_a_seed_gives_the_same_faults_and_calls_again() -> None:
-    first = plan(SEED, SECONDS, 4, 40.0, 6.0)
-    assert plan(SEED, SECONDS, 4, 40.0, 6.0) == first
-    assert plan(SEED + 1, SECONDS, 4, 40.0, 6.0) != first
+    first = plan(SEED, PACE, 4)
+    assert plan(SEED, PACE, 4) == first
+    assert plan(SEED + 1, PACE, 4) != first
     every = {f"{kind} {target}" for kind, targets in KINDS.items() for target in targets}
-    assert {fault.name for fault in plan(SEED, 4 * 3600.0, 4, 40.0, 6.0).faults} == every
+    assert {fault.name for fault in plan(SEED, replace(PACE, seconds=4 * 3600.0), 4).faults} == every
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
@@ -30,7 +31,7 @@ def test_a_seed_gives_the_same_faults_and_calls_again() -> None:
 @pytest.mark.fault(9)
 @pytest.mark.fault(10)
 def test_nothing_is_lost_told_twice_or_left_over_whatever_is_killed(tmp_path: Path) -> None:
-    report = soak(tmp_path, SEED, SECONDS, "fake")
+    report = soak(tmp_path, SEED, PACE, "fake")
     assert not report.problems, str(report)
     assert report.jobs > 10
     assert sum(report.faults.values()) > 7

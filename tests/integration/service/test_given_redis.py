@@ -21,8 +21,28 @@ from scripts.redis_server.program import find_server
 from tests.acceptance.live import LiveService
 from tests.integration.running_worker import answers, redis_server, wait_for
 from worker.runtime.connection import connect, connect_briefly, connect_feed
+from worker.store.store_id import store_id
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
+
+
+@pytest.mark.fault(98)
+def test_a_redis_with_another_directorys_queues_is_refused_while_that_is_served(tmp_path: Path) -> None:
+    with redis_server() as redis:
+        settings = {"WHISPER_REDIS_URL": redis.url, "WHISPER_ENGINE": "fake", "WHISPER_TIME_SCALE": "0.1"}
+        first, second = (LiveService(tmp_path / name, settings) for name in ("first", "second"))
+        first.start()
+        with pytest.raises(AssertionError, match="exit code 1"):
+            second.start()
+        (line,) = second.log().splitlines()
+        assert str(first.data.resolve()) in line
+        (finding,) = queues.queues(redis.url, None, store_id(second.data))
+        assert (finding.state, "another data directory" in finding.detail) == ("FAILURE", True)
+        assert queues.queues(redis.url, None, store_id(first.data))[0].state == "OK"
+        first.kill()
+        wait_for(lambda: problem_with(redis.url, store_id(second.data)) is None)
+        second.start()
+        second.stop()
 
 
 @contextmanager
@@ -97,17 +117,17 @@ def test_a_certificate_of_a_private_ca_is_taken_once_the_ca_is_named(tmp_path: P
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     with redis_server() as redis, behind_tls(redis.url.removeprefix("unix://"), ca.issue_cert("localhost")) as port:
         named = f"rediss://localhost:{port}/0?ssl_ca_certs={tmp_path}/ca.pem"
-        assert problem_with(named) is None
+        assert problem_with(named, "") is None
         for client in (connect(named), connect(named, patient=True), connect_feed(named)):
             with client:
                 assert client.ping()
-        unknown = problem_with(f"rediss://localhost:{port}/0")
+        unknown = problem_with(f"rediss://localhost:{port}/0", "")
         assert unknown is not None
         assert "?ssl_ca_certs=" in unknown
-        other_name = problem_with(named.replace("localhost", "127.0.0.1"))
+        other_name = problem_with(named.replace("localhost", "127.0.0.1"), "")
         assert other_name is not None
         assert "not for the host" in other_name
 
 
 def test_one_that_is_away_may_come_back(tmp_path: Path) -> None:
-    assert problem_with(f"unix://{tmp_path}/none.sock") is None
+    assert problem_with(f"unix://{tmp_path}/none.sock", "") is None
