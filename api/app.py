@@ -27,7 +27,7 @@ from api.http.request_line import RequestLine
 from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
-from api.routes import audio, deliveries, documentation, health, jobs, models, page
+from api.routes import audio, deliveries, documentation, health, jobs, models, page, transcripts
 from api.routes.dashboard import PATH, Dashboard
 from api.routes.dashboard_actions import DashboardActions
 from api.settings import ApiSettings
@@ -85,6 +85,7 @@ def create_app(
         waiters=Waiters(store, feed or redis, _give_up(job_service, redis_threads), timing),
         models=ServedModels(worker_settings.model_names, created=int(time.time())),
         callbacks=Callbacks(worker_settings, timing.names),
+        max_audio_hours=worker_settings.max_audio_hours,
     )
     app = FastAPI(
         title="whisper-native",
@@ -105,18 +106,15 @@ def create_app(
     )
     app.state.service = service
     add_error_handlers(app)
-    for routes in (audio, models, jobs, deliveries, health, page, documentation):
+    # /v1/jobs/export comes before /v1/jobs/{job_id}
+    for routes in (audio, models, transcripts, jobs, deliveries, health, page, documentation):
         app.include_router(routes.router)
-    describe(app, server=worker_settings.public_url or "/", needs_key=_needs_key(settings))
+    describe(app, server=worker_settings.public_url or "/", needs_key=settings.needs_key)
     redis_url = worker_settings.redis_url or "redis://localhost"
     actions = DashboardActions(job_service, store, redis)
     app.add_route(PATH, _to_dashboard, include_in_schema=False)
     app.mount(PATH, Dashboard(redis, redis_url, actions, may_write=settings.dashboard_write))
     return app
-
-
-def _needs_key(settings: ApiSettings) -> bool:
-    return bool(settings.api_keys) and not settings.allow_anonymous
 
 
 async def _to_dashboard(request: Request) -> Response:

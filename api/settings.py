@@ -82,6 +82,11 @@ class ApiSettings(BaseSettings):
     dashboard_write: bool = Field(default=False, description="Let the dashboard at /rq requeue and delete jobs")
 
     @property
+    def needs_key(self) -> bool:
+        """Whether nobody is served without one."""
+        return bool(self.api_keys) and not self.allow_anonymous
+
+    @property
     def max_upload_bytes(self) -> int:
         return self.max_upload_mb * 1024 * 1024
 

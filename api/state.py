@@ -37,6 +37,7 @@ class AppState:
     waiters: Waiters
     models: ServedModels
     callbacks: Callbacks
+    max_audio_hours: float
 
 
 async def _service(request: Request) -> AppState:

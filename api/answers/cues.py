@@ -5,11 +5,13 @@ segment ─► too long or too wide? cut at the best place between two words, bo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from api.answers.line_breaks import chunks, columns, line_count, wrapped
-from engines.transcript import Segment, Transcript, Word
+from engines.transcript import Transcript, Word
+from worker.store.records import Layout
 
 CLAUSE_ENDS = (",", ";", ":", "—", "，", "、", "；", "：", "،")
 PAUSE = 0.5  # seconds between two words that make a good place to cut
@@ -22,32 +24,46 @@ class CueStyle:
     max_seconds: float = 7.0
     max_width: int = 42  # columns of a line
     max_lines: int = 2
+    max_words: int | None = None  # of a line, instead of its columns
+
+    @classmethod
+    def of(cls, layout: Layout) -> CueStyle:
+        """What a client asks for. As in Whisper's own writers, words are counted if no width is given."""
+        lines = layout.max_line_count
+        if layout.max_words_per_line and not layout.max_line_width:
+            return cls(max_lines=lines or 1, max_words=layout.max_words_per_line)
+        return cls(max_width=layout.max_line_width or cls().max_width, max_lines=lines or cls().max_lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Lines of text and when they are shown, in seconds of the recording."""
+    """Lines of text and when they are shown, in seconds of the recording. words: what they consist of, if known."""
 
     start: float
     end: float
     lines: tuple[str, ...]
+    words: tuple[Word, ...] = ()
 
 
 def cues(transcript: Transcript, style: CueStyle | None = None) -> Iterator[Cue]:
     """The cues of all segments with text, in order. A single word or a segment without words is never cut."""
     style = style or CueStyle()
     for segment in transcript.segments:
-        for start, end, text in _parts(segment, transcript.language, style):
-            if lines := wrapped(" ".join(text.split()), transcript.language, style.max_width):
-                yield Cue(start, end, tuple(lines))
+        if not segment.words:
+            if lines := wrapped(" ".join(segment.text.split()), transcript.language, style.max_width):
+                yield Cue(segment.start, segment.end, tuple(lines))
+            continue
+        for words in _fitting(segment.words, transcript.language, style):
+            if lines := _lines(words, transcript.language, style):
+                yield Cue(words[0].start, words[-1].end, tuple(lines), tuple(words))
 
 
-def _parts(segment: Segment, language: str, style: CueStyle) -> Iterator[tuple[float, float, str]]:
-    if not segment.words:
-        yield segment.start, segment.end, segment.text
-        return
-    for words in _fitting(segment.words, language, style):
-        yield words[0].start, words[-1].end, _text(words)
+def _lines(words: Sequence[Word], language: str, style: CueStyle) -> list[str]:
+    if style.max_words is None:
+        return wrapped(" ".join(_text(words).split()), language, style.max_width)
+    each = math.ceil(len(words) / math.ceil(len(words) / style.max_words))  # lines of like length
+    texts = (_text(words[at : at + each]) for at in range(0, len(words), each))
+    return [line for text in texts if (line := " ".join(text.split()))]
 
 
 def _fitting(words: Sequence[Word], language: str, style: CueStyle) -> Iterator[Sequence[Word]]:
@@ -61,6 +77,8 @@ def _fitting(words: Sequence[Word], language: str, style: CueStyle) -> Iterator[
 
 def _fits(words: Sequence[Word], language: str, style: CueStyle) -> bool:
     is_short = words[-1].end - words[0].start <= style.max_seconds
+    if style.max_words is not None:
+        return is_short and len(words) <= style.max_words * style.max_lines
     return is_short and line_count(_text(words), language, style.max_width) <= style.max_lines
 
 

@@ -1,25 +1,30 @@
-"""A transcript as clients want it: OpenAI's JSON, plain text, subtitles."""
+"""A transcript as clients want it: OpenAI's JSON, and the files that people open."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from api.answers.cues import cues
+from api.answers.renderers.subtitles import srt, vtt
+from api.answers.renderers.tables import comma_separated, tab_separated
+from api.answers.renderers.text import markdown, text
 from api.answers.words import languages, logprobs, segment_words
+from api.schema.responses import DOCX
 from engines.languages import LANGUAGES
 from engines.transcript import Segment, Transcript
+from worker.store.records import Layout
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A response's body, its Content-Type, and the codes of the transcript's warnings."""
+    """A response's body, its Content-Type, how its file's name ends, and the codes of the transcript's warnings."""
 
     body: bytes
     content_type: str
+    extension: str = "json"
     warnings: tuple[str, ...] = ()
 
     @property
@@ -29,24 +34,53 @@ class Rendered:
         return {**headers, "x-whisper-warnings": ", ".join(self.warnings)} if self.warnings else headers
 
 
-def render(transcript: Transcript, response_format: str, granularities: Sequence[str] = ("segment",)) -> Rendered:
-    """response_format: json, text, srt, verbose_json or vtt; granularities: of verbose_json."""
+def render(
+    transcript: Transcript,
+    response_format: str,
+    granularities: Sequence[str] = ("segment",),
+    layout: Layout = Layout(),
+    title: str = "",
+) -> Rendered:
+    """response_format: one of `ResponseFormat`. granularities: of verbose_json. title: the recording's name."""
     codes = tuple(dict.fromkeys(warning.code for warning in transcript.warnings))
-    return replace(_rendered(transcript, response_format, granularities), warnings=codes)
+    return replace(_rendered(transcript, response_format, granularities, layout, title), warnings=codes)
 
 
-def _rendered(transcript: Transcript, response_format: str, granularities: Sequence[str]) -> Rendered:
-    if response_format == "verbose_json":
-        return _json(verbose_json(transcript, granularities))
-    if response_format == "json":
-        return _json(plain_json(transcript))
-    renderer, content_type = _TEXTS[response_format]
-    return Rendered(renderer(transcript).encode(), content_type)
+def _rendered(
+    transcript: Transcript, response_format: str, granularities: Sequence[str], layout: Layout, title: str
+) -> Rendered:
+    match response_format:
+        case "json":
+            return _json(plain_json(transcript, layout))
+        case "verbose_json":
+            return _json(verbose_json(transcript, granularities))
+        case "srt":
+            return _text(srt(transcript, layout), "application/x-subrip", "srt")
+        case "vtt":
+            return _text(vtt(transcript, layout), "text/vtt", "vtt")
+        case "md":
+            return _text(markdown(transcript, title), "text/markdown", "md")
+        case "csv":
+            return _text(comma_separated(transcript), "text/csv", "csv")
+        case "tsv":
+            return _text(tab_separated(transcript), "text/tab-separated-values", "tsv")
+        case "docx":
+            from api.answers.renderers.word_document import docx  # not before: its library takes a while to load
+
+            return Rendered(docx(transcript, title), DOCX, "docx")
+        case _:
+            return _text(text(transcript, layout), "text/plain", "txt")
 
 
-def plain_json(transcript: Transcript) -> dict[str, Any]:
+def plain_json(transcript: Transcript, layout: Layout = Layout()) -> dict[str, Any]:
+    answer: dict[str, Any] = {"text": transcript.text}
+    if layout.segments:
+        answer["segments"] = [
+            {"id": each.id, "start": round(each.start, 3), "end": round(each.end, 3), "text": each.text.strip()}
+            for each in transcript.segments
+        ]
     spoken = {} if transcript.task == "translate" else {"languages": languages(transcript)}
-    return {"text": transcript.text, **spoken, **logprobs(transcript), **_usage(transcript)}
+    return {**answer, **spoken, **logprobs(transcript), **_usage(transcript)}
 
 
 def verbose_json(transcript: Transcript, granularities: Sequence[str]) -> dict[str, Any]:
@@ -90,34 +124,13 @@ def streamed_done(transcript: Transcript) -> dict[str, Any]:
     return answer if transcript.task == "translate" else {**answer, "usage": usage}
 
 
-def text(transcript: Transcript) -> str:
-    return f"{transcript.text}\n" if transcript.text else ""
-
-
-def srt(transcript: Transcript) -> str:
-    return "".join(
-        f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text.replace('-->', '->')}\n\n"
-        for number, (start, end, text) in enumerate(_timed(transcript), start=1)
-    )
-
-
-def vtt(transcript: Transcript) -> str:
-    timed = (
-        f"{_clock(start, '.')} --> {_clock(end, '.')}\n{_escaped(text)}\n\n" for start, end, text in _timed(transcript)
-    )
-    return "WEBVTT\n\n" + "".join(timed)
-
-
-_TEXTS: dict[str, tuple[Callable[[Transcript], str], str]] = {
-    "text": (text, "text/plain; charset=utf-8"),
-    "srt": (srt, "application/x-subrip; charset=utf-8"),
-    "vtt": (vtt, "text/vtt; charset=utf-8"),
-}
-
-
 def _json(answer: dict[str, Any]) -> Rendered:
     body = json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Rendered(body.encode(), "application/json")
+
+
+def _text(body: str, kind: str, extension: str) -> Rendered:
+    return Rendered(body.encode(), f"{kind}; charset=utf-8", extension)
 
 
 def _usage(transcript: Transcript) -> dict[str, Any]:
@@ -152,21 +165,3 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "compression_ratio": segment.compression_ratio,
         "no_speech_prob": segment.no_speech_prob,
     }
-
-
-def _timed(transcript: Transcript) -> Iterator[tuple[int, int, str]]:
-    """Start and end in milliseconds and the text of each cue."""
-    for cue in cues(transcript):
-        start = max(0, round(cue.start * 1000))
-        yield start, max(start + 1, round(cue.end * 1000)), "\n".join(cue.lines)
-
-
-def _clock(milliseconds: int, point: str) -> str:
-    seconds, milliseconds = divmod(milliseconds, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{milliseconds:03}"
-
-
-def _escaped(line: str) -> str:
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

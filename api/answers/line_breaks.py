@@ -49,7 +49,26 @@ def _spaced(text: str) -> list[str]:
 def line_count(text: str, language: str, width: int) -> int:
     """How many lines of at most `width` columns the text needs."""
     text = text.strip()
-    return min(len(text), 1) if columns(text) <= width else len(_filled(chunks(text, language), width))
+    return min(len(text), 1) if columns(text) <= width else len(_filled(_pieces(text, language, width), width))
+
+
+def _pieces(text: str, language: str, width: int) -> list[str]:
+    """What a line is filled with: in scripts without spaces a piece that fits no line is taken sign by sign."""
+    pieces = chunks(text, language)
+    if language not in _PARSERS:
+        return pieces
+    return [part for piece in pieces for part in (_signs(piece) if columns(piece.strip()) > width else [piece])]
+
+
+def _signs(piece: str) -> list[str]:
+    """Each with the marks that belong to it; what is written in Latin letters stays whole."""
+    parts: list[str] = []
+    for sign in piece:
+        if parts and (_columns_of(sign) == 0 or (sign.isascii() and parts[-1].strip().isascii())):
+            parts[-1] += sign
+        else:
+            parts.append(sign)
+    return parts
 
 
 def wrapped(text: str, language: str, width: int) -> list[str]:
@@ -58,7 +77,7 @@ def wrapped(text: str, language: str, width: int) -> list[str]:
     count = line_count(text, language, width)
     if count <= 1:
         return [text] * count
-    pieces = chunks(text, language)
+    pieces = _pieces(text, language, width)
     low, high = columns(text) // count, width
     while low < high:  # the narrowest width that needs no more lines
         middle = (low + high) // 2

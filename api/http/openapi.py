@@ -88,6 +88,8 @@ def _codes(method: str, path: str) -> Iterable[str]:
         yield "model_not_found"
     elif path == "/v1/jobs" and method == "post":
         yield from _UPLOAD
+    elif path == "/v1/jobs/export":
+        yield from ("missing_required_parameter", "job_not_found", *_OF_A_JOB["/transcript"])
     elif "{job_id}" in path:
         yield from ("job_not_found", *_OF_A_JOB.get(path.partition("{job_id}")[2], ()))
 
@@ -98,6 +100,7 @@ _OF_A_JOB: dict[str, tuple[str, ...]] = {
     "/transcript": ("job_not_finished", "unsupported_parameter", *_RECORDING),
     "/audio": ("audio_deleted", "range_not_satisfiable"),
     "/cancel": ("job_already_ended",),
+    "/retry": ("job_not_finished", "audio_deleted", *_UPLOAD),
     "/redeliver": ("no_webhook", "job_not_finished"),
 }
 

@@ -20,6 +20,19 @@ ROUTES: tuple[Route, ...] = get_args(Route)
 SPEAKERS = "Speakers cannot be told apart by this version"
 
 
+# The fields of `Layout`, of a request and of a transcript's query.
+LAYOUT = {
+    "max_line_width": "Of `srt` and `vtt`: columns of a line, 42 if neither it nor the words of a line are given. "
+    "Chinese and Japanese signs take two",
+    "max_line_count": "Of `srt` and `vtt`: lines of a cue. 2; with `max_words_per_line` alone 1",
+    "max_words_per_line": "Of `srt` and `vtt`: words of a line, instead of a width; without effect beside one",
+    "highlight_words": "Of `srt` and `vtt`: underline each word while it is said",
+    "timestamps": "Of `text`: a line for each segment or paragraph, with its time before it",
+    "paragraphs": "Of `text`: a new paragraph after each pause",
+    "segments": "Of `json`: with `segments`, each with its times",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """Where a field means what.
@@ -79,6 +92,13 @@ class Form(BaseModel):
     timestamp_granularities: Annotated[kinds.Granularities, Use(ignored=("translation",))] = Field(
         (), description="Which times `verbose_json` has; `segment` if it is missing. Translations have no `word`"
     )
+    max_line_width: Annotated[kinds.LineWidth, Use()] = Field(None, description=LAYOUT["max_line_width"])
+    max_line_count: Annotated[kinds.LineCount, Use()] = Field(None, description=LAYOUT["max_line_count"])
+    max_words_per_line: Annotated[kinds.LineCount, Use()] = Field(None, description=LAYOUT["max_words_per_line"])
+    highlight_words: Annotated[Switch, Use()] = Field(False, description=LAYOUT["highlight_words"])
+    timestamps: Annotated[Switch, Use()] = Field(False, description=LAYOUT["timestamps"])
+    paragraphs: Annotated[Switch, Use()] = Field(False, description=LAYOUT["paragraphs"])
+    segments: Annotated[Switch, Use()] = Field(False, description=LAYOUT["segments"])
     stream: Annotated[Switch, Use()] = Field(
         False,
         description="Send the text as it comes; without effect on `srt`, `vtt` and `verbose_json`. A job's comes "
@@ -138,6 +158,13 @@ class TranscriptQuery(BaseModel):
 
     format: kinds.Format | None = Field(None, description="How the transcript is written")
     timestamp_granularities: kinds.Granularities = Field((), description="The times `verbose_json` has")
+    max_line_width: kinds.LineWidth = Field(None, description=LAYOUT["max_line_width"])
+    max_line_count: kinds.LineCount = Field(None, description=LAYOUT["max_line_count"])
+    max_words_per_line: kinds.LineCount = Field(None, description=LAYOUT["max_words_per_line"])
+    highlight_words: Switch | None = Field(None, description=LAYOUT["highlight_words"])
+    timestamps: Switch | None = Field(None, description=LAYOUT["timestamps"])
+    paragraphs: Switch | None = Field(None, description=LAYOUT["paragraphs"])
+    segments: Switch | None = Field(None, description=LAYOUT["segments"])
 
 
 def _joined(hotwords: str | None, keywords: tuple[str, ...]) -> str:

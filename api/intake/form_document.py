@@ -53,9 +53,21 @@ def form_operation(route: Route) -> dict[str, Any]:
     return {"requestBody": body, "parameters": [_KEY, *beside]}
 
 
-def transcript_parameters() -> dict[str, Any]:
+def retry_operation() -> dict[str, Any]:
+    """A job's fields as parameters, beside a recording that is there."""
+    schemas = _schemas(Form)
+    fields = {name: use for name, use in _uses().items() if "job" in use.routes and name not in ("file", "filename")}
+    beside = [
+        _parameter(wire_name(name, schemas[name]), _described(schemas[name], use, "job"))
+        for name, use in fields.items()
+    ]
+    return {"parameters": [_KEY, *beside]}
+
+
+def transcript_parameters(*more: dict[str, Any]) -> dict[str, Any]:
+    """How a transcript is to be written, after what else a route takes."""
     schemas = _schemas(TranscriptQuery)
-    return {"parameters": [_parameter(wire_name(name, schema), schema) for name, schema in schemas.items()]}
+    return {"parameters": [*more, *(_parameter(wire_name(name, schema), schema) for name, schema in schemas.items())]}
 
 
 def wire_name(name: str, schema: dict[str, Any]) -> str:

@@ -19,10 +19,12 @@ MAX_METADATA = 16 * 1024  # bytes
 MAX_KEYS = 256  # of metadata, at all its levels together
 MAX_DEPTH = 16  # objects and lists within each other
 MAX_TRACK = 999
+MAX_WIDTH = 1000  # columns of a subtitle's line
+MAX_COUNT = 100  # lines of a subtitle, words of a line
 VAD_LIMITS = {"threshold": 1.0, "prefix_padding_ms": 5000.0, "silence_duration_ms": 5000.0}
 
 Code = Literal["invalid_value", "unsupported_parameter"]
-ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt", "md", "docx", "csv", "tsv"]
 Granularity = Literal["segment", "word"]
 
 
@@ -59,7 +61,7 @@ def _known_format(value: object) -> object:
     if wanted == "diarized_json":
         listed = ", ".join(f"'{each}'" for each in get_args(ResponseFormat))
         refuse("unsupported_parameter", f"Speakers cannot be told apart by this version; it has {listed}")
-    return wanted
+    return "text" if wanted == "txt" else wanted
 
 
 def _included(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -175,6 +177,14 @@ Temperature = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 TrackNumber = Annotated[
     Annotated[int, Field(ge=1, le=MAX_TRACK)] | None,
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_TRACK}),
+]
+LineWidth = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_WIDTH)] | None,
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_WIDTH}),
+]
+LineCount = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_COUNT)] | None,
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_COUNT}),
 ]
 Format = Annotated[ResponseFormat, BeforeValidator(_known_format)]
 Granularities = tuple[Granularity, ...]

@@ -54,6 +54,8 @@ def fingerprint(digest: str, parameters: Parameters, kind: str) -> str:
         del asked["options"]["listening"]
     if not parameters.options.logprobs:
         del asked["options"]["logprobs"]
+    if not parameters.layout:
+        del asked["layout"]
     return hashlib.sha256(f"{kind}\n{digest}\n{json.dumps(asked, sort_keys=True)}".encode()).hexdigest()
 
 

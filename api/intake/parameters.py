@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api.http.errors import ApiError
 from api.http.fields import Fields
-from api.intake.form import Form, Route
+from api.intake.form import Form, Route, TranscriptQuery
 from api.intake.form_reading import read_transcript_query
 from api.intake.form_types import Granularities, ResponseFormat
 from api.intake.served_models import ServedModels
 from engines.base import DecodeOptions, Listening, Task
-from worker.store.records import JobRequest, Priority, Webhook
+from worker.store.records import JobRequest, Layout, Priority, Webhook
 
-TIMED_FORMATS = ("verbose_json", "srt", "vtt")
+TIMED_FORMATS = ("verbose_json", "srt", "vtt", "md", "docx", "csv", "tsv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Parameters:
     stream: bool = False
     webhook: Webhook | None = None
     is_default_model: bool = False
+    layout: Layout = Layout()
 
 
 def read_parameters(form: Form, route: Route, models: ServedModels, *, is_job: bool) -> Parameters:
@@ -41,29 +43,43 @@ def read_parameters(form: Form, route: Route, models: ServedModels, *, is_job: b
     wanted = () if route == "translation" else form.timestamp_granularities
     granularities = _granularities(wanted, form.response_format, task)
     models.check_languages(model, task, form.language)
+    layout = _layout(form, Layout())
     return Parameters(
         model,
         form.response_format,
         granularities,
-        _options(form, task, is_job),
+        _options(form, task, is_job, layout),
         form.priority,
         form.metadata,
         stream=not is_job and form.stream and form.response_format not in TIMED_FORMATS,  # as OpenAI for whisper-1
         is_default_model=form.model is None,
+        layout=layout,
     )
 
 
-def read_transcript_format(fields: Fields, request: JobRequest) -> tuple[str, tuple[str, ...]]:
-    """Format and granularities in which an ended job's transcript is asked for; default: as the job was sent."""
+def read_transcript_format(fields: Fields, request: JobRequest) -> tuple[str, tuple[str, ...], Layout]:
+    """Format, granularities and layout in which an ended job's transcript is asked for; default: as the job was
+    sent."""
     query = read_transcript_query(fields)
-    response_format = query.format or request.response_format
+    response_format, layout = query.format or request.response_format, _layout(query, request.layout)
     if not query.timestamp_granularities:
-        return response_format, request.granularities
+        return response_format, request.granularities, layout
     granularities = _granularities(query.timestamp_granularities, response_format, request.options.task)
     if "word" in granularities and not request.options.words:
         message = "This transcript has no word times, because its client did not ask for them. Send it to /v1/jobs"
         raise _invalid("timestamp_granularities", message)
-    return response_format, granularities
+    return response_format, granularities, layout
+
+
+def _layout(asked: Form | TranscriptQuery, otherwise: Layout) -> Layout:
+    """What is asked for, and else as it would be anyway."""
+    names = [each.name for each in dataclasses.fields(Layout)]
+    sent = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
+    return replace(otherwise, **sent)
+
+
+def _has_times(response_format: str, layout: Layout) -> bool:
+    return response_format in TIMED_FORMATS or layout.timestamps or layout.paragraphs or layout.segments
 
 
 _TASKS: dict[Route, Task] = {"transcription": "transcribe", "translation": "translate"}
@@ -76,7 +92,7 @@ def _model(form: Form, models: ServedModels) -> str:
     return form.model
 
 
-def _options(form: Form, task: Task, is_job: bool) -> DecodeOptions:
+def _options(form: Form, task: Task, is_job: bool, layout: Layout) -> DecodeOptions:
     # a job's transcript is asked for in any format later
     logprobs = "logprobs" in form.include and (is_job or form.response_format == "json")
     return DecodeOptions(
@@ -84,7 +100,7 @@ def _options(form: Form, task: Task, is_job: bool) -> DecodeOptions:
         language=form.language,
         languages=form.languages,
         multilingual=form.multilingual,
-        words=is_job or logprobs or form.response_format in TIMED_FORMATS,
+        words=is_job or logprobs or _has_times(form.response_format, layout),
         logprobs=logprobs,
         prompt=form.prompt,
         hotwords=form.phrases,

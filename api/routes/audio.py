@@ -6,9 +6,11 @@ from contextlib import ExitStack
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from api.answers.formats import Rendered, render
+from api.answers.formats import render
+from api.answers.transcript_response import transcript_response
 from api.http.access import Owner
 from api.http.errors import ApiError
 from api.intake.form import Route
@@ -66,17 +68,18 @@ async def _waited(request: Request, service: AppState, job: JobRequest) -> Respo
         outcome = await service.waiters.ended_while_here(job.id, service.settings.sync_timeout, request.receive)
         if outcome is None:
             raise await run_in_threadpool(_unfinished, service, job)
-        rendered = await run_in_threadpool(_rendered, service, job, outcome)
+        return await run_in_threadpool(_transcript, service, job, outcome, request.headers)
     except JobNotFound:
         raise ApiError("canceled", f"The job {job.id} was deleted.") from None
-    return Response(rendered.body, media_type=None, headers=rendered.headers)
 
 
-def _rendered(service: AppState, job: JobRequest, outcome: Outcome) -> Rendered:
-    """The transcript, or the error, of an ended job."""
+def _transcript(service: AppState, job: JobRequest, outcome: Outcome, asked: Headers) -> Response:
+    """The transcript, or the error, of an ended job. asked: the request's headers."""
     try:
         if outcome.state == "finished":
-            return render(service.store.transcript(job.id), job.response_format, job.granularities)
+            transcript = service.store.transcript(job.id)
+            rendered = render(transcript, job.response_format, job.granularities, job.layout, job.filename)
+            return transcript_response(rendered, job.filename, asked)
         if outcome.state == "canceled":
             raise ApiError("canceled", f"The job {job.id} was canceled.")
         raise ApiError.of_job(outcome.error)

@@ -9,22 +9,20 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from api.answers.formats import Rendered, render
 from api.answers.recording import RecordingResponse
 from api.http.access import Owner
 from api.http.errors import ApiError
-from api.http.fields import Fields
 from api.http.ranges import check_range
-from api.intake.form_document import form_operation, transcript_parameters
-from api.intake.parameters import read_transcript_format
+from api.intake.form_document import form_operation, retry_operation
+from api.routes.retrying import retry
 from api.routes.submission import Submitter, accepted, submit
 from api.schema.jobs import DeletedJob, Job, JobEvent, JobList
-from api.schema.responses import EVENTS, RECORDING, answer, event_schema, json_answer, transcript_answer
+from api.schema.responses import EVENTS, RECORDING, answer, event_schema, json_answer
 from api.state import AppState, AppStateDep
 from api.streaming.job_event_stream import END, Cursor
 from api.streaming.transcript_stream import job_events
 from worker.store.job_store import JobNotFound
-from worker.store.records import ENDED, JobRequest, Outcome, State, is_job_id
+from worker.store.records import ENDED, JobRequest, State, is_job_id
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -73,26 +71,7 @@ async def retrieve_job(job_id: str, service: AppStateDep, owner: Owner, wait: Wa
     if wait:
         with service.open_answers.held(owner):
             await service.waiters.ended(job.id, wait)
-    return await _view(service, job)
-
-
-@router.get(
-    "/{job_id}/transcript",
-    response_class=Response,
-    responses=transcript_answer(),
-    openapi_extra=transcript_parameters(),
-)
-async def retrieve_transcript(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
-    """A finished job's transcript: `?format=json|text|srt|vtt|verbose_json&timestamp_granularities=word`."""
-    job = await run_in_threadpool(service.jobs.request, job_id, owner)
-    response_format, granularities = read_transcript_format(Fields(request.query_params.multi_items()), job)
-    outcome = await run_in_threadpool(service.store.outcome, job.id)
-    if outcome is None:
-        status = (await _view(service, job))["status"]
-        remedy = f"GET /v1/jobs/{job.id}?wait=30 answers when it ends."
-        raise ApiError("job_not_finished", f"The job {job.id} is {status}. {remedy}", param="id")
-    rendered = await run_in_threadpool(_rendered, service, job, outcome, response_format, granularities)
-    return Response(rendered.body, media_type=None, headers=rendered.headers)
+    return await view(service, job)
 
 
 @router.get("/{job_id}/audio", response_class=Response, responses=_RECORDING)
@@ -125,9 +104,19 @@ async def cancel_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[st
     """Ends a job that waits or runs."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
     if not await service.redis_threads.run(service.jobs.cancel, job.id):
-        view = await _view(service, job)
-        raise ApiError("job_already_ended", f"The job {job.id} has ended already: {view['status']}.", param="id")
-    return await _view(service, job)
+        status = (await view(service, job))["status"]
+        raise ApiError("job_already_ended", f"The job {job.id} has ended already: {status}.", param="id")
+    return await view(service, job)
+
+
+@router.post(
+    "/{job_id}/retry", status_code=202, responses=json_answer(Job, "The job", 202), openapi_extra=retry_operation()
+)
+async def retry_job(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
+    """Runs a failed or canceled job again. With fields in the query, or if it has finished, a new job of the same
+    recording, with what is not sent as it was."""
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
+    return await accepted(service, await retry(request, service, job))
 
 
 @router.delete("/{job_id}", response_model=None, responses=json_answer(DeletedJob, "It is gone"))
@@ -138,7 +127,7 @@ async def delete_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[st
     return {"id": job.id, "object": "transcription.job", "deleted": True}
 
 
-async def _view(service: AppState, job: JobRequest) -> dict[str, Any]:
+async def view(service: AppState, job: JobRequest) -> dict[str, Any]:
     """The job object; without a word to Redis if the job has ended."""
     ended = await run_in_threadpool(service.jobs.ended_view, job)
     return ended if ended is not None else await service.redis_threads.run(service.jobs.view, job)
@@ -148,17 +137,6 @@ def _page(service: AppState, owner: str, limit: int, after: str | None, status: 
     page, has_more = service.jobs.views(owner, limit, after, status)
     last_id = page[-1]["id"] if page else None
     return JSONResponse({"object": "list", "data": page, "has_more": has_more, "last_id": last_id})
-
-
-def _rendered(
-    service: AppState, job: JobRequest, outcome: Outcome, response_format: str, granularities: tuple[str, ...]
-) -> Rendered:
-    service.jobs.answered(job)  # it was not at once, where the client on an OpenAI route ran into the time limit
-    if outcome.state == "canceled":
-        raise ApiError("canceled", f"The job {job.id} was canceled and has no transcript.", param="id")
-    if outcome.state == "failed":
-        raise ApiError.of_job(outcome.error)
-    return render(service.store.transcript(job.id), response_format, granularities)
 
 
 def _audio(service: AppState, job: JobRequest, request: Request) -> Response:

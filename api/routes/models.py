@@ -1,18 +1,41 @@
-"""GET /v1/models: what is served, in OpenAI's words, and what of it is in memory."""
+"""GET /v1/models: what is served, in OpenAI's words, and what of it is in memory. GET /v1/info: what the server is."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter
 from redis.exceptions import RedisError
 
+from api.intake.form_types import ResponseFormat
+from api.routes.transcripts import MAX_EXPORTED
 from api.schema.responses import json_answer
-from api.schema.service import Model, ModelList
+from api.schema.service import Model, ModelList, ServiceInfo
 from api.state import AppState, AppStateDep
 from worker.queue.heartbeat import workers
+from worker.runtime.version import VERSION
 
 router = APIRouter(tags=["models"])
+
+
+@router.get("/v1/info", response_model=None, responses=json_answer(ServiceInfo, "The server"))
+async def service_info(service: AppStateDep) -> dict[str, Any]:
+    """The server's version, models, formats and limits, and whether a key is needed."""
+    settings = service.settings
+    return {
+        "name": "whisper-native",
+        "version": VERSION,
+        "needs_key": settings.needs_key,
+        "default_model": service.models.default,
+        "models": list(service.models.names.all),
+        "formats": list(get_args(ResponseFormat)),
+        "limits": {
+            "max_upload_bytes": settings.max_upload_bytes,
+            "max_audio_hours": service.max_audio_hours,
+            "sync_timeout": settings.sync_timeout,
+            "max_exported_jobs": MAX_EXPORTED,
+        },
+    }
 
 
 @router.get("/v1/models", response_model=None, responses=json_answer(ModelList, "The models"))

@@ -53,7 +53,7 @@ async def submit(request: Request, service: AppState, route: Route, caller: Subm
         parameters = read_parameters(form, route, service.models, is_job=is_job)
         webhook = await service.callbacks.read(form, origin(request), is_job=is_job)
         parameters = replace(parameters, webhook=webhook)
-        job = await service.redis_threads.run(_queued, service, key, received, parameters, caller)
+        job = await service.redis_threads.run(queued, service, key, received, parameters, caller)
         logs.job_id.set(job.id)
         return job
 
@@ -65,7 +65,8 @@ async def _kept(service: AppState, key: Key) -> AsyncIterator[None]:
         yield
 
 
-def _queued(service: AppState, key: Key, received: Received, parameters: Parameters, caller: Submitter) -> JobRequest:
+def queued(service: AppState, key: Key, received: Received, parameters: Parameters, caller: Submitter) -> JobRequest:
+    """The job that becomes of a recording, or the earlier one that it repeats. Blocks: run it in a thread."""
     store, job_service, upload = service.store, service.jobs, received.upload
     job = _job(received, parameters, caller)
     mark = fingerprint(upload.digest, parameters, caller.kind)
@@ -104,6 +105,7 @@ def _job(received: Received, parameters: Parameters, caller: Submitter) -> JobRe
         declared_seconds=_declared_seconds(received),
         is_default_model=parameters.is_default_model,
         warnings=_warnings(received.unread),
+        layout=parameters.layout,
     )
 
 

@@ -14,11 +14,12 @@ Responses = dict[int | str, dict[str, Any]]
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
-TEXTS = ("text/plain", "application/x-subrip", "text/vtt")
+TEXTS = ("text/plain", "application/x-subrip", "text/vtt", "text/markdown", "text/csv", "text/tab-separated-values")
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+ZIP = "application/zip"
+BINARY = {"type": "string", "format": "binary"}
 # Its type follows from its content; generated clients know the first of these.
-RECORDING = {
-    kind: {"type": "string", "format": "binary"} for kind in ("application/octet-stream", "audio/*", "video/*")
-}
+RECORDING = dict.fromkeys(("application/octet-stream", "audio/*", "video/*"), BINARY)
 MODELS: tuple[type[BaseModel], ...] = (
     transcripts.Transcript,
     transcripts.TranscriptStreamEvent,
@@ -31,6 +32,7 @@ MODELS: tuple[type[BaseModel], ...] = (
     jobs.WebhookMessage,
     service.Model,
     service.ModelList,
+    service.ServiceInfo,
     service.Health,
     service.Readiness,
     service.Error,
@@ -45,7 +47,7 @@ def json_answer(model: type[BaseModel], description: str, status: int = 200) -> 
 
 def transcript_answer(*, streams: bool = False) -> Responses:
     """streams: whether it is also sent as it comes."""
-    schemas = {JSON: reference(transcripts.Transcript), **{kind: {"type": "string"} for kind in TEXTS}}
+    schemas = {JSON: reference(transcripts.Transcript), **{kind: {"type": "string"} for kind in TEXTS}, DOCX: BINARY}
     if streams:
         schemas[EVENTS] = event_schema(transcripts.TranscriptStreamEvent, "[DONE]")
     return answer("The transcript", schemas)

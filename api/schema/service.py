@@ -22,6 +22,23 @@ class ModelList(Answer):
     data: list[Model]
 
 
+class Limits(Answer):
+    max_upload_bytes: int
+    max_audio_hours: float
+    sync_timeout: float = Field(description="Seconds until a call that waits is answered with 504")
+    max_exported_jobs: int = Field(description="Of one export")
+
+
+class ServiceInfo(Answer):
+    name: Literal["whisper-native"]
+    version: str
+    needs_key: bool = Field(description="Whether nobody is served without a key")
+    default_model: str
+    models: list[str] = Field(description="GET /v1/models has them with their aliases")
+    formats: list[str] = Field(description="Of transcripts")
+    limits: Limits
+
+
 class Health(Answer):
     status: Literal["ok"]
 

@@ -32,12 +32,22 @@ class TokenLogprob(Answer):
     bytes: list[int] = Field(description="Its text in UTF-8")
 
 
+class TextSegment(Answer):
+    """A stretch of text and its time, in seconds from the start of the recording."""
+
+    id: int
+    start: float
+    end: float
+    text: str
+
+
 class TranscriptJson(Answer):
     """`response_format=json`."""
 
     text: str
     languages: list[LanguageCode] | Absent = Field(None, description="What was spoken; not of translations")
     logprobs: list[TokenLogprob] | Absent = Field(None, description="With `include[]=logprobs`, if the engine has them")
+    segments: list[TextSegment] | Absent = Field(None, description="If `segments` asks for them")
     usage: DurationUsage | Absent = Field(None, description="Not of translations")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,16 @@ def create(aside: Path, target: Path) -> None:
         if target.exists():
             raise FileExistsError(target) from None
         os.replace(aside, target)  # on such a file system two that end a job in the same instant may both succeed
+
+
+def share(file: Path, target: Path) -> None:
+    """Gives a file that is never changed a second name, or copies it if the file system has no such names."""
+    try:
+        os.link(file, target)
+    except OSError as error:
+        if error.errno not in (*NO_HARD_LINKS, errno.EMLINK, errno.EXDEV):
+            raise
+        shutil.copyfile(file, target)
 
 
 def patiently(call: Callable[[], None]) -> None:

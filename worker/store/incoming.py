@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from worker.store.files import is_abandoned, private, sync_directory, take, write_synced
+from worker.store.files import is_abandoned, private, share, sync_directory, take, write_synced
 from worker.store.index.job_index import JobIndex
 from worker.store.records import JOB, JobRequest, new_job_id
 
@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 
 
 class Upload(Protocol):
-    """A recording on its way in. `discard` after `commit` does nothing. digest: SHA-256 of what was written."""
+    """A recording on its way in. `discard` after `commit` does nothing. digest: SHA-256 of what was written, or of
+    which job's recording it is."""
 
     id: str
     size: int
@@ -34,9 +35,10 @@ class Upload(Protocol):
 
 
 class LocalUpload:
-    """Grows in `incoming/<id>/` and moves into `jobs/` as a whole."""
+    """Grows in `incoming/<id>/` and moves into `jobs/` as a whole. recording: of a job that is there, to begin with:
+    the two share the file, which nobody changes. Raises FileNotFoundError if it is gone."""
 
-    def __init__(self, incoming: Path, jobs: Path, index: JobIndex) -> None:
+    def __init__(self, incoming: Path, jobs: Path, index: JobIndex, recording: Path | None = None) -> None:
         self.id = new_job_id()
         self.size = 0
         self._directory = incoming / self.id
@@ -45,11 +47,20 @@ class LocalUpload:
         self._hash = hashlib.sha256()
         self._directory.mkdir(mode=0o700)
         try:
-            self._file: BinaryIO = open(self._directory / "source", "xb", opener=private)  # noqa: SIM115 - grows with the upload
+            self._file = self._begun(recording)
         except BaseException:
             self._remove()
             raise
         take(self._file)
+
+    def _begun(self, recording: Path | None) -> BinaryIO:
+        source = self._directory / "source"
+        if recording is None:
+            return open(source, "xb", opener=private)
+        share(recording, source)
+        self.size = source.stat().st_size
+        self._hash.update(f"the recording of {recording.parent.name}".encode())  # its bytes were read once
+        return open(source, "r+b")
 
     def write(self, chunk: bytes) -> None:
         self._file.write(chunk)

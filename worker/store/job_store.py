@@ -67,6 +67,7 @@ class JobStore(Protocol):
     index: JobIndex
 
     def receive(self) -> Upload: ...
+    def receive_again(self, job_id: str) -> Upload: ...
     def request(self, job_id: str) -> JobRequest: ...
     def outcome(self, job_id: str) -> Outcome | None: ...
     def finish(self, job_id: str, outcome: Outcome) -> bool: ...
@@ -116,6 +117,10 @@ class LocalStore:
 
     def receive(self) -> LocalUpload:
         return LocalUpload(self._incoming, self._jobs, self.index)
+
+    def receive_again(self, job_id: str) -> LocalUpload:
+        """An upload that is whole already: a job's recording once more. Raises FileNotFoundError if it is gone."""
+        return LocalUpload(self._incoming, self._jobs, self.index, self.source(job_id))
 
     def request(self, job_id: str) -> JobRequest:
         """Raises JobNotFound, or RecordBroken if the job is there and its record cannot be read."""

@@ -43,6 +43,27 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """How a transcript is laid out; each format takes what concerns it, None and False are its own ways.
+
+    Of subtitles: max_line_width: columns; max_line_count: lines of a cue; max_words_per_line: instead of a width;
+    highlight_words: each underlined while it is said. Of text: timestamps, paragraphs. Of json: segments.
+    """
+
+    max_line_width: int | None = None
+    max_line_count: int | None = None
+    max_words_per_line: int | None = None
+    highlight_words: bool = False
+    timestamps: bool = False
+    paragraphs: bool = False
+    segments: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether anything is asked for."""
+        return self != Layout()
+
+
+@dataclass(frozen=True, slots=True)
 class JobRequest:
     """`job.json`: what was asked, by whom. created_at: unix seconds. size: bytes of the upload.
 
@@ -70,6 +91,7 @@ class JobRequest:
     declared_seconds: float = 0.0
     is_default_model: bool = False
     warnings: tuple[TranscriptWarning, ...] = field(default=(), metadata=SPARSE)
+    layout: Layout = field(default=Layout(), metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

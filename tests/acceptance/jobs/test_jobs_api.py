@@ -72,7 +72,7 @@ def test_a_recording_from_its_upload_to_its_transcript(service: LiveService, sam
     srt, vtt = read_srt(service.get(url, format="srt").text), read_vtt(service.get(url, format="vtt").text)
     assert srt == vtt
     assert text_of(srt) == as_sent["text"]
-    assert_error(service.get(url, format="docx"), 400, "invalid_value", "format")
+    assert_error(service.get(url, format="odt"), 400, "invalid_value", "format")
 
 
 def test_the_recording_comes_back_whole_and_in_ranges(quick: LiveService, clip: Path) -> None:

@@ -66,7 +66,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"temperature": "nan"}, 400, "invalid_value", "temperature"),
     ({"temperature": "-0.1"}, 400, "invalid_value", "temperature"),
     ({"temperature": "1.01"}, 400, "invalid_value", "temperature"),
-    ({"response_format": "docx"}, 400, "invalid_value", "response_format"),
+    ({"response_format": "odt"}, 400, "invalid_value", "response_format"),
     ({"response_format": "diarized_json"}, 400, "unsupported_parameter", "response_format"),
     ({"timestamp_granularities[]": "word"}, 400, "invalid_value", "timestamp_granularities"),
     ({"timestamp_granularities": "segment", "response_format": "srt"}, 400, "invalid_value", "timestamp_granularities"),

@@ -19,7 +19,7 @@ from tests.services import Start
 BAD_REQUESTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "language": ({"language": "xx"}, "invalid_value", "language"),
     "temperature": ({"temperature": 1.5}, "invalid_value", "temperature"),
-    "format": ({"response_format": "docx"}, "invalid_value", "response_format"),
+    "format": ({"response_format": "odt"}, "invalid_value", "response_format"),
     "granularity": (
         {"response_format": "verbose_json", "timestamp_granularities": ["sentence"]},
         "invalid_value",

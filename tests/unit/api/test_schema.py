@@ -92,13 +92,17 @@ async def test_a_job_in_all_its_states(tmp_path: Path, document: dict[str, Any])
         failed = (await call.post("/v1/jobs"))["id"]
         running.fail(failed, "empty_audio")
         assert (await call.get("/v1/jobs/{job_id}", failed))["error"]["code"] == "empty_audio"
+        running.redis.delete("rq:queue:batch")
+        assert (await call.post("/v1/jobs/{job_id}/retry", failed))["status"] == "queued"
         assert len((await call.get("/v1/jobs", limit="2"))["data"]) == 2
         assert (await call.get("/v1/jobs", after=job_id))["last_id"] is None
         await call.delete("/v1/jobs/{job_id}", other)
 
 
 @pytest.mark.parametrize("task", ["transcribe", "translate"])
-@pytest.mark.parametrize("wanted", [{}, {"format": "json"}, {"timestamp_granularities": "segment"}])
+@pytest.mark.parametrize(
+    "wanted", [{}, {"format": "json"}, {"format": "json", "segments": "true"}, {"timestamp_granularities": "segment"}]
+)
 @pytest.mark.asyncio
 async def test_a_transcript(tmp_path: Path, document: dict[str, Any], task: str, wanted: dict[str, str]) -> None:
     async with calling(tmp_path, document) as call:
@@ -170,6 +174,7 @@ def test_what_a_webhook_sends(document: dict[str, Any], body: bytes) -> None:
 async def test_models_health_and_errors(tmp_path: Path, document: dict[str, Any]) -> None:
     async with calling(tmp_path, document) as call:
         await call.get("/v1/models")
+        await call.get("/v1/info")
         for name in ("base", "huge"):
             check(document, "/v1/models/{model}", await call.running.client.get(f"/v1/models/{name}"))
         await call.get("/health")
@@ -213,7 +218,7 @@ def test_fields_may_be_added_later_and_may_be_absent_without_being_null(document
 OPERATIONS = {
     "create_transcription", "create_translation", "list_models", "retrieve_model", "create_job", "list_jobs",
     "retrieve_job", "retrieve_transcript", "retrieve_audio", "follow_job", "cancel_job", "delete_job",
-    "list_deliveries", "redeliver", "health", "readiness",
+    "export_transcripts", "retry_job", "service_info", "list_deliveries", "redeliver", "health", "readiness",
 }  # fmt: skip
 
 

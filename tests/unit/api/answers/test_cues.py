@@ -36,7 +36,8 @@ def lines(found: Transcript, style: CueStyle | None = None) -> list[tuple[str, .
 
 
 def test_a_short_segment_is_one_cue() -> None:
-    assert list(cues(spoken("Good morning."))) == [Cue(0.0, 0.6, ("Good morning.",))]
+    found = spoken("Good morning.")
+    assert list(cues(found)) == [Cue(0.0, 0.6, ("Good morning.",), found.words)]
 
 
 def test_a_long_sentence_is_cut_and_no_cue_ends_in_an_abbreviation() -> None:

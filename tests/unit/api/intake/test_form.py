@@ -27,6 +27,13 @@ SENT: dict[str, tuple[str, Any]] = {
     "temperature": (" 0.4", 0.4),
     "response_format": (" SRT", "srt"),
     "timestamp_granularities": ("word", ("word",)),
+    "max_line_width": ("32", 32),
+    "max_line_count": (" 1", 1),
+    "max_words_per_line": ("4", 4),
+    "highlight_words": ("true", True),
+    "timestamps": ("yes", True),
+    "paragraphs": ("1", True),
+    "segments": ("on", True),
     "stream": ("1", True),
     "priority": ("interactive", "interactive"),
     "metadata": ('{"n": 1}', {"n": 1}),
@@ -76,7 +83,9 @@ def test_what_must_be_sent_is_said() -> None:
 def test_limits_choices_and_defaults_are_said() -> None:
     fields = documented("job")["properties"]
     assert (fields["temperature"]["minimum"], fields["temperature"]["maximum"]) == (0, 1)
-    assert fields["response_format"]["enum"] == ["json", "text", "srt", "verbose_json", "vtt"]
+    assert fields["response_format"]["enum"] == [
+        "json", "text", "srt", "verbose_json", "vtt", "md", "docx", "csv", "tsv",
+    ]  # fmt: skip
     assert fields["response_format"]["default"] == "json"
     assert fields["timestamp_granularities[]"]["items"]["enum"] == ["segment", "word"]
     assert fields["stream"] == {"type": "boolean", "default": False, "description": fields["stream"]["description"]}

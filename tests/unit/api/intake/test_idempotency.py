@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from engines.base import DecodeOptions
 from tests.unit.api_service import WAV, Running, assert_error, serving, until
 from worker.runtime.timing import Timing
 from worker.store.idempotency import Claimed
-from worker.store.records import Outcome, Webhook
+from worker.store.records import Layout, Outcome, Webhook
 
 pytestmark = pytest.mark.asyncio
 ROUTE = "/v1/audio/transcriptions"
@@ -51,6 +52,14 @@ async def test_a_key_has_1_to_255_characters(sent: str) -> None:
         read_key(Headers({"Idempotency-Key": sent}))
     assert (caught.value.status, caught.value.param) == (400, "Idempotency-Key")
     assert read_key(Headers({"Idempotency-Key": "x" * MAX_KEY})) is not None
+
+
+async def test_fingerprints_of_earlier_versions_stay_good() -> None:
+    """A key that was sent to version 0.1 stands for the same request now."""
+    plain = Parameters("base", "srt", ("segment",), DecodeOptions(words=True))
+    earlier = fingerprint("0" * 64, plain, "job")
+    assert earlier == "76c8c3c5adc8185e49b506c51cbdf830f0b3b81c21309c61dd78e1a8a30e6a03"
+    assert fingerprint("0" * 64, replace(plain, layout=Layout(max_line_width=32)), "job") != earlier
 
 
 async def test_the_same_key_and_body_is_the_same_job(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from api.intake.served_models import ServedModels
 from engines.base import DecodeOptions, Listening
 from tests.unit.api_service import make_request
 from worker.models.names import ModelNames
+from worker.store.records import Layout
 
 MODELS = ServedModels(ModelNames("base"), 0)
 
@@ -90,7 +91,7 @@ def test_words_are_timed_where_they_are_needed(sent: str, words: bool) -> None:
         (("temperature", "-0.1"), "temperature", "0 to 1"),
         (("temperature", "nan"), "temperature", "0 to 1"),
         (("response_format", "pdf"), "response_format", "'verbose_json'"),
-        (("response_format", "docx"), "response_format", "'json'"),
+        (("response_format", "odt"), "response_format", "'json'"),
         (("timestamp_granularities[]", "word"), "timestamp_granularities", "verbose_json"),
         (("include[]", "everything"), "include", "everything"),
         (("stream", "perhaps"), "stream", "true or false"),
@@ -225,18 +226,39 @@ def test_a_jobs_bad_fields_are_refused(pair: tuple[str, str], param: str) -> Non
     assert (error.code, error.param) == ("invalid_value", param)
 
 
-def ask(*pairs: tuple[str, str], **job: Any) -> tuple[str, tuple[str, ...]]:
+def ask(*pairs: tuple[str, str], **job: Any) -> tuple[str, tuple[str, ...], Layout]:
     return read_transcript_format(Fields(pairs), make_request("job_x", **job))
 
 
 def test_a_transcript_comes_as_the_job_was_sent_or_as_it_is_asked_for() -> None:
     sent = {"response_format": "verbose_json", "granularities": ("word",)}
-    assert ask(**sent) == ("verbose_json", ("word",))
+    assert ask(**sent) == ("verbose_json", ("word",), Layout())
     assert ask(("format", "srt"), **sent)[0] == "srt"
     words = (("format", "verbose_json"), ("timestamp_granularities", "word"))
-    assert ask(*words) == ("verbose_json", ("word",))
+    assert ask(*words) == ("verbose_json", ("word",), Layout())
     with pytest.raises(ApiError, match="no word times"):
         ask(*words, options=DecodeOptions(words=False))
     with pytest.raises(ApiError, match="'srt'") as caught:
-        ask(("format", "docx"))
+        ask(("format", "odt"))
     assert caught.value.param == "format"
+
+
+def test_a_transcript_is_laid_out_as_the_job_was_sent_or_as_it_is_asked_for() -> None:
+    sent = Layout(max_line_width=32, highlight_words=True)
+    assert ask(layout=sent)[2] == sent
+    asked = ask(("max_line_width", "20"), ("highlight_words", "false"), ("paragraphs", "true"), layout=sent)[2]
+    assert asked == Layout(max_line_width=20, paragraphs=True)
+    for pair in (("max_line_width", "0"), ("max_line_count", "many"), ("max_words_per_line", "101")):
+        with pytest.raises(ApiError, match="whole number") as caught:
+            ask(pair)
+        assert caught.value.param == pair[0]
+
+
+def test_txt_means_text() -> None:
+    assert ask(("format", "txt"))[0] == "text"
+
+
+@pytest.mark.parametrize("pair", [("response_format", "docx"), ("timestamps", "true"), ("segments", "true")])
+def test_what_shows_times_has_them(pair: tuple[str, str]) -> None:
+    assert not read(("model", "base")).options.words
+    assert read(("model", "base"), pair).options.words

@@ -231,7 +231,7 @@ async def test_a_transcript_in_every_format(tmp_path: Path) -> None:
         assert (await running.client.get(f"{path}?format=vtt")).text.startswith("WEBVTT")
         words = await running.client.get(f"{path}?format=verbose_json&timestamp_granularities[]=word")
         assert len(words.json()["words"]) == 4
-        assert_error(await running.client.get(f"{path}?format=docx"), 400, "invalid_value", "format")
+        assert_error(await running.client.get(f"{path}?format=odt"), 400, "invalid_value", "format")
         assert running.store.source(request.id).exists()  # a job keeps its recording
 
 

@@ -1,0 +1,1 @@
+"""Files that people open: subtitles, paragraphs of text, tables, Word documents."""

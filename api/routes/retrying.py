@@ -1,0 +1,126 @@
+"""A job once more: as it was, or with other options on the same recording."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
+
+import anyio
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from api.http.errors import ApiError
+from api.http.fields import Fields
+from api.intake.form import Form
+from api.intake.form_reading import check_name, read_form
+from api.intake.idempotency import holding_key
+from api.intake.parameters import read_parameters
+from api.intake.uploads import Received
+from api.intake.webhook_fields import origin
+from api.routes.submission import Submitter, queued
+from api.state import AppState
+from engines.base import Listening
+from worker.jobs.job_service import CannotRequeue
+from worker.store.incoming import Upload
+from worker.store.job_store import JobNotFound
+from worker.store.records import JobRequest
+
+Pairs = list[tuple[str, str]]
+
+
+async def retry(request: Request, service: AppState, job: JobRequest) -> JobRequest:
+    """The job that runs now; raises ApiError."""
+    sent = [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
+    for name, _ in sent:
+        check_name(name)
+    if not {_base(name) for name, _ in sent} & set(Form.model_fields):
+        try:
+            return await service.redis_threads.run(service.jobs.requeue, job.id)
+        except CannotRequeue as error:
+            if error.code != "job_already_ended":
+                raise ApiError(error.code, str(error), param="id") from None
+    return await _anew(request, service, job, sent)
+
+
+async def _anew(request: Request, service: AppState, job: JobRequest, sent: Pairs) -> JobRequest:
+    async with (
+        holding_key(request.headers, service.store, job.owner) as key,
+        service.admission.place("batch", job.owner, counts=key.earlier is None),
+        _recording(service, job) as upload,
+    ):
+        form = read_form(Fields([*sent, *_unsaid(job, sent)]), "job")
+        parameters = read_parameters(form, "job", service.models, is_job=True)
+        asked = {name for name in form.model_fields_set if name.startswith("webhook_")}
+        webhook = await service.callbacks.read(form, origin(request), is_job=True) if asked else job.webhook
+        received = Received(upload, job.filename, ())
+        caller = Submitter(job.owner, waits=False)
+        return await service.redis_threads.run(
+            queued, service, key, received, replace(parameters, webhook=webhook), caller
+        )
+
+
+@asynccontextmanager
+async def _recording(service: AppState, job: JobRequest) -> AsyncIterator[Upload]:
+    """The job's recording as another upload. What has not become a job when the block ends is removed."""
+    try:
+        upload = await run_in_threadpool(service.store.receive_again, job.id)
+    except FileNotFoundError:
+        if not service.store.has(job.id):
+            raise JobNotFound(job.id) from None
+        message = "The recording is deleted by now: send it again as a new job."
+        raise ApiError("audio_deleted", message, param="id") from None
+    try:
+        yield upload
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(upload.discard)
+
+
+def _unsaid(job: JobRequest, sent: Pairs) -> Pairs:
+    """The fields that make the job what it was, without those that are sent now or that these rule out."""
+    said = {_base(name) for name, _ in sent}
+    if "keywords" in said:
+        said.add("hotwords")
+    if said & {"response_format", "task"}:
+        said.add("timestamp_granularities")
+    return [(name, value) for name, value in _fields_of(job) if name not in said]
+
+
+def _fields_of(job: JobRequest) -> Iterator[tuple[str, str]]:
+    options, listening = job.options, job.options.listening
+    if not job.is_default_model:
+        yield "model", job.model
+    for name in ("task", "language", "prompt", "hotwords", "temperature"):
+        if (value := getattr(options, name)) is not None:
+            yield name, str(value)
+    yield from (("languages", code) for code in options.languages)
+    yield "multilingual", str(options.multilingual)
+    if options.logprobs:
+        yield "include", "logprobs"
+    yield "response_format", job.response_format
+    if job.response_format == "verbose_json":
+        yield from (("timestamp_granularities", each) for each in job.granularities)
+    yield from ((name, str(value)) for name, value in asdict(job.layout).items() if value is not None)
+    yield "priority", job.priority
+    yield "metadata", json.dumps(job.metadata, ensure_ascii=False)
+    yield from _listening(listening)
+
+
+def _listening(listening: Listening) -> Iterator[tuple[str, str]]:
+    if listening.track is not None:
+        yield "track", str(listening.track)
+    yield "vad_filter", str(listening.voice_activity)
+    before, after = listening.prefix_padding, listening.silence_duration
+    strategy = {
+        "threshold": listening.threshold,
+        "prefix_padding_ms": None if before is None else before * 1000,
+        "silence_duration_ms": None if after is None else after * 1000,
+    }
+    if wanted := {name: value for name, value in strategy.items() if value is not None}:
+        yield "chunking_strategy", json.dumps({"type": "server_vad", **wanted})
+
+
+def _base(name: str) -> str:
+    return name.partition("[")[0]

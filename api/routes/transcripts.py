@@ -1,0 +1,110 @@
+"""Transcripts of ended jobs, one by one or many in a zip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from api.answers.archive import zipped
+from api.answers.formats import Rendered, render
+from api.answers.transcript_response import content_disposition, transcript_response
+from api.http.access import Owner
+from api.http.errors import ApiError
+from api.http.fields import Fields
+from api.intake.form_document import transcript_parameters
+from api.intake.parameters import read_transcript_format
+from api.routes.jobs import view
+from api.schema.responses import BINARY, ZIP, answer, transcript_answer
+from api.state import AppState, AppStateDep
+from worker.store.records import JobRequest, Outcome
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+MAX_EXPORTED = 200  # jobs; more ids would not fit into a path
+_IDS = {
+    "in": "query",
+    "name": "ids[]",
+    "required": True,
+    "description": f"Ids of finished jobs, {MAX_EXPORTED} at most; also with commas, as `ids`",
+    "schema": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_EXPORTED},
+}
+
+
+@router.get(
+    "/export",
+    response_class=Response,
+    responses=answer("The transcripts", {ZIP: BINARY}),
+    openapi_extra=transcript_parameters(_IDS),
+)
+async def export_transcripts(request: Request, service: AppStateDep, owner: Owner) -> Response:
+    """The transcripts of many finished jobs as a zip, named after their recordings: `?ids=job_…,job_…&format=docx`."""
+    fields = Fields(request.query_params.multi_items())
+    jobs = await run_in_threadpool(_wanted, service, owner, fields)
+    pieces = zipped(jobs, lambda job: _rendered(service, job, fields))
+    name = content_disposition("transcripts.zip")
+    return StreamingResponse(pieces, media_type=ZIP, headers={"content-disposition": name})
+
+
+@router.get(
+    "/{job_id}/transcript",
+    response_class=Response,
+    responses=transcript_answer(),
+    openapi_extra=transcript_parameters(),
+)
+async def retrieve_transcript(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
+    """A finished job's transcript in any format: `?format=srt&max_line_width=32`."""
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
+    fields = Fields(request.query_params.multi_items())
+    read_transcript_format(fields, job)  # what cannot be written is refused whether or not the job has ended
+    outcome = await run_in_threadpool(service.store.outcome, job.id)
+    if outcome is None:
+        status = (await view(service, job))["status"]
+        remedy = f"GET /v1/jobs/{job.id}?wait=30 answers when it ends."
+        raise ApiError("job_not_finished", f"The job {job.id} is {status}. {remedy}", param="id")
+
+    def answered() -> Response:
+        _check(service, job, outcome)
+        return transcript_response(_rendered(service, job, fields), job.filename, request.headers)
+
+    return await run_in_threadpool(answered)
+
+
+def _check(service: AppState, job: JobRequest, outcome: Outcome) -> None:
+    """Raises ApiError for a job that has ended without a transcript."""
+    service.jobs.answered(job)  # it was not at once, where the client on an OpenAI route ran into the time limit
+    if outcome.state == "canceled":
+        raise ApiError("canceled", f"The job {job.id} was canceled and has no transcript.", param="id")
+    if outcome.state == "failed":
+        raise ApiError.of_job(outcome.error)
+
+
+def _rendered(service: AppState, job: JobRequest, fields: Fields) -> Rendered:
+    response_format, granularities, layout = read_transcript_format(fields, job)
+    return render(service.store.transcript(job.id), response_format, granularities, layout, job.filename)
+
+
+def _wanted(service: AppState, owner: str, fields: Fields) -> list[JobRequest]:
+    """Raises ApiError unless every one of the jobs has a transcript, before any of them is sent."""
+    ids = list(dict.fromkeys(fields.many("ids")))
+    if not ids:
+        raise ApiError("missing_required_parameter", "Which jobs? Send their ids: ?ids=job_…,job_….", param="ids")
+    if len(ids) > MAX_EXPORTED:
+        message = f"{len(ids)} jobs are too many for one request: send {MAX_EXPORTED} ids at most."
+        raise ApiError("invalid_value", message, param="ids")
+    jobs = [service.jobs.request(job_id, owner) for job_id in ids]
+    if without := list(_without_transcript(service, jobs)):
+        message = f"These jobs have no transcript: {', '.join(without[:10])}. Leave them out, or wait for their end."
+        raise ApiError("job_not_finished", message, param="ids")
+    for job in jobs:
+        read_transcript_format(fields, job)
+    return jobs
+
+
+def _without_transcript(service: AppState, jobs: list[JobRequest]) -> Iterator[str]:
+    for job in jobs:
+        outcome = service.store.outcome(job.id)
+        if outcome is None or outcome.state != "finished":
+            yield f"{job.id} ({outcome.state if outcome else 'not ended'})"
