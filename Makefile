@@ -97,7 +97,7 @@ format: setup ## put the code into shape
 	$(venv)/ruff check --fix .
 	$(venv)/ruff format .
 
-lock := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+lock := uv pip compile pyproject.toml --extra server --universal --python-version 3.11 --generate-hashes \
         --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
 lock: ## pin the newest versions that pyproject.toml allows (needs uv; ARGS=--upgrade)

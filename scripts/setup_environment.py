@@ -27,6 +27,11 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 VERSIONS = "Python 3.11, 3.12 or 3.13"
 
 
+def is_checkout() -> bool:
+    """Whether these are the sources with their locks; what was installed as a package has its environment already."""
+    return (ROOT / "requirements.txt").exists()
+
+
 class SetupFailed(Exception):
     """Says what to do."""
 

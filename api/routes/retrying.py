@@ -65,7 +65,7 @@ async def _anew(request: Request, service: AppState, job: JobRequest, sent: Pair
 async def _recording(service: AppState, job: JobRequest) -> AsyncIterator[Upload]:
     """The job's recording as another upload. What has not become a job when the block ends is removed."""
     try:
-        upload = await run_in_threadpool(service.store.receive_again, job.id)
+        upload = await run_in_threadpool(service.store.receive, job.id)
     except FileNotFoundError:
         if not service.store.has(job.id):
             raise JobNotFound(job.id) from None

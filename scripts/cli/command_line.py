@@ -17,12 +17,15 @@ from scripts.setup_environment import SetupFailed, venv_python
 from worker.runtime.version import VERSION
 
 STARTING = ("start", "restart", "run", "dashboard")  # these may set up what is missing
+STATE = "WHISPER_NATIVE_STATE"  # the directory that `whisper-native serve` has for the service, without a checkout
 NOT_RUNNING = 3  # exit code of `status`, as init scripts have it
 
 
 def main(root: str) -> int:
     """Runs the command of `sys.argv`; returns the exit code."""
     arguments = _parser().parse_args()
+    if not setup_environment.is_checkout():
+        return _execute(arguments, os.environ[STATE])
     if arguments.command not in STARTING and not venv_python().exists():
         print("whisper-native is not set up, so it is not running. Set it up and start it with: make whisper-native")
         return {"status": NOT_RUNNING, "doctor": 1}.get(arguments.command, 0)
@@ -33,16 +36,22 @@ def main(root: str) -> int:
         return 1
     if not _is_inside(setup_environment.VENV):
         return _continue_with(python)
+    return _execute(arguments, root)
+
+
+def _execute(arguments: argparse.Namespace, directory: str) -> int:
+    """directory: where .env, data/ and logs/ lie."""
     overrides = _overrides(arguments)
     os.environ.update(overrides)
-    os.chdir(root)  # where .env, data/ and logs/ lie
+    os.chdir(directory)
     from scripts.cli import commands  # not before: it needs what the environment holds
 
     return commands.execute(arguments, overrides)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="whisper-native.py", description="Manages the whisper-native service.")
+    name = "whisper-native.py" if setup_environment.is_checkout() else "whisper-native serve"
+    parser = argparse.ArgumentParser(prog=name, description="Manages the whisper-native service.")
     parser.add_argument("--version", action="version", version=f"whisper-native {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in (

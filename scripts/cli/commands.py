@@ -19,6 +19,7 @@ from scripts.service.log_file import show
 from scripts.service.pid_file import AlreadyRunning, PidFile
 from scripts.service.readiness import ask
 from scripts.service.stopping import stop_running
+from scripts.setup_environment import is_checkout
 from worker.webhooks.keys import key_of, new_secret, own_secret
 
 
@@ -142,7 +143,8 @@ def dashboard(service: ServiceConfig, overrides: Mapping[str, str], wait: float)
 
 
 def _how_to_stop() -> str:
-    return f"{SCRIPT} stop" if os.name == "nt" else f"make whisper-native-stop   (or {SCRIPT} stop)"
+    has_make = os.name != "nt" and is_checkout()
+    return f"make whisper-native-stop   (or {SCRIPT} stop)" if has_make else f"{SCRIPT} stop"
 
 
 def _duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engines.devices.nvidia import Driver
 from scripts.doctor.finding import Finding, failure, ok, warning
-from scripts.setup_environment import NEWEST, OLDEST, VERSIONS, is_current
+from scripts.setup_environment import NEWEST, OLDEST, VERSIONS, is_checkout, is_current
 from worker.models.remedies import INSTALL_CUBLAS
 
 NVIDIA_PLATFORMS = ("linux", "win32")
@@ -22,7 +22,7 @@ def python(version: tuple[int, int] = sys.version_info[:2], prefix: str = sys.pr
     number = platform.python_version()
     if not OLDEST <= version <= NEWEST:
         return failure("python", f"{number}: the service needs {VERSIONS}. make clean, then make whisper-native.")
-    if not is_current(dev=False):
+    if is_checkout() and not is_current(dev=False):
         return warning("python", f"{number} in {prefix}, which is not what requirements.txt pins: make whisper-native.")
     return ok("python", f"{number} in {prefix}")
 

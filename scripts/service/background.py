@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from redis.exceptions import RedisError
 
@@ -23,6 +24,7 @@ from worker.queue.heartbeat import WorkerHeartbeat, workers
 from worker.runtime.connection import connect_briefly
 from worker.store.store_id import store_id
 
+LAUNCHER = Path(__file__).parents[1] / "whisper-native.py"
 LOOK_EVERY = 0.3  # seconds
 SHOWN_LINES = 20
 
@@ -58,7 +60,7 @@ def start_and_wait(service: ServiceConfig, overrides: Mapping[str, str], wait: f
 def _launch(service: ServiceConfig, overrides: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """A process that this terminal's end does not end."""
     options = [f"--{option}={overrides[setting]}" for option, (setting, _) in OPTIONS.items() if setting in overrides]
-    command = [sys.executable, "scripts/whisper-native.py", "run", "--log", str(service.log_file), *options]
+    command = [sys.executable, str(LAUNCHER), "run", "--log", str(service.log_file), *options]
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with open(service.log_file, "ab") as log:
         if sys.platform == "win32":

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-SCRIPT = f"{'python' if os.name == 'nt' else 'python3'} scripts/whisper-native.py"  # as one types it
+from scripts.setup_environment import is_checkout
+
+_PYTHON = "python" if os.name == "nt" else "python3"
+SCRIPT = f"{_PYTHON} scripts/whisper-native.py" if is_checkout() else "whisper-native serve"  # as one types it
 SAMPLE = Path("samples/meeting.mp3")
 
 

@@ -66,8 +66,7 @@ class JobStore(Protocol):
     catalog: Catalog
     index: JobIndex
 
-    def receive(self) -> Upload: ...
-    def receive_again(self, job_id: str) -> Upload: ...
+    def receive(self, again: str | None = None) -> Upload: ...
     def request(self, job_id: str) -> JobRequest: ...
     def outcome(self, job_id: str) -> Outcome | None: ...
     def finish(self, job_id: str, outcome: Outcome) -> bool: ...
@@ -115,12 +114,9 @@ class LocalStore:
         """For whoever serves, from its start to its end. Without it there is no index unless another keeps one."""
         IndexKeeper(self._jobs, self.index, timing).start()
 
-    def receive(self) -> LocalUpload:
-        return LocalUpload(self._incoming, self._jobs, self.index)
-
-    def receive_again(self, job_id: str) -> LocalUpload:
-        """An upload that is whole already: a job's recording once more. Raises FileNotFoundError if it is gone."""
-        return LocalUpload(self._incoming, self._jobs, self.index, self.source(job_id))
+    def receive(self, again: str | None = None) -> LocalUpload:
+        """again: a job whose recording it is once more. Raises FileNotFoundError if that is gone."""
+        return LocalUpload(self._incoming, self._jobs, self.index, self.source(again) if again else None)
 
     def request(self, job_id: str) -> JobRequest:
         """Raises JobNotFound, or RecordBroken if the job is there and its record cannot be read."""
@@ -252,9 +248,8 @@ class LocalStore:
     def delete(self, job_id: str) -> None:
         doomed = self._incoming / f"deleted-{job_id}-{time.monotonic_ns()}"
         try:
-            patiently(
-                lambda: os.rename(self._directory(job_id), doomed)
-            )  # gone at once for every reader, however large it is
+            # gone at once for every reader, however large it is
+            patiently(lambda: os.rename(self._directory(job_id), doomed))
         except FileNotFoundError:
             raise JobNotFound(job_id) from None
         self.index.forget(job_id)

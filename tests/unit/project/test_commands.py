@@ -12,12 +12,14 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from rq.cli.cli import main as rq_cli
 
 from scripts.cli import command_line
 from scripts.documents.configuration import settings
 from tests.unit.project.documents import DOCUMENTS, ROOT, commands, name, spans, text
+from whisper_native.cli.main import whisper_native
 
 PYTHONS = ("python", "python3", ".venv/bin/python", ".venv-engines/bin/python", "py")
 # Spans of running text that are commands, not names of files or settings.
@@ -47,6 +49,11 @@ def test_the_command_can_be_given(document: str, command: str, monkeypatch: pyte
         check_make(arguments)
     elif program in PYTHONS:
         check_python([word for word in arguments if word != "-3"], monkeypatch)
+    elif program == "whisper-native":
+        check_client(arguments)
+    elif program == "pip":
+        assert (arguments[0], arguments[1].partition("[")[0]) == ("install", ".")
+        assert set(re.findall(r"\[(.*)\]", arguments[1])) <= extras()
     elif program == "docker":
         assert (ROOT / arguments[arguments.index("-f") + 1]).is_file()
     elif program == "echo":
@@ -118,6 +125,18 @@ def takes(module: str, options: list[str], monkeypatch: pytest.MonkeyPatch) -> N
         program.main()
 
 
+def check_client(arguments: list[str]) -> None:
+    """Its command exists, and takes the options."""
+    if arguments[:1] == ["serve"]:
+        command_line._parser().parse_args([word for word in arguments[1:] if word] or ["start"])
+        return
+    root = click.Context(whisper_native, info_name="whisper-native", **whisper_native.context_settings)
+    command = whisper_native.get_command(root, arguments[0])
+    assert command is not None, arguments[0]
+    with command.make_context(arguments[0], list(arguments[1:]), parent=root):
+        pass  # its options were understood
+
+
 def check_setting(arguments: list[str]) -> None:
     setting = arguments[0].partition("=")[0]
     assert setting in settings()
@@ -135,10 +154,12 @@ def check_setting(arguments: list[str]) -> None:
         "python -m pytest tests/no_such_test.py",
         "echo NO_SUCH_SETTING=1 >> .env",
         "no-such-program --help",
+        "whisper-native no-such-command",
+        "whisper-native transcribe talk.mp3 --no-such-option",
     ],
 )
 def test_a_command_that_cannot_be_given_is_found(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises((AssertionError, SystemExit)):
+    with pytest.raises((AssertionError, SystemExit, click.UsageError)):
         test_the_command_can_be_given("a document", command, monkeypatch)
 
 

@@ -26,6 +26,8 @@ MAX_README_LINES = 150
 # Said otherwise here before -> the field's word for it.
 FIELD_WORDS = {"call-back": "webhook", "blotted out": "redacted", "sign of life": "heartbeat", "janitor": "maintenance"}
 
+OF_THE_CLIENT = ("WHISPER_URL", "WHISPER_KEY")  # variables that the command reads, and no settings of the service
+
 # A home directory, or a mirror of a package index: what one machine has and no other.
 PRIVATE = re.compile(r"(?<![\w.~$}])/(?:home|Users|root|work)/\w|https?://[^\s\"'`]+/(?:simple|pypi)\b")
 
@@ -62,7 +64,7 @@ def test_every_setting_named_anywhere_exists() -> None:
     for path in [*DOCUMENTS, *sources]:
         named = set(re.findall(r"(?<!\.)\b(?:NATIVE_)?WHISPER_[A-Z_]+\b", text(path)))
         # a variable of the reader's own shell that holds a key, in examples; after a dot it is a library's own name
-        assert named - {"WHISPER_API_KEY", "WHISPER_"} <= known, name(path)
+        assert named - {"WHISPER_API_KEY", "WHISPER_", *OF_THE_CLIENT} <= known, name(path)
 
 
 @pytest.fixture(scope="module")

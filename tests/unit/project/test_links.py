@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.project.documents import DOCUMENTS, ROOT, anchors, links, name, spans, text
 
-FLOORS = ("api", "worker", "engines", "scripts")
+FLOORS = ("api", "worker", "engines", "scripts", "whisper_native")
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)

@@ -46,7 +46,7 @@ def test_the_tests_run_on_the_versions_that_users_get() -> None:
 def test_what_is_declared_is_in_the_lock() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for declared, lock in (
-        (project["dependencies"], "requirements.txt"),
+        (project["dependencies"] + project["optional-dependencies"]["server"], "requirements.txt"),
         (project["optional-dependencies"]["dev"], "requirements-dev.txt"),
         (project["optional-dependencies"]["mlx"], "requirements-mlx.txt"),
         (project["optional-dependencies"]["cuda"], "requirements-cuda.txt"),
@@ -58,6 +58,11 @@ def test_what_is_declared_is_in_the_lock() -> None:
     ):
         names = {re.split(r"[^a-z0-9-]", each)[0] for each in declared}
         assert names <= {name for name, _ in pins(lock)}
+
+
+def test_the_client_is_small() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {re.split(r"[^a-z0-9-]", each)[0] for each in project["dependencies"]} == {"click", "httpx", "rich"}
 
 
 def test_nobody_needs_torch() -> None:

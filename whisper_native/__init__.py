@@ -1,0 +1,1 @@
+"""The command whisper-native: a client of the service's HTTP API, which imports nothing of the service."""

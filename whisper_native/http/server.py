@@ -1,0 +1,191 @@
+"""A whisper-native service: jobs, their events and their transcripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+
+from whisper_native.errors import Failure, ServerAway, Stopped, failure_of
+from whisper_native.http.connection import Connection, json_of
+from whisper_native.http.events import Event, read_events
+from whisper_native.recordings.content import BLOCK, Recording
+
+MAX_QUERY = 6000  # bytes; a server takes paths of 8 kB, so longer fields go into a form
+MAX_RETRIED = 20  # times that a job which had ended badly is asked to run again
+
+Fields = Mapping[str, str]
+Sent = Callable[[int], None]  # told how many bytes of a recording have gone out
+
+
+class Server:
+    """info: what GET /v1/info says, empty for versions that have none."""
+
+    def __init__(self, connection: Connection, info: Mapping[str, Any]) -> None:
+        self.connection = connection
+        self.info = info
+
+    def submit(self, recording: Recording, fields: Fields, on_sent: Sent) -> dict[str, Any]:
+        """The recording's job: the same for the same content and fields, however often it is sent. One that had failed
+        or was canceled is run again. Raises Failure or Stopped."""
+        key = recording.key(fields, str(self.info.get("default_model", "")))
+        job: dict[str, Any] = self.connection.repeated(lambda: self._post(recording, fields, key, on_sent)).json()
+        for _ in range(MAX_RETRIED):
+            if job["status"] not in ("failed", "canceled"):
+                break
+            try:
+                job = self.retry(job["id"], {})
+            except Failure as failure:
+                if failure.code != "job_not_finished":
+                    raise
+                self.connection.pause(0.5)  # a worker is about to let go of it
+                job = self.job(job["id"])
+        return job
+
+    def _post(self, recording: Recording, fields: Fields, key: str, on_sent: Sent) -> httpx.Response:
+        named = {**fields, "filename": recording.name}
+        headers = {"idempotency-key": key}
+        body = Body(recording.path, on_sent, self.connection)
+        if len(urlencode(named)) > MAX_QUERY:
+            request: dict[str, Any] = {"data": dict(fields), "files": {"file": (recording.name, body)}}
+        else:
+            headers |= {"content-type": "application/octet-stream", "content-length": str(recording.size)}
+            request = {"params": named, "content": iter(body)}
+        with body:
+            return self.connection.send("POST", "/v1/jobs", headers=headers, **request)
+
+    def follow(self, job_id: str) -> Iterator[Event]:
+        """The job's events; the last is `done`, with the job. A connection that breaks is taken up where it was."""
+        last, waits = "", self.connection.waits()
+        while True:
+            heard = False
+            try:
+                for event in self._events(job_id, last):
+                    heard, last, waits = True, event.id or last, self.connection.waits()
+                    yield event
+                    if event.name == "done":
+                        return
+            except httpx.TransportError:
+                self._wait_for_return(waits, job_id)
+                continue
+            if not heard:
+                yield Event("", "done", self._ended(job_id))
+                return
+
+    def _wait_for_return(self, waits: Iterator[float], job_id: str) -> None:
+        pause = next(waits, None)
+        if pause is None:
+            gone = f"The server at {self.connection.url} has gone; {job_id} goes on once it is back."
+            raise ServerAway(gone, "away") from None
+        self.connection.pause(pause)
+
+    def _events(self, job_id: str, last: str) -> Iterator[Event]:
+        """Until the stream ends. Raises httpx.TransportError for one that breaks."""
+        headers = {"last-event-id": last} if last else {}
+        with self.connection.streamed(f"/v1/jobs/{job_id}/events", headers) as response:
+            if response.status_code in (502, 503):
+                raise httpx.ReadError("the server is busy")
+            if not response.is_success:
+                response.read()
+                raise failure_of(response.status_code, json_of(response))
+            yield from read_events(self._lines(response))
+
+    def _lines(self, response: httpx.Response) -> Iterator[str]:
+        for line in response.iter_lines():
+            if self.connection.stop.is_set():
+                raise Stopped
+            yield line
+
+    def _ended(self, job_id: str) -> dict[str, Any]:
+        """For a stream that ends without a word: one whose reader has had all, or of a server that stops."""
+        while (job := self.job(job_id, wait=30))["status"] in ("queued", "started"):
+            pass
+        return job
+
+    def job(self, job_id: str, wait: float = 0) -> dict[str, Any]:
+        job: dict[str, Any] = self.connection.call("GET", f"/v1/jobs/{job_id}", params={"wait": wait}).json()
+        return job
+
+    def jobs(self, limit: int, status: str | None = None) -> Iterator[dict[str, Any]]:
+        """The newest first."""
+        query: dict[str, Any] = {"status": status} if status else {}
+        while limit > 0:
+            page = self.connection.call("GET", "/v1/jobs", params={"limit": min(limit, 100), **query}).json()
+            yield from page["data"]
+            limit -= len(page["data"])
+            if not page["has_more"]:
+                return
+            query["after"] = page["last_id"]
+
+    def transcript(self, job_id: str, response_format: str, layout: Fields) -> bytes:
+        query = {"format": response_format, **layout}
+        if response_format != "verbose_json":  # which alone has them
+            query.pop("timestamp_granularities", None)
+        return self.connection.call("GET", f"/v1/jobs/{job_id}/transcript", params=query).content
+
+    def cancel(self, job_id: str) -> dict[str, Any]:
+        job: dict[str, Any] = self.connection.call("POST", f"/v1/jobs/{job_id}/cancel").json()
+        return job
+
+    def retry(self, job_id: str, fields: Fields) -> dict[str, Any]:
+        job: dict[str, Any] = self.connection.call("POST", f"/v1/jobs/{job_id}/retry", params=dict(fields)).json()
+        return job
+
+
+class Body:
+    """A recording on its way out, block by block, until somebody wants to stop."""
+
+    def __init__(self, path: Path, on_sent: Sent, connection: Connection) -> None:
+        self._path, self._on_sent, self._stop = path, on_sent, connection.stop
+        self._sent = 0
+
+    def __enter__(self) -> None:
+        self._file = open(self._path, "rb")
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.read(BLOCK):
+            yield block
+
+    def read(self, size: int = -1) -> bytes:
+        if self._stop.is_set():
+            raise Stopped
+        block = self._file.read(size)
+        self._sent += len(block)
+        self._on_sent(self._sent)
+        return block
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+
+def models(connection: Connection) -> list[dict[str, Any]]:
+    """Of any OpenAI-compatible server."""
+    found = connection.call("GET", "/v1/models").json()
+    return list(found["data"])
+
+
+def find(connection: Connection) -> Server | None:
+    """The service at this address, or None for another server that speaks OpenAI's API. Raises Failure."""
+    answer = connection.look("/v1/info")
+    if answer.is_success and isinstance(body := json_of(answer), dict) and body.get("name") == "whisper-native":
+        return Server(connection, body)
+    if answer.status_code == 401:
+        raise failure_of(401, json_of(answer))
+    if answer.status_code in (502, 503):
+        raise failure_of(answer.status_code, json_of(answer))
+    listed = connection.look("/v1/jobs?limit=1")
+    if listed.is_success and isinstance(body := json_of(listed), dict) and "has_more" in body:
+        return Server(connection, {})
+    return None
