@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from api.answers.line_breaks import chunks, columns, line_count, wrapped
+from api.answers.line_breaks import columns, line_count, wrapped
+from engines.text.script_breaks import break_numbers
 from engines.transcript import Transcript, Word
 from worker.store.records import Layout
 
@@ -86,7 +87,7 @@ def _best_cut(words: Sequence[Word], language: str) -> int:
     """The number of the word that the second part begins with."""
     widths = [columns(word.text) for word in words]
     total, left = sum(widths) or 1, 0
-    breaks = _breaks(words, language)
+    breaks = break_numbers(words, language)
     best, best_cost = 1, float("inf")
     for at in range(1, len(words)):
         left += widths[at - 1]
@@ -101,20 +102,6 @@ def _cost_between(before: Word, after: Word) -> float:
     text = before.text.strip()
     pause = min(after.start - before.end, PAUSE) / PAUSE * 0.3
     return (-0.3 if text.endswith(CLAUSE_ENDS) else 1.0 if text.endswith(".") else 0.0) - pause
-
-
-def _breaks(words: Sequence[Word], language: str) -> set[int]:
-    """Between which words the script breaks: a word of ours may be a single sign of a longer one."""
-    ends, at = set(), 0
-    for chunk in chunks(_text(words), language):
-        at += len(chunk)
-        ends.add(at)
-    found, at = set(), 0
-    for number, word in enumerate(words, start=1):
-        at += len(word.text)
-        if at in ends or (words[number : number + 1] and words[number].text.startswith(" ")):
-            found.add(number)
-    return found
 
 
 def _text(words: Sequence[Word]) -> str:

@@ -1,23 +1,11 @@
-"""Where a line of text may break, script by script, and text laid out in lines of a width."""
+"""Text laid out in lines of a width."""
 
 from __future__ import annotations
 
 import unicodedata
 from functools import cache
 
-import budoux
-
-_PARSERS = {
-    "ja": budoux.load_default_japanese_parser,
-    "zh": budoux.load_default_simplified_chinese_parser,
-    "yue": budoux.load_default_traditional_chinese_parser,
-    "th": budoux.load_default_thai_parser,
-}
-
-
-@cache
-def _parser(language: str) -> budoux.Parser:
-    return _PARSERS[language]()
+from engines.text.script_breaks import chunks
 
 
 def columns(text: str) -> int:
@@ -30,20 +18,6 @@ def _columns_of(sign: str) -> int:
     if unicodedata.category(sign) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(sign) in ("W", "F") else 1
-
-
-def chunks(text: str, language: str) -> list[str]:
-    """The text in pieces between which a line may break; together they are the text."""
-    pieces: list[str] = []
-    for word in _spaced(text):
-        pieces += _parser(language).parse(word) if language in _PARSERS and not word.isascii() else [word]
-    return pieces
-
-
-def _spaced(text: str) -> list[str]:
-    """Words, each with the space before it."""
-    first, *others = text.split(" ")
-    return [word for word in (first, *(f" {other}" for other in others)) if word]
 
 
 def line_count(text: str, language: str, width: int) -> int:

@@ -8,14 +8,16 @@ from dataclasses import replace
 
 from engines.base import SAMPLE_RATE, Window, WindowResult
 from engines.text.logprobs import slices
+from engines.text.script_breaks import break_numbers
 from engines.text.sentences import sentence_ends
 from engines.text.word_times import recording_words
+from engines.text.words import UNSPACED
 from engines.transcript import Segment, Word
 
 CLAUSE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،")
 BREATH = 0.9  # seconds between two words after which a new segment begins
 LONG = 6.0  # seconds after which a clause's end will do
-MAX_SECONDS = 12.0  # seconds after which any word will do
+MAX_SECONDS = 12.0  # seconds after which the end of any word will do
 
 
 def segments_of(window: Window, result: WindowResult, first_id: int, not_before: float) -> list[Segment]:
@@ -48,20 +50,18 @@ def compression_ratio(text: str) -> float:
 
 
 def _cuts(words: Sequence[Word], language: str) -> Iterator[tuple[int, int]]:
-    sentences, start = sentence_ends(words, language), 0
+    sentences, breaks, start = sentence_ends(words, language), break_numbers(words, language), 0
     for at in range(1, len(words) + 1):
-        if at == len(words) or at - 1 in sentences or _breaks(words[start], words[at - 1], words[at]):
+        is_end = at == len(words) or at - 1 in sentences or words[at].start - words[at - 1].end >= BREATH
+        if is_end or (at in breaks and _is_enough(words[start], words[at - 1], words[at], language)):
             yield start, at
             start = at
 
 
-def _breaks(first: Word, last: Word, following: Word) -> bool:
+def _is_enough(first: Word, last: Word, following: Word, language: str) -> bool:
     text, seconds = last.text.rstrip("\"'”’)»"), last.end - first.start
-    return (
-        following.start - last.end >= BREATH
-        or (seconds >= LONG and text.endswith(CLAUSE_ENDS))
-        or seconds >= MAX_SECONDS
-    )
+    is_clause = text.endswith(CLAUSE_ENDS) or (language in UNSPACED and following.text.startswith(" "))
+    return seconds >= MAX_SECONDS or (seconds >= LONG and is_clause)
 
 
 def _segment(

@@ -181,6 +181,7 @@ def test_where_nobody_speaks_there_are_no_words(batcher: Batcher, tmp_path: Path
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", WORDLESS)
 def test_nor_are_there_in_ten_minutes(batcher: Batcher, tmp_path: Path, kind: str) -> None:
+    """Takes half a minute for each: so long to make, to write and to listen to."""
     says_nothing(batcher, tmp_path / "a", kind, 600)
 
 

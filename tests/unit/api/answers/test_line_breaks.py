@@ -1,4 +1,4 @@
-"""Lines break where their script breaks, and are as wide as they look."""
+"""Lines are as wide as they look, few and even."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.answers.line_breaks import chunks, columns, wrapped
+from api.answers.line_breaks import columns, wrapped
 
 
 @pytest.mark.parametrize(
@@ -14,27 +14,6 @@ from api.answers.line_breaks import chunks, columns, wrapped
 )
 def test_a_sign_takes_as_many_columns_as_it_shows(text: str, wide: int) -> None:
     assert columns(text) == wide
-
-
-@pytest.mark.parametrize(
-    ("language", "text", "pieces"),
-    [
-        ("en", "One  two, three.", ["One", " ", " two,", " three."]),
-        ("ja", "今日は天気です。", ["今日は", "天気です。"]),
-        ("zh", "我们去公园散步吧！", ["我们", "去", "公园", "散步", "吧！"]),
-        ("th", "วันนี้อากาศดี", ["วัน", "นี้", "อากาศ", "ดี"]),
-        ("ja", "Hello world", ["Hello", " world"]),
-        ("de", "", []),
-    ],
-)
-def test_a_line_breaks_between_words(language: str, text: str, pieces: list[str]) -> None:
-    assert chunks(text, language) == pieces
-
-
-@pytest.mark.parametrize("language", ["en", "ja", "zh", "yue", "th", "lo"])
-@given(text=st.text(st.sampled_from("ab 今日は。สวั, ."), max_size=60))
-def test_chunks_are_the_text(language: str, text: str) -> None:
-    assert "".join(chunks(text, language)) == text
 
 
 def test_lines_are_few_and_even() -> None:
