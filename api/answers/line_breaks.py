@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from functools import cache
 
-from engines.text.script_breaks import chunks
+from engines.text.script_breaks import PARSERS, chunks
 
 
 def columns(text: str) -> int:
@@ -29,7 +29,7 @@ def line_count(text: str, language: str, width: int) -> int:
 def _pieces(text: str, language: str, width: int) -> list[str]:
     """What a line is filled with: in scripts without spaces a piece that fits no line is taken sign by sign."""
     pieces = chunks(text, language)
-    if language not in _PARSERS:
+    if language not in PARSERS:
         return pieces
     return [part for piece in pieces for part in (_signs(piece) if columns(piece.strip()) > width else [piece])]
 

@@ -9,7 +9,7 @@ import budoux
 
 from engines.transcript import Word
 
-_PARSERS = {
+PARSERS = {  # of the languages whose script puts no spaces between words
     "ja": budoux.load_default_japanese_parser,
     "zh": budoux.load_default_simplified_chinese_parser,
     "yue": budoux.load_default_traditional_chinese_parser,
@@ -19,14 +19,14 @@ _PARSERS = {
 
 @cache
 def _parser(language: str) -> budoux.Parser:
-    return _PARSERS[language]()
+    return PARSERS[language]()
 
 
 def chunks(text: str, language: str) -> list[str]:
     """The text in pieces between which a line may break; together they are the text."""
     pieces: list[str] = []
     for word in _spaced(text):
-        pieces += _parser(language).parse(word) if language in _PARSERS and not word.isascii() else [word]
+        pieces += _parser(language).parse(word) if language in PARSERS and not word.isascii() else [word]
     return pieces
 
 
