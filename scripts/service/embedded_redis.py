@@ -6,6 +6,7 @@ Whoever can reach it can make the worker run jobs, so it is never on the network
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -17,10 +18,12 @@ from redis.exceptions import RedisError
 
 from scripts.redis_server.orphan import NOTE, PID_FILE, retire_orphan, shut_down
 from scripts.redis_server.program import RedisUnavailable, find_server
+from scripts.redis_server.pulse import Pulse
 from scripts.redis_server.runtime_directory import SOCKET, runtime_directory
 from scripts.redis_server.unreadable_files import CONFIG, UnreadableFiles
 from scripts.service.supervisor import ChildSpec
 from worker.runtime.connection import connect_briefly
+from worker.runtime.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class EmbeddedRedis:
             return f"unix://{quote(str(self.socket))}"
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
-    def child(self) -> ChildSpec:
+    def child(self, timing: Timing = Timing()) -> ChildSpec:
         """What the supervisor runs. An orphan of a killed service is ended first, so that one server owns the files."""
         retire_orphan(self.directory, self.url)
         _write_private(self.directory / NOTE, self.url)
@@ -71,6 +74,7 @@ class EmbeddedRedis:
             name="redis",
             argv=(str(self.server), str(self._write_config())),
             ready=ready,
+            hangs=Pulse(str(self.socket) if self.socket else ("127.0.0.1", self.port), timing.redis_hung).hangs,
             lifeline=False,
             stop=self.shut_down if os.name == "nt" else None,  # elsewhere SIGTERM says the same
             failed=files.server_failed,
@@ -83,6 +87,15 @@ class EmbeddedRedis:
                 return bool(client.ping())
         except RedisError:
             return False
+
+    def tidy_up(self) -> None:
+        """Removes its directory of sockets, if that is not the one of its files. To be called once it has ended."""
+        if self.socket is None or self.socket.parent == self.directory:
+            return
+        with contextlib.suppress(OSError):  # somebody has put something else there
+            self.socket.unlink(missing_ok=True)
+            (self.socket.parent / CONFIG).unlink(missing_ok=True)
+            self.socket.parent.rmdir()
 
     def shut_down(self) -> None:
         """Asks the server to write its file and end."""

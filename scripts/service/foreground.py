@@ -32,6 +32,7 @@ from worker.runtime import logs, open_files
 from worker.runtime.connection import connect_briefly
 from worker.runtime.exit_codes import IDLE, STARTS_IDLE
 from worker.runtime.log_file import LOG_FILE
+from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings
 from worker.store.job_store import LocalStore
 from worker.store.store_id import store_id
@@ -55,7 +56,7 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
             url = url_for(service.api.host, port)
             timing = service.worker.timing
             dead_workers = DeadWorkers(redis_url, LocalStore(service.worker.data_dir))
-            children = _children(redis, redis_url, port, dead_workers, service.worker.devices)
+            children = _children(redis, redis_url, port, dead_workers, service.worker.devices, timing)
             pid_file.write(Running(os.getpid(), time.time(), url, log_file, redis_url, dict(overrides)))
             if log_file is None:
                 announce = (url, bool(service.api.api_keys), wait)
@@ -64,7 +65,7 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
             supervisor = Supervisor(
                 children, should_stop=service.stop_file.exists, each_round=rotation.look, timing=timing
             )
-            supervisor.run()
+            _supervise(supervisor, redis)
     except AlreadyRunning:
         log.error("The service runs already. See: %s status", SCRIPT)
         return 1
@@ -72,6 +73,15 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
         log.error("%s", error)
         return 1
     return 0
+
+
+def _supervise(supervisor: Supervisor, redis: EmbeddedRedis | None) -> None:
+    """Until the service is asked to stop."""
+    try:
+        supervisor.run()
+    finally:
+        if redis is not None:
+            redis.tidy_up()
 
 
 def _given_redis(settings: WorkerSettings) -> str:
@@ -111,7 +121,12 @@ def _choose_port(service: ServiceConfig) -> int:
 
 
 def _children(
-    redis: EmbeddedRedis | None, redis_url: str, port: int, dead_workers: DeadWorkers, devices: Sequence[str] = ()
+    redis: EmbeddedRedis | None,
+    redis_url: str,
+    port: int,
+    dead_workers: DeadWorkers,
+    devices: Sequence[str] = (),
+    timing: Timing = Timing(),
 ) -> list[ChildSpec]:
     """In the order they start; they stop in the reverse. devices: one worker for each, instead of the one there is."""
     env = {"WHISPER_REDIS_URL": redis_url, "NATIVE_WHISPER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
@@ -132,7 +147,7 @@ def _children(
     ]
     if redis is None:
         return programs
-    spec = redis.child()
+    spec = redis.child(timing)
     return [replace(spec, ready=_forgets_earlier_workers(spec.ready, redis.url)), *programs]
 
 

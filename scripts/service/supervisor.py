@@ -32,11 +32,16 @@ def _no_wait() -> bool:
     return True
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
     """A process to keep running.
 
     ready: children named after this one are started once it holds.
+    hangs: asked again and again of one that was ready; if it does, it is killed and started again.
     lifeline: the child follows its standard input (worker.runtime.lifeline); others get a signal if the system has one.
     stop: how to ask it to end, if closing its standard input or SIGTERM will not do.
     died: told the process id and the exit code (of a signal: negative) of an instance that ended without being asked
@@ -49,6 +54,7 @@ class ChildSpec:
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] = _no_wait
+    hangs: Callable[[], bool] = _never
     lifeline: bool = True
     stop: Callable[[], None] | None = None
     died: Callable[[int, int], None] | None = None
@@ -107,6 +113,9 @@ class Child:
             self._bury(self._process, code)
             return False
         self._ready = self._ready or self.spec.ready()
+        if self._ready and self.spec.hangs():
+            log.error("%s (pid %d) has hung for too long: it is killed.", self.spec.name, self._process.pid)
+            self._process.kill()
         return self._ready
 
     def ask_to_stop(self) -> None:

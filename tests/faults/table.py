@@ -294,6 +294,16 @@ FAULTS: tuple[Fault, ...] = (
         "The service does not start, and it and the doctor say why in one line; a CA of one's own can be named",
     ),
     Fault(96, "Thousands of jobs a day", "Redis keeps less than 3 kB of a finished job, for a day"),
+    Fault(
+        97,
+        "The service's own Redis hangs for good",
+        "After a minute it is killed and started again, and all goes on",
+    ),
+    Fault(
+        98,
+        "Two data directories are given one Redis",
+        "The second service does not start, and it and the doctor say whose queues are there",
+    ),
     # the index of the jobs
     Fault(
         100,
@@ -317,11 +327,6 @@ FAULTS: tuple[Fault, ...] = (
         105,
         "A hundred thousand jobs that have ended",
         "A pass looks at those that are due; a slow pass holds up no takeover; one pass a minute for all processes",
-    ),
-    Fault(
-        98,
-        "Two data directories are given one Redis",
-        "The second service does not start, and it and the doctor say whose queues are there",
     ),
     # trouble that is not a recording's
     Fault(

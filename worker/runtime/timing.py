@@ -41,6 +41,7 @@ class Timing:
     feed_block: float = _scaled(2.0, least=0.1)  # a blocking read of the feed
     redis_silence: float = _fixed(30.0)  # of Redis, after which a worker's connection counts as lost
     redis_answer: float = _fixed(4.0)  # may take, and a client is answered 503 within 5 s
+    redis_hung: float = _scaled(60.0, least=6.0)  # without a word of our own Redis, after which it is killed
 
     # The end of the service, from the inside out
     hand_back: float = _scaled(8.0, least=1.0)  # the windows in hand may take when a job is handed back: about one pass
@@ -143,6 +144,7 @@ _RULES = (
     ("confirm", "lease", "confirming is a second look, not another lease"),
     ("idle_look", "redis_silence", "a read that blocks is no lost connection"),
     ("redis_answer", "redis_silence", "a worker waits longer for Redis than a client does"),
+    ("redis_answer", "redis_hung", "an answer that is late is no hanging"),
     ("hand_back", "make_way", "others hand their jobs back before one is tried alone"),
     ("hand_back", "drain", "a stopping worker waits for the windows in hand"),
     ("drain", "last_resort", "what is left is handed back before the worker ends itself"),

@@ -15,6 +15,7 @@ import pytest
 
 from tests.acceptance.live import LiveService, assert_error, nothing_left, until
 from tests.integration.running_worker import RedisServer, redis_server
+from tests.soak.breaking import process_of
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Windows comes with the packages")
 
@@ -29,6 +30,22 @@ def hanging(redis: RedisServer) -> Iterator[None]:
         yield
     finally:
         os.kill(redis.pid, signal.SIGCONT)
+
+
+@pytest.mark.fault(97)
+def test_a_redis_of_our_own_that_hangs_for_good_is_started_again(
+    start_service: Callable[..., LiveService], clip: Path
+) -> None:
+    """Takes over 10 s: a hanging is believed after 6 s at a tenth of the time."""
+    service = start_service("hung", WHISPER_ENGINE="fake", WHISPER_TIME_SCALE="0.1")
+    redis = process_of(service, "redis")
+    assert redis is not None
+    redis.suspend()
+    until(lambda: not redis.is_running(), "it is killed", timeout=30)
+    until(service.is_ready, "the service is ready again", timeout=30)
+    assert service.ended(service.submit(clip))["status"] == "finished"
+    assert "has hung for too long" in service.log()
+    service.stop()
 
 
 def timed(call: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:

@@ -60,6 +60,20 @@ def redis(request: pytest.FixtureRequest, tmp_path: Path) -> EmbeddedRedis:
     return plan(tmp_path, unix_sockets=request.param == "socket")
 
 
+def test_its_directory_of_sockets_goes_with_the_service(tmp_path: Path, start: Start) -> None:
+    redis = plan(tmp_path / "a path with spaces")
+    assert redis.socket is not None
+    assert redis.socket.parent != redis.directory
+    process = start(redis)
+    assert redis.socket.exists()
+    redis.shut_down()
+    process.wait(DEADLINE)
+    redis.tidy_up()
+    assert not redis.socket.parent.exists()
+    assert redis.directory.exists()
+    redis.tidy_up()
+
+
 def put(redis: EmbeddedRedis, key: str, value: str) -> None:
     with Redis.from_url(redis.url) as client:
         client.set(key, value)

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="no redis-server for Win
 
 @pytest.mark.fault(98)
 def test_a_redis_with_another_directorys_queues_is_refused_while_that_is_served(tmp_path: Path) -> None:
+    """Takes over 10 s: three starts of a service, one of which has to wait until the first is forgotten."""
     with redis_server() as redis:
         settings = {"WHISPER_REDIS_URL": redis.url, "WHISPER_ENGINE": "fake", "WHISPER_TIME_SCALE": "0.1"}
         first, second = (LiveService(tmp_path / name, settings) for name in ("first", "second"))
