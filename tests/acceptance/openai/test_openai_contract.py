@@ -6,9 +6,11 @@ import itertools
 import json
 import math
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tokenizers import Tokenizer
 
@@ -20,7 +22,7 @@ from tests.conftest import Sample
 
 NUMBER = (int, float)
 USAGE = {"type": "duration", "seconds": int}
-JSON = {"text": str, "usage": USAGE}
+JSON = {"text": str, "languages": [{"code": str}], "usage": USAGE}
 SEGMENT = {
     "id": int,
     "seek": int,
@@ -34,6 +36,7 @@ SEGMENT = {
     "no_speech_prob": NUMBER,
 }
 WORD = {"word": str, "start": NUMBER, "end": NUMBER}
+SEGMENT_WITH_WORDS = {**SEGMENT, "words": [{**WORD, "probability": NUMBER}]}  # if both granularities are asked for
 VERBOSE = {
     "task": "transcribe",
     "language": str,
@@ -81,20 +84,36 @@ def assert_shape(value: Any, shape: Any, path: str = "$") -> None:
         assert type(value) is not float or math.isfinite(value), path
 
 
+@dataclass(frozen=True)
+class Talk:
+    """What a client that waited was answered, and its job, whose record stays for a while."""
+
+    response: httpx.Response
+    job_id: str
+
+
 @pytest.fixture(scope="module")
-def verbose(service: LiveService, talk_file: Path) -> dict[str, Any]:
-    """The talk with segments and words, as parsed from the raw body."""
+def transcribed(service: LiveService, talk_file: Path) -> Talk:
+    """The talk with segments and words."""
+    before = service.job_ids()
     response = service.transcribe(
         talk_file, response_format="verbose_json", **{"timestamp_granularities[]": ["word", "segment"]}
     )
-    assert response.status_code == 200, response.text
-    assert response.headers["content-type"] == "application/json"
-    answer: dict[str, Any] = json.loads(response.content)
+    (job_id,) = service.job_ids() - before
+    return Talk(response, job_id)
+
+
+@pytest.fixture(scope="module")
+def verbose(transcribed: Talk) -> dict[str, Any]:
+    """The answer as parsed from the raw body."""
+    assert transcribed.response.status_code == 200, transcribed.response.text
+    assert transcribed.response.headers["content-type"] == "application/json"
+    answer: dict[str, Any] = json.loads(transcribed.response.content)
     return answer
 
 
 def test_verbose_json_has_every_key_in_its_type_and_no_other(verbose: dict[str, Any]) -> None:
-    assert_shape(verbose, VERBOSE)
+    assert_shape(verbose, {**VERBOSE, "segments": [SEGMENT_WITH_WORDS]})
     assert len(verbose["segments"]) > 10
     assert len(verbose["words"]) > 100
 
@@ -177,9 +196,9 @@ def test_noise_makes_the_model_less_sure(service: LiveService, talk: speech.Reco
     assert unsure["no_speech_prob"] != sure["no_speech_prob"]
 
 
-def test_subtitles_cover_the_whole_text(service: LiveService, talk_file: Path, verbose: dict[str, Any]) -> None:
-    """Asked for in two formats of one job, whose words are those of a client that waited."""
-    transcript = service.ended(service.submit(talk_file))["urls"]["transcript"]
+def test_subtitles_cover_the_whole_text(service: LiveService, transcribed: Talk, verbose: dict[str, Any]) -> None:
+    """Asked for in two formats of the job of a client that waited."""
+    transcript = service.job(transcribed.job_id)["urls"]["transcript"]
     srt, vtt = service.get(transcript, format="srt"), service.get(transcript, format="vtt")
     assert srt.headers["content-type"] == "application/x-subrip; charset=utf-8"
     assert vtt.headers["content-type"] == "text/vtt; charset=utf-8"
@@ -209,13 +228,15 @@ def test_granularities_in_both_spellings(
     quick: LiveService, clip: Path, field: str, wanted: list[str], left_out: str
 ) -> None:
     answer = quick.transcribe(clip, response_format="verbose_json", **{field: wanted})
-    assert_shape(answer.json(), without(VERBOSE, left_out))
+    shape = VERBOSE if left_out else {**VERBOSE, "segments": [SEGMENT_WITH_WORDS]}
+    assert_shape(answer.json(), without(shape, left_out))
 
 
 def test_json_is_the_default_and_has_no_other_key(quick: LiveService, clip: Path) -> None:
     default, asked = quick.transcribe(clip), quick.transcribe(clip, response_format="json")
     assert_shape(default.json(), JSON)
-    assert default.json() == asked.json() == {"text": FAKE_TEXT, "usage": {"type": "duration", "seconds": 3}}
+    expected = {"text": FAKE_TEXT, "languages": [{"code": "en"}], "usage": {"type": "duration", "seconds": 3}}
+    assert default.json() == asked.json() == expected
     assert default.headers["content-type"] == "application/json"
 
 

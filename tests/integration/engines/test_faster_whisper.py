@@ -20,7 +20,7 @@ from engines.errors import EngineUnavailable
 from engines.registry import EngineOptions
 from engines.transcript import Transcript
 from tests import media, speech
-from tests.accuracy import normalised, sentence_starts, word_error_rate
+from tests.accuracy import normalised
 from tests.conftest import Sample
 from tests.windows import SENTENCES, Samples, said, window
 from worker.models.remedies import with_remedy
@@ -60,6 +60,7 @@ def decode_one(engine: FasterWhisper, samples: Samples, **options: Any) -> Windo
 
 
 def test_the_sample_is_written_down_word_for_word(base: FasterWhisper, voice: Samples, sample: Sample) -> None:
+    """As by tiny.en, in test_engines.py: the README's first answer depends on it."""
     result = decode_one(base, voice, language="en")
     assert normalised(result.text) == normalised(sample.text)
     assert -1.0 < result.avg_logprob < 0
@@ -186,19 +187,13 @@ def transcribe(batcher: Batcher, path: Path) -> Transcript:
     return transcription.transcript()
 
 
-def test_sentences_are_found_at_their_times(batcher: Batcher, talk: speech.Recording, tmp_path: Path) -> None:
-    transcript = transcribe(batcher, media.write(tmp_path / "talk.flac", talk.samples))
-    assert word_error_rate(talk.text, transcript.text) < 0.2
-    assert sentence_starts(talk.sentences, [(word.text, word.start) for word in transcript.words]) == 1.0
-    for segment, sentence in zip(transcript.segments, talk.sentences, strict=True):
-        assert segment.start == pytest.approx(sentence.start, abs=0.3)
-        assert segment.end == pytest.approx(sentence.end, abs=0.3)
-
-
-def test_the_numbers_of_a_segment_are_its_own(batcher: Batcher, talk: speech.Recording, tmp_path: Path) -> None:
+def test_a_segment_has_its_own_times_and_numbers(batcher: Batcher, talk: speech.Recording, tmp_path: Path) -> None:
     """Takes over 10 s: a minute of speech through real weights."""
     samples = np.concatenate([talk.samples, np.zeros(SAMPLE_RATE, np.float32)] * 3)  # two windows
     segments = transcribe(batcher, media.write(tmp_path / "talk.flac", samples)).segments
+    for segment, sentence in zip(segments, talk.sentences, strict=False):  # the first time it is said
+        assert segment.start == pytest.approx(sentence.start, abs=0.3)
+        assert segment.end == pytest.approx(sentence.end, abs=0.3)
     assert len({segment.seek for segment in segments}) >= 2
     assert len({segment.avg_logprob for segment in segments}) >= 2
     assert len({segment.no_speech_prob for segment in segments}) >= 2
