@@ -79,10 +79,8 @@ class DashboardActions:
         return jsonify(status="OK")
 
     def _requeue(self, job_id: str) -> None:
-        request = self._jobs.requeue(job_id)
+        self._outbox.requeue(self._jobs, job_id)
         log.info("Job %s was requeued in the dashboard", job_id)
-        if request.webhook:
-            self._outbox.again(job_id, is_new_end=True)  # its receiver is told of the new end too
 
     def _ids(self, queue_name: str, registry_name: str) -> list[str]:
         queue = Queue(queue_name, connection=self._redis, serializer=JSONSerializer)

@@ -26,6 +26,7 @@ from worker.jobs.job_service import CannotRequeue
 from worker.store.incoming import Upload
 from worker.store.job_store import JobNotFound
 from worker.store.records import JobRequest
+from worker.webhooks.outbox import Outbox
 
 Pairs = list[tuple[str, str]]
 
@@ -37,7 +38,7 @@ async def retry(request: Request, service: AppState, job: JobRequest) -> JobRequ
         check_name(name)
     if not {_base(name) for name, _ in sent} & set(Form.model_fields):
         try:
-            return await service.redis_threads.run(service.jobs.requeue, job.id)
+            return await service.redis_threads.run(Outbox(service.store).requeue, service.jobs, job.id)
         except CannotRequeue as error:
             if error.code != "job_already_ended":
                 raise ApiError(error.code, str(error), param="id") from None

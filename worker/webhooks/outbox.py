@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
+from worker.jobs.job_service import JobService
 from worker.store.job_store import JobStore
 from worker.store.record_format import RecordFormat, RecordUnreadable
 from worker.store.records import JobRequest, Outcome
@@ -87,6 +88,13 @@ class Outbox:
     def again(self, job_id: str, *, is_new_end: bool = False) -> None:
         """Begins anew, whatever became of the attempts so far. is_new_end: with the next message of the job."""
         self._write(job_id, Redelivery(time.time(), is_new_end))
+
+    def requeue(self, jobs: JobService, job_id: str) -> JobRequest:
+        """Has a job run again whose receiver is then owed its new end. Raises as JobService.requeue does."""
+        request = jobs.requeue(job_id)
+        if request.webhook is not None:
+            self.again(job_id, is_new_end=True)
+        return request
 
     def _write(self, job_id: str, line: _Line) -> None:
         # The line break before it parts it from a line that a crash has torn.

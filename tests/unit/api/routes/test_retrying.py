@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from engines.base import DecodeOptions, Listening
 from tests.unit.api_service import WAV, Running, assert_error, serving
 from worker.store.records import JobRequest, Layout, Webhook, new_job_id
+from worker.webhooks.outbox import Attempt, Outbox
 
 pytestmark = pytest.mark.asyncio
 
@@ -136,3 +138,18 @@ async def test_what_the_server_is(tmp_path: Path) -> None:
         assert (await running.client.get("/v1/info")).status_code == 401
         keyed = await running.client.get("/v1/info", headers={"authorization": "Bearer sk-ann"})
         assert keyed.json()["needs_key"] is True
+
+
+@pytest.mark.fault(131)
+async def test_the_receiver_of_a_job_that_runs_again_is_told_of_its_new_end(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        job, outbox = running.add_job(webhook=Webhook("http://127.0.0.1:1/")), Outbox(running.store)
+        running.fail(job.id, "worker_crashed")
+        outbox.record(job.id, Attempt(time.time(), 0.1, 200, None, "delivered"))
+        running.redis.delete("rq:queue:batch")
+        assert (await retry(running, job)).status_code == 202
+        running.finish(job.id)
+        delivery = outbox.delivery(job)
+        assert delivery is not None
+        assert (delivery.state, delivery.type) == ("pending", "transcription.completed")
+        assert delivery.id == f"evt_{job.id[4:]}_2", "or it would take it for the first"
