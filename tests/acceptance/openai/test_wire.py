@@ -45,7 +45,11 @@ def test_n8ns_openai_node(quick: LiveService, clip: Path) -> None:
     answer = wire.send(quick.port, wire.head(quick.port, body, headers) + body)
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == {"text": FAKE_TEXT, "usage": {"type": "duration", "seconds": 3}}
+    assert answer.json() == {
+        "text": FAKE_TEXT,
+        "languages": [{"code": "en"}],
+        "usage": {"type": "duration", "seconds": 3},
+    }
     [job_id] = quick.job_ids() - before
     assert quick.job(job_id)["file"]["name"] == "Größe 1.wav"
 
