@@ -11,9 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from engines.registry import LIBRARIES
 from scripts.doctor.finding import Finding, failure, ok
+from scripts.setup_environment import is_checkout
 
-NEEDED = ("av", "onnxruntime", "ctranslate2", "tokenizers", "huggingface_hub", "redis", "rq", "fastapi")
-REPAIR = "Run make whisper-native; if that does not help: make clean, and again"
+NEEDED = ("av", "onnxruntime", "ctranslate2", "tokenizers", "huggingface_hub", "redis", "rq", "fastapi", "docx")
+REPAIR = (
+    "Run make whisper-native; if that does not help: make clean, and again"
+    if is_checkout()
+    else "Install it again: pip install --force-reinstall 'whisper-native[server]'"
+)
 TIMEOUT = 60.0  # seconds for one import
 
 _IMPORT = "import importlib, sys; print(getattr(importlib.import_module(sys.argv[1]), '__version__', 'loads'))"

@@ -6,6 +6,7 @@ from api.settings import ApiSettings
 from scripts.doctor.finding import Finding, failure, ok, warning
 from scripts.service.address import problem_with
 from scripts.service.config import ServiceConfig
+from scripts.service.guide import START
 from scripts.service.pid_file import AlreadyRunning, PidFile, Running
 from scripts.service.readiness import ask
 
@@ -21,7 +22,7 @@ def running_service(service: ServiceConfig) -> Running | None:
 
 def state(running: Running | None) -> Finding:
     if running is None:
-        return ok("service", "not running; make whisper-native starts it")
+        return ok("service", f"not running; {START} starts it")
     readiness = ask(running.url)
     if readiness.ready:
         return ok("service", f"runs and is ready: {running.url}")

@@ -9,6 +9,7 @@ from scripts.setup_environment import is_checkout
 
 _PYTHON = "python" if os.name == "nt" else "python3"
 SCRIPT = f"{_PYTHON} scripts/whisper-native.py" if is_checkout() else "whisper-native serve"  # as one types it
+START = "make whisper-native" if is_checkout() else "whisper-native serve"
 SAMPLE = Path("samples/meeting.mp3")
 
 

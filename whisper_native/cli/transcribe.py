@@ -62,6 +62,7 @@ def transcribe(recordings: tuple[str, ...], output: Path | str | None, **given: 
 
     A second run with the same recordings gets the same jobs: after a crash nothing is done twice.
     """
+    from whisper_native.http.server import Server
     from whisper_native.recordings.outputs import BINARY, plans
     from whisper_native.recordings.sources import NotFound, Scratch, sources
     from whisper_native.running.batch import Batch
@@ -80,7 +81,8 @@ def transcribe(recordings: tuple[str, ...], output: Path | str | None, **given: 
         shares_terminal = sys.stdout.isatty() and given["follow"]
         display = choose(quiet=given["quiet"], verbose=given["verbose"], may_show_bars=not shares_terminal)
         batch = Batch(service, wishes(given), display, _tell)
-        report = Report(planned, display, as_json=given["as_json"], told=given["follow"])
+        told = given["follow"] and isinstance(service, Server)  # others have nothing to tell before the end
+        report = Report(planned, display, as_json=given["as_json"], told=told)
         return run(batch, planned, report, display)
 
 
@@ -160,7 +162,7 @@ class Report:
         if ending.failure:
             self._fail(ending, ending.failure)
         if self._as_json:
-            self._put(json.dumps(ending.as_json(), ensure_ascii=False).encode() + b"\n")
+            self._put_line(json.dumps(ending.as_json(), ensure_ascii=False))
             return
         self._texts[id(ending.plan)] = ending
         while self._order and self._order[0] in self._texts:
@@ -186,19 +188,30 @@ class Report:
 
     def _show(self, ending: Ending) -> None:
         if ending.status == "queued":
-            self._put(f"{ending.job_id}\n".encode())
+            self._put_line(str(ending.job_id))
         for path in ending.written:
-            self._put(f"{path}\n".encode(errors="surrogateescape"))
+            self._put_line(str(path))
         for name, text in ending.texts.items():
             if not (self._told and name == "txt"):
                 self._put(text)
 
+    def _put_line(self, line: str) -> None:
+        """On a terminal with bars it is printed above them."""
+        if self._shares_terminal:
+            self._display.message(line, important=True)
+        else:
+            _write(f"{line}\n".encode(errors="surrogateescape"))
+
     def _put(self, data: bytes) -> None:
         """Bars on the same terminal would be torn: what comes meanwhile is printed after them."""
-        if self._display.shows_bars and sys.stdout.isatty():
+        if self._shares_terminal:
             self._held.append(data)
         else:
             _write(data)
+
+    @property
+    def _shares_terminal(self) -> bool:
+        return self._display.shows_bars and sys.stdout.isatty()
 
 
 def _tell(text: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from engines.errors import EngineError
 
-INSTALL_CUBLAS = "make engine EXTRA=cuda (or: python scripts/setup_environment.py --extra cuda)"
+INSTALL_CUBLAS = (
+    "make engine EXTRA=cuda (or: python scripts/setup_environment.py --extra cuda; of an installed package: "
+    "pip install 'whisper-native[server,cuda]')"
+)
 _BASE = "set WHISPER_MODEL=base, whose weights come with the installation."
 _BRING = (
     "Fetch it where there is a network (scripts/download_model.py --to DIRECTORY), carry the directory here and set "
@@ -17,9 +20,10 @@ REMEDIES = {
     "out_of_memory": "Choose a smaller one, or a smaller WHISPER_COMPUTE_TYPE.",
     # engines and devices
     "extra_not_installed": (
-        "Install it: make engine EXTRA={extra} (or: python scripts/setup_environment.py --extra {extra})."
+        "Install it: make engine EXTRA={extra} (or: python scripts/setup_environment.py --extra {extra}; of an "
+        "installed package: pip install 'whisper-native[server,{extra}]')."
     ),
-    "library_not_installed": "Run make whisper-native, or pip install -r requirements.txt.",
+    "library_not_installed": "Run make whisper-native; of an installed package: pip install 'whisper-native[server]'.",
     "not_a_device_of_ctranslate2": "For the GPU of a Mac set WHISPER_ENGINE=mlx-whisper (or whisper-cpp).",
     "not_a_device_of_mlx": "For an NVIDIA GPU set WHISPER_ENGINE=faster-whisper.",
     "no_apple_gpu": "Set WHISPER_DEVICE=cpu, or WHISPER_ENGINE=faster-whisper.",

@@ -30,7 +30,7 @@ class Command:
         return {**kept, **own, **({"WHISPER_URL": self.url} if self.url else {}), **self.more}
 
     def argv(self, *arguments: str | Path) -> list[str]:
-        return [sys.executable, "-m", "whisper_native", *map(str, arguments)]
+        return [sys.executable, "-m", "whisper_native", *(os.fspath(argument) for argument in arguments)]
 
     def run(
         self, *arguments: str | Path, cwd: Path | None = None, stdin: bytes | None = None

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,15 @@ def test_text_as_it_comes_and_objects_for_programs(command: Command, talk_file: 
     assert row["job"].startswith("job_")
     assert row["outputs"] == [f"out/{talk_file.stem}.txt", f"out/{talk_file.stem}.srt"]
     assert "".join(told).replace(" ", "") == (command.home / row["outputs"][0]).read_text().replace(" ", "").strip()
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
+def test_a_name_that_is_no_text(command: Command, clip: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.wav")
+    shutil.copy(clip, command.home / name)
+    ended = command.run("transcribe", name, "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert (command.home / os.fsdecode(b"caf\xe9.txt")).read_text().strip()
 
 
 def test_one_that_fails_keeps_no_other_back(command: Command, clip: Path) -> None:

@@ -1,0 +1,85 @@
+"""A run of many recordings, in one process: results in order, other servers, and bars that say how far it is."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.client.test_server import Stand
+from whisper_native.cli.main import run as run_command
+from whisper_native.recordings.outputs import Plan
+from whisper_native.recordings.sources import Source
+from whisper_native.running.display import Bars
+
+
+@pytest.fixture
+def stand() -> Iterator[Stand]:
+    stand = Stand()
+    yield stand
+    stand.close()
+
+
+def command(monkeypatch: pytest.MonkeyPatch, stand: Stand, *arguments: str | Path) -> tuple[int, bytes]:
+    """The exit code, and what it prints on standard output."""
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, write_through=True))
+    monkeypatch.setattr(sys, "argv", ["whisper-native", *map(str, arguments), "--url", stand.url, "--patience", "0"])
+    return run_command(), printed.getvalue()
+
+
+def test_another_server_gets_each_recording_once_for_every_format(
+    monkeypatch: pytest.MonkeyPatch, stand: Stand, tmp_path: Path
+) -> None:
+    (tmp_path / "a.wav").write_bytes(b"sound")
+    stand.put("/v1/audio/transcriptions", (200, {}, b"the transcript\n"))
+    code, printed = command(monkeypatch, stand, "transcribe", tmp_path / "a.wav", "-f", "txt,srt")
+    assert (code, printed.decode().split()) == (0, [str(tmp_path / "a.txt"), str(tmp_path / "a.srt")])
+    assert (tmp_path / "a.txt").read_text() == "the transcript\n"
+    assert sum(path == "/v1/audio/transcriptions" for _, path, *_ in stand.requests) == 2
+    followed = command(monkeypatch, stand, "transcribe", tmp_path / "a.wav", "--follow")
+    assert followed == (0, b"the transcript\n")  # it has nothing to tell before the end
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 4), (429, 5), (503, 3), (400, 1)])
+def test_the_exit_code_says_whose_failure_it_is(
+    monkeypatch: pytest.MonkeyPatch, stand: Stand, tmp_path: Path, status: int, code: int
+) -> None:
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_bytes(name.encode())
+    stand.put("/v1/info", (200, {"name": "whisper-native"}))
+    stand.put("/v1/jobs", (status, {"error": {"message": "No.", "code": "no"}}))
+    assert command(monkeypatch, stand, "transcribe", tmp_path, "-q") == (code, b"")
+
+
+def test_objects_say_what_failed(monkeypatch: pytest.MonkeyPatch, stand: Stand, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"sound")
+    stand.put("/v1/info", (200, {"name": "whisper-native"}))
+    stand.put("/v1/jobs", (413, {"error": {"message": "Too large.", "code": "file_too_large"}}))
+    code, printed = command(monkeypatch, stand, "transcribe", tmp_path / "a.wav", "--json")
+    row = json.loads(printed)
+    assert (code, row["status"], row["error"]) == (1, "failed", {"code": "file_too_large", "message": "Too large."})
+
+
+def test_bars_have_a_stage_and_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    bars = Bars()
+    plan = Plan(Source(Path("x"), "a very long [name] of a recording that nobody can read.mp3", Path()))
+    bars.stage(plan, "uploading", 10, 100)
+    bars.stage(plan, "transcribing", 30, 60)
+    bars._progress.refresh()
+    bars.message("[red] is text")
+    bars.gone(plan)
+    bars.close()
+    assert "50%" in shown.getvalue()
+    assert "transcribing" in shown.getvalue()
+    assert "[red] is text" in shown.getvalue()
+    assert "[name]" in shown.getvalue()
