@@ -314,7 +314,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         102,
         "A process that is stopped holds the index locked",
-        "Others throw the index away after a second, as row 100; a change that may wait throws nothing away",
+        "Others throw the index away after 3 s, as row 100; a change that may wait throws nothing away",
     ),
     Fault(103, "The disk fills up while the index is written", "The job is kept, the index is thrown away, as row 100"),
     Fault(

@@ -84,8 +84,9 @@ class LocalUpload:
             self._file.close()
         write_synced(self._directory / "job.json", JOB.dump(request))
         sync_directory(self._directory)
-        self._index.comes(request)
+        told = self._index.comes(request)
         os.rename(self._directory, self._target)
+        self._index.came(request, told)
         self._file.close()
         sync_directory(self._target.parent)
 

@@ -59,8 +59,7 @@ class RecordBroken(RecordUnreadable):
 
 
 class JobStore(Protocol):
-    """Where jobs live. What is local: `source` is a path, `begin_attempt` an open file, `claims` are file locks.
-    catalog, index: which jobs there are, and what was found out about them."""
+    """Where jobs live. What is local: `source` is a path, `begin_attempt` an open file, `claims` are file locks."""
 
     claims: Claims
     catalog: Catalog
@@ -100,9 +99,7 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._incoming = root / "incoming"
-        self._jobs = root / "jobs"
-        self._broken = root / "broken"
+        self._incoming, self._jobs, self._broken = (root / name for name in ("incoming", "jobs", "broken"))
         for directory in (self._incoming, self._jobs, self._broken):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.claims = Claims(root / "claims")
@@ -111,7 +108,7 @@ class LocalStore:
         distrust_unkept(self.index)
 
     def keep_index(self, timing: Timing) -> None:
-        """For whoever serves, from its start to its end. Without it there is no index unless another keeps one."""
+        """For whoever serves: from now on there is an index."""
         IndexKeeper(self._jobs, self.index, timing).start()
 
     def receive(self, again: str | None = None) -> LocalUpload:
@@ -133,7 +130,7 @@ class LocalStore:
         """Writes the terminal state and returns True, or False if the job has one already or is gone."""
         directory = self._directory(job_id)
         aside = directory / f"outcome.{os.getpid()}.{time.monotonic_ns()}.tmp"
-        seen = self.index.seen(job_id)
+        seen = self.index.ends(job_id)
         try:
             write_synced(aside, OUTCOME.dump(outcome))
             create(aside, directory / "outcome.json")
@@ -147,12 +144,14 @@ class LocalStore:
 
     def reopen(self, job_id: str) -> None:
         """Takes the terminal state back: the job waits again. Raises JobNotFound for one that has none or is gone."""
+        directory = self._directory(job_id)
         self.index.reopens(job_id)
         try:
-            patiently((self._directory(job_id) / "outcome.json").unlink)
+            patiently((directory / "outcome.json").unlink)
         except FileNotFoundError:
             raise JobNotFound(job_id) from None
-        sync_directory(self._directory(job_id))
+        self.index.reopens(job_id)
+        sync_directory(directory)
 
     def transcript(self, job_id: str) -> Transcript:
         """As `request`."""
@@ -230,6 +229,7 @@ class LocalStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        self.index.owes(job_id)
 
     def mark_answered(self, job_id: str) -> None:
         try:
@@ -247,8 +247,7 @@ class LocalStore:
 
     def delete(self, job_id: str) -> None:
         doomed = self._incoming / f"deleted-{job_id}-{time.monotonic_ns()}"
-        try:
-            # gone at once for every reader, however large it is
+        try:  # gone at once for every reader, however large it is
             patiently(lambda: os.rename(self._directory(job_id), doomed))
         except FileNotFoundError:
             raise JobNotFound(job_id) from None

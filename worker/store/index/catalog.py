@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worker.store.index.index_file import IndexUnavailable
 from worker.store.index.job_index import JobIndex, Page, Seen
-from worker.store.index.job_row import ABOVE_ALL, OPEN, JobRow, job_ids, read_row
+from worker.store.index.job_row import ABOVE_ALL, ENDING, OPEN, JobRow, job_ids, read_row
 from worker.store.records import ENDED, State
 
 PIECE = 256  # directories that are read between two looks at the index
@@ -24,7 +24,7 @@ class Catalog:
 
     def of_owner(self, owner: str, after: str | None = None, status: State | None = None) -> Iterator[str]:
         """The owner's jobs that may have the status, older than `after`."""
-        states = {OPEN, *ENDED} if status is None else {OPEN, status} & {OPEN, *ENDED}
+        states = {ENDING, *((status,) if status in ENDED else (OPEN,) if status else (OPEN, *ENDED))}
 
         def wanted(row: JobRow) -> bool:
             return row.owner is None or (row.owner == owner and row.state in states)

@@ -1,9 +1,11 @@
 """The index's file: SQLite, one of a name of its own each time, thrown away as soon as it may be wrong.
 
-index/jobs-<layout>-<when>.sqlite   with its -wal and -shm while it is in use
+index/jobs-<layout>-<when>.sqlite   and its journal while it is changed
 index/keeper.lock                   held by the process that keeps the index
 
-No file gets the name of an earlier one: whoever has that open still would remove the new one's log on closing.
+Nothing is synced, so a change takes a fraction of a millisecond. The change of a process that was killed is rolled
+back by the next one, and a file from before the machine last started is not believed. A write-ahead log would need
+memory that processes share through a file: if somebody cuts that off, the system kills them.
 """
 
 from __future__ import annotations
@@ -20,8 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 LAYOUT = 1  # another one is another file: versions that share a store leave each other's alone
-BUSY = 1.0  # seconds to wait for another process; a write takes a fraction of a millisecond
-PAGES_OF_LOG = 250  # of 4 kB; the log is written back and begun anew then
+BUSY = 3.0  # seconds to wait for another process; SQLite is not fair to those that wait
 
 _TABLES = (
     """CREATE TABLE jobs (id TEXT PRIMARY KEY, owner TEXT, state TEXT NOT NULL, owes INTEGER NOT NULL,
@@ -60,7 +61,7 @@ class IndexFile:
             try:
                 return use(self._open())
             except sqlite3.Error as error:
-                if not _is_passing(error):
+                if not self._is_gone() and not _is_passing(error):
                     self.discard(error)
                 raise IndexUnavailable from error
 
@@ -74,9 +75,15 @@ class IndexFile:
             except IndexUnavailable:
                 return False
             except sqlite3.Error as error:
+                if self._is_gone():
+                    return self.write(use, needed=needed)  # in the next one, if there is one
                 if needed or not _is_passing(error):
                     self.discard(error)
                 return False
+
+    def _is_gone(self) -> bool:
+        """Whether somebody threw away the file that is open."""
+        return self._connection is not None and _inode(self._path) != self._inode
 
     def create(self) -> None:
         """A new, empty file. Raises OSError or sqlite3.Error."""
@@ -92,7 +99,8 @@ class IndexFile:
                 _lay_out(aside)
                 os.rename(aside, path)
             finally:
-                aside.unlink(missing_ok=True)
+                for left in (aside, aside.with_name(f"{aside.name}-journal")):
+                    left.unlink(missing_ok=True)
 
     def discard(self, reason: object) -> None:
         """Throws the file away; whoever keeps the index makes another."""
@@ -103,19 +111,19 @@ class IndexFile:
                 return
             log.warning("The index of the jobs is thrown away and made anew: %s", reason)
             self._given_up.add(path.name)
-            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            for name in (path.name, f"{path.name}-journal"):
                 with contextlib.suppress(OSError):
                     (self.directory / name).unlink(missing_ok=True)
 
-    def is_there(self) -> bool:
+    def current(self) -> Path | None:
+        """The file there is; each has a name of its own."""
         with self._lock:
-            return self._find() is not None
+            return self._path if self._connection is not None and not self._is_gone() else self._find()
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is not None:
-            if _inode(self._path) == self._inode:
-                return self._connection
-            self.close()  # somebody threw it away
+        if self._connection is not None and not self._is_gone():
+            return self._connection
+        self.close()
         path = self._find()
         inode = _inode(path)
         if path is None or inode is None:
@@ -143,18 +151,14 @@ class IndexFile:
 def _connect(path: Path) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = NORMAL")  # a loss of power costs the last changes, which are found again
-    connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_OF_LOG}")
-    connection.execute("PRAGMA temp_store = MEMORY")
+    for name, value in (("synchronous", "OFF"), ("journal_mode", "TRUNCATE"), ("temp_store", "MEMORY")):
+        connection.execute(f"PRAGMA {name} = {value}")
     return connection
 
 
 def _lay_out(path: Path) -> None:
     connection = _connect(path)
     try:
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            raise sqlite3.NotSupportedError(f"the file system of {path.parent} cannot hold the index")
         with _transaction(connection):
             for statement in _TABLES:
                 connection.execute(statement)

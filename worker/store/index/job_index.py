@@ -1,8 +1,11 @@
 """The index of all jobs. What it says may be behind in one direction only, so that what it leaves out is not there:
 
 - a job's row is there before its directory is, and goes after it;
-- a row says how a job ended only after the outcome is on disk, and takes that back before the outcome goes;
+- a row says that a job is ending before the outcome is on disk, and how it ended after that; it takes that back before
+  the outcome goes;
 - a row owes no webhook only after that is settled, and owes it again before it is sent again.
+
+What is told before a change is told again after it: another file may have been made meanwhile.
 
 Whoever asks takes the rows as candidates and reads the directories of those alone. A change that did not come to the
 index although it had to throws the file away. What was changed behind its back, by an earlier version or by hand, is
@@ -20,11 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from worker.store.index.boot import boot
 from worker.store.index.index_file import IndexFile, IndexUnavailable
-from worker.store.index.job_row import ABOVE_ALL, OPEN, UNKNOWN, UNREADABLE, IndexState, JobRow, row_of
+from worker.store.index.job_row import ABOVE_ALL, ENDING, OPEN, UNKNOWN, UNREADABLE, IndexState, JobRow, row_of
 from worker.store.records import JobRequest
 
-ROWS = 128  # of a page
+ROWS = 256  # of a page
 BATCH = 1000  # rows that are changed in one transaction
 
 _ROW = "id, revision, stamp, state"
@@ -73,28 +77,45 @@ class JobIndex:
 
     # What the store tells it
 
-    def comes(self, request: JobRequest) -> None:
-        """Before the job is there."""
+    def comes(self, request: JobRequest) -> Path | None:
+        """Before the job is there; returns which file was told."""
         self.file.write(lambda connection: _insert(connection, row_of(request)), needed=True)
+        return self.file.current()
+
+    def came(self, request: JobRequest, told: Path | None) -> None:
+        """After the job is there."""
+        if self.file.current() != told:
+            self.comes(request)
 
     def reopens(self, job_id: str) -> None:
-        """Before the job's outcome is taken back."""
+        """Before the job's outcome is taken back, and after."""
         self._change("state = ?, look_at = NULL, stamp = ?", (OPEN, UNKNOWN), job_id, needed=True)
 
-    def seen(self, job_id: str) -> Seen:
-        """The job as it is before a change that is told with this."""
-        try:
-            rows = self._rows("SELECT revision FROM jobs WHERE id = ?", (job_id,))
-        except IndexUnavailable:
-            rows = []
-        return Seen(job_id, rows[0][0] if rows else None)
+    def ends(self, job_id: str) -> Seen:
+        """Before the outcome is there; returns what `ended` is to be told."""
+        found: list[tuple[int]] = []
+
+        def use(connection: sqlite3.Connection) -> None:
+            _mark_ending(connection, job_id)
+            found.extend(connection.execute("SELECT revision FROM jobs WHERE id = ?", (job_id,)).fetchall())
+
+        self.file.write(use, needed=True)
+        return Seen(job_id, found[0][0] if found else None)
 
     def ended(self, seen: Seen, state: IndexState) -> None:
-        """After the outcome is there; maintenance is to look at the job."""
-        self._change_seen("state = ?, look_at = 0, stamp = ?", (state, UNKNOWN), seen)
+        """After the outcome is there; maintenance is to look at the job. If another told of the job meanwhile, it may
+        have ended or not."""
+        where = "WHERE id = ? AND revision = ?"
+        statement = f"UPDATE jobs SET state = ?, look_at = 0, stamp = ?, revision = revision + 1 {where}"
+
+        def use(connection: sqlite3.Connection) -> None:
+            if not connection.execute(statement, (state, UNKNOWN, seen.id, seen.revision)).rowcount:
+                _mark_ending(connection, seen.id)
+
+        self.file.write(use, needed=False)
 
     def owes(self, job_id: str) -> None:
-        """Before a line about the job's webhook is written."""
+        """Before a line about the job's webhook is written, and after."""
         self._change("owes = 1", (), job_id, needed=True)
 
     def look_soon(self, job_id: str) -> None:
@@ -187,10 +208,18 @@ class JobIndex:
         return int(self._rows(query, (UNREADABLE,))[0][0])
 
     def check(self) -> None:
-        """Throws the file away if it is damaged. Takes some milliseconds for each megabyte."""
+        """Throws the file away if it is damaged, or was made before the machine last started: a loss of power may have
+        torn it. Takes some milliseconds for each megabyte."""
         verdict = self._rows("PRAGMA quick_check(1)", ())
         if verdict != [("ok",)]:
             self.file.discard(verdict)
+        elif self._fact("boot") != boot():
+            self.file.discard("the machine has started since")
+
+    def create(self) -> None:
+        """An empty one. Raises OSError or sqlite3.Error."""
+        self.file.create()
+        self._set_fact("boot", boot(), needed=True)
 
     def _page_where(self, condition: str, before: str) -> Page:
         query = f"SELECT id, revision FROM jobs WHERE {condition} AND id < ? AND id >= ? ORDER BY id DESC LIMIT {ROWS}"
@@ -239,6 +268,11 @@ def _verified_from(connection: sqlite3.Connection) -> str:
 def _insert(connection: sqlite3.Connection, row: JobRow) -> None:
     values = (row.id, row.owner, row.state, row.owes, row.stamp, _look_at(row))
     connection.execute("INSERT OR IGNORE INTO jobs VALUES (?, ?, ?, ?, ?, ?, 0)", values)
+
+
+def _mark_ending(connection: sqlite3.Connection, job_id: str) -> None:
+    statement = "UPDATE jobs SET state = ?, revision = revision + 1 WHERE id = ? AND state = ?"
+    connection.execute(statement, (ENDING, job_id, OPEN))
 
 
 def _replace(connection: sqlite3.Connection, row: JobRow, revision: int) -> None:

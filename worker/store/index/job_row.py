@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from worker.store.records import ENDED, JobRequest, is_job_id
 
-IndexState = Literal["open", "unreadable", "finished", "failed", "canceled"]
+IndexState = Literal["open", "ending", "unreadable", "finished", "failed", "canceled"]
 OPEN: IndexState = "open"  # queued or started: Redis knows which
+ENDING: IndexState = "ending"  # there may be an outcome this very moment
 UNREADABLE: IndexState = "unreadable"
 GRAIN = 2_000_000_000  # nanoseconds; no file system's clock is coarser
 

@@ -58,6 +58,8 @@ class IndexKeeper:
                         stopped.wait(self._timing.index_look)
             except OSError as error:
                 log.warning("The index of the jobs cannot be kept: %s", error)
+            except Exception:  # whatever it is, lists can be read without it
+                log.exception("The index of the jobs cannot be kept")
             stopped.wait(self._timing.index_look)
 
     def _begin(self) -> None:
@@ -69,7 +71,7 @@ class IndexKeeper:
     def keep(self, now: float) -> None:
         """Does what is due. now: monotonic seconds."""
         try:
-            if not self._index.file.is_there():
+            if self._index.file.current() is None:
                 self._make(now)
             if self._index.verified_from() or now >= self._all_at:
                 self._look_at_all(now)
@@ -85,7 +87,7 @@ class IndexKeeper:
             return
         self._make_at = now + self._timing.index_remake
         try:
-            self._index.file.create()
+            self._index.create()
         except (OSError, sqlite3.Error) as error:
             log.warning("The jobs have no index, so that lists are slow: %s", error)
 
@@ -109,7 +111,7 @@ def distrust_unkept(index: JobIndex) -> None:
     """For whoever begins to work with a store: if nobody keeps its index, that counts once somebody compared it."""
     path = index.file.directory / LOCK
     with contextlib.suppress(OSError, IndexUnavailable):
-        if index.file.is_there():
+        if index.file.current() is not None:
             with _held(path) as is_held:
                 if is_held():
                     index.verify_from(ABOVE_ALL)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worker.store.index.index_file import IndexUnavailable
 from worker.store.index.job_index import JobIndex, Known, Verified
-from worker.store.index.job_row import ABOVE_ALL, UNKNOWN, UNREADABLE, job_ids, read_row, stamp_of
+from worker.store.index.job_row import ABOVE_ALL, ENDING, OPEN, UNKNOWN, UNREADABLE, job_ids, read_row, stamp_of
 
 PIECE = 256  # directories
 
@@ -49,7 +49,7 @@ def _compared(jobs: Path, names: Sequence[str], known: Mapping[str, Known], is_t
         before = known.get(name)
         if before is None or _may_differ(jobs / name, before, is_thorough):
             row = read_row(jobs / name)
-            if row is not None:
+            if row is not None and not (row.state == OPEN and before and before.state == ENDING):
                 rows.append((row, before.revision if before else None))
     gone = [job_id for job_id in known.keys() - set(names) if not (jobs / job_id).exists()]
     return Verified(rows, gone)

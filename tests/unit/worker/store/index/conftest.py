@@ -45,7 +45,7 @@ class Kept:
 
     def by_the_index(self, status: State | None = None) -> list[str]:
         """As `listed`, and no directory is read for it."""
-        page = self.store.index.of_owner("local", {"open", status or "finished"}, "job_~")
+        page = self.store.index.of_owner("local", {"open", "ending", status or "finished"}, "job_~")
         assert page.lowest == "", "the index is not up to date"
         return [seen.id for seen in page.jobs]
 

@@ -47,7 +47,7 @@ def test_an_owners_jobs_are_found_newest_first_by_the_index_alone(kept: Kept) ->
     ids = [request.id for request in (*jobs, failed, waiting)][::-1]
     assert kept.listed() == ids
     assert kept.listed(after=ids[1]) == ids[2:]
-    assert kept.by_the_index("failed") == [waiting.id, failed.id], "what has not ended may end this very moment"
+    assert kept.listed("failed") == [failed.id], "what waits is not looked at"
     assert kept.listed("queued") == kept.listed("started") == [waiting.id]
     assert kept.listed(owner="nobody") == []
 
@@ -127,6 +127,18 @@ def test_whatever_happens_the_lists_are_those_of_the_directories(kept: Kept, mon
         change()
         for status in STATUSES:
             assert confirmed(kept, status) == by_the_directories(kept, status)
+
+
+@pytest.mark.fault(104)
+def test_an_end_is_found_though_its_process_died_before_it_told_the_index(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = kept.add()
+    monkeypatch.setattr(kept.store.index, "ended", lambda seen, state: None)
+    kept.store.finish(request.id, Outcome("failed"))
+    assert kept.listed("failed") == [request.id]
+    kept.keep(later=3600)
+    assert kept.by_the_index("failed") == [request.id]
 
 
 def test_what_owes_a_webhook_is_found_until_it_is_settled(kept: Kept) -> None:

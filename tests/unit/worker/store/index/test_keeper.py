@@ -125,7 +125,7 @@ def test_a_reopening_is_not_undone_by_an_earlier_look(kept: Kept, monkeypatch: p
 
 def test_an_end_that_is_told_late_does_not_undo_a_reopening(kept: Kept) -> None:
     request = kept.add()
-    seen = kept.store.index.seen(request.id)
+    seen = kept.store.index.ends(request.id)
     without_index(kept).finish(request.id, Outcome("failed"))
     kept.store.reopen(request.id)
     kept.store.index.ended(seen, "failed")
@@ -167,3 +167,27 @@ def test_one_of_several_keeps_it_and_another_follows(tmp_path: Path) -> None:
             stop.set()
         for thread in threads:
             thread.join()
+
+
+@pytest.mark.parametrize("change", ["comes", "reopens"])
+def test_a_change_is_told_to_a_file_that_was_made_in_the_middle_of_it(
+    kept: Kept, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file is compared with the directories before the change shows there."""
+    request = kept.add("failed")
+
+    call = {"comes": "rename", "reopens": "unlink"}[change]
+
+    def replaced_first(*args: object, **kwargs: object) -> object:
+        monkeypatch.undo()
+        kept.store.index.file.discard("a test")
+        kept.keep(later=TIMING.index_remake)
+        return getattr(os, call)(*args, **kwargs)
+
+    monkeypatch.setattr(os, call, replaced_first)
+    if change == "comes":
+        request = kept.add()
+    else:
+        kept.store.reopen(request.id)
+    assert kept.listed("queued") == [request.id]
+    assert kept.by_the_index() == [request.id]
