@@ -39,11 +39,17 @@ Value = TypeVar("Value")
 
 def until(condition: Callable[[], Value], what: str, timeout: float = DEADLINE) -> Value:
     """What the condition returns once that is true."""
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain: {what}"
-        time.sleep(0.02)
+        passed = time.monotonic() - began
+        assert passed < timeout, f"waited {timeout:.0f} s in vain: {what}"
+        time.sleep(next_look(passed))
     return value
+
+
+def next_look(passed: float) -> float:
+    """Seconds until one looks again that has waited for so long: each look takes time from what is waited for."""
+    return min(0.02 + passed / 10, 0.2)
 
 
 @dataclass

@@ -20,6 +20,7 @@ from rq.serializers import JSONSerializer
 
 from engines.base import DecodeOptions
 from scripts.redis_server.program import find_server
+from tests.acceptance.live import until
 from tests.unit.factories import make_request
 from worker.jobs.backlog import Backlog
 from worker.jobs.job_service import JobService
@@ -84,10 +85,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 def wait_for(condition: Callable[[], object], timeout: float = DEADLINE) -> None:
     """Until the condition holds; fails the test past the deadline."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"what the test waits for did not happen in {timeout:.0f} s"
-        time.sleep(0.02)
+    until(lambda: bool(condition()), "what the test waits for", timeout)
 
 
 class RunningWorker:
