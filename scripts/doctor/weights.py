@@ -9,6 +9,7 @@ from engines.registry import EngineOptions, fastest_engine
 from engines.weights.ctranslate2 import carries_base, weights_on_this_machine
 from engines.weights.names import canonical_name
 from scripts.doctor.finding import Finding, failure, ok, warning
+from scripts.setup_environment import is_checkout
 from worker.models.remedies import with_remedy
 
 _LFS = b"version https://git-lfs"  # what git leaves of a large file where Git LFS is missing
@@ -25,8 +26,8 @@ def weights(model: str, data_dir: Path, engine: str = "faster-whisper") -> Findi
     except ModelNotFound as error:
         return failure("model", f"{with_remedy(error)} (WHISPER_MODEL={model})")
     if directory is None:
-        fetch = f".venv/bin/python scripts/download_model.py {model}"
-        return warning("model", f"The weights of {model} are not here: the first start fetches them. Ahead: {fetch}")
+        ahead = f" Ahead: .venv/bin/python scripts/download_model.py {model}" if is_checkout() else ""
+        return warning("model", f"The weights of {model} are not here: the first start fetches them.{ahead}")
     if _is_pointer(directory / "model.bin"):
         return failure(
             "model", f"{directory / 'model.bin'} is a Git LFS pointer, not the weights. Fetch them: git lfs pull."

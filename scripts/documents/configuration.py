@@ -86,7 +86,8 @@ _CONFIGURATION = """\
 
 <!-- Written by `make docs` from the classes of the settings. Edit their descriptions, not this file. -->
 
-Settings are environment variables, or lines of `.env` in the checkout (copy [.env.example](../.env.example)).
+Settings are environment variables, or lines of `.env` in the checkout (copy [.env.example](../.env.example)); of the
+installed package, in its [state folder](COMMAND.md#a-server-of-your-own).
 The environment takes precedence over `.env`, and command-line options take precedence over both. The service reads its
 settings when it starts: after a change, run `make whisper-native-stop` and `make whisper-native`, or
 `python3 scripts/whisper-native.py restart`. A value that is not valid keeps it from starting, and the message names the

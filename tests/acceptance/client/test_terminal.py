@@ -96,7 +96,9 @@ def test_bars_show_how_far_it_is_and_results_are_left_alone(tmp_path: Path, slow
         terminal.close()
 
 
-def test_results_on_the_same_terminal_stand_on_lines_of_their_own(tmp_path: Path, quick: LiveService, clip: Path) -> None:
+def test_results_on_the_same_terminal_stand_on_lines_of_their_own(
+    tmp_path: Path, quick: LiveService, clip: Path
+) -> None:
     shutil.copy(clip, tmp_path / "talk.wav")
     terminal = Terminal(Command(tmp_path, quick.url), "transcribe", "talk.wav", NO_COLOR="1")
     try:

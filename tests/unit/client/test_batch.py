@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,9 @@ from whisper_native.cli.main import run as run_command
 from whisper_native.recordings.outputs import Plan
 from whisper_native.recordings.sources import Source
 from whisper_native.running.display import Bars
+
+ROOT = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-m", "whisper_native"]
 
 
 @pytest.fixture
@@ -83,3 +88,15 @@ def test_bars_have_a_stage_and_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "transcribing" in shown.getvalue()
     assert "[red] is text" in shown.getvalue()
     assert "[name]" in shown.getvalue()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_completes_commands_and_options(shell: str) -> None:
+    script = subprocess.run([*COMMAND, "completion", shell], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "_WHISPER_NATIVE_COMPLETE" in script.stdout
+    for begun, expected in ((["tra"], "transcribe"), (["transcribe", "--max-line-w"], "--max-line-width")):
+        words = " ".join(["whisper-native", *begun])
+        given = {"COMP_WORDS": words, "COMP_CWORD": begun[-1] if shell == "fish" else str(len(begun))}
+        environment = {**os.environ, **given, "_WHISPER_NATIVE_COMPLETE": f"{shell}_complete"}
+        completed = subprocess.run(COMMAND, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert expected in completed.stdout, (words, completed.stdout, completed.stderr)
