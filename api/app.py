@@ -150,6 +150,8 @@ async def _maintain(maintenance: Maintenance, service: AppState) -> None:
             await service.redis_threads.run(maintenance.run_once)
         except RedisError as error:
             log.warning("Maintenance waits for Redis: %s", error)
+        except OSError as error:  # a full disk, or no file left to open
+            log.warning("Maintenance failed; the next round is in %.0f s: %s", every, error)
         except Exception:
             log.exception("Maintenance failed; the next round is in %.0f s", every)
         await asyncio.sleep(every)

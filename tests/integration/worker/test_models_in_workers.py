@@ -80,9 +80,11 @@ def test_an_idle_worker_gives_its_memory_back_and_works_on(worker: RunningWorker
     own = {"REDIS_URL": worker.url, "DATA_DIR": str(worker.store.root), "MODEL": "base", "MODEL_TTL": "3"}
     env |= {f"WHISPER_{name}": value for name, value in own.items()}
     code = (
-        "import logging, sys; logging.basicConfig(level='INFO'); from scripts.service.foreground import _children; "
-        "from scripts.service.supervisor import Supervisor; "
-        f"Supervisor([spec for spec in _children(None, {worker.url!r}, 0) if spec.name == 'worker']).run()"
+        "import logging; logging.basicConfig(level='INFO'); from pathlib import Path; "
+        "from scripts.service.foreground import _children; from scripts.service.supervisor import Supervisor; "
+        "from worker.queue.dead_workers import DeadWorkers; from worker.store.job_store import LocalStore; "
+        f"dead = DeadWorkers({worker.url!r}, LocalStore(Path({str(worker.store.root)!r}))); "
+        f"Supervisor([spec for spec in _children(None, {worker.url!r}, 0, dead) if spec.name == 'worker']).run()"
     )
     with open(worker.log_file, "ab") as log:
         supervisor = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stdout=log, stderr=log)
