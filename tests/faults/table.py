@@ -377,6 +377,22 @@ FAULTS: tuple[Fault, ...] = (
         "The service is killed and started again",
         "The old processes' workers leave the dashboard within a minute",
     ),
+    # the command whisper-native
+    Fault(
+        150,
+        "The command is killed in the middle of a folder of recordings, and given again",
+        "It gets the jobs that are there: nothing is done twice, nothing is missing, and no output is half written",
+    ),
+    Fault(
+        151,
+        "Ctrl-C while the command waits for its jobs",
+        "Accepted jobs go on and are named; a second Ctrl-C cancels them; given again, the command runs them again",
+    ),
+    Fault(
+        152,
+        "The connection breaks while the command follows a job",
+        "It is taken up after the last event; if the server stays away, the command ends with exit code 3",
+    ),
 )
 
 # Rows no test can show here, and why not; each could be shown on another machine.

@@ -109,6 +109,7 @@ def test_results_on_the_same_terminal_stand_on_lines_of_their_own(
         terminal.close()
 
 
+@pytest.mark.fault(151)
 def test_ctrl_c_at_the_terminal(tmp_path: Path, slow: LiveService, talk_file: Path) -> None:
     shutil.copy(talk_file, tmp_path / "talk.flac")
     before = slow.job_ids()

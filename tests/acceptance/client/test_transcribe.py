@@ -122,6 +122,7 @@ def test_one_that_fails_keeps_no_other_back(command: Command, clip: Path) -> Non
     assert not (command.home / "bad.txt").exists()
 
 
+@pytest.mark.fault(150)
 def test_a_second_run_after_a_kill_does_nothing_twice_and_misses_nothing(
     tmp_path: Path, slow: LiveService, clip: Path
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_second_run_after_a_kill_does_nothing_twice_and_misses_nothing(
     assert len(slow.job_ids() - before) == 3
 
 
+@pytest.mark.fault(151)
 def test_ctrl_c_leaves_the_jobs_and_a_second_one_cancels_them(tmp_path: Path, slow: LiveService, clip: Path) -> None:
     command = Command(tmp_path, slow.url)
     recordings(tmp_path / "talks", clip, 1)

@@ -149,6 +149,7 @@ def test_what_does_not_ends_the_command(
     assert caught.value.is_everybodys is (exit_code != 1)
 
 
+@pytest.mark.fault(152)
 def test_a_server_that_goes_away_is_away(stand: Stand, recording: Recording) -> None:
     with connected(stand, patience=0.3) as connection:
         connection.look("/")
@@ -164,6 +165,7 @@ def test_a_job_that_had_ended_badly_runs_again(stand: Stand, recording: Recordin
     assert submit(stand, recording)["status"] == "queued"
 
 
+@pytest.mark.fault(152)
 def test_a_stream_that_breaks_is_taken_up_where_it_was(stand: Stand) -> None:
     begun = b'id: 1-0:1\nevent: segment\ndata: {"id": 0, "text": " Hello"}\n\n'
     rest = b': ping\n\nid: 2-0:1\nevent: progress\ndata: {"processed": 1, "total": 2}\n\n'
