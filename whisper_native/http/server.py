@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +17,9 @@ from whisper_native.http.events import Event, read_events
 from whisper_native.recordings.content import BLOCK, Recording
 
 MAX_QUERY = 6000  # bytes; a server takes paths of 8 kB, so longer fields go into a form
+# A key is of no use any more: its job cannot run again, or was made when the server's own settings were others. The
+# next one follows from it, so that a later run takes the same way.
+WORN_OUT = ("audio_deleted", "idempotency_key_reused")
 MAX_RETRIED = 20  # times that a job which had ended badly is asked to run again
 
 Fields = Mapping[str, str]
@@ -32,7 +37,18 @@ class Server:
         """The recording's job: the same for the same content and fields, however often it is sent. One that had failed
         or was canceled is run again. Raises Failure or Stopped."""
         key = recording.key(fields, str(self.info.get("default_model", "")))
-        job: dict[str, Any] = self.connection.repeated(lambda: self._post(recording, fields, key, on_sent)).json()
+        for last in (False, False, True):
+            try:
+                response = self.connection.repeated(partial(self._post, recording, fields, key, on_sent))
+                return self._begun(response.json())
+            except Failure as failure:
+                if failure.code not in WORN_OUT or last:
+                    raise
+                key = sha256(key.encode()).hexdigest()
+        raise AssertionError("the last try returns or raises")
+
+    def _begun(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The job, once it waits, runs or has finished."""
         for _ in range(MAX_RETRIED):
             if job["status"] not in ("failed", "canceled"):
                 break

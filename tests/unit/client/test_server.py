@@ -165,6 +165,22 @@ def test_a_job_that_had_ended_badly_runs_again(stand: Stand, recording: Recordin
     assert submit(stand, recording)["status"] == "queued"
 
 
+@pytest.mark.parametrize("code", ["audio_deleted", "idempotency_key_reused"])
+def test_a_key_that_is_worn_out_gives_way_to_the_next(stand: Stand, recording: Recording, code: str) -> None:
+    """Each run takes the same way, so that it still ends at the same job."""
+    failed = (202, {**JOB, "status": "failed"})
+    refused = (422, error(code))
+    stand.put("/v1/jobs/job_1/retry", (410, error("audio_deleted")))
+    for _ in range(2):
+        stand.put("/v1/jobs", failed if code == "audio_deleted" else refused, (202, JOB))
+        assert submit(stand, recording) == JOB
+    keys = [row[2]["idempotency-key"] for row in stand.requests if row[1].startswith("/v1/jobs?")]
+    assert keys[0] == keys[2] != keys[1] == keys[3]
+    stand.put("/v1/jobs", refused)
+    with pytest.raises(Failure, match=code):
+        submit(stand, recording)
+
+
 @pytest.mark.fault(152)
 def test_a_stream_that_breaks_is_taken_up_where_it_was(stand: Stand) -> None:
     begun = b'id: 1-0:1\nevent: segment\ndata: {"id": 0, "text": " Hello"}\n\n'
