@@ -109,7 +109,8 @@ def test_an_engine_that_is_not_installed_says_what_to_install(monkeypatch: pytes
 
 def test_every_extra_is_one_of_the_projects() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(EXTRAS.values()) <= set(project["optional-dependencies"]) - {"dev", "server"} == set(setup_environment.EXTRAS)
+    extras = set(project["optional-dependencies"]) - {"dev", "server"}
+    assert set(EXTRAS.values()) <= extras == set(setup_environment.EXTRAS)
     assert set(EXTRAS) == set(LIBRARIES) - {"faster-whisper"}
 
 
