@@ -100,7 +100,9 @@ class Slot:
             self._stopping.wait(RETRY_AFTER)
             return
         self._worker.show(WorkerStatus.IDLE)
-        if job := self.take(self._look):
+        job = self.take(self._look if self.has_served else None)  # the first look is to know that it can
+        self.has_served = True
+        if job:
             self.run(job)
 
     def take(self, timeout: int | None = None) -> QueuedJob | None:

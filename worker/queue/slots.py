@@ -108,6 +108,12 @@ class Slots:
                 self._stopping.wait(RETRY_AFTER)
 
     @property
+    def are_serving(self) -> bool:
+        """Whether jobs of every queue are taken: a slot of it has looked for one."""
+        serving = {self._queue_of[number] for number, slot in list(self._slots.items()) if slot.has_served}
+        return serving >= self._counts.keys()
+
+    @property
     def trouble(self) -> str:
         """Why jobs of a queue are not taken: each of its slots starts over again and again. Empty if all are served."""
         for queue in self._counts:

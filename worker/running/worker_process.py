@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from types import FrameType
 
@@ -166,6 +166,7 @@ class WorkerProcess:
         )
         feed.start()
         slots.start()
+        threading.Thread(target=self._say_when_serving, args=(slots,), name="serving", daemon=True).start()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
         threading.Thread(target=self._maintain, name="maintenance", daemon=True).start()
         self._wait_for_end()
@@ -173,6 +174,13 @@ class WorkerProcess:
         slots.take_no_more()
         runner.running.stop()
         slots.stop(self._timing.drain, runner.running.leave_all)
+
+    def _say_when_serving(self, slots: Slots) -> None:
+        """Clients wait for a worker that is ready, so they are not to wait for the next heartbeat."""
+        while not slots.are_serving and not self._stopped.wait(0.02):
+            continue
+        with suppress(RedisError):
+            self._show_presence()
 
     def _slot_counts(self, batcher: Batcher | None) -> dict[Priority, int]:
         """Fewer interactive slots than windows in a pass would leave a GPU's passes half empty when many clips wait.
@@ -237,9 +245,11 @@ class WorkerProcess:
     def _show_presence(self) -> None:
         """One at a time, or a beat that began before a change could be written after it."""
         with self._showing:
-            presence, trouble = self._presence, self._slots.trouble if self._slots else ""
-            if trouble:
-                presence = replace(presence, state="failed", error=trouble)
+            presence, slots = self._presence, self._slots
+            if slots and slots.trouble:
+                presence = replace(presence, state="failed", error=slots.trouble)
+            elif presence.takes_work and not (slots and slots.are_serving):
+                presence = replace(presence, state="loading")
             heartbeat.announce(self._redis, presence, self._timing)
             heartbeat.announce_store(self._redis, self._store_id, self._place, self._timing)
 

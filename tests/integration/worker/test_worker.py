@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from redis import Redis
 from rq.queue import Queue
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
@@ -51,6 +52,25 @@ def talk(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
     voice = media.read(sample.path)
     pause = np.zeros(16_000, np.float32)
     return media.write(tmp_path_factory.mktemp("talk") / "talk.flac", np.concatenate([pause, voice] * 10))
+
+
+@pytest.mark.fault(113)
+def test_a_worker_is_never_ready_whose_slots_cannot_take_jobs(redis: RedisServer, tmp_path: Path) -> None:
+    with Redis.from_url(redis.url) as operator:
+        rights = ("on", "nopass", "~*", "&*", "+@all", "-lmove", "-blmove")
+        operator.execute_command("ACL", "SETUSER", "limited", *rights)
+    worker = RunningWorker(redis.url.replace("unix://", "unix://limited:any@"), tmp_path, SCALE)
+    try:
+        process, states = worker.start(ready=False), [""]
+
+        def has_failed() -> bool:
+            states.append(str(worker.presence_of(process)))
+            return states[-1] == "failed"
+
+        wait_for(has_failed)
+        assert set(states) <= {"", "None", "loading", "failed"}
+    finally:
+        worker.end()
 
 
 def expected_text(worker: RunningWorker, talk: Path) -> str:
