@@ -19,8 +19,10 @@ def main() -> int:
     parser.add_argument("--engine", choices=sorted(ENGINES), default="base", help="`fake` needs no processor time")
     parser.add_argument("--calls", type=float, help="a minute; fewer for a machine that has other work as well")
     parser.add_argument("--faults", type=float, default=FAULTS_PER_MINUTE, help="a minute")
+    parser.add_argument("--patience", type=float, default=300.0, help="seconds a client goes on trying")
     arguments = parser.parse_args()
-    pace = Pace(arguments.minutes * 60, arguments.faults, arguments.calls or ENGINES[arguments.engine].calls_per_minute)
+    calls = arguments.calls or ENGINES[arguments.engine].calls_per_minute
+    pace = Pace(arguments.minutes * 60, arguments.faults, calls, arguments.patience)
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as directory:
         report = soak(Path(directory), arguments.seed, pace, arguments.engine)
         print(report)

@@ -20,7 +20,6 @@ from tests.soak.plan import Call
 
 CLIENTS = 64
 AGAIN = 0.5  # seconds before a client that got no answer tries again
-TIMEOUT = 300.0  # seconds it goes on trying
 VERBOSE = {
     "model": "whisper-1",
     "response_format": "verbose_json",
@@ -48,7 +47,10 @@ def essence(transcript: dict[str, Any]) -> dict[str, Any]:
 class Load:
     """Makes the calls in time. `accepted`: call number -> job id of all that was promised with a 202."""
 
-    def __init__(self, service: LiveService, recordings: list[Recording], webhook_url: str) -> None:
+    def __init__(
+        self, service: LiveService, recordings: list[Recording], webhook_url: str, patience: float = 300.0
+    ) -> None:
+        self._patience = patience
         self.accepted: dict[int, str] = {}
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
@@ -90,7 +92,7 @@ class Load:
     def _submit(self, call: Call) -> str:
         fields = {"metadata": json.dumps({"call": call.number}), "webhook_url": self._webhook_url}
         headers = {"idempotency-key": f"call-{call.number}"}
-        for _ in trying():
+        for _ in self._trying():
             with self._patient("submit"), self._opened(call) as (client, file):
                 answer = client.post("/v1/jobs", data=fields, files={"file": file}, headers=headers)
                 if answer.status_code in (200, 202):
@@ -102,7 +104,7 @@ class Load:
     def _follow(self, call: Call, job_id: str) -> None:
         told: list[dict[str, Any]] = []
         last: str | None = None
-        for _ in trying():
+        for _ in self._trying():
             headers = {"last_event_id": last} if last else {}
             with (
                 self._patient("follow"),
@@ -183,6 +185,12 @@ class Load:
         assert answer.status_code in (409, 429, 503, 504), f"{answer.status_code} {error}"
         self.counts[f"{call.kind}: {error['code']}"] += 1
 
+    def _trying(self) -> Iterator[None]:
+        deadline = time.monotonic() + self._patience
+        while time.monotonic() < deadline:
+            yield
+            time.sleep(AGAIN)
+
     @contextmanager
     def _patient(self, what: str) -> Iterator[None]:
         try:
@@ -194,13 +202,6 @@ class Load:
     def _opened(self, call: Call) -> Iterator[tuple[httpx.Client, Any]]:
         with self._service.http() as client, open(self._recordings[call.recording].path, "rb") as file:
             yield client, file
-
-
-def trying() -> Iterator[None]:
-    deadline = time.monotonic() + TIMEOUT
-    while time.monotonic() < deadline:
-        yield
-        time.sleep(AGAIN)
 
 
 def events(answer: httpx.Response) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -62,11 +62,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a run is, in seconds, and how much happens in a minute of it."""
+    """How long a run is, in seconds, and how much happens in a minute of it. patience: seconds a client goes on
+    trying."""
 
     seconds: float
     faults: float
     calls: float
+    patience: float = 300.0
 
 
 def plan(seed: int, pace: Pace, recordings: int) -> Plan:

@@ -77,7 +77,7 @@ def _soak(service: LiveService, receiver: Receiver, seed: int, pace: Pace, kind:
     recordings = _recordings(service, kind.long)
     script = plan(seed, pace, len(recordings))
     began = time.monotonic()
-    load = Load(service, recordings, receiver.url(host=slow_names.NAME))
+    load = Load(service, recordings, receiver.url(host=slow_names.NAME), pace.patience)
     outcomes = verdict.Outcomes(service.data / "jobs")
     breaking = Breaking(service, script.faults, began)
     outcomes.start()
