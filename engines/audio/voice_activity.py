@@ -22,7 +22,8 @@ _BLOCK_FRAMES = 64  # frames a call: 2 s; more gains no speed
 _QUIET = 0.35  # probability below which a frame is no speech
 _REST = 0.7  # the state's bound in a long pause: 1 hears late after hum, 0.3 hears words in tunes
 _TIRED = 3  # blocks without speech after which it is
-_ROOM = 3e-4  # root mean square of noise that is added to less: the network knows no recordings without a room
+_ROOM = 3e-4  # root mean square of noise that is added: the network knows no recordings without a room
+_SOME_ROOM = 1e-5  # ... and of noise that is one: a third of the last of 16 bits
 _ROOM_SHARE = 0.1  # of the frames are quieter than what is taken for the recording's own
 
 Samples = NDArray[np.float32]
@@ -58,7 +59,7 @@ class _Detector:
     def _in_a_room(self, frames: Samples) -> Samples:
         """With a room's noise, if the recording has none of its own."""
         levels = np.sqrt(np.mean(np.square(frames), axis=1))
-        if np.quantile(levels, _ROOM_SHARE) >= _ROOM / 2:
+        if np.quantile(levels, _ROOM_SHARE) >= _SOME_ROOM:
             return frames
         rooms = -(-len(frames) // _BLOCK_FRAMES)
         return frames + np.tile(self._room, (rooms, 1))[: len(frames)]
