@@ -9,7 +9,9 @@ import numpy as np
 
 from engines.audio.source.chunk import Samples
 
-TARGET = 0.004  # root mean square that speech is lifted to: louder speech, up to 25 dB below the common, is heard as well
+TARGET = (
+    0.004  # root mean square that speech is lifted to: louder speech, up to 25 dB below the common, is heard as well
+)
 MAX_GAIN = 3000.0  # 70 dB
 PEAK = 0.9  # that nothing is lifted beyond
 MEMORY = 5  # blocks of frames (10 s) whose level counts

@@ -24,7 +24,6 @@ _REST = 0.7  # the state's bound in a long pause: 1 hears late after hum, 0.3 he
 _TIRED = 10  # blocks without speech (20 s) that make a long pause
 _ROOM = 3e-4  # root mean square of noise that is added: the network knows no recordings without a room
 _SOME_ROOM = 1e-5  # ... and of noise that is one: a third of the last of 16 bits
-_ROOM_SHARE = 0.1  # of the frames are quieter than what is taken for the recording's own
 
 Samples = NDArray[np.float32]
 
@@ -57,9 +56,8 @@ class _Detector:
         return probabilities
 
     def _in_a_room(self, frames: Samples) -> Samples:
-        """With a room's noise, if the recording has none of its own."""
-        levels = np.sqrt(np.mean(np.square(frames), axis=1))
-        if np.quantile(levels, _ROOM_SHARE) >= _SOME_ROOM:
+        """With a room's noise, if the recording has none of its own somewhere."""
+        if float(np.mean(np.square(frames), axis=1).min()) >= _SOME_ROOM**2:
             return frames
         rooms = -(-len(frames) // _BLOCK_FRAMES)
         return frames + np.tile(self._room, (rooms, 1))[: len(frames)]

@@ -17,6 +17,7 @@ from engines.decoding.transcriber import Transcription
 from engines.registry import EngineOptions, create_engine
 from engines.transcript import Transcript
 from tests import accuracy, odd_media, speech, wordless
+from tests.conftest import ROOT
 from tests.speech import Recording
 
 RATE = 16_000
@@ -117,6 +118,13 @@ def test_all_words_are_there(batcher: Batcher, talk: Recording, tmp_path: Path, 
     transcript = heard(batcher, write(tmp_path / "a.wav", talk.samples))
     assert all_of_it(transcript, 3 if kind == "-70 dB" else 1), transcript.text
     assert codes(transcript) == warnings
+
+
+def test_a_whisper_is_heard_whole(batcher: Batcher) -> None:
+    """Its first sentence is lost if no noise is added to its digital silence."""
+    transcript = heard(batcher, ROOT / "samples" / "whisper.flac")
+    assert all_of_it(transcript), transcript.text
+    assert codes(transcript) == []
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
