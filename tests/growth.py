@@ -22,11 +22,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from redis import Redis
 
 from scripts.benchmarking.memory import Watch
-from tests import speech
+from tests import media, speech
 from tests.acceptance.live import LiveService, until
 from tests.faults.processes import process
 from tests.integration.running_worker import redis_server
@@ -212,7 +213,8 @@ def _idle(service: LiveService) -> Iterator[tuple[str, str]]:
 
 
 def _takeovers(service: LiveService) -> Iterator[tuple[str, str]]:
-    recording = speech.recording_file(5)
+    talk = media.read(speech.recording_file(1.25))
+    recording = media.write(service.directory / "long.flac", np.tile(talk, 24))  # half a minute of passes
     for case, strike in (("killed", _kill_worker), ("silent", _silence_both)):
         with _second_worker(service) if case == "silent" else contextlib.nullcontext() as begin:
             yield f"takeover, the worker is {case}", _takeover(service, recording, strike, begin, PROMISED[case])
