@@ -245,7 +245,7 @@ class Transcription:
         """With what its text passes over, which is decoded once more alone: in its language, or that failing, and if
         none was asked for, in the one that is heard there."""
         assert self._stream is not None
-        if not result.words or not (stretch := unheard(window, result.words)):
+        if not (stretch := unheard(window, result.words)):
             return result
         heard = self._stream.submit(alone(window, stretch, result.language)).result()
         if not is_believable(heard) and not self._options.language:

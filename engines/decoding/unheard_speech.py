@@ -37,7 +37,10 @@ class Unheard:
 
 
 def unheard(window: Window, words: Sequence[Word]) -> Unheard | None:
-    """The longest such stretch, or None. words: as aligned, in seconds of the window."""
+    """The longest such stretch, or None. words: as aligned, in seconds of the window. Nothing is known of a window that
+    was cut without voice activity, nor of a translation, whose words are not said one by one."""
+    if not words or not window.options.listening.voice_activity or window.options.task != "transcribe":
+        return None
     found = list(_stretches(window, words))
     seconds, stretch = max(found, key=lambda row: row[0])
     return _from_a_pause(window, stretch) if seconds >= MIN_UNHEARD else None

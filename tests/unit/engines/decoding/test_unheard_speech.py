@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engines.base import SAMPLE_RATE, Piece, Window, WindowResult
+from engines.base import SAMPLE_RATE, DecodeOptions, Listening, Piece, Window, WindowResult
 from engines.decoding.unheard_speech import Unheard, alone, unheard, with_heard
 from engines.transcript import Word
 from tests.unit.factories import make_result, make_window
@@ -51,11 +51,10 @@ def test_words_longer_than_words_can_be_hold_unheard_speech() -> None:
     ("rows", "speech", "start", "end"),
     [
         (WORDS[:2], SPEECH, 2.1, 12.0),
-        ((), SPEECH, 0.0, 12.0),
         ((*WORDS[:2], (" ends.", 10.0, 11.5)), SPEECH, 2.1, 9.7),
         ((*WORDS[:2], (" ends.", 10.4, 11.5)), ((0.4, 1.8), (1.9, 11.5)), 1.85, 11.5),
     ],
-    ids=["behind the last word", "without a word", "between two", "without a pause"],
+    ids=["behind the last word", "between two", "without a pause"],
 )
 def test_so_does_speech_that_no_word_lies_in(
     rows: tuple[tuple[str, float, float], ...],
@@ -81,6 +80,14 @@ def test_ordinary_speech_is_decoded_once(
     rows: tuple[tuple[str, float, float], ...], speech: tuple[tuple[float, float], ...]
 ) -> None:
     assert unheard(spoken(speech), words(*rows)) is None
+
+
+@pytest.mark.parametrize(
+    "options", [DecodeOptions(listening=Listening(voice_activity=False)), DecodeOptions(task="translate")]
+)
+def test_nothing_is_known_without_voice_activity_or_of_a_translation(options: DecodeOptions) -> None:
+    assert unheard(replace(spoken(), options=options), words(*WORDS)) is None
+    assert unheard(spoken(), ()) is None, "nor without words: most likely times were not wanted"
 
 
 def test_the_stretch_alone_lies_where_it_lay_in_the_recording() -> None:
