@@ -174,7 +174,7 @@ def test_the_language_is_found_or_taken_as_it_is_told(base: Engine, voice: Sampl
 def test_finding_the_language_is_not_disturbed_by_the_window_before(
     base: Engine, voice: Samples, talk: speech.Recording
 ) -> None:
-    """Whole windows of 30 s with speech in the first five: the language is heard in all of it, and little is decoded."""
+    """Whole windows of 30 s with speech in the first five: the language is heard in all, and little is decoded."""
     long = np.pad(voice[: 5 * SAMPLE_RATE], (0, 25 * SAMPLE_RATE))
     alone = one(base, long).language_probability
     one(base, said(talk, 0))
