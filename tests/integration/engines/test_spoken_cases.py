@@ -13,7 +13,7 @@ from engines.decoding.batcher import Batcher
 from engines.decoding.transcriber import Transcription
 from engines.transcript import Transcript
 from tests import media, speech
-from tests.accuracy import normalised
+from tests.accuracy import normalised, start_errors
 from tests.integration.engines.test_engines import INSTALLED, SLOW, made
 from tests.weights import converted
 
@@ -61,6 +61,16 @@ def test_the_words_after_a_repetition_are_there(
     spoken = REPETITIONS[word].lower().count(word)
     assert spoken / 2 <= text.lower().count(word) <= spoken * 1.5
     assert len(decoded) <= 3
+
+
+def test_what_the_model_passes_over_takes_no_word_from_its_time(batcher: Batcher, tmp_path: Path) -> None:
+    """base writes nothing of the song; alignment gave its five seconds to "The meeting", which came 3 s early."""
+    song = "Row, " * 14 + "row your boat."
+    spoken = speech.speak(["The first train leaves at seven.", song, AFTER], pauses=0.6)
+    transcript = transcribe(batcher, media.write(tmp_path / "over.flac", spoken.samples))
+    assert normalised(transcript.text).endswith(normalised(AFTER))
+    late = start_errors(spoken.sentences, [(word.text, word.start) for word in transcript.words])[-1]
+    assert late == pytest.approx(0, abs=0.3)
 
 
 def test_no_segment_ends_in_an_abbreviation(batcher: Batcher, tmp_path: Path) -> None:
