@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # What goes wrong, with which processes, and how often. `supervisor` and `power` take all others with them, and the
 # service is started again by hand.
@@ -22,6 +22,8 @@ MAX_SECONDS = 8.0
 
 CALLS = {"job": 6, "wait": 4, "stream": 2, "leave": 2, "break off": 2}
 FAULTS_PER_MINUTE = 6.0
+WORKER_KILLED = "kill worker"
+SPARED = 90.0  # seconds in which the worker is killed twice at most
 QUIET = 5.0  # seconds at both ends in which nothing is broken
 
 
@@ -84,8 +86,15 @@ def _faults(chance: random.Random, seconds: float, per_minute: float) -> list[Fa
     while (at := at + chance.expovariate(per_minute / 60)) < seconds - QUIET:
         kind = _one_of(chance, SHARES)
         lasts = chance.uniform(0.5, MAX_SECONDS) if kind in LASTING else 0.0
-        found.append(Fault(at, kind, _one_of(chance, KINDS[kind]), lasts, chance.randrange(10**6)))
+        fault = Fault(at, kind, _one_of(chance, KINDS[kind]), lasts, chance.randrange(10**6))
+        found.append(replace(fault, target="api") if _would_be_the_third(fault, found) else fault)
     return found
+
+
+def _would_be_the_third(fault: Fault, before: list[Fault]) -> bool:
+    """Three deaths of a worker before a window is decoded end a job, as is promised."""
+    recent = [earlier for earlier in before if earlier.at > fault.at - SPARED]
+    return fault.name == WORKER_KILLED and sum(earlier.name == WORKER_KILLED for earlier in recent) >= 2
 
 
 def _calls(chance: random.Random, seconds: float, recordings: int, per_minute: float) -> list[Call]:

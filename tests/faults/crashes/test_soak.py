@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.plan import FAULTS_PER_MINUTE, KINDS, Pace, plan
+from tests.soak.plan import FAULTS_PER_MINUTE, KINDS, SPARED, WORKER_KILLED, Pace, plan
 from tests.soak.run import ENGINES, soak
 
 SEED = int(os.environ.get("SOAK_SEED", "107"))
@@ -19,6 +19,8 @@ def test_a_seed_gives_the_same_faults_and_calls_again() -> None:
     first = plan(SEED, PACE, 4)
     assert plan(SEED, PACE, 4) == first
     assert plan(SEED + 1, PACE, 4) != first
+    kills = [fault.at for fault in plan(SEED, replace(PACE, seconds=3600.0), 4).faults if fault.name == WORKER_KILLED]
+    assert all(third - first > SPARED for first, third in zip(kills, kills[2:], strict=False))
     every = {f"{kind} {target}" for kind, targets in KINDS.items() for target in targets}
     assert {fault.name for fault in plan(SEED, replace(PACE, seconds=4 * 3600.0), 4).faults} == every
 
