@@ -69,7 +69,9 @@ class Job(Answer):
     total_seconds: float | None = Field(description="Of audio, once the recording was opened")
     speed: float | None = Field(description="In times real time")
     eta_seconds: float | None = Field(description="Estimated seconds left, while it runs")
-    position: int | None = Field(description="How many are before it in the queue, while it waits; other keys' jobs may come between")
+    position: int | None = Field(
+        description="How many are before it in the queue, while it waits; other keys' jobs may come between"
+    )
     waiting_for: JobWait | None = Field(
         description="Which trouble has to pass, while it waits for its next try; it is not the recording's"
     )
