@@ -36,6 +36,7 @@ from worker.runtime import logs
 from worker.runtime.timing import Timing
 
 RETRY_AFTER = 1.0  # seconds between two tries while Redis is away, or RQ's workers are suspended
+FIRST_LOOK = 0.05  # seconds of the first wait for a job, which shows soon that the slot can wait for one
 LISTED = 10  # seconds RQ still lists a slot longer than its lease, once nothing more is heard of it
 
 log = logging.getLogger(__name__)
@@ -100,16 +101,20 @@ class Slot:
             self._stopping.wait(RETRY_AFTER)
             return
         self._worker.show(WorkerStatus.IDLE)
-        job = self.take(self._look if self.has_served else None)  # the first look is to know that it can
+        job = self.take(self._look if self.has_served else FIRST_LOOK)
         self.has_served = True
         if job:
             self.run(job)
 
-    def take(self, timeout: int | None = None) -> QueuedJob | None:
+    def take(self, timeout: float | None = None) -> QueuedJob | None:
         """The next job, which stands in the intermediate queue from now on. timeout: seconds to wait for one."""
         try:
             taken = Queue.dequeue_any(
-                [self._queue], timeout, self._redis, job_class=QueuedJob, serializer=JSONSerializer
+                [self._queue],
+                timeout,  # type: ignore[arg-type]  # RQ hands it on to BLMOVE, which takes parts of a second
+                self._redis,
+                job_class=QueuedJob,
+                serializer=JSONSerializer,
             )
         except DequeueTimeout:
             return None

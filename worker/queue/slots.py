@@ -40,6 +40,7 @@ class Slots:
         self._slots: dict[int, Slot] = {}
         self._threads: list[threading.Thread] = []
         self._queue_of: list[QueueName] = []  # of each thread
+        self._served: set[QueueName] = set()  # queues in which a slot has looked for a job
         self._failures: dict[int, tuple[int, str]] = {}  # how often a slot failed in a row, and how it did last
         self._logging = threading.Lock()
         self._logged: set[tuple[QueueName, str]] = set()
@@ -109,9 +110,9 @@ class Slots:
 
     @property
     def are_serving(self) -> bool:
-        """Whether jobs of every queue are taken: a slot of it has looked for one."""
-        serving = {self._queue_of[number] for number, slot in list(self._slots.items()) if slot.has_served}
-        return serving >= self._counts.keys()
+        """Whether a slot of every queue has looked for a job once. What fails later is a matter of `trouble`."""
+        self._served |= {self._queue_of[number] for number, slot in list(self._slots.items()) if slot.has_served}
+        return self._served >= self._counts.keys()
 
     @property
     def trouble(self) -> str:

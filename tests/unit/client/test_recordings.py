@@ -46,9 +46,10 @@ def test_an_address_needs_yt_dlp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     with pytest.raises(Failure, match="yt-dlp"):
         named("https://example.com/talk")
     if sys.platform != "win32":
-        program = tmp_path / "yt-dlp"
+        program, script = tmp_path / "yt-dlp", tmp_path / "script.py"
         write = 'open(sys.argv[6].replace("%(title).150B.%(ext)s", "t.m4a"), "w").write("x")'
-        program.write_text(f"#!{sys.executable}\nimport sys\n{write}\n")
+        script.write_text(f"import sys\n{write}\n")
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')  # its path may have a space
         program.chmod(0o755)
         assert named("https://example.com/talk") == ["t.m4a"]
 
