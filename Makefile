@@ -67,7 +67,7 @@ test-integration: setup ## real Redis, real weights
 
 test-engines: ## all engines but mlx, which is slow, on real weights, in an environment of their own (.venv-engines)
 	@$(python) scripts/setup_environment.py --engines
-	OMP_WAIT_POLICY=PASSIVE $(engines) -m "not slow" $(ARGS)
+	OMP_WAIT_POLICY=PASSIVE $(engines) -n 2 --dist loadfile -m "not slow" $(ARGS) # the engines leave a core idle
 
 test-acceptance: setup ## the service, started as a user starts it
 	$(pytest) $(parallel) -m "not slow" tests/acceptance $(ARGS)
