@@ -15,7 +15,7 @@ from typing import Any, Literal
 from redis import Redis
 from redis.client import Pipeline
 from rq import Queue
-from rq.exceptions import NoSuchJobError
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry
@@ -125,8 +125,9 @@ class JobQueue:
 
     def forget(self, job_id: str) -> None:
         """Removes every trace of the job from RQ."""
-        # ValueError: its lease ran out (RQ keeps half of the record then)
-        with contextlib.suppress(NoSuchJobError, ValueError):
+        # ValueError: its lease ran out (RQ keeps half of the record then). InvalidJobOperation: the slot that ran the
+        # job forgets it this moment too.
+        with contextlib.suppress(NoSuchJobError, ValueError, InvalidJobOperation):
             QueuedJob.fetch(job_id, connection=self._redis, serializer=JSONSerializer).delete()
         with self._redis.pipeline() as pipeline:
             self._erase(job_id, pipeline)

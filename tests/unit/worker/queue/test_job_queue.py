@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fakeredis import FakeRedis
+from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -156,6 +157,20 @@ def test_forgetting_leaves_nothing_and_may_be_done_twice(redis: FakeRedis, queue
     request = add(queue)
     redis.xadd(f"rq:results:{request.id}", {"type": "1"})
     queue.forget(request.id)
+    queue.forget(request.id)
+    assert traces(redis, request) == []
+
+
+def test_a_job_that_its_slot_forgets_this_moment_too(
+    redis: FakeRedis, queue: JobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, remove = add(queue), Queue.remove
+
+    def outrun(self: Queue, job: Job, **options: Any) -> Any:
+        redis.delete(job.key)
+        return remove(self, job, **options)
+
+    monkeypatch.setattr(Queue, "remove", outrun)  # RQ asks for the status right after
     queue.forget(request.id)
     assert traces(redis, request) == []
 
