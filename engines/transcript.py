@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 # Of a field that is left out of a record if it is empty: it costs nothing there, and the first version, which refuses
 # fields it does not know, reads the record.
@@ -11,12 +12,13 @@ SPARSE = {"sparse": True}
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One spoken word, with the space that precedes it in the text."""
+    """One spoken word, with the space that precedes it in the text. speaker: who says it, if they are told apart."""
 
     text: str
     start: float
     end: float
     probability: float
+    speaker: str = field(default="", metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Segment:
 
     `avg_logprob`, `no_speech_prob` and `temperature` are those of the window the segment was decoded in;
     `compression_ratio` and `tokens` are its own text's. `seek` is the window's start in frames of 10 ms. `logprobs` are
-    those of `tokens` if they were asked for and the engine knows them.
+    those of `tokens` if they were asked for and the engine knows them. `speaker` says most of it; empty if speakers are
+    not told apart.
     """
 
     id: int
@@ -48,6 +51,21 @@ class Segment:
     no_speech_prob: float
     words: tuple[Word, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = field(default=(), metadata=SPARSE)
+    speaker: str = field(default="", metadata=SPARSE)
+
+    def named(self, names: Mapping[str, str]) -> Segment:
+        """With the names of those who speak in it, by the label of each."""
+        words = tuple(replace(word, speaker=names.get(word.speaker, word.speaker)) for word in self.words)
+        return replace(self, speaker=names.get(self.speaker, self.speaker), words=words)
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who speaks in a recording, and for how many seconds. label: `A`, `B`, … in order of appearance, or the name of a
+    speaker who was known before."""
+
+    label: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +78,8 @@ class TranscriptWarning:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A whole recording in words. `duration` is what was decoded, in seconds; `language` is ISO 639-1."""
+    """A whole recording in words. `duration` is what was decoded, in seconds; `language` is ISO 639-1. `speakers` are
+    those that were told apart, in order of appearance."""
 
     task: str
     language: str
@@ -70,6 +89,11 @@ class Transcript:
     engine: str
     segments: tuple[Segment, ...]
     warnings: tuple[TranscriptWarning, ...] = field(default=())
+    speakers: tuple[Speaker, ...] = field(default=(), metadata=SPARSE)
+
+    def named(self, names: Mapping[str, str]) -> Transcript:
+        """With names in place of labels."""
+        return replace(self, segments=tuple(segment.named(names) for segment in self.segments)) if names else self
 
     @property
     def known_language(self) -> str | None:

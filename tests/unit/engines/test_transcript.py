@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from engines.transcript import Speaker, Word
 from tests.unit.factories import make_segment, make_transcript
 
 
@@ -18,3 +21,14 @@ def test_text_without_spaces_stays_without() -> None:
 def test_its_words_are_its_segments_words() -> None:
     transcript = make_transcript()
     assert [word.text for word in transcript.words] == [" Hello there.", " Bye."]
+
+
+def test_names_take_the_place_of_labels_in_segments_and_words() -> None:
+    words = (Word(" Hi.", 0.0, 1.0, 0.9, "A"), Word(" So.", 1.0, 2.0, 0.9, "B"))
+    said = replace(make_segment(), speaker="A", words=words)
+    found = make_transcript(segments=(said,), speakers=(Speaker("A", 1.0), Speaker("B", 1.0)))
+    assert found.named({}) is found
+    [segment] = found.named({"A": "Anna"}).segments
+    assert segment.speaker == "Anna"
+    assert [word.speaker for word in segment.words] == ["Anna", "B"]
+    assert found.named({"A": "Anna"}).speakers == found.speakers

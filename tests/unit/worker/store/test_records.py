@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.base import DecodeOptions
-from engines.transcript import Segment, Transcript, TranscriptWarning, Word
+from engines.transcript import Segment, Speaker, Transcript, TranscriptWarning, Word
 from scripts.service.pid_file import RUNNING, Running
 from tests.unit.factories import make_request, make_result, make_transcript, make_words, with_unknown_fields
 from worker.queue.heartbeat import HEARTBEAT, WorkerHeartbeat
@@ -52,6 +52,15 @@ transcripts = st.builds(
     segments=st.lists(segments, max_size=3).map(tuple),
     warnings=st.lists(warnings, max_size=2).map(tuple),
 )
+
+
+def test_speakers_come_back_and_cost_nothing_where_they_are_not_told_apart() -> None:
+    plain = make_transcript()
+    assert b"speaker" not in TRANSCRIPT.dump(plain)
+    told = plain.named({}).segments[0]
+    told = replace(told, speaker="A", words=tuple(replace(word, speaker="A") for word in told.words))
+    found = replace(plain, segments=(told,), speakers=(Speaker("A", 1.0),))
+    assert TRANSCRIPT.load(TRANSCRIPT.dump(found)) == found
 
 
 def test_ids_are_job_ids_and_never_the_same() -> None:
