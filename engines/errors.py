@@ -55,6 +55,13 @@ class AudioTooLong(EngineError):
     is_final = True
 
 
+class NoVoice(EngineError):
+    """There is too little speech in the reference to know a voice by. Send 2 to 10 seconds of one person."""
+
+    code = "no_voice"
+    is_final = True
+
+
 class ModelNotFound(EngineError):
     """The model is not known to this engine, or its weights could not be found."""
 

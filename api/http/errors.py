@@ -38,6 +38,7 @@ STATUS: dict[str, int] = {
     "unsupported_media": 400,
     "no_audio_stream": 422,
     "track_not_found": 400,
+    "no_voice": 400,
     "webhook_not_allowed": 422,
     "file_too_large": 413,
     "audio_too_long": 413,

@@ -23,7 +23,7 @@ _UPLOAD = ("missing_required_parameter", "unsupported_parameter", "invalid_conte
            "insufficient_storage", "idempotency_key_reused", "idempotency_key_in_use", "queue_full", "too_many_uploads",
            "webhook_not_allowed", "unsupported_content_encoding")  # fmt: skip
 _RECORDING = ("empty_audio", "unsupported_media", "unsupported_option", "no_audio_stream", "audio_too_long",
-              "track_not_found", "canceled",
+              "track_not_found", "no_voice", "canceled",
               "worker_crashed", "out_of_memory", "engine_unavailable", "storage_full")  # fmt: skip
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "One of the server's WHISPER_API_KEYS"},

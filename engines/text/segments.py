@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from engines.base import SAMPLE_RATE, Window, WindowResult
@@ -20,11 +20,22 @@ LONG = 6.0  # seconds after which a clause's end will do
 MAX_SECONDS = 12.0  # seconds after which the end of any word will do
 
 
-def segments_of(window: Window, result: WindowResult, first_id: int, not_before: float) -> list[Segment]:
+def _no_change(_before: Word, _after: Word) -> bool:
+    return False
+
+
+def segments_of(
+    window: Window,
+    result: WindowResult,
+    first_id: int,
+    not_before: float,
+    is_change: Callable[[Word, Word], bool] = _no_change,
+) -> list[Segment]:
     """The window's segments in the recording's time, numbered from `first_id`.
 
     Without words there is one segment for the window. Nothing begins before `not_before` (seconds), the end of
-    the previous window's last word, so times never run backwards.
+    the previous window's last word, so times never run backwards. is_change: whether the second of two words, in the
+    recording's time, is another person's and begins a segment for that.
     """
     if not result.text.strip():
         return []
@@ -34,7 +45,7 @@ def segments_of(window: Window, result: WindowResult, first_id: int, not_before:
     words = recording_words(window, result.words, not_before)
     segments: list[Segment] = []
     logprobs = slices(result.logprobs, map(len, result.word_tokens))
-    for start, end in _cuts(words, result.language):
+    for start, end in _cuts(words, result.language, is_change):
         text = "".join(word.text for word in words[start:end])
         tokens = tuple(token for word_tokens in result.word_tokens[start:end] for token in word_tokens)
         segment = _segment(window, result, text, tokens, (words[start].start, words[end - 1].end))
@@ -49,10 +60,11 @@ def compression_ratio(text: str) -> float:
     return len(data) / len(zlib.compress(data))
 
 
-def _cuts(words: Sequence[Word], language: str) -> Iterator[tuple[int, int]]:
+def _cuts(words: Sequence[Word], language: str, is_change: Callable[[Word, Word], bool]) -> Iterator[tuple[int, int]]:
     sentences, breaks, start = sentence_ends(words, language), break_numbers(words, language), 0
     for at in range(1, len(words) + 1):
         is_end = at == len(words) or at - 1 in sentences or words[at].start - words[at - 1].end >= BREATH
+        is_end = is_end or is_change(words[at - 1], words[at])
         if is_end or (at in breaks and _is_enough(words[start], words[at - 1], words[at], language)):
             yield start, at
             start = at

@@ -1,0 +1,63 @@
+"""Pieces of voices become speakers: as many as there are, by name or by letter, whatever the order they come in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engines.speakers.settling import settle
+from engines.speakers.turns import Reference, SpeakerCount, Turn
+from engines.speakers.voice_piece import VoicePiece, encoded
+from tests.unit.engines.speakers.voices import made_up, talk
+
+
+def test_each_voice_has_a_letter_in_order_of_appearance() -> None:
+    turns = settle(talk([2, 0, 1, 0, 2]))
+    assert [turn.speaker for turn in turns] == ["A", "B", "C", "B", "A"]
+    assert (turns[1].start, turns[1].end) == (10.0, 16.0)
+
+
+def test_the_order_of_pieces_and_a_trip_through_the_checkpoint_change_nothing() -> None:
+    pieces = talk([0, 1, 2, 0, 1, 2, 2, 1, 0])
+    assert settle(list(reversed(pieces))) == settle(pieces)
+
+
+def test_a_known_speaker_keeps_the_name_and_letters_skip_no_place_for_it() -> None:
+    references = [Reference("Ada", encoded(made_up(1, 0.3, seed=99))), Reference("Nobody", encoded(made_up(7)))]
+    turns = settle(talk([0, 1, 2, 1]), references=references)
+    assert [turn.speaker for turn in turns] == ["A", "Ada", "B", "Ada"]
+
+
+def test_a_name_that_is_a_letter_is_given_to_nobody_else() -> None:
+    turns = settle(talk([0, 1, 2]), references=[Reference("B", encoded(made_up(0)))])
+    assert [turn.speaker for turn in turns] == ["B", "A", "C"]
+
+
+@pytest.mark.parametrize(("count", "found"), [(1, 1), (2, 2), (3, 3), (5, 5)])
+def test_as_many_speakers_as_the_caller_says(count: int, found: int) -> None:
+    pieces = talk([0, 1, 2] * 4, spread=0.6)
+    assert len({turn.speaker for turn in settle(pieces, SpeakerCount(exactly=count))}) == found
+
+
+def test_bounds_hold_and_leave_what_lies_between_them_alone() -> None:
+    pieces = talk([0, 1, 2] * 4)
+    for bounds, found in ((SpeakerCount(at_least=2, at_most=4), 3), (SpeakerCount(at_most=2), 2)):
+        assert len({turn.speaker for turn in settle(pieces, bounds)}) == found
+    assert len({turn.speaker for turn in settle(pieces, SpeakerCount(at_least=4))}) >= 4
+
+
+def test_a_short_piece_goes_with_the_voice_it_was_heard_with() -> None:
+    pieces = [*talk([0, 1]), VoicePiece(1, 0, ((17.0, 17.3),), 0.3), VoicePiece(9, 0, ((90.0, 90.2),), 0.2)]
+    assert [turn.speaker for turn in settle(pieces)][-2:] == ["B", "B"]
+
+
+def test_nobody_and_one_without_a_voiceprint() -> None:
+    assert settle([]) == []
+    assert settle([VoicePiece(0, 0, ((1.0, 1.2),), 0.2)]) == [Turn("A", 1.0, 1.2)]
+
+
+def test_ten_hours_are_clustered_and_every_voice_found() -> None:
+    chance = np.random.default_rng(3)
+    who = [int(number) for number in chance.integers(0, 6, 3000)]
+    turns = settle(talk(who, spread=0.5))
+    assert len({turn.speaker for turn in turns}) == 6
