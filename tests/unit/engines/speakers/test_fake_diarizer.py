@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engines.base import SAMPLE_RATE, Piece
-from engines.errors import Canceled, EngineUnavailable, NoVoice
+from engines.errors import Canceled, NoVoice
 from engines.speakers.diarizer import SpeakerOptions, load_diarizer
 from engines.speakers.settling import settle
 from engines.speakers.turns import Turn
@@ -37,9 +37,3 @@ def test_silence_is_no_voice_and_an_unwanted_window_is_not_heard() -> None:
     with pytest.raises(Canceled):
         diarizer.pieces(replace(make_window(), is_canceled=lambda: True))
     diarizer.close()
-
-
-def test_without_networks_the_error_names_the_extra() -> None:
-    with pytest.raises(EngineUnavailable) as caught:
-        load_diarizer(SpeakerOptions())
-    assert (caught.value.reason, caught.value.facts) == ("extra_not_installed", {"extra": "speakers"})

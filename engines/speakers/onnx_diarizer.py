@@ -1,0 +1,74 @@
+"""Hears voices with segmentation-3.0 and CAM++ on onnxruntime.
+
+window ─► chunks of about 10 s ─► who of three voices speaks when ─► pieces ─► an embedding of each that has enough
+clean speech ─► in the recording's seconds
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.base import SAMPLE_RATE, Window
+from engines.errors import Canceled, NoVoice
+from engines.speakers.local_voices import local_pieces
+from engines.speakers.networks.sessions import Networks, features_between, features_of
+from engines.speakers.placing import placed
+from engines.speakers.voice_piece import VoicePiece, encoded
+
+CHUNK = 10.0  # seconds the segmentation was trained on
+MIN_CLEAN = 0.5  # seconds of clean speech that make an embedding
+CHUNKS = 16  # numbers of chunks that a window has for itself; 30 s have 3
+RECIPE = 1  # raise it if other pieces come out of the same window: a checkpoint's are used no more then
+
+
+class OnnxDiarizer:
+    def __init__(self, networks: Networks, name: str, threads: int = 1) -> None:
+        self.name = f"{name}, recipe {RECIPE}"
+        self._networks = networks
+        self._threads = ThreadPoolExecutor(threads, "diarizer")
+
+    def submit(self, window: Window) -> Future[tuple[VoicePiece, ...]]:
+        return self._threads.submit(self.pieces, window)
+
+    def pieces(self, window: Window) -> tuple[VoicePiece, ...]:
+        found: list[VoicePiece] = []
+        count = max(1, -int(-window.seconds // CHUNK))
+        edges = np.linspace(0, len(window.samples), count + 1).astype(int)
+        for number, (start, end) in enumerate(pairwise(edges)):
+            if window.is_canceled():
+                raise Canceled()
+            found += self._of_chunk(window, window.index * CHUNKS + number, int(start), int(end))
+        return tuple(sorted(found, key=lambda piece: (piece.start, piece.chunk, piece.voice)))
+
+    def voiceprint(self, samples: NDArray[np.float32]) -> str:
+        """Of all the speech there is, since one person speaks alone."""
+        is_speech = self._networks.active(samples).sum(axis=1) == 1
+        clean = [span for piece in local_pieces(is_speech[:, None], len(samples) / SAMPLE_RATE) for span in piece.spans]
+        if sum(end - start for start, end in clean) < MIN_CLEAN:
+            raise NoVoice()
+        return encoded(self._networks.embedding(features_between(features_of(samples), clean)))
+
+    def close(self) -> None:
+        self._threads.shutdown()
+
+    def _of_chunk(self, window: Window, chunk: int, start: int, end: int) -> list[VoicePiece]:
+        samples = window.samples[start:end]
+        heard = local_pieces(self._networks.active(samples), len(samples) / SAMPLE_RATE)
+        features = features_of(samples)
+        found = []
+        for piece in heard:
+            begin = start / SAMPLE_RATE
+            if spans := placed(window, ((begin + first, begin + last) for first, last in piece.spans)):
+                voiceprint = self._voiceprint(features, piece.clean, piece.clean_seconds)
+                found.append(VoicePiece(chunk, piece.voice, spans, round(piece.clean_seconds, 3), voiceprint))
+        return found
+
+    def _voiceprint(self, features: NDArray[np.float32], clean: tuple[tuple[float, float], ...], seconds: float) -> str:
+        if seconds < MIN_CLEAN:
+            return ""
+        of_voice = features_between(features, list(clean))
+        return encoded(self._networks.embedding(of_voice)) if len(of_voice) > 1 else ""
