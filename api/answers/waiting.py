@@ -55,7 +55,7 @@ class Waiters:
         self.close()
         for countdown in self._countdowns.values():
             countdown.cancel()
-        await run_in_threadpool(self._reader.stop)
+        self._reader.stop()
         self._loop = None
 
     async def ended(self, job_id: str, timeout: float) -> Outcome | None:

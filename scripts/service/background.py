@@ -25,7 +25,7 @@ from worker.runtime.connection import connect_briefly
 from worker.store.store_id import store_id
 
 LAUNCHER = Path(__file__).parents[1] / "whisper-native.py"
-LOOK_EVERY = 0.3  # seconds
+LOOK_EVERY = 0.2  # seconds
 SHOWN_LINES = 20
 
 

@@ -36,5 +36,5 @@ def wait_until_gone(pid_file: PidFile, patience: float) -> bool:
     while pid_file.is_held():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.1)
+        time.sleep(0.05)
     return True

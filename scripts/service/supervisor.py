@@ -18,7 +18,8 @@ from worker.runtime.lifeline import PARENT_PIPE
 from worker.runtime.timing import Timing
 
 START_LIMIT = 5  # exits in a row of a child that never lived as long: it cannot start here
-TICK = 0.1  # seconds
+TICK = 0.1  # seconds between two looks at the children
+STOP_TICK = 0.02  # while they end one after the other
 EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # it passes, and is no reason to end the others
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class Child:
         if self._process is None:
             if may_start and self._clock() >= self._due_at:
                 self._start()
-            return False
+            return self._process is not None and self.spec.ready is _no_wait
         code = _exit_code(self._process)
         if code is not None:
             self._bury(self._process, code)
@@ -232,7 +233,7 @@ class Supervisor:
             child.ask_to_stop()
             deadline = self._clock() + self._grace
             while not child.gone() and self._signals < 2 and self._clock() < deadline:
-                time.sleep(TICK)
+                time.sleep(STOP_TICK)
             child.end()
 
 

@@ -133,8 +133,8 @@ class FeedReader:
         self._thread.start()
 
     def stop(self) -> None:
+        """Nothing is told from now on. The thread itself ends with its blocking read, for which nobody has to wait."""
         self._stopped.set()
-        self._thread.join(timeout=self._block + 1)
 
     def _run(self) -> None:
         last: bytes | None = None
@@ -164,6 +164,8 @@ class FeedReader:
 
     def _handle(self, call: Callable[..., None], *args: str) -> None:
         """One change that could not be handled must not hide those that follow."""
+        if self._stopped.is_set():
+            return
         try:
             call(*args)
         except Exception:
