@@ -108,7 +108,7 @@ class Child:
         if self._process is None:
             if may_start and self._clock() >= self._due_at:
                 self._start()
-            return self._process is not None and self.spec.ready is _no_wait
+            return self.spec.ready is _no_wait and self._process is not None
         code = _exit_code(self._process)
         if code is not None:
             self._bury(self._process, code)
