@@ -35,6 +35,8 @@ from api.state import AppState
 from worker.jobs.backlog import Backlog
 from worker.jobs.job_service import JobService
 from worker.maintenance.maintenance import Maintenance
+from worker.outbound.download import WHAT
+from worker.outbound.early_check import EarlyCheck
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.runtime.timing import Timing
@@ -85,6 +87,7 @@ def create_app(
         waiters=Waiters(store, feed or redis, _give_up(job_service, redis_threads), timing),
         models=ServedModels(worker_settings.model_names, created=int(time.time())),
         callbacks=Callbacks(worker_settings, timing.names),
+        source_urls=EarlyCheck(worker_settings.url_policy, WHAT, timing.names),
         max_audio_hours=worker_settings.max_audio_hours,
     )
     app = FastAPI(

@@ -6,7 +6,9 @@ import re
 from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from worker.store.upload_limits import UploadLimits
 
 LOCAL_OWNER = "local"  # who owns the jobs of callers without a key
 ANY_ORIGIN = "*"
@@ -16,7 +18,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out
 _KEY = re.compile(r"[\x21-\x7e]{1,512}")  # what fits into a header: printable ASCII without spaces
 
 
-class ApiSettings(BaseSettings):
+class ApiSettings(UploadLimits):
     """Environment variables with the prefix WHISPER_, or lines of `.env`; host and port have names of their own."""
 
     model_config = SettingsConfigDict(
@@ -54,17 +56,10 @@ class ApiSettings(BaseSettings):
         description="Origins whose web pages may call the service: `https://app.example,app://obsidian.md`; `*` for "
         "all pages, if everyone needs a key",
     )
-    max_upload_mb: int = Field(default=4096, ge=1, description="Largest upload, in megabytes of 1 048 576 bytes")
-    min_free_disk_mb: int = Field(
-        default=256, ge=0, description="Uploads are refused if they would leave less free disk than this, in megabytes"
-    )
     max_uploads: int = Field(
         default=64,
         ge=1,
         description="Concurrent uploads; more wait or get 429. With several API keys none takes more than half",
-    )
-    upload_stall: float = Field(
-        default=60.0, gt=0, description="An upload that sends less than 64 kB in this many seconds is aborted"
     )
     max_queued_jobs: int = Field(
         default=10_000, ge=1, description="Jobs that may wait in each queue; further ones get 429"
@@ -87,16 +82,8 @@ class ApiSettings(BaseSettings):
         return bool(self.api_keys) and not self.allow_anonymous
 
     @property
-    def max_upload_bytes(self) -> int:
-        return self.max_upload_mb * 1024 * 1024
-
-    @property
     def has_several_owners(self) -> bool:
         return len(self.api_keys) + self.allow_anonymous > 1
-
-    @property
-    def min_free_bytes(self) -> int:
-        return self.min_free_disk_mb * 1024 * 1024
 
     @field_validator("api_keys", mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
 from api.settings import ApiSettings
 from worker.jobs.job_service import JobService
+from worker.outbound.early_check import EarlyCheck
 from worker.queue.events import Events
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobStore
@@ -37,6 +38,7 @@ class AppState:
     waiters: Waiters
     models: ServedModels
     callbacks: Callbacks
+    source_urls: EarlyCheck
     max_audio_hours: float
 
 

@@ -43,6 +43,7 @@ class DecodeOptions:
     words: whether times are wanted; without them the engine leaves the alignment out.
     prompt: text that precedes the speech, for spelling and style. hotwords: phrases to expect.
     logprobs: whether each token's log probability is wanted; an engine gives them with `words`, or does without.
+    only_language: the recording is decoded until its language is known, and no further.
     temperature: 0 decodes with beam search, above 0 samples. listening: which track, and what counts as speech.
     """
 
@@ -56,6 +57,7 @@ class DecodeOptions:
     hotwords: str | None = None
     temperature: float = 0.0
     listening: Listening = Listening()
+    only_language: bool = field(default=False, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

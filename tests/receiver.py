@@ -28,13 +28,16 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """silent: seconds before the first byte; endless: the body goes on until the caller has had enough."""
+    """silent: seconds before the first byte; endless: the body goes on until the caller has had enough. cut: bytes of
+    the body after which the connection ends, though more was promised; if it stays, it is left open and silent."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"ok"
     silent: float = 0.0
     endless: bool = False
+    cut: int | None = None
+    stays: bool = False
 
 
 Answers = Callable[[int, Received], Reply]
@@ -118,7 +121,10 @@ class Receiver:
         if not reply.endless:
             handler.send_header("content-length", str(len(reply.body)))
         handler.end_headers()
-        handler.wfile.write(reply.body)
+        handler.wfile.write(reply.body[: reply.cut])
+        if reply.stays:
+            handler.wfile.flush()
+            self._closed.wait(DEADLINE)
         while reply.endless and not self._closed.is_set():
             handler.wfile.write(b"x" * 1024)
             self.endless_bytes += 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import platform
 import sys
@@ -24,6 +25,7 @@ def main() -> int:
         print(explain(error), file=sys.stderr)
         return 2
     logs.set_up("worker", settings.log_level, settings.log_format)
+    logging.getLogger("httpcore2").setLevel(logging.WARNING)  # it would log headers, which are secrets
     if not settings.redis_url:
         print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
         return 2

@@ -11,12 +11,14 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from engines.registry import DEVICES, ENGINES, is_device
 from worker.maintenance.retention_periods import PERIOD, RetentionPeriods, seconds_of
 from worker.models.names import ModelNames
+from worker.outbound.settings import UrlSettings
 from worker.runtime.logs import LOG_LEVELS, LogFormat, LogLevel
 from worker.runtime.timing import Timing
+from worker.store.upload_limits import UploadLimits
 from worker.webhooks.settings import WebhookSettings
 
 
-class WorkerSettings(WebhookSettings):
+class WorkerSettings(WebhookSettings, UrlSettings, UploadLimits):
     """Environment variables with the prefix WHISPER_, or lines of `.env`."""
 
     model_config = SettingsConfigDict(

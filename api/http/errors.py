@@ -40,6 +40,10 @@ STATUS: dict[str, int] = {
     "track_not_found": 400,
     "no_voice": 400,
     "webhook_not_allowed": 422,
+    "url_not_allowed": 422,
+    "url_not_found": 424,
+    "url_refused": 424,
+    "url_unreachable": 424,
     "file_too_large": 413,
     "audio_too_long": 413,
     "uri_too_long": 414,
@@ -85,6 +89,7 @@ RETRY_AFTER_FULL = 30  # seconds until a full queue is worth another try; the of
 _ABOUT_THE_FILE = {
     "empty_file", "empty_audio", "unsupported_media", "no_audio_stream", "file_too_large", "audio_too_long",
 }  # fmt: skip
+_ABOUT_THE_URL = {"url_not_allowed", "url_not_found", "url_refused", "url_unreachable"}
 # the same request may succeed in a moment
 _PASSING = {
     "upload_stalled",
@@ -119,7 +124,7 @@ class ApiError(Exception):
         self.code = code
         self.message = message
         self.status = STATUS.get(code, 500)
-        self.param = param or ("file" if code in _ABOUT_THE_FILE else None)
+        self.param = param or ("file" if code in _ABOUT_THE_FILE else "url" if code in _ABOUT_THE_URL else None)
         self.headers = dict(headers or {})
         if not (code in _PASSING if passing is None else passing):
             self.headers["x-should-retry"] = "false"

@@ -37,16 +37,18 @@ class _Kind(Enum):
 class MultipartForm:
     """Feed it the body; take the recording's bytes from it as they come.
 
-    check_name is called with the name of each part before its content is read, and may refuse it.
+    check_name is called with the name of each part before its content is read, and may refuse it. file_field: holds the
+    recording.
     """
 
-    def __init__(self, content_type: str, check_name: Callable[[str], None]) -> None:
+    def __init__(self, content_type: str, check_name: Callable[[str], None], file_field: str = FILE_FIELD) -> None:
+        self._file_field = file_field
         self.fields: list[tuple[str, str]] = []
         self.filename = ""
         self._check_name = check_name
-        self._parser = MultipartParser(_boundary(content_type), self._callbacks())
+        self._parser = MultipartParser(_boundary(content_type, file_field), self._callbacks())
         self._recording = bytearray()
-        self._has_file = False
+        self.has_file = False
         self._other_files: list[str] = []
         self._parts = 0
         self._is_complete = False
@@ -70,17 +72,20 @@ class MultipartForm:
             raise ApiError("invalid_multipart", f"The multipart body is broken: {error}.") from error
 
     def finish(self) -> None:
-        """Raises ApiError unless the body was whole and held one file."""
+        """Raises ApiError unless the body was whole."""
         if not self._is_complete:
             raise ApiError("invalid_multipart", "The multipart body is cut off: its last boundary is missing.")
-        if not self._has_file:
-            raise ApiError("missing_required_parameter", self._where_is_the_file(), param=FILE_FIELD)
+
+    def missing_file(self) -> ApiError:
+        """What is said of a form that holds no recording."""
+        return ApiError("missing_required_parameter", self._where_is_the_file(), param=self._file_field)
 
     def _where_is_the_file(self) -> str:
+        name = self._file_field
         if self._other_files:
-            name = self._other_files[0][:100]
-            return f"There is no field 'file'; the field '{name}' holds a file. Rename it to 'file'."
-        return "There is no field 'file'. Send the recording in it, with curl: -F file=@recording.mp3."
+            other = self._other_files[0][:100]
+            return f"There is no field '{name}'; the field '{other}' holds a file. Rename it to '{name}'."
+        return f"There is no field '{name}'. Send the recording in it, with curl: -F {name}=@recording.mp3."
 
     def _callbacks(self) -> MultipartCallbacks:
         return {
@@ -123,23 +128,25 @@ class MultipartForm:
         self._name = _decoded(options[b"name"])
         _check_encoding(self._name, self._headers)
         filename = _filename(disposition, options)
-        if filename is not None or (self._name == FILE_FIELD and b"content-type" in self._headers):
+        if filename is not None or (self._name == self._file_field and b"content-type" in self._headers):
             self._begin_file(filename or "")
-        elif self._name == FILE_FIELD:
-            hint = "The field 'file' holds text instead of a file. With curl, write -F file=@recording.mp3."
-            raise ApiError("invalid_value", hint, param=FILE_FIELD)
+        elif self._name == self._file_field:
+            name = self._file_field
+            hint = f"The field '{name}' holds text instead of a file. With curl, write -F {name}=@recording.mp3."
+            raise ApiError("invalid_value", hint, param=name)
         else:
             self._check_name(self._name)
 
     def _begin_file(self, filename: str) -> None:
-        if self._name != FILE_FIELD:
+        if self._name != self._file_field:
             self._kind = _Kind.OTHER_FILE
             self._other_files.append(self._name)
             return
-        if self._has_file:
-            raise ApiError("invalid_value", "There are two fields 'file'. Send one recording.", param=FILE_FIELD)
+        if self.has_file:
+            message = f"There are two fields '{self._name}'. Send one recording."
+            raise ApiError("invalid_value", message, param=self._name)
         self._kind = _Kind.FILE
-        self._has_file = True
+        self.has_file = True
         self.filename = display_name(filename)
 
     def _add_content(self, data: bytes, start: int, end: int) -> None:
@@ -159,6 +166,12 @@ class MultipartForm:
         self._is_complete = True
 
 
+def no_form(file_field: str) -> ApiError:
+    """What is said of a body that is neither a form nor a recording."""
+    hint = f"in the field '{file_field}' (with curl: -F {file_field}=@recording.mp3)."
+    return ApiError("invalid_content_type", f"Send the recording as multipart/form-data, {hint}", param=file_field)
+
+
 def display_name(name: str) -> str:
     """A file name to show and never to open: its last path component in NFC, without control characters."""
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name).rstrip("/\\"))[-1]
@@ -173,17 +186,13 @@ def disposition_name(disposition: str) -> str:
     return _filename(raw, parse_options_header(raw)[1]) or ""
 
 
-def _boundary(content_type: str) -> bytes:
+def _boundary(content_type: str, file_field: str) -> bytes:
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data":
-        raise ApiError(
-            "invalid_content_type",
-            "Send the recording as multipart/form-data, in the field 'file' (with curl: -F file=@recording.mp3).",
-            param=FILE_FIELD,
-        )
+        raise no_form(file_field)
     if not 0 < len(boundary) <= 200:
-        raise ApiError("invalid_multipart", "The Content-Type header has no valid boundary.", param=FILE_FIELD)
+        raise ApiError("invalid_multipart", "The Content-Type header has no valid boundary.", param=file_field)
     return boundary
 
 

@@ -21,9 +21,9 @@ _ANY = ("invalid_value", "bad_request", "uri_too_long", "headers_too_large", "ov
 _UPLOAD = ("missing_required_parameter", "unsupported_parameter", "invalid_content_type", "invalid_multipart",
            "too_many_fields", "field_too_large", "empty_file", "file_too_large", "model_not_found", "upload_stalled",
            "insufficient_storage", "idempotency_key_reused", "idempotency_key_in_use", "queue_full", "too_many_uploads",
-           "webhook_not_allowed", "unsupported_content_encoding")  # fmt: skip
+           "webhook_not_allowed", "url_not_allowed", "unsupported_content_encoding")  # fmt: skip
 _RECORDING = ("empty_audio", "unsupported_media", "unsupported_option", "no_audio_stream", "audio_too_long",
-              "track_not_found", "no_voice", "canceled",
+              "track_not_found", "no_voice", "canceled", "url_not_found", "url_refused", "url_unreachable",
               "worker_crashed", "out_of_memory", "engine_unavailable", "storage_full")  # fmt: skip
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "One of the server's WHISPER_API_KEYS"},

@@ -9,6 +9,7 @@ from tinytag import TinyTag, TinyTagException
 MAX_READ = 16 * 1024 * 1024  # bytes to look for it in
 MAX_SECONDS = 48 * 3600.0  # seconds; whatever a header says beyond it
 ASSUMED_RATE = 16_000  # bytes a second, if a file does not say: 128 kbit/s …
+ASSUMED = 3600.0  # seconds, of a recording that is yet to be fetched
 ASSUMED_MOST = 4 * 3600.0  # … and no longer than this, since a film has more of them
 
 

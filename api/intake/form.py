@@ -37,13 +37,12 @@ LAYOUT = {
 class Use:
     """Where a field means what.
 
-    routes: those that have it; others take no notice of it. required: those that refuse a request without it.
-    ignored: those that check it and do without. refused: why it is refused by its name alone, before its content is
-    read. body: whether it is a part of a form, a parameter beside a recording that is the body itself, or either.
+    routes: those that have it; others take no notice of it. ignored: those that check it and do without.
+    refused: why it is refused by its name alone, before its content is read. body: whether it is a part of a form, a
+    parameter beside a recording that is the body itself, or either.
     """
 
     routes: tuple[Route, ...] = ROUTES
-    required: tuple[Route, ...] = ()
     ignored: tuple[Route, ...] = ()
     refused: str = ""
     body: Literal["form", "query", "either"] = "either"
@@ -55,8 +54,11 @@ class Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     # Its bytes go to the store as they come, and never through here.
-    file: Annotated[kinds.File, Use(required=ROUTES, body="form")] = Field(
-        b"", description="The recording: audio, or video with sound, in any format ffmpeg reads"
+    file: Annotated[kinds.File, Use(body="form")] = Field(
+        b"", description="The recording: audio, or video with sound, in any format ffmpeg reads; or `url`"
+    )
+    url: Annotated[kinds.SourceUrl | None, Use()] = Field(
+        None, description="Where the recording is, instead of `file`: http or https; the server fetches it"
     )
     filename: Annotated[str | None, Use(("job",), body="query")] = Field(
         None, description="The recording's name, for display; also as `file_name`, or in `Content-Disposition`"

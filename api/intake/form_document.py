@@ -35,9 +35,8 @@ def form_operation(route: Route) -> dict[str, Any]:
         for name, use in fields.items()
         if use.body != "query"
     }
-    required = [name for name, use in fields.items() if route in use.required]
-    content = {"multipart/form-data": {"schema": {"type": "object", "properties": properties, "required": required}}}
-    body: dict[str, Any] = {"required": True, "content": content}
+    content = {"multipart/form-data": {"schema": {"type": "object", "properties": properties}}}  # `file`, or `url`
+    body: dict[str, Any] = {"required": route != "job", "content": content}  # a job's URL may stand in the query
     if route != "job":
         return {"requestBody": body, "parameters": [_KEY, _PREFER]}
     content |= {kind: {"schema": schemas["file"]} for kind in RECORDING_TYPES}
@@ -56,7 +55,8 @@ def form_operation(route: Route) -> dict[str, Any]:
 def retry_operation() -> dict[str, Any]:
     """A job's fields as parameters, beside a recording that is there."""
     schemas = _schemas(Form)
-    fields = {name: use for name, use in _uses().items() if "job" in use.routes and name not in ("file", "filename")}
+    of_the_recording = ("file", "url", "filename")
+    fields = {name: use for name, use in _uses().items() if "job" in use.routes and name not in of_the_recording}
     beside = [
         _parameter(wire_name(name, schemas[name]), _described(schemas[name], use, "job"))
         for name, use in fields.items()

@@ -200,6 +200,7 @@ Included = Annotated[
 Chunking = Annotated[dict[str, Any] | None, BeforeValidator(_chunking), WithJsonSchema(_CHUNKING)]
 Metadata = Annotated[dict[str, Any], BeforeValidator(_metadata), WithJsonSchema(_JSON)]
 WebhookUrl = Annotated[str, Stripped, WithJsonSchema({"type": "string", "format": "uri"})]
+SourceUrl = Annotated[str, Stripped, WithJsonSchema({"type": "string", "format": "uri"})]
 WebhookHeaders = Annotated[dict[str, str], BeforeValidator(_webhook_headers), WithJsonSchema(_JSON)]
 WebhookInclude = Annotated[tuple[str, ...], AfterValidator(_webhook_include), WithJsonSchema({"type": "string"})]
 File = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]

@@ -52,8 +52,9 @@ def fingerprint(digest: str, parameters: Parameters, kind: str) -> str:
     asked["options"] |= _EARLIER_OPTIONS
     if parameters.options.listening == Listening():  # what earlier versions did not ask
         del asked["options"]["listening"]
-    if not parameters.options.logprobs:
-        del asked["options"]["logprobs"]
+    for name in ("logprobs", "only_language"):
+        if not asked["options"][name]:
+            del asked["options"][name]
     if not parameters.layout:
         del asked["layout"]
     return hashlib.sha256(f"{kind}\n{digest}\n{json.dumps(asked, sort_keys=True)}".encode()).hexdigest()

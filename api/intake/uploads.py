@@ -7,51 +7,91 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api.http.errors import ApiError, storage_full
-from api.http.multipart import FILE_FIELD, MultipartForm, display_name, disposition_name
+from api.http.fields import Fields
+from api.http.multipart import FILE_FIELD, MAX_FIELD_BYTES, MultipartForm, display_name, disposition_name, no_form
 from api.intake.form_reading import FILENAMES, KNOWN, base_name
 from api.settings import ApiSettings
 from worker.store.incoming import Upload
 from worker.store.job_store import JobStore
+from worker.store.upload_limits import MIN_BYTES
 
+URL_FIELD = "url"
 BUFFER = 1024 * 1024  # bytes of a recording gathered before a thread writes them
 FORM_OVERHEAD = 64 * 1024  # bytes a body may have beyond the largest recording: boundaries and fields
-MIN_BYTES = 64 * 1024  # bytes an upload brings in WHISPER_UPLOAD_STALL; less holds a connection open for its own sake
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+def _as_they_are(pairs: Pairs) -> Pairs:
+    return pairs
+
+
+def _nothing(query: Pairs, beginning: bytes) -> bytes:
+    return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a route's clients say things: by default as OpenAI's.
+
+    file_field: the field with the recording. of_query: names of fields that are read from the query too. is_raw:
+    whether a body may be the recording itself. has_urls: whether `url` may stand for it. own: the fields in our words.
+    preamble: what has to stand before a recording, by the query's fields and its first bytes.
+    """
+
+    file_field: str = FILE_FIELD
+    of_query: frozenset[str] = frozenset()
+    is_raw: bool = False
+    has_urls: bool = True
+    own: Callable[[Pairs], Pairs] = _as_they_are
+    preamble: Callable[[Pairs, bytes], bytes] = _nothing
+
+
+OPENAI = Dialect()
+JOBS = Dialect(of_query=KNOWN, is_raw=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
     """A whole recording, not yet a job, and the form fields that came with it. filename: for display only. unread: the
-    names of query parameters that nobody reads."""
+    names of query parameters that nobody reads. url: where the recording is, if it was not sent."""
 
     upload: Upload
     filename: str
-    fields: tuple[tuple[str, str], ...]
+    fields: Pairs
     unread: tuple[str, ...] = ()
+    url: str = ""
 
 
 @asynccontextmanager
 async def receive(
-    request: Request, store: JobStore, settings: ApiSettings, check_name: Callable[[str], None], *, raw: bool = False
+    request: Request,
+    store: JobStore,
+    settings: ApiSettings,
+    check_name: Callable[[str], None],
+    dialect: Dialect = OPENAI,
 ) -> AsyncIterator[Received]:
-    """The request's recording. What has not become a job when the block ends is removed.
-
-    raw: a body that is the recording itself (audio/*, video/*, application/octet-stream) is taken too, and fields are
-    read from the query.
-    """
+    """The request's recording, or its URL. What has not become a job when the block ends is removed."""
     _check_encoding(request)
-    form = None if raw and _is_recording(request) else MultipartForm(_content_type(request), check_name)
+    form = _form(request, check_name, dialect)
     await run_in_threadpool(_check_room, request, store, settings)
     upload = await run_in_threadpool(store.receive)
     try:
-        query = _Query.read(request, check_name) if raw else _Query((), tuple(request.query_params.keys()))
-        reception = _Reception(request, store, settings, upload, query)
-        yield await (reception.of_form(form) if form else reception.of_body())
+        query = _Query.read(request, check_name, dialect.of_query)
+        reception = _Reception(request, store, settings, upload, query, dialect)
+        if form:
+            yield await reception.of_form(form)
+        elif dialect.is_raw and _is_recording(request):
+            yield await reception.of_body()
+        else:
+            yield await reception.of_fields(check_name)
     finally:
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(upload.discard)
@@ -65,14 +105,14 @@ class _Query:
     unread: tuple[str, ...]
 
     @classmethod
-    def read(cls, request: Request, check_name: Callable[[str], None]) -> _Query:
+    def read(cls, request: Request, check_name: Callable[[str], None], known: frozenset[str]) -> _Query:
         pairs = request.query_params.multi_items()
-        for name, _ in pairs:
+        for name, _ in pairs if known else ():
             check_name(name)
-        unread = dict.fromkeys(name for name, _ in pairs if base_name(name) not in KNOWN)
+        unread = dict.fromkeys(name for name, _ in pairs if base_name(name) not in known)
         return cls(tuple((name, value) for name, value in pairs if name not in unread), tuple(unread))
 
-    def beside(self, form: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    def beside(self, form: list[tuple[str, str]]) -> Pairs:
         """With the fields of a form, which count where both have one: generated clients send defaults in the query."""
         sent = {base_name(name) for name, value in form if value.strip()}
         return (*(pair for pair in self.fields if base_name(pair[0]) not in sent), *form)
@@ -81,7 +121,16 @@ class _Query:
 class _Reception:
     """Moves one request's recording into its upload."""
 
-    def __init__(self, request: Request, store: JobStore, settings: ApiSettings, upload: Upload, query: _Query) -> None:
+    def __init__(
+        self,
+        request: Request,
+        store: JobStore,
+        settings: ApiSettings,
+        upload: Upload,
+        query: _Query,
+        dialect: Dialect,
+    ) -> None:
+        self._dialect = dialect
         self._request = request
         self._store = store
         self._settings = settings
@@ -95,7 +144,25 @@ class _Reception:
                 await self._write(form.take())
         await self._write(form.take())
         form.finish()
-        return self._received(form.filename, self._query.beside(form.fields))
+        fields = self._query.beside(form.fields)
+        if not form.has_file and not self._url(fields):
+            raise form.missing_file()
+        return self._received(form.filename, fields)
+
+    async def of_fields(self, check_name: Callable[[str], None]) -> Received:
+        """A form without room for a file, or the query alone: the recording is at a URL."""
+        body = bytearray()
+        async for chunk in self._chunks():
+            body += chunk
+            if len(body) > MAX_FIELD_BYTES:
+                raise ApiError("field_too_large", f"The form is larger than {MAX_FIELD_BYTES} bytes.")
+        fields = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
+        for name, _ in fields:
+            check_name(name)
+        pairs = self._query.beside(fields)
+        if not self._url(pairs):
+            raise no_form(self._dialect.file_field)
+        return self._received("", pairs)
 
     async def of_body(self) -> Received:
         waiting = bytearray()
@@ -107,10 +174,20 @@ class _Reception:
         await self._write(bytes(waiting))
         return self._received(display_name(_filename(self._request)), self._query.fields)
 
-    def _received(self, filename: str, fields: tuple[tuple[str, str], ...]) -> Received:
-        if not self._upload.size:
-            raise ApiError("empty_file", "The file is empty (0 bytes). Check that the recording worked.")
-        return Received(self._upload, filename, fields, self._query.unread)
+    def _received(self, filename: str, fields: Pairs) -> Received:
+        url = self._url(fields)
+        if url and self._upload.size:
+            message = "There are both a recording and a 'url'. Send one of them."
+            raise ApiError("invalid_value", message, param=URL_FIELD)
+        if url:
+            filename = display_name(_filename(self._request) or _name_in(url))
+        elif not self._upload.size:
+            message = "The file is empty (0 bytes). Check that the recording worked."
+            raise ApiError("empty_file", message, param=self._dialect.file_field)
+        return Received(self._upload, filename, self._dialect.own(fields), self._query.unread, url)
+
+    def _url(self, fields: Pairs) -> str:
+        return (Fields(fields).one(URL_FIELD) or "").strip() if self._dialect.has_urls else ""
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         stream = self._request.stream()
@@ -125,6 +202,8 @@ class _Reception:
             yield chunk
 
     async def _write(self, data: bytes) -> None:
+        if data and not self._upload.size:
+            data = self._dialect.preamble(self._query.fields, data) + data
         if self._upload.size + len(data) > self._settings.max_upload_bytes:
             raise _too_large(self._settings)
         if data:
@@ -143,6 +222,27 @@ async def _next(stream: AsyncGenerator[bytes, None], deadline: float, stall: flo
     except TimeoutError:
         message = f"The upload brought less than {MIN_BYTES} bytes in {stall:g} seconds and was given up."
         raise ApiError("upload_stalled", message, param=FILE_FIELD) from None
+
+
+def _form(request: Request, check_name: Callable[[str], None], dialect: Dialect) -> MultipartForm | None:
+    """The form that the body is; None if it is the recording itself, or there can be none in it."""
+    kind = _content_type(request).partition(";")[0].strip().lower()
+    if dialect.is_raw and _is_recording(request):
+        return None
+    if dialect.has_urls and kind == "application/x-www-form-urlencoded":
+        return None
+    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    if not kind and not has_body and URL_FIELD in dialect.of_query and request.query_params.get(URL_FIELD):
+        return None
+    return MultipartForm(_content_type(request), check_name, dialect.file_field)
+
+
+def _name_in(url: str) -> str:
+    """What a recording at a URL is called."""
+    try:
+        return unquote(urlsplit(url).path)
+    except ValueError:
+        return ""
 
 
 def _content_type(request: Request) -> str:

@@ -6,9 +6,9 @@ from fastapi import Request
 
 from api.http.errors import ApiError
 from api.intake.form import Form
-from worker.outbound.addresses import AddressBook, Resolve, Unresolved, resolve
-from worker.outbound.name_threads import NameThreads
-from worker.outbound.target import Refused, Target
+from worker.outbound.addresses import Resolve, resolve
+from worker.outbound.early_check import EarlyCheck
+from worker.outbound.target import Refused
 from worker.runtime.timing import Timing
 from worker.store.records import Webhook
 from worker.webhooks.settings import WebhookSettings
@@ -23,8 +23,7 @@ class Callbacks:
         self, settings: WebhookSettings, patience: float = Timing().names, resolver: Resolve = resolve
     ) -> None:
         self._settings = settings
-        self._threads = NameThreads(patience)
-        self._book = AddressBook(settings.webhook_policy, resolver)
+        self._urls = EarlyCheck(settings.webhook_policy, "A webhook URL", patience, resolver)
 
     async def read(self, form: Form, base_url: str, *, is_job: bool) -> Webhook | None:
         """base_url: this service's address as the request has it. Raises ApiError."""
@@ -50,14 +49,10 @@ class Callbacks:
         return webhook
 
     async def _check(self, url: str) -> None:
-        """At each attempt it is checked again: what a name means may change, and it may be resolved then."""
         try:
-            target = Target.parse(url)
-            await self._threads.run(lambda: self._book.addresses(target))
+            await self._urls.check(url)
         except Refused as error:
             raise ApiError("webhook_not_allowed", str(error), param="webhook_url") from None
-        except (Unresolved, TimeoutError):
-            return
 
     def _own_headers(self) -> dict[str, str]:
         return {name: value.get_secret_value() for name, value in self._settings.webhook_headers.items()}

@@ -24,7 +24,7 @@ from api.state import AppState
 from engines.base import Listening
 from worker.jobs.job_service import CannotRequeue
 from worker.store.incoming import Upload
-from worker.store.job_store import JobNotFound
+from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import JobRequest
 from worker.webhooks.outbox import Outbox
 
@@ -51,11 +51,14 @@ async def _anew(request: Request, service: AppState, job: JobRequest, sent: Pair
         service.admission.place("batch", job.owner, counts=key.earlier is None),
         _recording(service, job) as upload,
     ):
+        if "url" in {name for name, _ in sent}:
+            message = "The recording of the job is used again. Send another one's URL to POST /v1/jobs."
+            raise ApiError("unsupported_parameter", message, param="url")
         form = read_form(Fields([*sent, *_unsaid(job, sent)]), "job")
         parameters = read_parameters(form, "job", service.models, is_job=True)
         asked = {name for name in form.model_fields_set if name.startswith("webhook_")}
         webhook = await service.callbacks.read(form, origin(request), is_job=True) if asked else job.webhook
-        received = Received(upload, job.filename, ())
+        received = Received(upload, job.filename, (), url=job.url)
         caller = Submitter(job.owner, waits=False)
         return await service.redis_threads.run(
             queued, service, key, received, replace(parameters, webhook=webhook), caller
@@ -66,7 +69,7 @@ async def _anew(request: Request, service: AppState, job: JobRequest, sent: Pair
 async def _recording(service: AppState, job: JobRequest) -> AsyncIterator[Upload]:
     """The job's recording as another upload. What has not become a job when the block ends is removed."""
     try:
-        upload = await run_in_threadpool(service.store.receive, job.id)
+        upload = await run_in_threadpool(_again, service.store, job)
     except FileNotFoundError:
         if not service.store.has(job.id):
             raise JobNotFound(job.id) from None
@@ -77,6 +80,18 @@ async def _recording(service: AppState, job: JobRequest) -> AsyncIterator[Upload
     finally:
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(upload.discard)
+
+
+def _again(store: JobStore, job: JobRequest) -> Upload:
+    """Raises FileNotFoundError for a recording that is gone, unless it can be fetched once more."""
+    try:
+        return store.receive(job.id)
+    except FileNotFoundError:
+        if not job.url or not store.has(job.id):
+            raise
+        upload = store.receive()
+        upload.refer(job.url)
+        return upload
 
 
 def _unsaid(job: JobRequest, sent: Pairs) -> Pairs:

@@ -10,16 +10,18 @@ from typing import Literal
 from fastapi import Request
 from starlette.responses import JSONResponse
 
+from api.http.errors import ApiError
 from api.http.fields import Fields
-from api.intake.declared_duration import declared_seconds
+from api.intake.declared_duration import ASSUMED, declared_seconds
 from api.intake.form import Route
 from api.intake.form_reading import check_name, read_form
 from api.intake.idempotency import Key, fingerprint, holding_key, repeated, submit_once
 from api.intake.parameters import Parameters, read_parameters
-from api.intake.uploads import Received, receive
+from api.intake.uploads import JOBS, OPENAI, Dialect, Received, receive
 from api.intake.webhook_fields import origin
 from api.state import AppState
 from engines.transcript import TranscriptWarning
+from worker.outbound.target import Refused, without_credentials
 from worker.runtime import logs
 from worker.store.records import JobRequest
 
@@ -38,24 +40,47 @@ class Submitter:
         return "sync" if self.waits else "job"
 
 
-async def submit(request: Request, service: AppState, route: Route, caller: Submitter) -> JobRequest:
+async def submit(
+    request: Request,
+    service: AppState,
+    route: Route,
+    caller: Submitter,
+    dialect: Dialect | None = None,
+    *,
+    only_language: bool = False,
+) -> JobRequest:
     """Takes the upload in and queues it; raises ApiError and leaves nothing behind if that is not possible.
 
-    Returns an earlier job if the request is the repeat of the one that made it.
+    Returns an earlier job if the request is the repeat of the one that made it. dialect: None for our own and OpenAI's.
+    only_language: what is spoken is all that is wanted.
     """
+    dialect = dialect or (JOBS if route == "job" else OPENAI)
     async with (
         holding_key(request.headers, service.store, caller.owner) as key,
         _kept(service, key),
         service.admission.place("interactive" if caller.waits else "batch", caller.owner, counts=key.earlier is None),
-        receive(request, service.store, service.settings, check_name, raw=route == "job") as received,
+        receive(request, service.store, service.settings, check_name, dialect) as received,
     ):
         form, is_job = read_form(Fields(received.fields), route), not caller.waits
         parameters = read_parameters(form, route, service.models, is_job=is_job)
         webhook = await service.callbacks.read(form, origin(request), is_job=is_job)
-        parameters = replace(parameters, webhook=webhook)
+        options = replace(parameters.options, only_language=only_language)
+        parameters = replace(parameters, webhook=webhook, options=options)
+        await _check_url(service, received)
         job = await service.redis_threads.run(queued, service, key, received, parameters, caller)
         logs.job_id.set(job.id)
         return job
+
+
+async def _check_url(service: AppState, received: Received) -> None:
+    """Raises ApiError for one that is never fetched."""
+    if not received.url:
+        return
+    try:
+        await service.source_urls.check(without_credentials(received.url)[0])
+    except Refused as error:
+        raise ApiError("url_not_allowed", str(error)) from None
+    received.upload.refer(received.url)
 
 
 @asynccontextmanager
@@ -106,6 +131,7 @@ def _job(received: Received, parameters: Parameters, caller: Submitter) -> JobRe
         is_default_model=parameters.is_default_model,
         warnings=_warnings(received.unread),
         layout=parameters.layout,
+        url=received.url,
     )
 
 
@@ -118,5 +144,7 @@ def _warnings(unread: tuple[str, ...]) -> tuple[TranscriptWarning, ...]:
 
 
 def _declared_seconds(received: Received) -> float:
+    if not received.upload.size:  # it is to be fetched
+        return ASSUMED
     with received.upload.read() as recording:
         return declared_seconds(recording, received.upload.size)

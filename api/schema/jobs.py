@@ -15,7 +15,7 @@ from worker.webhooks.schedule import State as DeliveryState
 
 class JobFile(Answer):
     name: str = Field(description="As the client called it, for display")
-    bytes: int
+    bytes: int = Field(description="0 as long as it was not fetched, and once a fetched one is deleted")
 
 
 class JobFailure(Answer):
@@ -64,6 +64,7 @@ class Job(Answer):
     )
     priority: Priority = Field(description="`interactive` goes first")
     file: JobFile = Field(description="The recording as it was sent")
+    url: str | None = Field(description="Where it is fetched from, without credentials and query, if it was not sent")
     progress: Share = Field(description="The share of the recording that is done")
     processed_seconds: float = Field(description="Of audio")
     total_seconds: float | None = Field(description="Of audio, once the recording was opened")

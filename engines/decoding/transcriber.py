@@ -168,13 +168,20 @@ class Transcription:
             pending.append(self._submit(index, part))
             while len(pending) >= self._limit:
                 yield from self._collect(pending.popleft(), reader)
-        while pending:
+            if self._has_enough:
+                break
+        while pending and not self._has_enough:
             yield from self._collect(pending.popleft(), reader)
         self._language.settle()
         yield from self._tell_decided(reader)
         self._duration = reader.decoded
         self._warnings = (*reader.warnings(), *self._missing_words(reader))
         yield Progress(self._duration, self._duration, ())
+
+    @property
+    def _has_enough(self) -> bool:
+        """Whether the rest of the recording is not wanted."""
+        return self._options.only_language and self._language.is_settled
 
     def _missing_words(self, reader: AudioReader) -> Iterator[TranscriptWarning]:
         if not reader.is_silent and not any(segment.text.strip() for segment in self._segments):

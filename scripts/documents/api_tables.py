@@ -77,8 +77,6 @@ def _field(name: str, use: Use, schema: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _default(use: Use, schema: dict[str, Any]) -> str:
-    if use.required:
-        return "required"
     default = schema.get("default")
     return "" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
 

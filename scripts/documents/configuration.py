@@ -71,6 +71,11 @@ GROUPS = {
         "WHISPER_WEBHOOK_SCHEDULE",
         "WHISPER_PUBLIC_URL",
     ),
+    "Recordings from a URL": (
+        "WHISPER_URL_ALLOWED_HOSTS",
+        "WHISPER_URL_ALLOWED_NETWORKS",
+        "WHISPER_URL_TIMEOUT",
+    ),
     "Storage and retention": (
         "WHISPER_DATA_DIR",
         "WHISPER_REDIS_URL",

@@ -393,6 +393,29 @@ FAULTS: tuple[Fault, ...] = (
         "The connection breaks while the command follows a job",
         "It is taken up after the last event; if the server stays away, the command ends with exit code 3",
     ),
+    # recordings that are fetched
+    Fault(
+        160,
+        "The source of a job's `url` answers 5xx, breaks off, falls silent, or is away",
+        "The job is put aside without a slot, says what it waits for, and goes on where it broke off if the source can "
+        "do that; 4xx and what is too large end it",
+    ),
+    Fault(
+        161,
+        "The worker is killed while it fetches a recording",
+        "Another goes on with the part that is there, and no attempt is counted",
+    ),
+    Fault(
+        162,
+        "A job is canceled or deleted while its recording is fetched from a source that hangs",
+        "The download ends within a second, and nothing of it stays",
+    ),
+    Fault(
+        163,
+        "A `url` or a redirect leads inside, in whatever spelling or by a name that changes its mind",
+        "Refused at submission and when it is fetched, before anything is dialled; allowed if configured",
+    ),
+    Fault(164, "The disk fills up while a recording is fetched", "The job waits until there is room"),
 )
 
 # Rows no test can show here, and why not; each could be shown on another machine.

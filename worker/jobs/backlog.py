@@ -54,7 +54,7 @@ class Backlog:
     def check(self, priority: Priority, owner: str, coming: int, theirs: int) -> None:
         """Raises QueueFull if no further job of the owner fits. coming: uploads that are under way, this one included;
         theirs: those of the owner."""
-        waiting = self._queue.length(priority)
+        waiting = self._queue.backlog_length(priority)
         if waiting + coming > self._most_jobs:
             raise _full(f"{waiting} jobs wait already, and {self._most_jobs} may (WHISPER_MAX_QUEUED_JOBS)")
         if waiting:

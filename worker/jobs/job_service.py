@@ -8,6 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -78,12 +79,21 @@ class JobService:
     def ended_view(self, request: JobRequest) -> dict[str, Any] | None:
         """The job object of a job that has ended, which the store has."""
         outcome = self._store.outcome(request.id)
-        return job_view(request, outcome, None) if outcome else None
+        return job_view(self._measured(request), outcome, None) if outcome else None
 
     def view(self, request: JobRequest) -> dict[str, Any]:
         """The job object; raises RedisError only for a job that has not ended."""
         outcome = self._store.outcome(request.id)
-        return job_view(request, outcome, None if outcome else self._live(request))
+        return job_view(self._measured(request), outcome, None if outcome else self._live(request))
+
+    def _measured(self, request: JobRequest) -> JobRequest:
+        """With the size of a recording that was fetched, as long as it is there."""
+        if not request.url or request.size:
+            return request
+        try:
+            return replace(request, size=self._store.source(request.id).stat().st_size)
+        except FileNotFoundError:
+            return request
 
     def _live(self, request: JobRequest) -> Live:
         retry = self._store.retry(request.id)
@@ -152,7 +162,7 @@ class JobService:
     def requeue(self, job_id: str) -> JobRequest:
         """Runs a failed or canceled job again, from its recording. Raises CannotRequeue, QueueFull or JobNotFound."""
         request = self._store.request(job_id)
-        self._check_requeue(job_id)
+        self._check_requeue(request)
         self._backlog.admit(request)
         try:
             self._store.reopen(job_id)  # from here on maintenance would queue it
@@ -164,13 +174,14 @@ class JobService:
         self._queue.enqueue(request, self._backlog.turn_of)
         return request
 
-    def _check_requeue(self, job_id: str) -> None:
+    def _check_requeue(self, request: JobRequest) -> None:
+        job_id = request.id
         outcome = self._store.outcome(job_id)
         if outcome is None:
             raise CannotRequeue("job_not_finished", "The job has not ended: there is nothing to requeue.")
         if outcome.state == "finished":
             raise CannotRequeue("job_already_ended", "The job has finished. Only failed and canceled jobs run again.")
-        if not self._store.source(job_id).exists():
+        if not self._store.source(job_id).exists() and not request.url:
             raise CannotRequeue("audio_deleted", "The recording is deleted by now: send it again as a new job.")
         if job_id in self._queue.live_ids():  # canceled a moment ago
             raise CannotRequeue("job_not_finished", "A worker is about to let go of the job. Try again in a moment.")

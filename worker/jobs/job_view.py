@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from worker.outbound.target import shown_url
 from worker.store.records import JobRequest, Outcome, Retry, State, Webhook
 
 
@@ -63,6 +64,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
         "detected_language": outcome.language if outcome else None,
         "priority": request.priority,
         "file": {"name": request.filename, "bytes": request.size},
+        "url": shown_url(request.url) if request.url else None,
         "progress": 1.0 if state == "finished" else round(progress.share, 4),
         "processed_seconds": round(progress.processed, 3),
         "total_seconds": _rounded(progress.total, 3),

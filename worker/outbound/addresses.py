@@ -1,4 +1,4 @@
-"""Allowed webhook targets. What counts is the address that is dialled, not the name it was given by.
+"""Allowed targets of what users name. What counts is the address that is dialled, not the name it was given by.
 
 A URL comes from whoever may submit a job, and this machine can reach what they cannot: its own services, its network,
 the metadata service of a cloud. So only public addresses are called, and what the operator allows besides.
@@ -21,8 +21,30 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Kind = Literal["public", "private", "special"]
 Resolve = Callable[[str, int], list[str]]
 
-NETWORKS = "WHISPER_WEBHOOK_ALLOWED_NETWORKS"
-HOSTS = "WHISPER_WEBHOOK_ALLOWED_HOSTS"
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What is called and why, for messages. hosts, networks: the settings that allow more. rule: what goes on inside,
+    `where` or `from which` of an address. target: what there is at the other end."""
+
+    hosts: str
+    networks: str
+    rule: str
+    target: str
+
+
+WEBHOOKS = Purpose(
+    "WHISPER_WEBHOOK_ALLOWED_HOSTS",
+    "WHISPER_WEBHOOK_ALLOWED_NETWORKS",
+    "where webhooks go only if they are allowed to",
+    "the receiver",
+)
+RECORDINGS = Purpose(
+    "WHISPER_URL_ALLOWED_HOSTS",
+    "WHISPER_URL_ALLOWED_NETWORKS",
+    "from which recordings are fetched only if that is allowed",
+    "the recording",
+)
 
 # This host, link-local (the metadata services of clouds), multicast, reserved. Only who names such a network, or a part
 # of it, means it: 0.0.0.0/0 does not.
@@ -50,6 +72,10 @@ class Unresolved(Exception):
     """The name server does not answer now; later it may."""
 
 
+class NoAddress(Refused):
+    """The name has none, says the name server, or there is no network to ask it on."""
+
+
 def resolve(host: str, port: int) -> list[str]:
     """All addresses of a name, as the system's own resolver finds them; raises Refused if it has none."""
     try:
@@ -57,7 +83,7 @@ def resolve(host: str, port: int) -> list[str]:
     except (socket.gaierror, UnicodeError) as error:
         if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
             raise Unresolved(f"The name '{host}' could not be resolved: the name server does not answer.") from None
-        raise Refused(f"The name '{host}' has no address.") from None
+        raise NoAddress(f"The name '{host}' has no address.") from None
     return list(dict.fromkeys(str(row[4][0]) for row in rows))
 
 
@@ -106,12 +132,13 @@ class Policy:
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[str] = frozenset()
+    purpose: Purpose = WEBHOOKS
 
     def check_port(self, target: Target) -> None:
         if not target.has_usual_port and f"{target.host}:{target.port}" not in self.hosts:
             raise Refused(
-                f"Port {target.port} belongs to another protocol than HTTP. If the receiver is there, set "
-                f"{HOSTS}={target.host}:{target.port} and restart the service."
+                f"Port {target.port} belongs to another protocol than HTTP. If {self.purpose.target} is there, set "
+                f"{self.purpose.hosts}={target.host}:{target.port} and restart the service."
             )
 
     def allowed(self, target: Target, addresses: Iterable[str], own: Iterable[Network] = ()) -> list[str]:
@@ -121,8 +148,8 @@ class Policy:
         found = [text for text in addresses if self._allows(effective(text), target, inside)]
         if not found:
             raise Refused(
-                f"'{target.host}' is an address of this machine or its network, where webhooks go only if they are "
-                f"allowed to: set {HOSTS}={target.host} or {NETWORKS}=… and restart the service."
+                f"'{target.host}' is an address of this machine or its network, {self.purpose.rule}: set "
+                f"{self.purpose.hosts}={target.host} or {self.purpose.networks}=… and restart the service."
             )
         return found
 

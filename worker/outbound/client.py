@@ -16,7 +16,7 @@ import truststore
 from worker.outbound.addresses import AddressBook, Unresolved
 from worker.outbound.answer import Answer
 from worker.outbound.target import Refused, Target
-from worker.outbound.wire import CheckedNetwork
+from worker.outbound.wire import Allowance, CheckedNetwork
 
 MAX_ANSWER = 64 * 1024  # bytes that are read of an answer
 USER_AGENT = "whisper-native"
@@ -50,13 +50,13 @@ class WebhookClient:
         except httpcore2.TimeoutException:
             return Answer(None, f"There was no answer within {self._timeout:g} s.")
         except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-            return Answer(None, _explained(error))
+            return Answer(None, explained(error, "receiver"))
         except Exception as error:  # what nobody foresaw must not keep an attempt from being counted
             log.exception("A webhook failed in an unforeseen way")
             return Answer(None, f"The call failed ({type(error).__name__}).")
 
     def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
-        network = CheckedNetwork(self._book, target, time.monotonic() + self._timeout)
+        network = CheckedNetwork(self._book, target, Allowance(time.monotonic() + self._timeout))
         scheme, host = target.scheme.encode(), target.host.encode()
         request = httpcore2.Request(
             "POST",
@@ -116,13 +116,14 @@ def _retry_after(response: httpcore2.Response) -> float | None:
     return max(0.0, (aware - datetime.now(UTC)).total_seconds())
 
 
-def _explained(error: Exception) -> str:
+def explained(error: Exception, who: str) -> str:
+    """Why a call failed. who: was called."""
     cause = error.__cause__
     while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
         cause = cause.__cause__
     if cause is not None:
         return (
-            f"The receiver's certificate is not trusted: {cause.verify_message}. If an authority of your own signed "
+            f"The {who}'s certificate is not trusted: {cause.verify_message}. If an authority of your own signed "
             "it, set WHISPER_WEBHOOK_CA_FILE to that authority's certificate and restart the service."
         )
-    return f"The receiver could not be reached: {error or type(error).__name__}."[:500]
+    return f"The {who} could not be reached: {error or type(error).__name__}."[:500]

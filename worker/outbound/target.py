@@ -1,10 +1,11 @@
-"""A webhook's URL, taken apart once: what is checked is what is dialled."""
+"""A URL that a user named, taken apart once: what is checked is what is dialled."""
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 MAX_URL_LENGTH = 2048  # characters
 _PORTS = {"http": 80, "https": 443}
@@ -35,19 +36,19 @@ class Target:
     path: str
 
     @classmethod
-    def parse(cls, url: str) -> Target:
-        """Raises Refused."""
+    def parse(cls, url: str, what: str = "A webhook URL") -> Target:
+        """Raises Refused. what: the URL is, for messages."""
         if len(url) > MAX_URL_LENGTH or not _VISIBLE.fullmatch(url):
-            raise Refused(f"A webhook URL is at most {MAX_URL_LENGTH} printable ASCII characters, without spaces.")
+            raise Refused(f"{what} is at most {MAX_URL_LENGTH} printable ASCII characters, without spaces.")
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
             raise Refused(f"'{url[:200]}' is not a valid URL.") from None
         if parts.scheme not in _PORTS:
-            raise Refused("A webhook URL begins with https:// or http://.")
+            raise Refused(f"{what} begins with https:// or http://.")
         if "@" in parts.netloc or "\\" in url:
-            raise Refused("A webhook URL holds no user name or password; send a header with webhook_headers.")
+            raise Refused(f"{what} holds no user name or password; send a header with webhook_headers.")
         host = parts.hostname or ""
         host = host.partition("%")[0] if ":" in host else host  # without the zone of an IPv6 address
         if not _HOST.fullmatch(host) or port == 0:
@@ -65,3 +66,28 @@ class Target:
         """As it stands in the header `Host`."""
         name = f"[{self.host}]" if ":" in self.host else self.host
         return name if self.port == _PORTS[self.scheme] else f"{name}:{self.port}"
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Whom credentials may be shown."""
+        return self.scheme, self.host, self.port
+
+
+def without_credentials(url: str) -> tuple[str, str | None]:
+    """The URL without user name and password, and the `Authorization` that they stand for."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # which Target.parse says better
+        return url, None
+    credentials, found, authority = parts.netloc.rpartition("@")
+    if not found:
+        return url, None
+    user, _, password = credentials.partition(":")
+    pair = f"{unquote(user)}:{unquote(password)}".encode()
+    return urlunsplit(parts._replace(netloc=authority)), f"Basic {base64.b64encode(pair).decode()}"
+
+
+def shown_url(url: str) -> str:
+    """What of a URL may be seen: neither credentials nor its query, which is where services sign their links."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

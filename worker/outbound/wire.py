@@ -6,11 +6,13 @@ would hold us for ever.
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpcore2
@@ -19,23 +21,50 @@ from worker.outbound.addresses import AddressBook
 from worker.outbound.target import Target
 
 
-class Wire(httpcore2.NetworkStream):
-    """deadline: monotonic seconds."""
+def _nothing() -> None:
+    return None
 
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a call may take. deadline: of all of it, in monotonic seconds. connecting: seconds for a connection, and as
+    many for its TLS. pulse: called after each `beat` seconds without a byte; it may raise."""
+
+    deadline: float
+    connecting: float = math.inf
+    beat: float = math.inf
+    pulse: Callable[[], None] = _nothing
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left; raises TimeoutError if there are none."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("The time for this call is over.")
+        return left
+
+
+class Wire(httpcore2.NetworkStream):
+    """An open connection."""
+
+    def __init__(self, connection: socket.socket, allowance: Allowance) -> None:
         self._socket = connection
-        self._deadline = deadline
+        self._allowance = allowance
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         with _errors(httpcore2.ReadTimeout, httpcore2.ReadError):
-            self._socket.settimeout(remaining(self._deadline))
-            return self._socket.recv(max_bytes)
+            while True:
+                self._socket.settimeout(min(self._allowance.remaining, self._allowance.beat))
+                try:
+                    return self._socket.recv(max_bytes)
+                except TimeoutError:
+                    self._allowance.pulse()
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         view = memoryview(buffer)
         with _errors(httpcore2.WriteTimeout, httpcore2.WriteError):
             while view:
-                self._socket.settimeout(remaining(self._deadline))
+                self._socket.settimeout(self._allowance.remaining)
                 view = view[self._socket.send(view) :]
 
     def close(self) -> None:
@@ -46,8 +75,8 @@ class Wire(httpcore2.NetworkStream):
     ) -> Wire:
         try:
             with _errors(httpcore2.ConnectTimeout, httpcore2.ConnectError):
-                self._socket.settimeout(remaining(self._deadline))
-                return Wire(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname), self._deadline)
+                self._socket.settimeout(min(self._allowance.remaining, self._allowance.connecting))
+                return Wire(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname), self._allowance)
         except BaseException:
             self.close()
             raise
@@ -59,10 +88,10 @@ class Wire(httpcore2.NetworkStream):
 class CheckedNetwork(httpcore2.NetworkBackend):
     """Resolves, checks, and dials what it has checked: between the two there is nothing to rebind."""
 
-    def __init__(self, book: AddressBook, target: Target, deadline: float) -> None:
+    def __init__(self, book: AddressBook, target: Target, allowance: Allowance) -> None:
         self._book = book
         self._target = target
-        self._deadline = deadline
+        self._allowance = allowance
 
     def connect_tcp(
         self,
@@ -76,20 +105,13 @@ class CheckedNetwork(httpcore2.NetworkBackend):
         for number, address in enumerate(addresses, start=1):
             try:
                 with _errors(httpcore2.ConnectTimeout, httpcore2.ConnectError):
-                    share = remaining(self._deadline) / (len(addresses) - number + 1)
-                    return Wire(socket.create_connection((address, port), share), self._deadline)
+                    seconds = min(self._allowance.remaining, self._allowance.connecting)
+                    share = seconds / (len(addresses) - number + 1)
+                    return Wire(socket.create_connection((address, port), share), self._allowance)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 if number == len(addresses):
                     raise
         raise AssertionError("the book gives an address or raises")
-
-
-def remaining(deadline: float) -> float:
-    """Seconds left; raises TimeoutError if there are none."""
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("The time for this webhook is over.")
-    return left
 
 
 @contextmanager

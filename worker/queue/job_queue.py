@@ -1,6 +1,7 @@
 """RQ carries jobs from the API to a slot. Only ids travel; the store holds the rest.
 
 interactive, batch  where a job waits, by its priority
+fetch               where one waits whose recording is to be fetched from a URL first
 alone               where one waits that was running as its worker died: it is tried while nothing else runs
 """
 
@@ -27,9 +28,10 @@ from worker.queue.worker_record import remove_dead
 from worker.runtime.timing import Timing
 from worker.store.records import PRIORITIES, JobRequest, Priority
 
-QueueName = Priority | Literal["alone"]
+QueueName = Priority | Literal["fetch", "alone"]
+FETCH: Literal["fetch"] = "fetch"
 QUARANTINE: Literal["alone"] = "alone"
-QUEUES: tuple[QueueName, ...] = (*PRIORITIES, QUARANTINE)
+QUEUES: tuple[QueueName, ...] = (*PRIORITIES, FETCH, QUARANTINE)
 
 TurnOf = Callable[[JobRequest, Sequence[str]], str | None]
 
@@ -38,11 +40,12 @@ _OF_ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 
 def _queues_of(request: JobRequest) -> tuple[QueueName, ...]:
     """Where the job may wait: an interactive one that turned out to be long goes on as batch work."""
-    return ("batch", QUARANTINE) if request.priority == "batch" else QUEUES
+    of_priority: tuple[QueueName, ...] = ("batch",) if request.priority == "batch" else PRIORITIES
+    return (*of_priority, *([FETCH] if request.url else []), QUARANTINE)
 
 
 class JobQueue:
-    """The three queues, and who holds which job. is_dead: whether the process of a slot's name is known to be gone.
+    """The queues, and who holds which job. is_dead: whether the process of a slot's name is known to be gone.
     shows_names: whether the dashboard, at which every key may look, has the names of the files."""
 
     def __init__(
@@ -201,9 +204,14 @@ class JobQueue:
         """How many jobs wait for a slot of this queue."""
         return self._queues[queue].count
 
+    def backlog_length(self, queue: Priority) -> int:
+        """How many jobs wait for a slot of this queue, and to be fetched first: of any priority, which a full queue of
+        URLs must not hide."""
+        return self._queues[queue].count + self._queues[FETCH].count
+
     def waiting_ids(self, queue: Priority) -> list[str]:
-        """The jobs that wait for a slot of this queue, the next one first."""
-        return self._queues[queue].get_job_ids()
+        """The jobs of this priority that wait for a slot, the next one first, and all that are to be fetched."""
+        return self._queues[queue].get_job_ids() + self._queues[FETCH].get_job_ids()
 
     def all_waiting_ids(self) -> set[str]:
         """The jobs that wait for a slot of any queue."""

@@ -13,11 +13,12 @@ from rq import Queue
 
 from worker.queue.gate import Gate
 from worker.queue.heartbeat import SLOTS_FAIL
-from worker.queue.job_queue import QUARANTINE, QueueName
+from worker.queue.job_queue import FETCH, QUARANTINE, QueueName
 from worker.queue.slot import RETRY_AFTER, Slot, Work
 from worker.runtime.timing import Timing
 from worker.store.records import Priority
 
+FETCHES = 4  # recordings that are fetched at once
 FAILING = 3  # failures in a row after which a slot counts as not working
 
 _NONE = (0, "")
@@ -32,7 +33,7 @@ class Slots:
         self._timing = timing
         self._redis = redis
         self._work = work
-        self._counts: dict[QueueName, int] = {QUARANTINE: 1}
+        self._counts: dict[QueueName, int] = {QUARANTINE: 1, FETCH: FETCHES}
         for name, count in counts.items():
             self._counts[name] = count
         self._gate = Gate(timing)

@@ -70,8 +70,9 @@ class Attempt:
         self._queue = queue
         # As earlier versions wrote the plan, so that their checkpoints stay good: its options had these two as well.
         options = {**asdict(request.options), "beam_size": limits.beam_size, "full_padding": False}
-        if not options["logprobs"]:  # which they did not know
-            del options["logprobs"]
+        for name in ("logprobs", "only_language"):  # which they did not know
+            if not options[name]:
+                del options[name]
         engine = batcher.engine
         plan = {"windows": PLAN, "engine": engine.name, "model": engine.model, "context": limits.context}
         self._checkpoint = JobCheckpoint(jobs.store, request.id, {**plan, "options": options})
@@ -79,7 +80,7 @@ class Attempt:
             batcher,
             jobs.store.source(request.id),
             request.options,
-            request.priority if queue == QUARANTINE else queue,
+            queue if queue == "interactive" or queue == "batch" else request.priority,
             limits.max_seconds,
             self._checkpoint,
             context=limits.context,

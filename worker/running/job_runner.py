@@ -1,7 +1,8 @@
 """Runs one job: from its id to a transcript and an outcome in the store.
 
-id ─► store.request ─► its model ─► Attempt ─► outcome.json, and the end that RQ is told of
-                            └──────────┴─────► trouble that is not the job's: retry.json, and another try later
+id ─► store.request ─► its recording, if it is to be fetched ─► back to its queue
+                    └► its model ─► Attempt ─► outcome.json, and the end that RQ is told of
+                         └──────────┴─────► trouble that is not the job's: retry.json, and another try later
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from engines.errors import Canceled, EngineError, ModelNotFound
 from worker.models.names import ModelNames
 from worker.models.pool import ModelPool
 from worker.models.remedies import with_remedy
+from worker.outbound.download import SourceRefused
 from worker.queue import run_end
-from worker.queue.job_queue import QueueName
+from worker.queue.job_queue import FETCH, QueueName
 from worker.queue.run_end import End, Failed, Finished, Requeue, Skipped
 from worker.running.attempt import Attempt, DecodingLimits, Setback
+from worker.running.fetching import Fetcher, FetchSetback
 from worker.running.job_access import JobAccess
 from worker.running.retries import Patience, Retries
 from worker.running.running_jobs import RunningJobs
@@ -44,6 +47,7 @@ class JobRunner:
         names: ModelNames,
         models: ModelPool,
         limits: DecodingLimits,
+        fetcher: Fetcher,
         timing: Timing = Timing(),
     ) -> None:
         self.running = RunningJobs(timing)
@@ -51,6 +55,7 @@ class JobRunner:
         self._names = names
         self._models = models
         self._limits = limits
+        self._fetcher = fetcher
         self._retries = Retries(jobs.store, timing)
 
     def run(self, job_id: str, queue: QueueName) -> End:
@@ -73,6 +78,8 @@ class JobRunner:
             request = self._jobs.store.request(job_id)
         except JobNotFound:
             return Skipped("deleted")
+        if queue == FETCH or self._fetcher.has_to_fetch(request):
+            return self._fetch(request, queue)
         model = self._model_of(request)
         if model is None:
             return self._put_aside(job_id, _unserved(request), self._retries.unserved)
@@ -114,6 +121,36 @@ class JobRunner:
             last = Outcome("failed", started_at=result.started_at, error=result.cause, attempts=result.attempts)
             return self._put_aside(request.id, last, self._retries.passing, has_progressed=result.has_progressed)
         return self._finish(request.id, result) if isinstance(result, Outcome) else result
+
+    def _fetch(self, request: JobRequest, queue: QueueName) -> End:
+        job_id = request.id
+        if queue != FETCH:
+            return Requeue("Its recording is to be fetched.", FETCH, at_front=False)
+        try:
+            if self._fetcher.has_to_fetch(request):
+                self._fetcher.fetch(request, lambda: self._check_fetch(job_id))
+        except _Refused as refused:
+            return refused.end
+        except Canceled:
+            return self._finish(job_id, Outcome("canceled"))
+        except SourceRefused as error:
+            return self._finish(job_id, Outcome("failed", error=JobError(error.code, str(error))))
+        except FetchSetback as setback:
+            patience = self._retries.no_room if setback.is_ours else self._retries.passing
+            last = Outcome("failed", error=setback.cause)
+            return self._put_aside(job_id, last, patience, has_progressed=setback.has_progressed)
+        except FileNotFoundError:
+            if self._jobs.is_over(job_id):  # deleted under our hands
+                return Skipped("deleted")
+            raise
+        self._jobs.store.drop_checkpoints(job_id)  # what the trouble was that it had so far
+        return Requeue("Its recording has come.", request.priority)
+
+    def _check_fetch(self, job_id: str) -> None:
+        if self.running.is_stopping:
+            raise _Refused(Requeue("The worker is stopping."))
+        if self._jobs.is_over(job_id):
+            raise Canceled()
 
     def _put_aside(self, job_id: str, last: Outcome, patience: Patience, *, has_progressed: bool = False) -> End:
         """The job is tried again later, unless it has been for long enough. last: its outcome in that case."""

@@ -6,6 +6,7 @@ trouble ─► retry.json ─► Postponed ─► RQ's list of scheduled jobs �
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ class Retries:
         self._first = timing.retry_first
         self.passing = Patience(timing.retry_period, timing.retry_longest)
         self.unserved = Patience(timing.unserved, min(timing.reconcile, timing.retry_longest))
+        self.no_room = Patience(math.inf, min(timing.reconcile, timing.retry_longest))
 
     def put_aside(
         self, job_id: str, cause: JobError, patience: Patience, *, has_progressed: bool = False

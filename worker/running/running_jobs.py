@@ -20,6 +20,10 @@ class RunningJobs:
         self._stopping = False
         self._alone: str | None = None  # the job that is tried alone
 
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping
+
     def refusal(self, job_id: str) -> Requeue | None:
         """Why the job may not begin now, if so."""
         if self._stopping:

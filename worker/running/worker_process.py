@@ -24,12 +24,16 @@ from engines.registry import EngineOptions, create_engine
 from worker.maintenance.maintenance import Maintenance
 from worker.models.pool import ModelPool
 from worker.models.remedies import with_remedy
+from worker.outbound.addresses import AddressBook
+from worker.outbound.client import tls_context
+from worker.outbound.download import Downloader, DownloadLimits
 from worker.queue import heartbeat
 from worker.queue.events import Events, FeedReader
 from worker.queue.heartbeat import WorkerHeartbeat, process_name
 from worker.queue.job_queue import JobQueue
 from worker.queue.slots import Slots
 from worker.running.attempt import DecodingLimits
+from worker.running.fetching import Fetcher
 from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
 from worker.runtime.connection import connect, connect_feed
@@ -38,6 +42,7 @@ from worker.settings import WorkerSettings
 from worker.store.job_store import LocalStore
 from worker.store.records import Priority
 from worker.store.store_id import store_id
+from worker.store.upload_limits import MIN_BYTES
 
 MIN_SLOTS = 4  # for recordings a client waits for …
 MAX_SLOTS = 64  # … unless the settings say how many
@@ -76,9 +81,17 @@ class WorkerProcess:
         )
         jobs = JobAccess(self._store, self._queue(news), self._events, drop_audio=settings.keep.audio == 0)
         limits = DecodingLimits(settings.beam_size, settings.max_audio_hours * 3600, settings.context)
-        self._runner = JobRunner(jobs, self._names, self._models, limits, self._timing)
+        self._runner = JobRunner(jobs, self._names, self._models, limits, self._fetcher(), self._timing)
         self._presence = WorkerHeartbeat(process_name(), "loading", self._names.default, pid=os.getpid())
         self._showing = threading.Lock()
+
+    def _fetcher(self) -> Fetcher:
+        settings = self._settings
+        limits = DownloadLimits(settings.max_upload_bytes, settings.url_timeout, settings.upload_stall, MIN_BYTES)
+        book = AddressBook(settings.url_policy)
+        return Fetcher(
+            self._store, Downloader(book, tls_context(settings.webhook_ca_file), limits), settings.min_free_bytes
+        )
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):

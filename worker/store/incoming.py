@@ -30,6 +30,7 @@ class Upload(Protocol):
     def read(self) -> BinaryIO: ...
 
     def write(self, chunk: bytes) -> None: ...
+    def refer(self, url: str) -> None: ...
     def commit(self, request: JobRequest) -> None: ...
     def discard(self) -> None: ...
 
@@ -67,6 +68,10 @@ class LocalUpload:
         self._hash.update(chunk)
         self.size += len(chunk)
 
+    def refer(self, url: str) -> None:
+        """The recording is at this URL, and comes once it is a job."""
+        self._hash.update(f"the recording at {url}".encode())
+
     @property
     def digest(self) -> str:
         return self._hash.hexdigest()
@@ -83,6 +88,8 @@ class LocalUpload:
         if os.name == "nt":  # which moves nothing that is open; elsewhere the open file keeps sweepers away
             self._file.close()
         write_synced(self._directory / "job.json", JOB.dump(request))
+        if request.url and not self.size:
+            (self._directory / "source").unlink()  # as it is to be fetched
         sync_directory(self._directory)
         told = self._index.comes(request)
         os.rename(self._directory, self._target)

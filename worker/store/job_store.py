@@ -1,7 +1,7 @@
 """The store is the truth: one directory a job, complete before anything is promised.
 
 incoming/<id>/source      an upload as it grows
-jobs/<id>/source          the upload, without an extension
+jobs/<id>/source          the upload, without an extension; of a job with a URL once it was fetched, and fetch.* before
 jobs/<id>/job.json        the request, never changed
 jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>.ended.jsonl once it left in good order;
                           checkpoint.<n>.crashed beside it if its worker was seen to die of its own
@@ -199,7 +199,7 @@ class LocalStore:
 
     def drop_checkpoints(self, job_id: str) -> None:
         """Removes all that attempts left in an ended job, also what a killed one had half written."""
-        for pattern in ("checkpoint.*", "retry.json", "*.tmp"):
+        for pattern in ("checkpoint.*", "retry.json", "fetch.*", "*.tmp"):
             for path in self._directory(job_id).glob(pattern):
                 path.unlink(missing_ok=True)
 

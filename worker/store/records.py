@@ -71,7 +71,8 @@ class JobRequest:
     it reads the text as it comes. model: the name as it was asked for. filename: for display only, never a path.
     declared_seconds: how long the file says it is; good enough to count what waits, and for nothing else.
     is_default_model: no model was asked for: `model` was the default then, and what is the default later runs it.
-    warnings: what of the request was not heeded.
+    warnings: what of the request was not heeded. url: where the worker fetches the recording, with its credentials, so
+    see `shown_url`; empty if it was sent. `size` is 0 then.
     """
 
     id: str
@@ -92,6 +93,7 @@ class JobRequest:
     is_default_model: bool = False
     warnings: tuple[TranscriptWarning, ...] = field(default=(), metadata=SPARSE)
     layout: Layout = field(default=Layout(), metadata=SPARSE)
+    url: str = field(default="", metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

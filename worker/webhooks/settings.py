@@ -71,7 +71,7 @@ class WebhookSettings(BaseSettings):
         default=(), description="Networks in which webhook receivers are allowed: `127.0.0.0/8,192.168.0.0/16`"
     )
     webhook_ca_file: Path | None = Field(
-        default=None, description="CA certificates (PEM file) to trust for webhooks, besides the system's"
+        default=None, description="CA certificates (PEM file) to trust for webhooks and a `url`, besides the system's"
     )
     webhook_timeout: float = Field(
         default=20.0, ge=1, le=120, description="Timeout of one delivery attempt, in seconds"

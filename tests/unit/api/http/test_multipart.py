@@ -38,6 +38,8 @@ def parse(body: bytes, step: int = 1 << 20, content_type: str = CONTENT_TYPE) ->
         form.feed(body[start : start + step])
         recording += form.take()
     form.finish()
+    if not form.has_file:
+        raise form.missing_file()
     return form, recording
 
 

@@ -37,6 +37,7 @@ SENT: dict[str, tuple[str, Any]] = {
     "stream": ("1", True),
     "priority": ("interactive", "interactive"),
     "metadata": ('{"n": 1}', {"n": 1}),
+    "url": (" https://example.com/a.mp3 ", "https://example.com/a.mp3"),
     "webhook_url": (" https://example.com/ ", "https://example.com/"),
     "webhook_headers": ('{"X-Key": "1"}', {"X-Key": "1"}),
     "webhook_include": ("text,segments", ("text", "segments")),
@@ -73,11 +74,6 @@ def test_the_document_has_every_field_of_a_route_with_its_meaning(route: Route) 
     assert {name.removesuffix("[]") for name in properties} == set(uses)
     assert all(schema["description"] for schema in properties.values())
     assert all("anyOf" in schema or schema["type"] != "null" for schema in properties.values())
-
-
-def test_what_must_be_sent_is_said() -> None:
-    assert documented("transcription")["required"] == documented("translation")["required"] == ["file"]
-    assert documented("job")["required"] == ["file"]
 
 
 def test_limits_choices_and_defaults_are_said() -> None:

@@ -364,3 +364,97 @@ async def test_an_upload_that_can_open_no_file_is_put_off_and_leaves_nothing(
         assert list((running.store.root / "incoming").iterdir()) == []
         assert "Traceback" not in caplog.text
         assert (await running.client.post("/v1/jobs", files={"file": WAV})).status_code == 202
+
+
+URL = "http://93.184.215.14/talks/Gr%C3%BC%C3%9Fe.mp3?sig=s3cret"
+
+
+# A form of a page whose file nobody has chosen.
+_PARTS = (
+    'Content-Disposition: form-data; name="file"; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n',
+    f'Content-Disposition: form-data; name="url"\r\n\r\n{URL}',
+)
+BROWSER = ("".join(f"--x\r\n{part}\r\n" for part in _PARTS) + "--x--\r\n").encode()
+
+
+async def test_a_url_stands_for_a_recording(tmp_path: Path) -> None:
+    """In a form of either kind, or in the query: the job is promised before anything is fetched."""
+    async with serving(tmp_path) as running:
+        requests: list[dict[str, Any]] = [
+            {"files": {"url": (None, URL)}},
+            {"data": {"url": URL}},
+            {"params": {"url": URL}},
+            {"content": BROWSER, "headers": {"content-type": "multipart/form-data; boundary=x"}},
+        ]
+        for request in requests:
+            response = await running.client.post("/v1/jobs", **request)
+            job = response.json()
+            assert (response.status_code, job["file"]) == (202, {"name": "Grüße.mp3", "bytes": 0}), response.text
+            assert job["url"] == "http://93.184.215.14/talks/Gr%C3%BC%C3%9Fe.mp3"
+            assert not running.store.source(job["id"]).exists()
+            assert running.store.request(job["id"]).url == URL
+        assert "s3cret" not in (await running.client.get("/v1/jobs")).text
+
+
+async def test_a_url_beside_a_recording_or_none_of_both_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        for route in ("/v1/jobs", "/v1/audio/transcriptions", "/v1/audio/translations"):
+            both = await running.client.post(route, data={"url": URL}, files={"file": WAV})
+            assert_error(both, 400, "invalid_value", "url")
+            none = await running.client.post(route, files={"url": (None, " ")})
+            assert_error(none, 400, "missing_required_parameter", "file")
+            assert_nothing_left(running)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd", "ftp://example.com/a", "/a.mp3", "http://127.0.0.1/a", "http://[::1]/a", "http://",
+        "http://169.254.169.254/latest/meta-data", "http://a:b@10.0.0.1/", "http://93.184.215.14:22/a", "https://a b/",
+    ],
+)  # fmt: skip
+async def test_a_url_that_is_never_fetched_is_refused_at_once(tmp_path: Path, url: str) -> None:
+    async with serving(tmp_path) as running:
+        message = assert_error(await running.client.post("/v1/jobs", data={"url": url}), 422, "url_not_allowed", "url")
+        assert "ebhook" not in message
+        assert_nothing_left(running)
+
+
+async def test_the_same_url_with_the_same_key_is_the_same_job(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        headers = {"idempotency-key": "a"}
+        sent = [await running.client.post("/v1/jobs", data={"url": URL}, headers=headers) for _ in range(2)]
+        assert sent[0].json()["id"] == sent[1].json()["id"]
+        other = await running.client.post("/v1/jobs", data={"url": f"{URL}2"}, headers=headers)
+        assert_error(other, 422, "idempotency_key_reused", "Idempotency-Key")
+
+
+async def test_credentials_in_a_url_are_never_shown(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        url = "https://anna:geheim@93.184.215.14/a.mp3"
+        response = await running.client.post("/v1/jobs", data={"url": url})
+        assert response.json()["url"] == "https://93.184.215.14/a.mp3"
+        assert "geheim" not in response.text
+
+
+async def test_jobs_that_are_to_be_fetched_count_against_the_limits(tmp_path: Path) -> None:
+    async with serving(tmp_path, max_queued_jobs=2) as running:
+        for _ in range(2):
+            response = await running.client.post("/v1/jobs", data={"url": URL})
+            running.redis.lrem("rq:queue:batch", 0, response.json()["id"])
+            running.redis.rpush("rq:queue:fetch", response.json()["id"])
+            assert (await running.client.get(response.json()["urls"]["self"])).json()["status"] == "queued"
+        assert_error(await running.client.post("/v1/jobs", data={"url": URL}), 429, "queue_full")
+
+
+async def test_a_failed_job_of_a_url_is_fetched_again(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        job_id = (await running.client.post("/v1/jobs", data={"url": URL})).json()["id"]
+        for _ in range(2):
+            running.redis.lrem("rq:queue:batch", 0, job_id)
+            running.fail(job_id, "url_unreachable")
+            assert (await running.client.post(f"/v1/jobs/{job_id}/retry")).json()["status"] == "queued"
+        other = (await running.client.post(f"/v1/jobs/{job_id}/retry?language=de")).json()
+        assert (running.store.request(other["id"]).url, other["language"]) == (URL, "de")
+        refused = await running.client.post(f"/v1/jobs/{job_id}/retry?url={URL}")
+        assert_error(refused, 400, "unsupported_parameter", "url")

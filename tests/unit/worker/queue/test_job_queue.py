@@ -104,7 +104,7 @@ def test_each_priority_has_its_queue(queue: JobQueue) -> None:
     add(queue, priority="interactive")
     add(queue)
     add(queue)
-    assert [queue.length(name) for name in QUEUES] == [1, 2, 0]
+    assert [queue.length(name) for name in QUEUES] == [1, 2, 0, 0]
 
 
 def test_a_position_counts_the_jobs_before_it_in_its_queue(queue: JobQueue) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import json
 import threading
 import time
@@ -32,11 +33,15 @@ from tests.unit.factories import (
 )
 from worker.models.names import ModelNames
 from worker.models.pool import ModelPool
+from worker.outbound.addresses import RECORDINGS, AddressBook, Policy
+from worker.outbound.client import tls_context
+from worker.outbound.download import Downloader, DownloadLimits
 from worker.queue import run_end
 from worker.queue.events import FEED, Events
 from worker.queue.job_queue import JobQueue
 from worker.queue.run_end import End, Failed, Finished, Lost, Postponed, Requeue, Skipped
 from worker.running.attempt import MAX_DEATHS, MAX_STRIKES, DecodingLimits
+from worker.running.fetching import Fetcher
 from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
 from worker.runtime.timing import Timing
@@ -48,6 +53,13 @@ from worker.store.records import JobError, Outcome
 def talk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Three windows of a buzz with pauses between."""
     return write_buzz(tmp_path_factory.mktemp("talk") / "talk", pause=2, seconds=25, times=3).read_bytes()
+
+
+def fetcher(store: LocalStore, min_free: int = 0) -> Fetcher:
+    """It may fetch from this machine."""
+    book = AddressBook(Policy((ipaddress.ip_network("127.0.0.0/8"),), purpose=RECORDINGS))
+    limits = DownloadLimits(1024 * 1024, timeout=30.0, stall=30.0, least=1024)
+    return Fetcher(store, Downloader(book, tls_context(None), limits), min_free)
 
 
 class Bench:
@@ -70,7 +82,8 @@ class Bench:
         self.runner = self.new_runner()
 
     def new_runner(self) -> JobRunner:
-        return JobRunner(self.jobs, ModelNames("base"), ModelPool(lambda model: self.batcher), self.limits, self.timing)
+        pool = ModelPool(lambda model: self.batcher)
+        return JobRunner(self.jobs, ModelNames("base"), pool, self.limits, fetcher(self.store), self.timing)
 
     def hear(self, window: Window) -> WindowResult:
         return make_result(f" {window.index}.", temperature=window.temperature)
