@@ -30,6 +30,7 @@ from api.intake.webhook_fields import Callbacks
 from api.routes import audio, deliveries, documentation, health, jobs, models, page, transcripts
 from api.routes.dashboard import PATH, Dashboard
 from api.routes.dashboard_actions import DashboardActions
+from api.routes.doors import asr, whisper_cpp
 from api.settings import ApiSettings
 from api.state import AppState
 from worker.jobs.backlog import Backlog
@@ -110,7 +111,7 @@ def create_app(
     app.state.service = service
     add_error_handlers(app)
     # /v1/jobs/export comes before /v1/jobs/{job_id}
-    for routes in (audio, models, transcripts, jobs, deliveries, health, page, documentation):
+    for routes in (audio, models, transcripts, jobs, deliveries, health, page, documentation, asr, whisper_cpp):
         app.include_router(routes.router)
     describe(app, server=worker_settings.public_url or "/", needs_key=settings.needs_key)
     redis_url = worker_settings.redis_url or "redis://localhost"

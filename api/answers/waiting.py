@@ -58,9 +58,9 @@ class Waiters:
         self._reader.stop()
         self._loop = None
 
-    async def ended(self, job_id: str, timeout: float) -> Outcome | None:
-        """The job's outcome, or None after `timeout` seconds or when the server stops; JobNotFound once deleted,
-        RecordBroken if it cannot be read."""
+    async def ended(self, job_id: str, timeout: float | None) -> Outcome | None:
+        """The job's outcome, or None after `timeout` seconds, if there are any, or when the server stops; JobNotFound
+        once deleted, RecordBroken if it cannot be read."""
         woken = self._join(job_id)
         try:
             async with asyncio.timeout(timeout) as deadline:
@@ -72,7 +72,7 @@ class Waiters:
         finally:
             self._leave(job_id, woken)
 
-    async def ended_while_here(self, job_id: str, timeout: float, receive: Receive) -> Outcome | None:
+    async def ended_while_here(self, job_id: str, timeout: float | None, receive: Receive) -> Outcome | None:
         """As `ended`, for a client whose request is read: once it leaves, ClientDisconnect is raised, and the job is
         canceled 30 s later unless somebody else waits for it by then."""
         self.returned(job_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -146,6 +147,23 @@ class ApiError(Exception):
         return JSONResponse(self.body(), self.status, self.headers)
 
 
+Shape = Callable[[ApiError], dict[str, Any]]
+
+
+def shaped(shape: Shape) -> Callable[[Request], Awaitable[None]]:
+    """A dependency of routes whose clients know errors in another shape than OpenAI's."""
+
+    async def remember(request: Request) -> None:
+        request.state.error_shape = shape
+
+    return remember
+
+
+def _answer(request: Request, error: ApiError) -> Response:
+    shape: Shape | None = getattr(request.state, "error_shape", None)
+    return JSONResponse(shape(error), error.status, error.headers) if shape else error.response()
+
+
 def unexpected() -> ApiError:
     """The answer to what nobody foresaw; the log has the rest."""
     return ApiError("server_error", "Something went wrong on the server; its log says what.", passing=True)
@@ -187,20 +205,20 @@ def add_error_handlers(app: FastAPI) -> None:
 
 async def _on_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return error.response()
+    return _answer(request, error)
 
 
 async def _on_job_not_found(request: Request, error: Exception) -> Response:
-    return ApiError("job_not_found", str(error), param="id").response()
+    return _answer(request, ApiError("job_not_found", str(error), param="id"))
 
 
 async def _on_record_unreadable(request: Request, error: Exception) -> Response:
     assert isinstance(error, RecordUnreadable)
-    return record_unreadable(error).response()
+    return _answer(request, record_unreadable(error))
 
 
 async def _on_queue_full(request: Request, error: Exception) -> Response:
-    return ApiError("queue_full", str(error), headers={"retry-after": str(RETRY_AFTER_FULL)}).response()
+    return _answer(request, ApiError("queue_full", str(error), headers={"retry-after": str(RETRY_AFTER_FULL)}))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
@@ -229,15 +247,15 @@ def _of_status(request: Request, error: HTTPException) -> ApiError:
 
 async def _on_redis_away(request: Request, error: Exception) -> Response:
     log.warning("Redis does not answer: %s", error)
-    return redis_unavailable().response()
+    return _answer(request, redis_unavailable())
 
 
 async def _on_os_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
     if error.errno in (errno.EMFILE, errno.ENFILE):
         log.error("No more files can be opened: %s", error.strerror)
-        return overloaded().response()
+        return _answer(request, overloaded())
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
     log.error("The disk is full: %s", error)
-    return storage_full().response()
+    return _answer(request, storage_full())

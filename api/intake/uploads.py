@@ -43,7 +43,8 @@ class Dialect:
 
     file_field: the field with the recording. of_query: names of fields that are read from the query too. is_raw:
     whether a body may be the recording itself. has_urls: whether `url` may stand for it. own: the fields in our words.
-    preamble: what has to stand before a recording, by the query's fields and its first bytes.
+    preamble: what has to stand before a recording, by the query's fields and its first bytes. name_field: says what the
+    recording is called, if its part of the form does not.
     """
 
     file_field: str = FILE_FIELD
@@ -52,6 +53,7 @@ class Dialect:
     has_urls: bool = True
     own: Callable[[Pairs], Pairs] = _as_they_are
     preamble: Callable[[Pairs, bytes], bytes] = _nothing
+    name_field: str = ""
 
 
 OPENAI = Dialect()
@@ -155,7 +157,7 @@ class _Reception:
         async for chunk in self._chunks():
             body += chunk
             if len(body) > MAX_FIELD_BYTES:
-                raise ApiError("field_too_large", f"The form is larger than {MAX_FIELD_BYTES} bytes.")
+                raise no_form(self._dialect.file_field)
         fields = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
         for name, _ in fields:
             check_name(name)
@@ -184,6 +186,8 @@ class _Reception:
         elif not self._upload.size:
             message = "The file is empty (0 bytes). Check that the recording worked."
             raise ApiError("empty_file", message, param=self._dialect.file_field)
+        elif self._dialect.name_field and (name := Fields(fields).one(self._dialect.name_field)):
+            filename = display_name(name)
         return Received(self._upload, filename, self._dialect.own(fields), self._query.unread, url)
 
     def _url(self, fields: Pairs) -> str:

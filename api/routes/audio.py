@@ -20,6 +20,7 @@ from api.schema.jobs import Job
 from api.schema.responses import json_answer, transcript_answer
 from api.state import AppState, AppStateDep
 from api.streaming.transcript_stream import transcription_events
+from engines.transcript import Transcript
 from worker.store.job_store import JobNotFound
 from worker.store.records import JobRequest, Outcome
 
@@ -64,22 +65,33 @@ async def _answer(request: Request, service: AppState, route: Route, owner: str)
 
 async def _waited(request: Request, service: AppState, job: JobRequest) -> Response:
     """The answer once the job has ended."""
+    transcript = await awaited(request, service, job, service.settings.sync_timeout)
+    return await run_in_threadpool(_written, job, transcript, request.headers)
+
+
+async def awaited(request: Request, service: AppState, job: JobRequest, patience: float | None) -> Transcript:
+    """The transcript once the job has ended; raises ApiError for any other end, or if it takes too long. patience:
+    seconds; None for as long as the client stays."""
     try:
-        outcome = await service.waiters.ended_while_here(job.id, service.settings.sync_timeout, request.receive)
+        outcome = await service.waiters.ended_while_here(job.id, patience, request.receive)
         if outcome is None:
             raise await run_in_threadpool(_unfinished, service, job)
-        return await run_in_threadpool(_transcript, service, job, outcome, request.headers)
+        return await run_in_threadpool(_transcript, service, job, outcome)
     except JobNotFound:
         raise ApiError("canceled", f"The job {job.id} was deleted.") from None
 
 
-def _transcript(service: AppState, job: JobRequest, outcome: Outcome, asked: Headers) -> Response:
-    """The transcript, or the error, of an ended job. asked: the request's headers."""
+def _written(job: JobRequest, transcript: Transcript, asked: Headers) -> Response:
+    """asked: the request's headers."""
+    rendered = render(transcript, job.response_format, job.granularities, job.layout, job.filename)
+    return transcript_response(rendered, job.filename, asked)
+
+
+def _transcript(service: AppState, job: JobRequest, outcome: Outcome) -> Transcript:
+    """Of an ended job; raises ApiError if it has none."""
     try:
         if outcome.state == "finished":
-            transcript = service.store.transcript(job.id)
-            rendered = render(transcript, job.response_format, job.granularities, job.layout, job.filename)
-            return transcript_response(rendered, job.filename, asked)
+            return service.store.transcript(job.id)
         if outcome.state == "canceled":
             raise ApiError("canceled", f"The job {job.id} was canceled.")
         raise ApiError.of_job(outcome.error)

@@ -20,7 +20,7 @@ from engines.audio.voice_activity import speech_frames
 from engines.audio.windows import Speech, pack_speech, packing_of
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.decoding.batcher import Batcher
-from engines.decoding.recording_language import RecordingLanguage
+from engines.decoding.recording_language import VOTERS, RecordingLanguage
 from engines.decoding.schedule import Priority
 from engines.decoding.unheard_speech import alone, is_believable, unheard, with_heard
 from engines.decoding.window_queue import WindowStream
@@ -85,6 +85,8 @@ class Transcription:
         self._max_seconds = max_seconds
         self._checkpoint = checkpoint
         self._limit = 1 if context else batcher.window_limit
+        if options.only_language:
+            self._limit = min(self._limit, VOTERS)  # what is decoded beyond these has no say
         self._context = context
         self._before = ""  # the text of the window before, for `context`
         self._canceled = threading.Event()  # no more windows

@@ -1,0 +1,1 @@
+"""Other servers' APIs: each a translator over the jobs that there are."""
