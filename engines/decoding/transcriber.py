@@ -186,6 +186,8 @@ class Transcription:
         return self._options.only_language and self._language.is_settled
 
     def _missing_words(self, reader: AudioReader) -> Iterator[TranscriptWarning]:
+        if self._options.only_language:
+            return
         if not reader.is_silent and not any(segment.text.strip() for segment in self._segments):
             message = "The recording has sound, but no words were found in it."
             yield TranscriptWarning("no_words_found", f"{message} If somebody speaks in it, send vad_filter=false.")
@@ -230,6 +232,8 @@ class Transcription:
 
     def _tell_decided(self, reader: AudioReader) -> Iterator[Progress]:
         undecided, self._undecided = self._undecided, []
+        if self._options.only_language:
+            return
         for pending in [self._in_right_language(*heard) for heard in undecided]:  # the model has all of them by now
             yield self._told(pending.window, self._result(pending), reader)
 

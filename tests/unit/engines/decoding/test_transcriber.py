@@ -15,6 +15,7 @@ import engines.decoding.transcriber
 from engines.backends.fake import FakeEngine
 from engines.base import DecodeOptions, Listening, Window, WindowResult
 from engines.decoding.batcher import Batcher
+from engines.decoding.recording_language import VOTERS
 from engines.decoding.schedule import Priority
 from engines.decoding.transcriber import Progress, Transcription
 from engines.decoding.window_queue import WindowStream
@@ -189,6 +190,20 @@ def test_unsure_windows_vote_and_those_in_another_language_are_decoded_again(bat
     assert told(steps) == [f" {index}no" for index in range(len(asked))]
     assert transcription.transcript().language == "no"
     assert transcription.transcript().language_probability == 0.3
+
+
+@pytest.mark.parametrize(
+    ("heard", "language"), [([("de", 0.8)], "de"), ([("nn", 0.4), ("no", 0.3), ("no", 0.3), ("sv", 0.1)], "no")]
+)
+def test_a_language_that_is_all_that_is_wanted_takes_the_windows_that_have_a_say(
+    batchers: Start, long_talk: Path, heard: list[tuple[str, float]], language: str
+) -> None:
+    engine = ScriptedEngine(speaks(*heard), max_batch=1)
+    transcription = begin(batchers(engine), long_talk, only_language=True)
+    list(transcription)
+    transcript = transcription.transcript()
+    assert (transcript.language, transcript.segments, transcript.warnings) == (language, (), ())
+    assert len(engine.passes) < 2 * VOTERS, "those that vote, and what is decoded meanwhile"
 
 
 def test_nothing_is_told_before_the_language_is_settled(batchers: Start, long_talk: Path) -> None:
