@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from engines.base import SAMPLE_RATE, Window
 from engines.errors import Canceled, NoVoice
 from engines.speakers.local_voices import local_pieces
-from engines.speakers.networks.sessions import Networks, features_between, features_of
+from engines.speakers.networks.filter_banks import filter_banks
+from engines.speakers.networks.sessions import Networks, features_between
 from engines.speakers.placing import placed
 from engines.speakers.voice_piece import VoicePiece, encoded
 
@@ -50,7 +51,9 @@ class OnnxDiarizer:
         clean = [span for piece in local_pieces(is_speech[:, None], len(samples) / SAMPLE_RATE) for span in piece.spans]
         if sum(end - start for start, end in clean) < MIN_CLEAN:
             raise NoVoice()
-        return encoded(self._networks.embedding(features_between(features_of(samples), clean)))
+        features = filter_banks(samples)
+        narrow = self._networks.hears_narrow(features)
+        return encoded(self._networks.embedding(features_between(features, clean), narrow=narrow))
 
     def close(self) -> None:
         self._threads.shutdown()
@@ -58,17 +61,15 @@ class OnnxDiarizer:
     def _of_chunk(self, window: Window, chunk: int, start: int, end: int) -> list[VoicePiece]:
         samples = window.samples[start:end]
         heard = local_pieces(self._networks.active(samples), len(samples) / SAMPLE_RATE)
-        features = features_of(samples)
+        features = filter_banks(samples)
+        narrow = bool(heard) and self._networks.hears_narrow(features)
         found = []
         for piece in heard:
             begin = start / SAMPLE_RATE
             if spans := placed(window, ((begin + first, begin + last) for first, last in piece.spans)):
-                voiceprint = self._voiceprint(features, piece.clean, piece.clean_seconds)
+                clean = (
+                    features_between(features, list(piece.clean)) if piece.clean_seconds >= MIN_CLEAN else features[:0]
+                )
+                voiceprint = encoded(self._networks.embedding(clean, narrow=narrow)) if len(clean) > 1 else ""
                 found.append(VoicePiece(chunk, piece.voice, spans, round(piece.clean_seconds, 3), voiceprint))
         return found
-
-    def _voiceprint(self, features: NDArray[np.float32], clean: tuple[tuple[float, float], ...], seconds: float) -> str:
-        if seconds < MIN_CLEAN:
-            return ""
-        of_voice = features_between(features, list(clean))
-        return encoded(self._networks.embedding(of_voice)) if len(of_voice) > 1 else ""

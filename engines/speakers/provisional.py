@@ -6,7 +6,6 @@ heard and `settle` has seen the whole.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +14,7 @@ from engines.speakers.turns import Reference, letters
 from engines.speakers.voice_piece import Embedding, VoicePiece, decoded, normalised
 
 LIKENESS = 0.4  # cosine from which a voice is one that spoke before
-MIN_CLEAN = 1.5  # seconds of clean speech that a new speaker is told by
+MIN_CLEAN = 1.0  # seconds of clean speech that a new speaker is told by
 
 
 class Provisional:
@@ -29,31 +28,28 @@ class Provisional:
         self._last = ""
 
     def labels(self, pieces: Sequence[VoicePiece]) -> tuple[str, ...]:
-        """One label for each of a window's pieces."""
-        by_voice: dict[tuple[int, int], list[VoicePiece]] = defaultdict(list)
+        """One label for each of a window's pieces, in the order of their start; one without a voiceprint has that of
+        its voice before it, else of whoever spoke last."""
+        last_of: dict[tuple[int, int], str] = {}
+        labels = []
         for piece in pieces:
-            by_voice[piece.chunk, piece.voice].append(piece)
-        label_of = {voice: self._label(own) for voice, own in by_voice.items()}
-        return tuple(label_of[piece.chunk, piece.voice] for piece in pieces)
+            embedding, voice = piece.embedding, (piece.chunk, piece.voice)
+            if embedding is not None:
+                last_of[voice] = self._last = self._nearest(embedding, piece.clean)
+            labels.append(last_of.get(voice) or self._last or self._first())
+        return tuple(labels)
 
-    def _label(self, pieces: Sequence[VoicePiece]) -> str:
-        """Of all that one voice of a chunk says."""
-        known = [(piece.clean, embedding) for piece in pieces if (embedding := piece.embedding) is not None]
-        if known:
-            weighed = sum((seconds * embedding for seconds, embedding in known), np.zeros_like(known[0][1]))
-            self._last = self._nearest(weighed, sum(seconds for seconds, _ in known))
-        elif not self._last:
-            self._last = self._new()
-        return self._last
-
-    def _nearest(self, weighed: Embedding, clean: float) -> str:
-        embedding = normalised(weighed)
+    def _nearest(self, embedding: Embedding, clean: float) -> str:
         likeness = {name: float(normalised(each) @ embedding) for name, each in self._sums.items()}
         nearest = max(likeness, key=likeness.__getitem__, default="")
         is_new = not nearest or (likeness[nearest] < LIKENESS and (clean >= MIN_CLEAN or nearest in self._names))
         label = self._new() if is_new else nearest
-        self._sums[label] = self._sums.get(label, np.zeros_like(weighed)) + weighed
+        self._sums[label] = self._sums.get(label, np.zeros_like(embedding)) + clean * embedding
         return label
+
+    def _first(self) -> str:
+        self._last = self._new()
+        return self._last
 
     def _new(self) -> str:
         return next(letter for letter in self._letters if letter not in self._names)

@@ -1,11 +1,12 @@
 """A recording's pieces to its speakers, once all of them are there.
 
 pieces ─► those with enough clean speech are clustered ─► each voice of a chunk has a cluster, and so each piece, unless
-another one's is clearly nearer ─► the short ones follow their neighbours ─► turns with names or letters
+another one's is clearly nearer ─► those without a voiceprint follow their neighbours ─► turns with names or letters
 """
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -17,9 +18,8 @@ from engines.speakers.known_speakers import known
 from engines.speakers.turns import Reference, SpeakerCount, Turn, letters
 from engines.speakers.voice_piece import VoicePiece, normalised
 
-CLUSTERED = 1.5  # seconds of clean speech from which a piece has a say in what speakers there are
+CLUSTERED = 1.0  # seconds of clean speech from which a piece has a say in what speakers there are
 OWN_WAY = 0.1  # by how much nearer another cluster must be for a piece to leave that of its voice
-SHORT = 0.8  # seconds of clean speech below which a piece's own voiceprint does not count
 ANY = SpeakerCount()  # as many as are heard
 JOINED = 0.05  # seconds between two spans of one speaker that make one turn
 
@@ -53,8 +53,7 @@ def _numbers(pieces: Sequence[VoicePiece], centroids: Floats) -> list[int]:
     """The cluster of each piece."""
     if len(centroids) < 2:
         return [0] * len(pieces)
-    own = [piece.embedding if piece.clean >= SHORT else None for piece in pieces]
-    likeness = [None if each is None else centroids @ each for each in own]
+    likeness = [None if (own := piece.embedding) is None else centroids @ own for piece in pieces]
     of_voice = _clusters_of_voices(pieces, centroids)
     numbers: list[int | None] = []
     for piece, alike in zip(pieces, likeness, strict=True):
@@ -76,7 +75,7 @@ def _clusters_of_voices(pieces: Sequence[VoicePiece], centroids: Floats) -> dict
 def _with_neighbours(
     pieces: Sequence[VoicePiece], numbers: Sequence[int | None], likeness: Sequence[NDArray[np.float32] | None]
 ) -> list[int]:
-    """A piece without a voiceprint that counts takes the cluster of the nearest of its own voice, else of any."""
+    """A piece without a voiceprint takes the cluster of the nearest of its own voice, else of any."""
     sure = [at for at, alike in enumerate(likeness) if alike is not None]
     by_voice: dict[tuple[int, int], list[int]] = defaultdict(list)
     for at in sure:
@@ -84,12 +83,19 @@ def _with_neighbours(
     settled = []
     for at, piece in enumerate(pieces):
         number = numbers[at]
-        if likeness[at] is None and (near := by_voice.get((piece.chunk, piece.voice))):
-            number = numbers[min(near, key=lambda other: _gap(piece, pieces[other]))]
-        elif number is None and sure:
-            number = numbers[min(sure, key=lambda other: _gap(piece, pieces[other]))]
+        if likeness[at] is None and (
+            near := by_voice.get((piece.chunk, piece.voice)) or (sure if number is None else [])
+        ):
+            number = numbers[_nearest(pieces, at, near)]
         settled.append(number or 0)
     return settled
+
+
+def _nearest(pieces: Sequence[VoicePiece], at: int, others: Sequence[int]) -> int:
+    """others: numbers of pieces, in order; the one before or the one after, with the shorter pause between."""
+    place = bisect(others, at)
+    around = others[max(place - 1, 0) : place + 1]
+    return min(around, key=lambda other: _gap(pieces[at], pieces[other]))
 
 
 def _gap(one: VoicePiece, other: VoicePiece) -> float:

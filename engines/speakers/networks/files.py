@@ -93,7 +93,7 @@ def _of_package(data_dir: Path) -> NetworkFiles:
         assert directory is not None
         log.info("Converting a network that speakers are told by, once, to %s", target / name)
         _convert(CARRIED[name], directory, target / name)
-    return NetworkFiles(target / SEGMENTATION, target / EMBEDDING, "segmentation-3.0+campplus")
+    return NetworkFiles(target / SEGMENTATION, target / EMBEDDING, "segmentation-3.0+campplus", is_campplus=True)
 
 
 def _convert(carried: Carried, directory: Path, target: Path) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from engines.base import SAMPLE_RATE
 from engines.errors import ModelNotFound
-from engines.speakers.networks.filter_banks import BANDS, STEP, filter_banks
+from engines.speakers.networks.filter_banks import BANDS, STEP
+from engines.speakers.networks.narrow_band import is_narrow, without_shared
 from engines.speakers.voice_piece import Embedding, normalised
 
 FRAME = 270 / SAMPLE_RATE  # seconds from one frame of the segmentation to the next
@@ -26,11 +27,13 @@ Active = NDArray[np.bool_]  # shape (frames, 3)
 
 @dataclass(frozen=True, slots=True)
 class NetworkFiles:
-    """name: of both networks, for plans and logs."""
+    """name: of both networks, for plans and logs. is_campplus: whether the embedding is known to be CAM++'s, so that
+    what was measured of it holds."""
 
     segmentation: Path
     embedding: Path
     name: str
+    is_campplus: bool = False
 
 
 class Networks:
@@ -39,6 +42,7 @@ class Networks:
     def __init__(self, files: NetworkFiles) -> None:
         self._segmentation = _session(files.segmentation, rank=3)
         self._embedding = _session(files.embedding, rank=3, last=BANDS)
+        self._is_campplus = files.is_campplus
 
     def active(self, samples: Floats) -> Active:
         """Who of three voices speaks in each frame of 17 ms. samples: of 10 s or so."""
@@ -48,20 +52,21 @@ class Networks:
         found: Active = _SETS[scores[0].argmax(axis=-1)]
         return found
 
-    def embedding(self, features: Floats) -> Embedding:
+    def hears_narrow(self, features: Floats) -> bool:
+        """Whether these embeddings share what a telephone makes of voices."""
+        return self._is_campplus and is_narrow(features)
+
+    def embedding(self, features: Floats, *, narrow: bool = False) -> Embedding:
         """Of filter banks, shape (frames, 80), of one voice. At length 1."""
         centred = features - features.mean(axis=0, keepdims=True)
-        return normalised(_run(self._embedding, centred[None])[0].astype(np.float32))
+        found = normalised(_run(self._embedding, centred[None])[0].astype(np.float32))
+        return without_shared(found) if narrow else found
 
 
 def features_between(features: Floats, spans: list[tuple[float, float]]) -> Floats:
     """Those of stretches in seconds from where the features begin, one after the other."""
     step = STEP / SAMPLE_RATE
     return np.concatenate([features[round(start / step) : round(end / step)] for start, end in spans])
-
-
-def features_of(samples: Floats) -> Floats:
-    return filter_banks(samples)
 
 
 def _session(path: Path, *, rank: int, last: int | None = None) -> Any:

@@ -15,10 +15,12 @@ from engines.speakers.networks import files
 from engines.speakers.networks.embedding_network import embedding_onnx
 from engines.speakers.networks.files import EMBEDDING, SEGMENTATION, find_networks
 from engines.speakers.networks.filter_banks import filter_banks
+from engines.speakers.networks.narrow_band import is_narrow, without_shared
 from engines.speakers.networks.onnx_file import Graph
 from engines.speakers.networks.segmentation_network import segmentation_onnx, sinc_filters
 from engines.speakers.networks.sessions import NetworkFiles, Networks
 from engines.speakers.networks.torch_file import read_tensors
+from engines.speakers.voice_piece import normalised
 from tests.unit.engines.speakers.checkpoints import (
     calling,
     embedding_tensors,
@@ -149,3 +151,20 @@ def test_a_graph_is_what_onnxruntime_reads() -> None:
     graph = Graph("sum")
     total = graph.node("Add", "given", graph.constant(np.array([1.0, -2.0])))
     assert run(graph.model(("given", (1, "n")), (total, (1, "n"))), np.ones((1, 2), np.float32)).tolist() == [[2, -1]]
+
+
+def test_a_telephones_sound_is_known_by_what_it_lacks() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
+    spectrum = np.fft.rfft(noise)
+    spectrum[np.fft.rfftfreq(48_000, 1 / 16_000) > 4000] = 0
+    assert not is_narrow(filter_banks(noise))
+    assert is_narrow(filter_banks(np.fft.irfft(spectrum).astype(np.float32)))
+    assert not is_narrow(filter_banks(np.zeros(48_000, np.float32)))
+
+
+def test_what_voices_over_a_telephone_share_is_taken_off() -> None:
+    one, other = (normalised(np.random.default_rng(at).normal(0, 1, 192).astype(np.float32)) for at in (1, 2))
+    assert without_shared(one) @ without_shared(one) == pytest.approx(1)
+    shared = normalised(one - without_shared(one))
+    near = [normalised(each + 2 * shared) for each in (one, other)]
+    assert without_shared(near[0]) @ without_shared(near[1]) < near[0] @ near[1]
