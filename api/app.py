@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI, Request
 from redis import Redis
@@ -33,6 +34,7 @@ from api.routes.dashboard_actions import DashboardActions
 from api.routes.doors import asr, whisper_cpp
 from api.settings import ApiSettings
 from api.state import AppState
+from engines.speakers.networks.availability import check_installed
 from worker.jobs.backlog import Backlog
 from worker.jobs.job_service import JobService
 from worker.maintenance.maintenance import Maintenance
@@ -90,6 +92,7 @@ def create_app(
         callbacks=Callbacks(worker_settings, timing.names),
         source_urls=EarlyCheck(worker_settings.url_policy, WHAT, timing.names),
         max_audio_hours=worker_settings.max_audio_hours,
+        check_speakers=partial(check_installed, worker_settings.speaker_model, worker_settings.data_dir),
     )
     app = FastAPI(
         title="whisper-native",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -40,6 +41,7 @@ class AppState:
     callbacks: Callbacks
     source_urls: EarlyCheck
     max_audio_hours: float
+    check_speakers: Callable[[], None]  # raises EngineUnavailable if they cannot be told apart
 
 
 async def _service(request: Request) -> AppState:

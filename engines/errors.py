@@ -55,11 +55,15 @@ class AudioTooLong(EngineError):
     is_final = True
 
 
-class NoVoice(EngineError):
-    """There is too little speech in the reference to know a voice by. Send 2 to 10 seconds of one person."""
+class InvalidReference(EngineError):
+    """The reference of a known speaker cannot be used."""
 
-    code = "no_voice"
+    code = "invalid_speaker_reference"
     is_final = True
+
+
+class NoVoice(InvalidReference):
+    """There is too little speech in the reference to know a voice by. Send 2 to 10 seconds of one person."""
 
 
 class ModelNotFound(EngineError):

@@ -62,10 +62,15 @@ class Segment:
 @dataclass(frozen=True, slots=True)
 class Speaker:
     """Who speaks in a recording, and for how many seconds. label: `A`, `B`, … in order of appearance, or the name of a
-    speaker who was known before."""
+    speaker who was known before. name: that was given to them since."""
 
     label: str
     seconds: float
+    name: str = field(default="", metadata=SPARSE)
+
+    def named(self, names: Mapping[str, str]) -> Speaker:
+        """names: by label."""
+        return replace(self, name=names.get(self.label, self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,10 @@ class Transcript:
 
     def named(self, names: Mapping[str, str]) -> Transcript:
         """With names in place of labels."""
-        return replace(self, segments=tuple(segment.named(names) for segment in self.segments)) if names else self
+        if not names:
+            return self
+        segments = tuple(segment.named(names) for segment in self.segments)
+        return replace(self, segments=segments, speakers=tuple(speaker.named(names) for speaker in self.speakers))
 
     @property
     def known_language(self) -> str | None:

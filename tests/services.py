@@ -68,7 +68,7 @@ def service(start_lasting: Start, base_model: Path) -> LiveService:
 @pytest.fixture(scope="session")
 def quick(start_lasting: Start) -> LiveService:
     """Everything but the model: it answers with one made-up word for each second of speech."""
-    return start_lasting("quick", WHISPER_ENGINE="fake")
+    return start_lasting("quick", WHISPER_ENGINE="fake", WHISPER_SPEAKER_MODEL="fake")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.speakers.networks.files import EMBEDDING, SEGMENTATION
+from engines.speakers.networks.availability import EMBEDDING, SEGMENTATION
 from engines.speakers.networks.onnx_file import Graph
 
 SIZE = 16  # numbers of an embedding

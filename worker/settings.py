@@ -71,6 +71,14 @@ class WorkerSettings(WebhookSettings, UrlSettings, UploadLimits):
         default=False,
         description="Prompt each window with the text before it; slower, since windows then wait for each other",
     )
+    speaker_model: str = Field(
+        default="auto",
+        description="Networks that tell speakers apart: `auto` for those of the extra `speakers`, or a directory with "
+        "`segmentation.onnx` and `embedding.onnx`",
+    )
+    diarize_threads: int | None = Field(
+        default=None, ge=1, le=64, description="CPU threads that tell speakers apart; empty: a quarter of the cores"
+    )
     max_audio_hours: float = Field(default=24.0, gt=0, description="Longest recording, in hours of decoded audio")
     keep_audio: str = Field(
         default="7d",

@@ -6,7 +6,7 @@ segment ─► too long or too wide? cut at the best place between two words, bo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from api.answers.line_breaks import columns, line_count, wrapped
@@ -38,49 +38,60 @@ class CueStyle:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Lines of text and when they are shown, in seconds of the recording. words: what they consist of, if known."""
+    """Lines of text and when they are shown, in seconds of the recording. words: what they consist of, if known, behind
+    the lead that says who speaks."""
 
     start: float
     end: float
     lines: tuple[str, ...]
     words: tuple[Word, ...] = ()
+    speaker: str = ""
+    lead: str = ""
 
 
-def cues(transcript: Transcript, style: CueStyle | None = None) -> Iterator[Cue]:
-    """The cues of all segments with text, in order. A single word or a segment without words is never cut."""
+def cues(
+    transcript: Transcript, style: CueStyle | None = None, lead: Callable[[str], str] = lambda speaker: ""
+) -> Iterator[Cue]:
+    """The cues of all segments with text, in order. A single word or a segment without words is never cut. lead: how
+    each cue begins, by its speaker, if there is one; it takes its part of the lines."""
     style = style or CueStyle()
     for segment in transcript.segments:
+        by = lead(segment.speaker) if segment.speaker else ""
         if not segment.words:
-            if lines := wrapped(" ".join(segment.text.split()), transcript.language, style.max_width):
-                yield Cue(segment.start, segment.end, tuple(lines))
+            if text := " ".join(segment.text.split()):
+                lines = wrapped(by + text, transcript.language, style.max_width)
+                yield Cue(segment.start, segment.end, tuple(lines), (), segment.speaker, by)
             continue
-        for words in _fitting(segment.words, transcript.language, style):
-            if lines := _lines(words, transcript.language, style):
-                yield Cue(words[0].start, words[-1].end, tuple(lines), tuple(words))
+        for words in _fitting(segment.words, transcript.language, style, by):
+            if lines := _lines(words, transcript.language, style, by):
+                yield Cue(words[0].start, words[-1].end, tuple(lines), tuple(words), segment.speaker, by)
 
 
-def _lines(words: Sequence[Word], language: str, style: CueStyle) -> list[str]:
+def _lines(words: Sequence[Word], language: str, style: CueStyle, lead: str) -> list[str]:
+    """None if there is no text in the words."""
     if style.max_words is None:
-        return wrapped(" ".join(_text(words).split()), language, style.max_width)
+        text = " ".join(_text(words).split())
+        return wrapped(lead + text, language, style.max_width) if text else []
     each = math.ceil(len(words) / math.ceil(len(words) / style.max_words))  # lines of like length
     texts = (_text(words[at : at + each]) for at in range(0, len(words), each))
-    return [line for text in texts if (line := " ".join(text.split()))]
+    lines = [line for text in texts if (line := " ".join(text.split()))]
+    return [lead + lines[0], *lines[1:]] if lines else []
 
 
-def _fitting(words: Sequence[Word], language: str, style: CueStyle) -> Iterator[Sequence[Word]]:
-    if len(words) == 1 or _fits(words, language, style):
+def _fitting(words: Sequence[Word], language: str, style: CueStyle, lead: str) -> Iterator[Sequence[Word]]:
+    if len(words) == 1 or _fits(words, language, style, lead):
         yield words
         return
     at = _best_cut(words, language)
-    yield from _fitting(words[:at], language, style)
-    yield from _fitting(words[at:], language, style)
+    yield from _fitting(words[:at], language, style, lead)
+    yield from _fitting(words[at:], language, style, lead)
 
 
-def _fits(words: Sequence[Word], language: str, style: CueStyle) -> bool:
+def _fits(words: Sequence[Word], language: str, style: CueStyle, lead: str) -> bool:
     is_short = words[-1].end - words[0].start <= style.max_seconds
     if style.max_words is not None:
         return is_short and len(words) <= style.max_words * style.max_lines
-    return is_short and line_count(_text(words), language, style.max_width) <= style.max_lines
+    return is_short and line_count(lead + _text(words).lstrip(), language, style.max_width) <= style.max_lines
 
 
 def _best_cut(words: Sequence[Word], language: str) -> int:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from api.answers.renderers.subtitles import srt, vtt
 from api.answers.renderers.tables import comma_separated, tab_separated
 from api.answers.renderers.text import markdown, text
-from api.answers.words import languages, logprobs, segment_words
+from api.answers.words import languages, logprobs, said_by, segment_words
 from api.schema.responses import DOCX
 from engines.languages import LANGUAGES
 from engines.transcript import Segment, Transcript
+from worker.queue.events import told
 from worker.store.records import Layout
 
 
@@ -54,6 +55,8 @@ def _rendered(
             return _json(plain_json(transcript, layout))
         case "verbose_json":
             return _json(verbose_json(transcript, granularities))
+        case "diarized_json":
+            return _json(diarized_json(transcript))
         case "srt":
             return _text(srt(transcript, layout), "application/x-subrip", "srt")
         case "vtt":
@@ -75,10 +78,7 @@ def _rendered(
 def plain_json(transcript: Transcript, layout: Layout = Layout()) -> dict[str, Any]:
     answer: dict[str, Any] = {"text": transcript.text}
     if layout.segments:
-        answer["segments"] = [
-            {"id": each.id, "start": round(each.start, 3), "end": round(each.end, 3), "text": each.text.strip()}
-            for each in transcript.segments
-        ]
+        answer["segments"] = [{**told(each), "text": each.text.strip()} for each in transcript.segments]
     spoken = {} if transcript.task == "translate" else {"languages": languages(transcript)}
     return {**answer, **spoken, **logprobs(transcript), **_usage(transcript)}
 
@@ -96,13 +96,42 @@ def verbose_json(transcript: Transcript, granularities: Sequence[str]) -> dict[s
         for shown, segment in zip(answer.get("segments", ()), transcript.segments, strict=False):
             shown["words"] = segment_words(segment)
         answer["words"] = [
-            {"word": word.text.strip(), "start": round(word.start, 3), "end": round(word.end, 3)}
+            {"word": word.text.strip(), "start": round(word.start, 3), "end": round(word.end, 3), **said_by(word)}
             for word in transcript.words
         ]
     answer |= _usage(transcript)
     if transcript.warnings:
         answer["warnings"] = [{"code": row.code, "message": row.message} for row in transcript.warnings]
     return answer
+
+
+def diarized_json(transcript: Transcript) -> dict[str, Any]:
+    """OpenAI's: the text, and who says each segment of it. Nothing more, so that no client stumbles."""
+    return {
+        "task": "transcribe",
+        "duration": round(transcript.duration, 3),
+        "text": transcript.text,
+        "segments": [diarized_segment(told(segment)) for segment in transcript.segments if segment.text.strip()],
+        **_usage(transcript),
+    }
+
+
+def diarized_segment(segment: Mapping[str, Any]) -> dict[str, Any]:
+    """One segment of `diarized_json`, and the event `transcript.text.segment` of a stream. segment: see `told`; a
+    speaker who is not known is the first."""
+    return {
+        "type": "transcript.text.segment",
+        "id": segment_id(segment["id"]),
+        "start": round(segment["start"], 3),
+        "end": round(segment["end"], 3),
+        "text": segment["text"].strip(),
+        "speaker": segment.get("speaker") or "A",
+    }
+
+
+def segment_id(number: int) -> str:
+    """As OpenAI writes them, counted from 0."""
+    return f"seg_{number}"
 
 
 def streamed_done(transcript: Transcript) -> dict[str, Any]:
@@ -164,4 +193,5 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "avg_logprob": segment.avg_logprob,
         "compression_ratio": segment.compression_ratio,
         "no_speech_prob": segment.no_speech_prob,
+        **said_by(segment),
     }

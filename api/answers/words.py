@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.transcript import Segment, TokenLogprob, Transcript
+from engines.transcript import Segment, TokenLogprob, Transcript, Word
 
 
 def segment_words(segment: Segment) -> list[dict[str, Any]]:
-    """The segment's words, each with how sure the model was of it."""
+    """The segment's words, each with how sure the model was of it, and who says it, if that is known."""
     return [
         {
             "word": word.text.strip(),
             "start": round(word.start, 3),
             "end": round(word.end, 3),
             "probability": round(word.probability, 4),
+            **said_by(word),
         }
         for word in segment.words
     ]
+
+
+def said_by(part: Segment | Word) -> dict[str, str]:
+    """The field `speaker`, if they were told apart."""
+    return {"speaker": part.speaker} if part.speaker else {}
 
 
 def logprobs(transcript: Transcript) -> dict[str, Any]:

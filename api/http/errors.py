@@ -39,7 +39,7 @@ STATUS: dict[str, int] = {
     "unsupported_media": 400,
     "no_audio_stream": 422,
     "track_not_found": 400,
-    "no_voice": 400,
+    "invalid_speaker_reference": 400,
     "webhook_not_allowed": 422,
     "url_not_allowed": 422,
     "url_not_found": 424,
@@ -90,7 +90,11 @@ RETRY_AFTER_FULL = 30  # seconds until a full queue is worth another try; the of
 _ABOUT_THE_FILE = {
     "empty_file", "empty_audio", "unsupported_media", "no_audio_stream", "file_too_large", "audio_too_long",
 }  # fmt: skip
-_ABOUT_THE_URL = {"url_not_allowed", "url_not_found", "url_refused", "url_unreachable"}
+_PARAMS = {
+    **dict.fromkeys(_ABOUT_THE_FILE, "file"),
+    **dict.fromkeys(("url_not_allowed", "url_not_found", "url_refused", "url_unreachable"), "url"),
+    "invalid_speaker_reference": "known_speaker_references",
+}
 # the same request may succeed in a moment
 _PASSING = {
     "upload_stalled",
@@ -125,7 +129,7 @@ class ApiError(Exception):
         self.code = code
         self.message = message
         self.status = STATUS.get(code, 500)
-        self.param = param or ("file" if code in _ABOUT_THE_FILE else "url" if code in _ABOUT_THE_URL else None)
+        self.param = param or _PARAMS.get(code)
         self.headers = dict(headers or {})
         if not (code in _PASSING if passing is None else passing):
             self.headers["x-should-retry"] = "false"

@@ -18,6 +18,10 @@ _BEHIND: dict[Shape, re.Pattern[str]] = {
 }
 
 
+_COMMA = re.compile(",")
+_BETWEEN_URLS = re.compile(r",\s*(?=data:)")
+
+
 class Fields:
     """Reads every common spelling of a field. An empty value counts as not sent: form builders send those."""
 
@@ -34,6 +38,14 @@ class Fields:
         value, several with commas, or a JSON array."""
         texts = [value for sent, value in self._pairs if _is_spelled(sent, name, "list")]
         return tuple(value for text in texts for value in _values(text))
+
+    def whole(self, name: str) -> tuple[str, ...]:
+        """As `many`, for values that hold commas: only what is sent once under the bare name is parted at them, and
+        not inside a data URL."""
+        texts = [(sent, value) for sent, value in self._pairs if _is_spelled(sent, name, "list")]
+        commas = _COMMA if [sent for sent, _ in texts] == [name] else None
+        found = [_texts(text, _BETWEEN_URLS if text.lstrip().startswith("data:") else commas) for _, text in texts]
+        return tuple(value for values in found for value in values)
 
     def nested(self, name: str) -> dict[str, str]:
         """The values of an object sent as `name[key]=value`."""
@@ -56,8 +68,15 @@ def _is_spelled(sent: str, name: str, shape: Shape) -> bool:
 
 
 def _values(text: str) -> list[str]:
+    return _texts(text, _COMMA)
+
+
+def _texts(text: str, separator: re.Pattern[str] | None) -> list[str]:
+    """Those of a JSON array, else what is between the separators."""
     values = _json_texts(text) if text.lstrip().startswith("[") else None
-    return [part.strip() for part in (text.split(",") if values is None else values) if part.strip()]
+    if values is None:
+        values = separator.split(text) if separator else [text]
+    return [part.strip() for part in values if part.strip()]
 
 
 def _json_texts(text: str) -> list[str] | None:

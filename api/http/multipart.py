@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Mapping
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -37,15 +38,18 @@ class _Kind(Enum):
 class MultipartForm:
     """Feed it the body; take the recording's bytes from it as they come.
 
-    check_name is called with the name of each part before its content is read, and may refuse it. file_field: holds the
-    recording.
+    file_field: holds the recording. large: fields that may be larger than others, and how many bytes all that are sent
+    under the name may have, whatever stands in brackets behind it. large_bytes: how many have come of them.
     """
 
-    def __init__(self, content_type: str, check_name: Callable[[str], None], file_field: str = FILE_FIELD) -> None:
+    def __init__(
+        self, content_type: str, file_field: str = FILE_FIELD, large: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self._file_field = file_field
         self.fields: list[tuple[str, str]] = []
         self.filename = ""
-        self._check_name = check_name
+        self.large_bytes = 0
+        self._left = dict(large)
         self._parser = MultipartParser(_boundary(content_type, file_field), self._callbacks())
         self._recording = bytearray()
         self.has_file = False
@@ -134,8 +138,6 @@ class MultipartForm:
             name = self._file_field
             hint = f"The field '{name}' holds text instead of a file. With curl, write -F {name}=@recording.mp3."
             raise ApiError("invalid_value", hint, param=name)
-        else:
-            self._check_name(self._name)
 
     def _begin_file(self, filename: str) -> None:
         if self._name != self._file_field:
@@ -154,9 +156,18 @@ class MultipartForm:
             self._recording += data[start:end]
         elif self._kind is _Kind.FIELD:
             self._value += data[start:end]
-            if len(self._value) > MAX_FIELD_BYTES:
+            base = self._name.partition("[")[0]
+            if base in self._left:
+                self._add_large(base, end - start)
+            elif len(self._value) > MAX_FIELD_BYTES:
                 message = f"The field '{self._name[:100]}' is longer than {MAX_FIELD_BYTES} bytes."
                 raise ApiError("field_too_large", message, param=self._name[:100])
+
+    def _add_large(self, base: str, size: int) -> None:
+        self.large_bytes += size
+        self._left[base] -= size
+        if self._left[base] < 0:
+            raise ApiError("field_too_large", f"'{base}' is larger than it can be.", param=base)
 
     def _end_part(self) -> None:
         if self._kind is _Kind.FIELD:

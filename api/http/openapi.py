@@ -23,7 +23,8 @@ _UPLOAD = ("missing_required_parameter", "unsupported_parameter", "invalid_conte
            "insufficient_storage", "idempotency_key_reused", "idempotency_key_in_use", "queue_full", "too_many_uploads",
            "webhook_not_allowed", "url_not_allowed", "unsupported_content_encoding")  # fmt: skip
 _RECORDING = ("empty_audio", "unsupported_media", "unsupported_option", "no_audio_stream", "audio_too_long",
-              "track_not_found", "no_voice", "canceled", "url_not_found", "url_refused", "url_unreachable",
+              "track_not_found", "invalid_speaker_reference", "canceled", "url_not_found", "url_refused",
+              "url_unreachable",
               "worker_crashed", "out_of_memory", "engine_unavailable", "storage_full")  # fmt: skip
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "One of the server's WHISPER_API_KEYS"},

@@ -15,13 +15,17 @@ ASSUMED_MOST = 4 * 3600.0  # … and no longer than this, since a film has more 
 
 def declared_seconds(recording: BinaryIO, size: int) -> float:
     """Seconds of audio by the file's own headers, or a guess by its size. size: in bytes."""
+    seconds = known_seconds(recording)
+    return min(size / ASSUMED_RATE, ASSUMED_MOST) if seconds is None else min(seconds, MAX_SECONDS)
+
+
+def known_seconds(recording: BinaryIO) -> float | None:
+    """Seconds of audio by the file's own headers, if they say."""
     try:
         tag = TinyTag.get(file_obj=cast(BinaryIO, _Sparing(recording)), tags=False)
     except (TinyTagException, _TooMuch):
-        return min(size / ASSUMED_RATE, ASSUMED_MOST)
-    if not tag.duration or not tag.duration > 0:  # which goes for NaN too
-        return min(size / ASSUMED_RATE, ASSUMED_MOST)
-    return min(tag.duration, MAX_SECONDS)
+        return None
+    return tag.duration if tag.duration and tag.duration > 0 else None  # which goes for NaN too
 
 
 class _TooMuch(Exception):

@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from api.intake import form_types as kinds
 from api.intake.form_types import Phrase, Stripped, Switch, refuse
+from api.intake.speakers.references import MAX_REFERENCES, MAX_SECONDS, MIN_SECONDS
 from engines.base import Task
 from worker.store.records import Priority
 
 Route = Literal["transcription", "translation", "job"]
 ROUTES: tuple[Route, ...] = get_args(Route)
-SPEAKERS = "Speakers cannot be told apart by this version"
-
+SPOKEN: tuple[Route, ...] = ("transcription", "job")  # of what is said, not of its translation
 
 # The fields of `Layout`, of a request and of a transcript's query.
 LAYOUT = {
@@ -37,14 +37,12 @@ LAYOUT = {
 class Use:
     """Where a field means what.
 
-    routes: those that have it; others take no notice of it. ignored: those that check it and do without.
-    refused: why it is refused by its name alone, before its content is read. body: whether it is a part of a form, a
-    parameter beside a recording that is the body itself, or either.
+    routes: those that have it; others take no notice of it. ignored: those that check it and do without. body: whether
+    it is a part of a form, a parameter beside a recording that is the body itself, or either.
     """
 
     routes: tuple[Route, ...] = ROUTES
     ignored: tuple[Route, ...] = ()
-    refused: str = ""
     body: Literal["form", "query", "either"] = "either"
 
 
@@ -137,8 +135,23 @@ class Form(BaseModel):
     include: Annotated[kinds.Included, Use()] = Field(
         (), description="`logprobs` gives a `json` answer the log probability of each token"
     )
-    known_speaker_names: Annotated[tuple[str, ...], Use(refused=SPEAKERS)] = Field((), description=SPEAKERS)
-    known_speaker_references: Annotated[tuple[str, ...], Use(refused=SPEAKERS)] = Field((), description=SPEAKERS)
+    diarize: Annotated[Switch, Use(SPOKEN)] = Field(
+        False,
+        description="Tell apart who speaks, in every format of the transcript; `diarized_json` does so by itself",
+    )
+    num_speakers: Annotated[kinds.SpeakerNumber, Use(SPOKEN)] = Field(
+        None, description="How many people speak, if that is known; else they are counted"
+    )
+    min_speakers: Annotated[kinds.SpeakerNumber, Use(SPOKEN)] = Field(None, description="How many speak at least")
+    max_speakers: Annotated[kinds.SpeakerNumber, Use(SPOKEN)] = Field(None, description="How many speak at most")
+    known_speaker_names: Annotated[kinds.SpeakerNames, Use(SPOKEN, body="form")] = Field(
+        (), description=f"Names of up to {MAX_REFERENCES} people who may speak, each with a reference"
+    )
+    known_speaker_references: Annotated[kinds.SpeakerReferences, Use(SPOKEN, body="form")] = Field(
+        (),
+        description=f"Each speaks alone for {MIN_SECONDS:g} to {MAX_SECONDS:g} seconds, in the order of the names: a "
+        "recording as a data URL (`data:audio/wav;base64,…`). They are deleted with the recording",
+    )
 
     @field_validator("keywords")
     @classmethod

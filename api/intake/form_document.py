@@ -55,7 +55,7 @@ def form_operation(route: Route) -> dict[str, Any]:
 def retry_operation() -> dict[str, Any]:
     """A job's fields as parameters, beside a recording that is there."""
     schemas = _schemas(Form)
-    of_the_recording = ("file", "url", "filename")
+    of_the_recording = ("file", "url", "filename", "known_speaker_names", "known_speaker_references")
     fields = {name: use for name, use in _uses().items() if "job" in use.routes and name not in of_the_recording}
     beside = [
         _parameter(wire_name(name, schemas[name]), _described(schemas[name], use, "job"))
@@ -103,8 +103,6 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _described(schema: dict[str, Any], use: Use, route: Route) -> dict[str, Any]:
-    if use.refused:
-        return {**schema, "description": f"Refused: {use.refused}"}
     return {**schema, "description": f"Without effect: {schema['description']}"} if route in use.ignored else schema
 
 

@@ -21,6 +21,8 @@ def use_of(field: FieldInfo) -> Use:
 FILENAMES = ("filename", "file_name")  # the second as most form builders call it
 
 
+WITH_COMMAS = ("known_speaker_names", "known_speaker_references")  # lists whose values may hold some
+
 KNOWN = frozenset((*Form.model_fields, *FILENAMES))
 
 
@@ -29,18 +31,10 @@ def base_name(name: str) -> str:
     return name.partition("[")[0].partition(".")[0]
 
 
-def check_name(name: str) -> None:
-    """Refuses a field by its name alone, before its content is read."""
-    base = name.partition("[")[0]
-    field = Form.model_fields.get(base)
-    if field is not None and (reason := use_of(field).refused):
-        raise ApiError("unsupported_parameter", f"{reason}.", param=base)
-
-
 def read_form(fields: Fields, route: Route) -> Form:
     """The fields this route has; raises ApiError for the first bad one."""
     uses = {name: use_of(field) for name, field in Form.model_fields.items()}
-    return _checked(Form, fields, [name for name, use in uses.items() if route in use.routes and use.body != "form"])
+    return _checked(Form, fields, [name for name, use in uses.items() if route in use.routes and name != "file"])
 
 
 def read_transcript_query(fields: Fields) -> TranscriptQuery:
@@ -55,6 +49,7 @@ def _checked(model: type[Model], fields: Fields, names: list[str]) -> Model:
             message = f"'{strange[:100]}' is not a way to send '{name}'. Send it as {_SPELLED[shape].format(name)}."
             raise ApiError("invalid_value", message, param=name)
     sent = {name: value for name, shape in shapes.items() if (value := _sent(fields, name, shape)) is not None}
+    sent |= {name: value for name in WITH_COMMAS if name in sent and (value := fields.whole(name))}
     try:
         return model.model_validate(sent)
     except ValidationError as error:

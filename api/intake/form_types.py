@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, NoReturn, get_args
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from api.intake.speakers.names import check_names
+from api.intake.speakers.references import MAX_REFERENCES, read_references
 from engines.languages import language_code
 from worker.webhooks.headers import check_headers
 from worker.webhooks.message import INCLUDABLE
@@ -21,10 +23,11 @@ MAX_DEPTH = 16  # objects and lists within each other
 MAX_TRACK = 999
 MAX_WIDTH = 1000  # columns of a subtitle's line
 MAX_COUNT = 100  # lines of a subtitle, words of a line
+MAX_SPEAKERS = 100
 VAD_LIMITS = {"threshold": 1.0, "prefix_padding_ms": 5000.0, "silence_duration_ms": 5000.0}
 
 Code = Literal["invalid_value", "unsupported_parameter"]
-ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt", "md", "docx", "csv", "tsv"]
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt", "diarized_json", "md", "docx", "csv", "tsv"]
 Granularity = Literal["segment", "word"]
 
 
@@ -58,9 +61,6 @@ def _candidates(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _known_format(value: object) -> object:
     wanted = value.strip().lower() if isinstance(value, str) else value
-    if wanted == "diarized_json":
-        listed = ", ".join(f"'{each}'" for each in get_args(ResponseFormat))
-        refuse("unsupported_parameter", f"Speakers cannot be told apart by this version; it has {listed}")
     return "text" if wanted == "txt" else wanted
 
 
@@ -68,6 +68,20 @@ def _included(values: tuple[str, ...]) -> tuple[str, ...]:
     if strange := next((value for value in values if value != "logprobs"), None):
         refuse("invalid_value", f"'{strange[:100]}' cannot be included; 'logprobs' can")
     return tuple(dict.fromkeys(values))
+
+
+def _speaker_names(values: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return check_names(values)
+    except ValueError as error:
+        refuse("invalid_value", f"'known_speaker_names' {error}")
+
+
+def _speaker_references(values: tuple[str, ...]) -> tuple[bytes, ...]:
+    try:
+        return read_references(values)
+    except ValueError as error:
+        refuse("invalid_value", f"'known_speaker_references' {error}")
 
 
 def _chunking(value: object) -> dict[str, Any] | None:
@@ -185,6 +199,16 @@ LineWidth = Annotated[
 LineCount = Annotated[
     Annotated[int, Field(ge=1, le=MAX_COUNT)] | None,
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_COUNT}),
+]
+SpeakerNumber = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_SPEAKERS)] | None,
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_SPEAKERS}),
+]
+SpeakerNames = Annotated[tuple[str, ...], AfterValidator(_speaker_names)]
+SpeakerReferences = Annotated[
+    tuple[bytes, ...],
+    BeforeValidator(_speaker_references),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "format": "uri"}, "maxItems": MAX_REFERENCES}),
 ]
 Format = Annotated[ResponseFormat, BeforeValidator(_known_format)]
 Granularities = tuple[Granularity, ...]

@@ -57,6 +57,8 @@ def fingerprint(digest: str, parameters: Parameters, kind: str) -> str:
             del asked["options"][name]
     if not parameters.layout:
         del asked["layout"]
+    if parameters.diarization is None:
+        del asked["diarization"]
     return hashlib.sha256(f"{kind}\n{digest}\n{json.dumps(asked, sort_keys=True)}".encode()).hexdigest()
 
 

@@ -12,8 +12,9 @@ from api.intake.form import Form, Route, TranscriptQuery
 from api.intake.form_reading import read_transcript_query
 from api.intake.form_types import Granularities, ResponseFormat
 from api.intake.served_models import ServedModels
+from api.intake.speakers.diarization import check_task, read_diarization
 from engines.base import DecodeOptions, Listening, Task
-from worker.store.records import JobRequest, Layout, Priority, Webhook
+from worker.store.records import Diarization, JobRequest, Layout, Priority, Webhook
 
 TIMED_FORMATS = ("verbose_json", "srt", "vtt", "md", "docx", "csv", "tsv")
 
@@ -32,6 +33,7 @@ class Parameters:
     webhook: Webhook | None = None
     is_default_model: bool = False
     layout: Layout = Layout()
+    diarization: Diarization | None = None
 
 
 def read_parameters(form: Form, route: Route, models: ServedModels, *, is_job: bool) -> Parameters:
@@ -44,16 +46,18 @@ def read_parameters(form: Form, route: Route, models: ServedModels, *, is_job: b
     granularities = _granularities(wanted, form.response_format, task)
     models.check_languages(model, task, form.language)
     layout = _layout(form, Layout())
+    diarization = read_diarization(form, task)
     return Parameters(
         model,
         form.response_format,
         granularities,
-        _options(form, task, is_job, layout),
+        _options(form, task, layout, is_job=is_job, is_diarized=diarization is not None),
         form.priority,
         form.metadata,
         stream=not is_job and form.stream and form.response_format not in TIMED_FORMATS,  # as OpenAI for whisper-1
         is_default_model=form.model is None,
         layout=layout,
+        diarization=diarization,
     )
 
 
@@ -62,6 +66,10 @@ def read_transcript_format(fields: Fields, request: JobRequest) -> tuple[str, tu
     sent."""
     query = read_transcript_query(fields)
     response_format, layout = query.format or request.response_format, _layout(query, request.layout)
+    if response_format == "diarized_json":
+        check_task(request.options.task)
+        if request.diarization is None:
+            raise _invalid("format", "Nobody asked for the speakers of this job. Send it to /v1/jobs with 'diarize'")
     if not query.timestamp_granularities:
         return response_format, request.granularities, layout
     granularities = _granularities(query.timestamp_granularities, response_format, request.options.task)
@@ -92,7 +100,7 @@ def _model(form: Form, models: ServedModels) -> str:
     return form.model
 
 
-def _options(form: Form, task: Task, is_job: bool, layout: Layout) -> DecodeOptions:
+def _options(form: Form, task: Task, layout: Layout, *, is_job: bool, is_diarized: bool) -> DecodeOptions:
     # a job's transcript is asked for in any format later
     logprobs = "logprobs" in form.include and (is_job or form.response_format == "json")
     return DecodeOptions(
@@ -100,7 +108,7 @@ def _options(form: Form, task: Task, is_job: bool, layout: Layout) -> DecodeOpti
         language=form.language,
         languages=form.languages,
         multilingual=form.multilingual,
-        words=is_job or logprobs or _has_times(form.response_format, layout),
+        words=is_job or is_diarized or logprobs or _has_times(form.response_format, layout),
         logprobs=logprobs,
         prompt=form.prompt,
         hotwords=form.phrases,

@@ -9,7 +9,7 @@ from api.http.errors import ApiError
 from engines.weights.names import is_english_only, known_model
 from worker.models.names import ANY_NAME, ModelNames
 
-ALIASES = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
+ALIASES = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize")
 
 
 @dataclass(frozen=True, slots=True)

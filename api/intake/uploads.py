@@ -17,6 +17,7 @@ from api.http.errors import ApiError, storage_full
 from api.http.fields import Fields
 from api.http.multipart import FILE_FIELD, MAX_FIELD_BYTES, MultipartForm, display_name, disposition_name, no_form
 from api.intake.form_reading import FILENAMES, KNOWN, base_name
+from api.intake.speakers.references import MAX_REFERENCES, MAX_URL
 from api.settings import ApiSettings
 from worker.store.incoming import Upload
 from worker.store.job_store import JobStore
@@ -24,7 +25,8 @@ from worker.store.upload_limits import MIN_BYTES
 
 URL_FIELD = "url"
 BUFFER = 1024 * 1024  # bytes of a recording gathered before a thread writes them
-FORM_OVERHEAD = 64 * 1024  # bytes a body may have beyond the largest recording: boundaries and fields
+FORM_OVERHEAD = 64 * 1024  # bytes a body may have beyond the largest recording: boundaries and fields …
+LARGE_FIELDS = {"known_speaker_references": MAX_REFERENCES * MAX_URL + FORM_OVERHEAD}  # … and bytes of these
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -44,7 +46,8 @@ class Dialect:
     file_field: the field with the recording. of_query: names of fields that are read from the query too. is_raw:
     whether a body may be the recording itself. has_urls: whether `url` may stand for it. own: the fields in our words.
     preamble: what has to stand before a recording, by the query's fields and its first bytes. name_field: says what the
-    recording is called, if its part of the form does not.
+    recording is called, if its part of the form does not. may_lack_speakers: whether who asks for them is answered
+    without them by a server that cannot tell them apart: some clients always ask.
     """
 
     file_field: str = FILE_FIELD
@@ -54,6 +57,7 @@ class Dialect:
     own: Callable[[Pairs], Pairs] = _as_they_are
     preamble: Callable[[Pairs, bytes], bytes] = _nothing
     name_field: str = ""
+    may_lack_speakers: bool = False
 
 
 OPENAI = Dialect()
@@ -74,26 +78,22 @@ class Received:
 
 @asynccontextmanager
 async def receive(
-    request: Request,
-    store: JobStore,
-    settings: ApiSettings,
-    check_name: Callable[[str], None],
-    dialect: Dialect = OPENAI,
+    request: Request, store: JobStore, settings: ApiSettings, dialect: Dialect = OPENAI
 ) -> AsyncIterator[Received]:
     """The request's recording, or its URL. What has not become a job when the block ends is removed."""
     _check_encoding(request)
-    form = _form(request, check_name, dialect)
-    await run_in_threadpool(_check_room, request, store, settings)
+    form = _form(request, dialect)
+    await run_in_threadpool(_check_room, request, store, settings, form is not None)
     upload = await run_in_threadpool(store.receive)
     try:
-        query = _Query.read(request, check_name, dialect.of_query)
+        query = _Query.read(request, dialect.of_query)
         reception = _Reception(request, store, settings, upload, query, dialect)
         if form:
             yield await reception.of_form(form)
         elif dialect.is_raw and _is_recording(request):
             yield await reception.of_body()
         else:
-            yield await reception.of_fields(check_name)
+            yield await reception.of_fields()
     finally:
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(upload.discard)
@@ -107,10 +107,8 @@ class _Query:
     unread: tuple[str, ...]
 
     @classmethod
-    def read(cls, request: Request, check_name: Callable[[str], None], known: frozenset[str]) -> _Query:
+    def read(cls, request: Request, known: frozenset[str]) -> _Query:
         pairs = request.query_params.multi_items()
-        for name, _ in pairs if known else ():
-            check_name(name)
         unread = dict.fromkeys(name for name, _ in pairs if base_name(name) not in known)
         return cls(tuple((name, value) for name, value in pairs if name not in unread), tuple(unread))
 
@@ -140,7 +138,7 @@ class _Reception:
         self._query = query
 
     async def of_form(self, form: MultipartForm) -> Received:
-        async for chunk in self._chunks():
+        async for chunk in self._chunks(lambda: form.large_bytes):
             form.feed(chunk)
             if form.waiting >= BUFFER:
                 await self._write(form.take())
@@ -151,7 +149,7 @@ class _Reception:
             raise form.missing_file()
         return self._received(form.filename, fields)
 
-    async def of_fields(self, check_name: Callable[[str], None]) -> Received:
+    async def of_fields(self) -> Received:
         """A form without room for a file, or the query alone: the recording is at a URL."""
         body = bytearray()
         async for chunk in self._chunks():
@@ -159,8 +157,6 @@ class _Reception:
             if len(body) > MAX_FIELD_BYTES:
                 raise no_form(self._dialect.file_field)
         fields = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
-        for name, _ in fields:
-            check_name(name)
         pairs = self._query.beside(fields)
         if not self._url(pairs):
             raise no_form(self._dialect.file_field)
@@ -193,13 +189,14 @@ class _Reception:
     def _url(self, fields: Pairs) -> str:
         return (Fields(fields).one(URL_FIELD) or "").strip() if self._dialect.has_urls else ""
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
+    async def _chunks(self, large: Callable[[], int] = lambda: 0) -> AsyncIterator[bytes]:
+        """large: how many bytes of large fields have come."""
         stream = self._request.stream()
         stall = self._settings.upload_stall
         received, enough, deadline = 0, MIN_BYTES, time.monotonic() + stall
         while (chunk := await _next(stream, deadline, stall)) is not None:
             received += len(chunk)
-            if received > self._settings.max_upload_bytes + FORM_OVERHEAD:
+            if received - large() > self._settings.max_upload_bytes + FORM_OVERHEAD + len(chunk):
                 raise _too_large(self._settings)
             if received >= enough:
                 enough, deadline = received + MIN_BYTES, time.monotonic() + stall
@@ -228,7 +225,7 @@ async def _next(stream: AsyncGenerator[bytes, None], deadline: float, stall: flo
         raise ApiError("upload_stalled", message, param=FILE_FIELD) from None
 
 
-def _form(request: Request, check_name: Callable[[str], None], dialect: Dialect) -> MultipartForm | None:
+def _form(request: Request, dialect: Dialect) -> MultipartForm | None:
     """The form that the body is; None if it is the recording itself, or there can be none in it."""
     kind = _content_type(request).partition(";")[0].strip().lower()
     if dialect.is_raw and _is_recording(request):
@@ -238,7 +235,7 @@ def _form(request: Request, check_name: Callable[[str], None], dialect: Dialect)
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     if not kind and not has_body and URL_FIELD in dialect.of_query and request.query_params.get(URL_FIELD):
         return None
-    return MultipartForm(_content_type(request), check_name, dialect.file_field)
+    return MultipartForm(_content_type(request), dialect.file_field, LARGE_FIELDS)
 
 
 def _name_in(url: str) -> str:
@@ -272,9 +269,9 @@ def _is_recording(request: Request) -> bool:
     return kind.startswith(("audio/", "video/")) or kind == "application/octet-stream"
 
 
-def _check_room(request: Request, store: JobStore, settings: ApiSettings) -> None:
+def _check_room(request: Request, store: JobStore, settings: ApiSettings, is_form: bool) -> None:
     length = int(request.headers.get("content-length", 0))
-    if length > settings.max_upload_bytes + FORM_OVERHEAD:
+    if length > settings.max_upload_bytes + FORM_OVERHEAD + (sum(LARGE_FIELDS.values()) if is_form else 0):
         raise _too_large(settings)
     if store.free_bytes() - length < settings.min_free_bytes:
         raise storage_full()

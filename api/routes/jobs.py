@@ -14,6 +14,7 @@ from api.http.access import Owner
 from api.http.errors import ApiError
 from api.http.ranges import check_range
 from api.intake.form_document import form_operation, retry_operation
+from api.intake.speakers.renaming import RENAMING, read_names, rename
 from api.routes.retrying import retry
 from api.routes.submission import Submitter, accepted, submit
 from api.schema.jobs import DeletedJob, Job, JobEvent, JobList
@@ -71,6 +72,17 @@ async def retrieve_job(job_id: str, service: AppStateDep, owner: Owner, wait: Wa
     if wait:
         with service.open_answers.held(owner):
             await service.waiters.ended(job.id, wait)
+    return await view(service, job)
+
+
+@router.patch(
+    "/{job_id}", response_model=None, responses=json_answer(Job, "The job with the new names"), openapi_extra=RENAMING
+)
+async def update_job(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> dict[str, Any]:
+    """Gives a finished job's speakers names, which its transcript has in every format from then on."""
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
+    names = await read_names(request)
+    await run_in_threadpool(rename, service.store, job, names)
     return await view(service, job)
 
 

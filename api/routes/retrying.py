@@ -14,9 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from api.http.errors import ApiError
 from api.http.fields import Fields
 from api.intake.form import Form
-from api.intake.form_reading import check_name, read_form
+from api.intake.form_reading import read_form
 from api.intake.idempotency import holding_key
-from api.intake.parameters import read_parameters
+from api.intake.parameters import Parameters, read_parameters
+from api.intake.speakers.diarization import check_possible
 from api.intake.uploads import Received
 from api.intake.webhook_fields import origin
 from api.routes.submission import Submitter, queued
@@ -29,13 +30,12 @@ from worker.store.records import JobRequest
 from worker.webhooks.outbox import Outbox
 
 Pairs = list[tuple[str, str]]
+_COUNTS = ("num_speakers", "min_speakers", "max_speakers")
 
 
 async def retry(request: Request, service: AppState, job: JobRequest) -> JobRequest:
     """The job that runs now; raises ApiError."""
     sent = [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
-    for name, _ in sent:
-        check_name(name)
     if not {_base(name) for name, _ in sent} & set(Form.model_fields):
         try:
             return await service.redis_threads.run(Outbox(service.store).requeue, service.jobs, job.id)
@@ -55,7 +55,9 @@ async def _anew(request: Request, service: AppState, job: JobRequest, sent: Pair
             message = "The recording of the job is used again. Send another one's URL to POST /v1/jobs."
             raise ApiError("unsupported_parameter", message, param="url")
         form = read_form(Fields([*sent, *_unsaid(job, sent)]), "job")
-        parameters = read_parameters(form, "job", service.models, is_job=True)
+        parameters = _with_known_speakers(job, read_parameters(form, "job", service.models, is_job=True))
+        check_possible(parameters.diarization, service.check_speakers)
+        await run_in_threadpool(_add_references, service.store, job, parameters, upload)
         asked = {name for name in form.model_fields_set if name.startswith("webhook_")}
         webhook = await service.callbacks.read(form, origin(request), is_job=True) if asked else job.webhook
         received = Received(upload, job.filename, (), url=job.url)
@@ -63,6 +65,25 @@ async def _anew(request: Request, service: AppState, job: JobRequest, sent: Pair
         return await service.redis_threads.run(
             queued, service, key, received, replace(parameters, webhook=webhook), caller
         )
+
+
+def _with_known_speakers(job: JobRequest, parameters: Parameters) -> Parameters:
+    """Their references lie beside the recording; a query is no place to send others."""
+    if job.diarization is None or parameters.diarization is None:
+        return parameters
+    return replace(parameters, diarization=replace(parameters.diarization, known_names=job.diarization.known_names))
+
+
+def _add_references(store: JobStore, job: JobRequest, parameters: Parameters, upload: Upload) -> None:
+    try:
+        for number, _ in enumerate(parameters.diarization.known_names if parameters.diarization else ()):
+            upload.add_reference(store.reference(job.id, number).read_bytes())
+    except FileNotFoundError:
+        raise _audio_deleted() from None
+
+
+def _audio_deleted() -> ApiError:
+    return ApiError("audio_deleted", "The recording is deleted by now: send it again as a new job.", param="id")
 
 
 @asynccontextmanager
@@ -73,8 +94,7 @@ async def _recording(service: AppState, job: JobRequest) -> AsyncIterator[Upload
     except FileNotFoundError:
         if not service.store.has(job.id):
             raise JobNotFound(job.id) from None
-        message = "The recording is deleted by now: send it again as a new job."
-        raise ApiError("audio_deleted", message, param="id") from None
+        raise _audio_deleted() from None
     try:
         yield upload
     finally:
@@ -101,6 +121,8 @@ def _unsaid(job: JobRequest, sent: Pairs) -> Pairs:
         said.add("hotwords")
     if said & {"response_format", "task"}:
         said.add("timestamp_granularities")
+    if said & set(_COUNTS):
+        said |= set(_COUNTS)
     return [(name, value) for name, value in _fields_of(job) if name not in said]
 
 
@@ -119,6 +141,9 @@ def _fields_of(job: JobRequest) -> Iterator[tuple[str, str]]:
     if job.response_format == "verbose_json":
         yield from (("timestamp_granularities", each) for each in job.granularities)
     yield from ((name, str(value)) for name, value in asdict(job.layout).items() if value is not None)
+    if job.diarization is not None:
+        yield "diarize", "true"
+        yield from ((name, str(value)) for name in _COUNTS if (value := getattr(job.diarization, name)) is not None)
     yield "priority", job.priority
     yield "metadata", json.dumps(job.metadata, ensure_ascii=False)
     yield from _listening(listening)

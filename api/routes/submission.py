@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from api.http.errors import ApiError
 from api.http.fields import Fields
 from api.intake.declared_duration import ASSUMED, declared_seconds
-from api.intake.form import Route
-from api.intake.form_reading import check_name, read_form
+from api.intake.form import Form, Route
+from api.intake.form_reading import read_form
 from api.intake.idempotency import Key, fingerprint, holding_key, repeated, submit_once
 from api.intake.parameters import Parameters, read_parameters
+from api.intake.speakers.diarization import check_possible
+from api.intake.speakers.references import check_length
 from api.intake.uploads import JOBS, OPENAI, Dialect, Received, receive
 from api.intake.webhook_fields import origin
 from api.state import AppState
@@ -59,14 +62,16 @@ async def submit(
         holding_key(request.headers, service.store, caller.owner) as key,
         _kept(service, key),
         service.admission.place("interactive" if caller.waits else "batch", caller.owner, counts=key.earlier is None),
-        receive(request, service.store, service.settings, check_name, dialect) as received,
+        receive(request, service.store, service.settings, dialect) as received,
     ):
         form, is_job = read_form(Fields(received.fields), route), not caller.waits
         parameters = read_parameters(form, route, service.models, is_job=is_job)
+        parameters = _possible(parameters, service, dialect)
         webhook = await service.callbacks.read(form, origin(request), is_job=is_job)
         options = replace(parameters.options, only_language=only_language)
         parameters = replace(parameters, webhook=webhook, options=options)
         await _check_url(service, received)
+        await run_in_threadpool(_add_references, received, form)
         job = await service.redis_threads.run(queued, service, key, received, parameters, caller)
         logs.job_id.set(job.id)
         return job
@@ -132,7 +137,25 @@ def _job(received: Received, parameters: Parameters, caller: Submitter) -> JobRe
         warnings=_warnings(received.unread),
         layout=parameters.layout,
         url=received.url,
+        diarization=parameters.diarization,
     )
+
+
+def _possible(parameters: Parameters, service: AppState, dialect: Dialect) -> Parameters:
+    """Raises ApiError if speakers are asked for and cannot be told apart, unless that is put up with."""
+    try:
+        check_possible(parameters.diarization, service.check_speakers)
+    except ApiError:
+        if not dialect.may_lack_speakers:
+            raise
+        return replace(parameters, diarization=None)
+    return parameters
+
+
+def _add_references(received: Received, form: Form) -> None:
+    for content in form.known_speaker_references:
+        check_length(content)
+        received.upload.add_reference(content)
 
 
 def _warnings(unread: tuple[str, ...]) -> tuple[TranscriptWarning, ...]:

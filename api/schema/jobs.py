@@ -37,6 +37,12 @@ class JobWebhook(Answer):
     include: list[str]
 
 
+class JobSpeaker(Answer):
+    id: str = Field(description="`A`, `B`, …, or a known speaker's name")
+    name: str = Field(description="As the transcript has it")
+    seconds: float = Field(description="In which they speak")
+
+
 class JobUrls(Answer):
     """Paths on this server; absolute URLs in a webhook payload."""
 
@@ -78,6 +84,9 @@ class Job(Answer):
     )
     error: JobFailure | None = Field(description="Why it failed")
     track: int | None = Field(description="The sound track: as it was asked for, or the one that was chosen")
+    speakers: list[JobSpeaker] | None = Field(
+        description="Who speaks, in order of appearance, once it has finished; if speakers were asked for"
+    )
     warnings: list[TranscriptWarning] = Field(
         description="What its transcript lacks, and what of the request was ignored"
     )
@@ -147,6 +156,9 @@ class SegmentEvent(Answer):
     start: float
     end: float
     text: str
+    speaker: str | Absent = Field(
+        None, description="If speakers are told apart; while the job runs, as far as is known"
+    )
 
 
 class JobGone(Answer):

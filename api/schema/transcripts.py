@@ -9,6 +9,8 @@ from pydantic import Field, RootModel
 from api.schema.answer import Absent, Answer, Share
 from api.schema.service import Error
 
+SPEAKER = "Who says it, if speakers were told apart: their name, or `A`, `B`, …"
+
 
 class DurationUsage(Answer):
     type: Literal["duration"]
@@ -39,6 +41,7 @@ class TextSegment(Answer):
     start: float
     end: float
     text: str
+    speaker: str | Absent = Field(None, description=SPEAKER)
 
 
 class TranscriptJson(Answer):
@@ -56,6 +59,7 @@ class SegmentWord(Answer):
     start: float
     end: float
     probability: Share = Field(description="How sure the model is of it")
+    speaker: str | Absent = Field(None, description=SPEAKER)
 
 
 class TranscriptSegment(Answer):
@@ -72,12 +76,14 @@ class TranscriptSegment(Answer):
     compression_ratio: float = Field(description="Of the text by gzip; high if it repeats itself")
     no_speech_prob: float = Field(description="Probability that nobody speaks in its window")
     words: list[SegmentWord] | Absent = Field(None, description="With the granularities `word` and `segment`")
+    speaker: str | Absent = Field(None, description=SPEAKER)
 
 
 class Word(Answer):
     word: str
     start: float
     end: float
+    speaker: str | Absent = Field(None, description=SPEAKER)
 
 
 class TranscriptVerbose(Answer):
@@ -98,10 +104,31 @@ class TranscriptVerbose(Answer):
     warnings: list[TranscriptWarning] | Absent = Field(None, description="If there are any")
 
 
-class Transcript(RootModel[TranscriptVerbose | TranscriptJson]):
+class DiarizedSegment(Answer):
+    """A stretch of speech of one speaker."""
+
+    type: Literal["transcript.text.segment"]
+    id: str = Field(description="`seg_0`, `seg_1`, …")
+    start: float
+    end: float
+    text: str
+    speaker: str = Field(description="A known speaker's name, else `A`, `B`, … in order of appearance")
+
+
+class TranscriptDiarized(Answer):
+    """`response_format=diarized_json`."""
+
+    task: Literal["transcribe"]
+    duration: float = Field(description="Seconds of audio that were decoded")
+    text: str = Field(description="The whole text")
+    segments: list[DiarizedSegment]
+    usage: DurationUsage
+
+
+class Transcript(RootModel[TranscriptVerbose | TranscriptDiarized | TranscriptJson]):
     """As `response_format` or `format` asks for it."""
 
-    # Generated clients try these in order, and the second would take the first for one of its own.
+    # Generated clients try these in order, and the last would take the others for one of its own.
 
 
 class InputTokenDetails(Answer):
@@ -122,6 +149,12 @@ class TranscriptTextDelta(Answer):
 
     type: Literal["transcript.text.delta"]
     delta: str
+    segment_id: str | Absent = Field(None, description="With `diarized_json`: of the segment it belongs to")
+
+
+class TranscriptTextSegment(DiarizedSegment):
+    """With `diarized_json`, for each segment. Its speaker is told as far as the recording was heard; a job's transcript
+    has them as they are in the end."""
 
 
 class TranscriptTextDone(Answer):
@@ -134,5 +167,5 @@ class TranscriptTextDone(Answer):
     usage: TokenUsage | Absent = Field(None, description="Not of translations")
 
 
-class TranscriptStreamEvent(RootModel[TranscriptTextDelta | TranscriptTextDone | Error]):
+class TranscriptStreamEvent(RootModel[TranscriptTextDelta | TranscriptTextSegment | TranscriptTextDone | Error]):
     """The JSON of each `data:` line but the last, which is `[DONE]`. A failure ends the stream with an error."""

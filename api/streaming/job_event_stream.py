@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from api.answers.waiting import wakes
 from api.state import AppState
 from worker.jobs.job_view import job_view
-from worker.queue.events import Event
+from worker.queue.events import Event, told
 from worker.store.job_store import JobNotFound
 from worker.store.records import ENDED, JobRequest, Outcome
 
@@ -102,9 +102,9 @@ class _Reader:
     def _news(self, event: Event) -> Iterator[JobEvent]:
         """The event, unless it is a segment that was told before Redis lost its stream, or none that we know."""
         is_segment = event.name == "segment"
-        told = self._cursor.segments
-        self._cursor = Cursor(event.id, max(told, event.data["id"] + 1) if is_segment else told)
-        if event.name in NAMES and (not is_segment or event.data["id"] >= told):
+        before = self._cursor.segments
+        self._cursor = Cursor(event.id, max(before, event.data["id"] + 1) if is_segment else before)
+        if event.name in NAMES and (not is_segment or event.data["id"] >= before):
             yield JobEvent(str(self._cursor), event.name, event.data)
 
     def _rest(self) -> list[JobEvent]:
@@ -124,5 +124,4 @@ class _Reader:
             return
         for segment in self._service.store.transcript(self._job.id).segments[self._cursor.segments :]:
             self._cursor = Cursor(self._cursor.event, segment.id + 1)
-            data = {"id": segment.id, "start": segment.start, "end": segment.end, "text": segment.text}
-            yield JobEvent(str(self._cursor), "segment", data)
+            yield JobEvent(str(self._cursor), "segment", told(segment))

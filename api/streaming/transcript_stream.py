@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from api.answers.formats import streamed_done
+from api.answers.formats import diarized_segment, segment_id, streamed_done
 from api.answers.open_answers import HeldStream
 from api.http.errors import ApiError, record_unreadable, unexpected
 from api.state import AppState
@@ -33,7 +33,8 @@ def job_events(service: AppState, job: JobRequest, cursor: Cursor | None, held: 
 
 def transcription_events(service: AppState, job: JobRequest, held: ExitStack) -> HeldStream:
     """`stream=true`: `transcript.text.delta` for each piece of text, `transcript.text.done` with all of it, `[DONE]`.
-    A failure in between is an `error`, which the SDK raises."""
+    With `diarized_json` also `transcript.text.segment`, whose speaker is who it seems to be by then. A failure in
+    between is an `error`, which the SDK raises."""
     return _streamed(_transcription_events(service, job), held)
 
 
@@ -59,7 +60,8 @@ async def _transcription_events(service: AppState, job: JobRequest) -> AsyncIter
             if news is None:
                 yield PING
             elif news.name == "segment" and (delta := deltas.next(news.data["text"])):
-                yield _data({"type": "transcript.text.delta", "delta": delta})
+                for event in _said(job, news.data, delta):
+                    yield _data(event)
             elif news.name == "done":
                 has_ended = True
                 yield await run_in_threadpool(_ending, service, job, news)
@@ -73,6 +75,14 @@ async def _transcription_events(service: AppState, job: JobRequest) -> AsyncIter
     finally:
         if not has_ended:
             service.waiters.abandon(job.id)
+
+
+def _said(job: JobRequest, segment: dict[str, Any], delta: str) -> Iterator[dict[str, Any]]:
+    if job.response_format != "diarized_json":
+        yield {"type": "transcript.text.delta", "delta": delta}
+        return
+    yield {"type": "transcript.text.delta", "delta": delta, "segment_id": segment_id(segment["id"])}
+    yield diarized_segment(segment)
 
 
 def _ending(service: AppState, job: JobRequest, done: JobEvent) -> str:

@@ -22,11 +22,12 @@ from engines.base import DecodeOptions, Window, WindowResult
 from engines.decoding.batcher import Batcher
 from engines.decoding.recording_language import VOTERS, RecordingLanguage
 from engines.decoding.schedule import Priority
+from engines.decoding.speaker_tracking import SpeakerTracking
 from engines.decoding.unheard_speech import alone, is_believable, unheard, with_heard
 from engines.decoding.window_queue import WindowStream
 from engines.errors import AudioTooLong, Canceled
 from engines.text.segments import segments_of
-from engines.transcript import Segment, Transcript, TranscriptWarning
+from engines.transcript import Segment, Speaker, Transcript, TranscriptWarning
 
 
 class Checkpoint(Protocol):
@@ -62,7 +63,8 @@ class _Heard(NamedTuple):
 class Transcription:
     """One run over one file. Iterate it for progress, window by window; then `transcript()` has the whole.
 
-    context: give each window the text before it as prompt; windows then wait for one another.
+    context: give each window the text before it as prompt; windows then wait for one another. speakers: tells them
+    apart; None if nobody asked.
     `cancel` may be called from any thread and ends the iteration with Canceled within one window. So does
     `hand_back`, once the windows that the model has in hand are decoded and kept in the checkpoint.
     """
@@ -77,6 +79,7 @@ class Transcription:
         checkpoint: Checkpoint | None = None,
         *,
         context: bool = False,
+        speakers: SpeakerTracking | None = None,
     ) -> None:
         self._batcher = batcher
         self._path = path
@@ -88,6 +91,8 @@ class Transcription:
         if options.only_language:
             self._limit = min(self._limit, VOTERS)  # what is decoded beyond these has no say
         self._context = context
+        self._speakers = speakers
+        self._who_speaks: tuple[Speaker, ...] = ()
         self._before = ""  # the text of the window before, for `context`
         self._canceled = threading.Event()  # no more windows
         self._unwanted = threading.Event()  # nor what the model has in hand
@@ -109,6 +114,8 @@ class Transcription:
     def cancel(self) -> None:
         self._canceled.set()
         self._unwanted.set()
+        if self._speakers:
+            self._speakers.cancel()
         if stream := self._stream:
             stream.close()
 
@@ -116,6 +123,8 @@ class Transcription:
         """patience: seconds that the windows in hand may take."""
         self._kept_until = time.monotonic() + patience
         self._canceled.set()
+        if self._speakers:
+            self._speakers.cancel()
         if stream := self._stream:
             stream.drain()
 
@@ -126,6 +135,8 @@ class Transcription:
     def __iter__(self) -> Iterator[Progress]:
         self._stream = self._batcher.open(self._priority)
         try:
+            if self._speakers:
+                self._speakers.open()
             with AudioReader(self._path, self._options.listening.track, self._check) as reader:
                 yield from self._run(reader)
         except (CancelledError, Canceled):
@@ -133,6 +144,8 @@ class Transcription:
             raise Canceled() from None
         finally:
             self._unwanted.set()
+            if self._speakers:
+                self._speakers.cancel()
             self._stream.close()
 
     def _keep_windows_in_hand(self) -> None:
@@ -160,6 +173,7 @@ class Transcription:
             engine=self._batcher.engine.name,
             segments=tuple(self._segments),
             warnings=self._warnings,
+            speakers=self._who_speaks,
         )
 
     def _run(self, reader: AudioReader) -> Iterator[Progress]:
@@ -176,6 +190,9 @@ class Transcription:
             yield from self._collect(pending.popleft(), reader)
         self._language.settle()
         yield from self._tell_decided(reader)
+        if self._speakers:
+            segments, self._who_speaks = self._speakers.settled(self._segments)
+            self._segments = list(segments)
         self._duration = reader.decoded
         self._warnings = (*reader.warnings(), *self._missing_words(reader))
         yield Progress(self._duration, self._duration, ())
@@ -210,6 +227,8 @@ class Transcription:
         options = replace(self._options, language=self._language.to_decode_in, prompt=self._prompt())
         window = Window(index, speech.samples, speech.pieces, options, speech.spans, self._is_unwanted)
         self._check()
+        if self._speakers:
+            self._speakers.submit(window)
         if self._checkpoint and (known := self._checkpoint.result(window)):
             self._stream.restored(window)
             return _Pending(window, None, known)
@@ -267,7 +286,12 @@ class Transcription:
 
     def _told(self, window: Window, result: WindowResult, reader: AudioReader) -> Progress:
         not_before = self._segments[-1].end if self._segments else 0.0
-        segments = segments_of(window, result, len(self._segments), not_before)
+        if self._speakers:
+            is_change = self._speakers.heard(window).change
+            cut = segments_of(window, result, len(self._segments), not_before, is_change)
+            segments = self._speakers.labelled(cut)
+        else:
+            segments = tuple(segments_of(window, result, len(self._segments), not_before))
         self._segments.extend(segments)
         total = max(reader.expected, reader.decoded)
-        return Progress(min(window.end, total), total, tuple(segments))
+        return Progress(min(window.end, total), total, segments)

@@ -87,8 +87,6 @@ def _routes(use: Use) -> str:
 
 
 def _meaning(use: Use, schema: dict[str, Any]) -> str:
-    if use.refused:
-        return f"Refused: {use.refused[0].lower()}{use.refused[1:]}"
     if use.ignored == ROUTES:
         return f"Accepted without effect. {schema['description']}"
     ignored = ", ".join(_PATHS[route] for route in use.ignored)

@@ -46,6 +46,8 @@ GROUPS = {
         "WHISPER_THREADS",
         "WHISPER_MAX_BATCH",
         "WHISPER_PASS_TIMEOUT",
+        "WHISPER_SPEAKER_MODEL",
+        "WHISPER_DIARIZE_THREADS",
     ),
     "Limits": (
         "WHISPER_MAX_UPLOAD_MB",

@@ -74,6 +74,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
         "waiting_for": _waiting_for(live.retry) if live and state == "queued" else None,
         "error": {"code": outcome.error.code, "message": outcome.error.message} if outcome and outcome.error else None,
         "track": (outcome.track if outcome else None) or request.options.listening.track,
+        "speakers": _speakers(request, outcome),
         "warnings": [asdict(warning) for warning in (*request.warnings, *(outcome.warnings if outcome else ()))],
         "metadata": request.metadata,
         "webhook": _webhook(request.webhook),
@@ -92,6 +93,16 @@ def job_urls(job_id: str) -> dict[str, str]:
         "cancel": f"{here}/cancel",
         "deliveries": f"{here}/deliveries",
     }
+
+
+def _speakers(request: JobRequest, outcome: Outcome | None) -> list[dict[str, Any]] | None:
+    """None if they were not asked for, or are not known yet."""
+    if request.diarization is None or outcome is None or outcome.state != "finished":
+        return None
+    return [
+        {"id": each.label, "name": each.name or each.label, "seconds": round(each.seconds, 1)}
+        for each in outcome.speakers
+    ]
 
 
 def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:

@@ -70,17 +70,16 @@ class Events:
         was told already is not told again, and what Redis missed or lost is; only one run at a time may tell."""
         key = f"{KEY_PREFIX}status:{job_id}"
         before = self.status(job_id)
-        told = int(before.get("segments", 0))
-        new = segments[told:]
+        told_before = int(before.get("segments", 0))
+        new = segments[told_before:]
         if not new and processed <= before.get("processed", -1.0):
             return
         pipeline = self._redis.pipeline(transaction=True)
-        fields = {"processed": processed, "total": total, "segments": told + len(new)}
+        fields = {"processed": processed, "total": total, "segments": told_before + len(new)}
         pipeline.hset(key, mapping={name: str(value) for name, value in fields.items()})
         pipeline.expire(key, EVENTS_TTL)
         for segment in new:
-            told_of_it = {"id": segment.id, "start": segment.start, "end": segment.end, "text": segment.text}
-            self._add(pipeline, job_id, "segment", told_of_it)
+            self._add(pipeline, job_id, "segment", told(segment))
         self._add(pipeline, job_id, "progress", {"processed": processed, "total": total})
         pipeline.xadd(FEED, {"job": job_id, "state": NEWS}, maxlen=FEED_LENGTH, approximate=True)
         pipeline.execute()
@@ -103,6 +102,12 @@ class Events:
         fields = {"event": event, "data": json.dumps(data, ensure_ascii=False)}
         pipeline.xadd(key, fields, maxlen=EVENTS_LENGTH, approximate=True)
         pipeline.expire(key, EVENTS_TTL)
+
+
+def told(segment: Segment) -> dict[str, Any]:
+    """What is told of a segment: in events, in webhook payloads, and to whoever asks for `json` with segments."""
+    of_it = {"id": segment.id, "start": round(segment.start, 3), "end": round(segment.end, 3), "text": segment.text}
+    return {**of_it, "speaker": segment.speaker} if segment.speaker else of_it
 
 
 def _event(row: str, fields: Mapping[bytes, bytes]) -> Event:

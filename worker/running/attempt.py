@@ -11,9 +11,13 @@ from dataclasses import asdict, dataclass
 
 from engines.audio.windows import PLAN
 from engines.decoding.batcher import Batcher
+from engines.decoding.speaker_references import KnownSpeaker
+from engines.decoding.speaker_tracking import SpeakerTracking, SpeakerWishes
 from engines.decoding.transcriber import Progress, Transcription
 from engines.errors import Canceled, EngineError
+from engines.speakers.turns import SpeakerCount
 from engines.transcript import Segment
+from worker.models.diarizer import LoadedDiarizer
 from worker.models.remedies import with_remedy
 from worker.queue.job_queue import QUARANTINE, QueueName
 from worker.queue.run_end import Lost, Requeue
@@ -52,7 +56,8 @@ class Setback:
 class Attempt:
     """`run` is called once, by a slot; `cancel`, `lose` and `hand_back` from any thread.
 
-    queue: the slot's own. model: the one whose batcher this is. Raises JobNotFound if the job is deleted.
+    queue: the slot's own. model: the one whose batcher this is. diarizer: if the request wants speakers told apart.
+    Raises JobNotFound if the job is deleted.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Attempt:
         model: str,
         batcher: Batcher,
         limits: DecodingLimits,
+        diarizer: LoadedDiarizer | None = None,
     ) -> None:
         self.request = request
         self.model = model
@@ -75,6 +81,8 @@ class Attempt:
                 del options[name]
         engine = batcher.engine
         plan = {"windows": PLAN, "engine": engine.name, "model": engine.model, "context": limits.context}
+        if diarizer:
+            plan["speakers"] = diarizer.diarizer.name
         self._checkpoint = JobCheckpoint(jobs.store, request.id, {**plan, "options": options})
         self._transcription = Transcription(
             batcher,
@@ -84,6 +92,7 @@ class Attempt:
             limits.max_seconds,
             self._checkpoint,
             context=limits.context,
+            speakers=self._speakers(diarizer),
         )
         self._started_at = jobs.began_at(request.id)
         self._segments: list[Segment] = []  # so far
@@ -139,6 +148,17 @@ class Attempt:
         """Ends the attempt in good order in the eyes of the next one. May be called twice."""
         self._checkpoint.end()
 
+    def _speakers(self, loaded: LoadedDiarizer | None) -> SpeakerTracking | None:
+        asked = self.request.diarization
+        if loaded is None or asked is None:
+            return None
+        known = tuple(
+            KnownSpeaker(name, self._jobs.store.reference(self.job_id, number))
+            for number, name in enumerate(asked.known_names)
+        )
+        count = SpeakerCount(asked.num_speakers, asked.min_speakers, asked.max_speakers)
+        return SpeakerTracking(loaded.diarizer, loaded.threads, SpeakerWishes(count, known), self._checkpoint)
+
     def _run(self) -> Outcome | Requeue | Lost | Setback:
         history = self._checkpoint.history
         if history.strikes >= MAX_STRIKES or history.barren >= MAX_DEATHS:
@@ -190,6 +210,7 @@ class Attempt:
             attempts=self._number,
             track=self._transcription.track,
             language=transcript.known_language,
+            speakers=transcript.speakers,
         )
 
     def _loss(self) -> Lost | None:

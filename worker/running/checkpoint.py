@@ -2,7 +2,10 @@
 
 checkpoint.<n>.jsonl   one file for each attempt, which nobody else writes to
   first line           the plan: whatever, if it were different, would give other windows or other words, and `format`
-  every other line     a window and its result; of two lines for one window the later counts
+  every other line     a window and its result, or a window and the voices in it, if speakers are told apart; of two
+                       lines for one window the later counts
+
+Voices have voiceprints, which are biometric data: they are nowhere else, and gone with the checkpoint.
 
 The files are also the job's history: an attempt whose file was not ended died with its worker, a note beside it says
 that somebody saw it die (worker.store.attempts), and the number of the newest says whose work counts.
@@ -13,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +25,7 @@ from typing import Any, BinaryIO
 from pydantic import TypeAdapter
 
 from engines.base import Window, WindowResult
+from engines.speakers.voice_piece import VoicePiece
 from worker.store.attempts import Attempt
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.record_format import FIRST, KEY, RecordFormat, RecordUnreadable, encoded
@@ -38,6 +43,15 @@ class Saved:
     result: WindowResult
 
 
+@dataclass(frozen=True, slots=True)
+class SavedVoices:
+    """A line of a checkpoint. window: see `_place`."""
+
+    window: Place
+    voices: tuple[VoicePiece, ...]
+
+
+VOICES = RecordFormat("a line of a checkpoint", TypeAdapter(SavedVoices), is_numbered=False)
 RESULT = RecordFormat("a line of a checkpoint", TypeAdapter(Saved), is_numbered=False)  # the first line has it
 
 
@@ -79,7 +93,10 @@ class JobCheckpoint:
         attempts = store.attempts(job_id)
         self.history = History.of(attempts)
         self._began = self._first_window = 0.0  # of this attempt, in monotonic seconds; 0 until then
-        self._results = dict(_known([attempt.content for attempt in attempts], self._plan))
+        saved = list(_known([attempt.content for attempt in attempts], self._plan))
+        self._results = {each.window: each.result for each in saved if isinstance(each, Saved)}
+        self._voices = {each.window: each.voices for each in saved if isinstance(each, SavedVoices)}
+        self._writing = threading.Lock()
         self._number = 0
         self._file: BinaryIO | None = None
 
@@ -119,16 +136,26 @@ class JobCheckpoint:
     def save(self, window: Window, result: WindowResult) -> None:
         """Keeps it where a crash of this process does not reach. Not synced: a loss of power costs decoding time."""
         self._first_window = self._first_window or time.monotonic()
-        if self._file is None:
-            return
         try:
             self._write(RESULT.dump(Saved(_place(window), result)))
         except OSError as error:
             self._give_up(error)
 
+    def voices(self, window: Window) -> tuple[VoicePiece, ...] | None:
+        """The voices in the window, if they were heard before."""
+        return self._voices.get(_place(window))
+
+    def save_voices(self, window: Window, pieces: tuple[VoicePiece, ...]) -> None:
+        """As `save`; from any thread."""
+        try:
+            self._write(VOICES.dump(SavedVoices(_place(window), pieces)))
+        except OSError as error:
+            self._give_up(error)
+
     def end(self) -> None:
         """Ends this attempt in good order, unless it was overtaken: then it counts as a crash. May be called twice."""
-        file, self._file = self._file, None
+        with self._writing:
+            file, self._file = self._file, None
         try:
             if file is not None:
                 file.close()
@@ -139,15 +166,18 @@ class JobCheckpoint:
 
     def _give_up(self, error: Exception) -> None:
         log.warning("Job %s goes on without a checkpoint: %s", self._job_id, error)
-        file, self._file = self._file, None
+        with self._writing:
+            file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):  # what it still holds does not fit either
                 file.close()
 
     def _write(self, line: bytes) -> None:
-        assert self._file is not None
-        self._file.write(line + b"\n")
-        self._file.flush()
+        """Nothing once the file is closed."""
+        with self._writing:
+            if self._file is not None:
+                self._file.write(line + b"\n")
+                self._file.flush()
 
 
 def _place(window: Window) -> Place:
@@ -156,17 +186,23 @@ def _place(window: Window) -> Place:
     return window.index, first.source, last.source + last.length, len(window.samples)
 
 
-def _known(files: list[bytes], plan: Mapping[str, Any]) -> Iterator[tuple[Place, WindowResult]]:
+def _known(files: list[bytes], plan: Mapping[str, Any]) -> Iterator[Saved | SavedVoices]:
     for content in files:
         lines = _lines(content)
         if _plan(next(lines, b"")) != plan:
             continue
         for line in lines:
             try:
-                saved = RESULT.load(line)
+                yield _read(line)
             except RecordUnreadable:  # a disk that lost its power may leave anything behind
                 break
-            yield saved.window, saved.result
+
+
+def _read(line: bytes) -> Saved | SavedVoices:
+    try:
+        return RESULT.load(line)
+    except RecordUnreadable:
+        return VOICES.load(line)
 
 
 def _lines(content: bytes) -> Iterator[bytes]:

@@ -11,6 +11,8 @@ import logging
 
 from engines.decoding.batcher import Batcher
 from engines.errors import Canceled, EngineError, ModelNotFound
+from engines.speakers.diarizer import SpeakerOptions
+from worker.models.diarizer import LoadedDiarizer, SharedDiarizer
 from worker.models.names import ModelNames
 from worker.models.pool import ModelPool
 from worker.models.remedies import with_remedy
@@ -39,7 +41,8 @@ class _Refused(Exception):
 
 
 class JobRunner:
-    """What every slot of a worker process calls with a job's id. running: the jobs it has in hand."""
+    """What every slot of a worker process calls with a job's id. running: the jobs it has in hand. diarizer: for those
+    that want speakers told apart."""
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class JobRunner:
         limits: DecodingLimits,
         fetcher: Fetcher,
         timing: Timing = Timing(),
+        diarizer: SharedDiarizer | None = None,
     ) -> None:
         self.running = RunningJobs(timing)
         self._jobs = jobs
@@ -56,6 +60,7 @@ class JobRunner:
         self._models = models
         self._limits = limits
         self._fetcher = fetcher
+        self._diarizer = diarizer or SharedDiarizer(SpeakerOptions())
         self._retries = Retries(jobs.store, timing)
 
     def run(self, job_id: str, queue: QueueName) -> End:
@@ -94,7 +99,12 @@ class JobRunner:
             log.error("Job %s wants the model %s, which cannot be loaded: %s", job_id, model, cause.message)
             return self._put_aside(job_id, Outcome("failed", error=cause), self._retries.passing)
         try:
-            return self._attempt(request, queue, model, batcher)
+            diarizer = self._diarizer.loaded() if request.diarization else None
+            return self._attempt(request, queue, model, batcher, diarizer)
+        except EngineError as error:
+            cause = JobError(error.code, with_remedy(error))
+            log.error("Job %s wants its speakers, who cannot be told apart: %s", job_id, cause.message)
+            return self._put_aside(job_id, Outcome("failed", error=cause), self._retries.passing)
         finally:
             self._models.release(model)
 
@@ -106,9 +116,11 @@ class JobRunner:
         """Stops work on jobs that were ended elsewhere while nobody told us."""
         self.running.cancel_if(self._jobs.is_over)
 
-    def _attempt(self, request: JobRequest, queue: QueueName, model: str, batcher: Batcher) -> End:
+    def _attempt(
+        self, request: JobRequest, queue: QueueName, model: str, batcher: Batcher, diarizer: LoadedDiarizer | None
+    ) -> End:
         try:
-            attempt = Attempt(self._jobs, request, queue, model, batcher, self._limits)
+            attempt = Attempt(self._jobs, request, queue, model, batcher, self._limits, diarizer)
         except JobNotFound:  # deleted while its model was loaded
             return Skipped("deleted")
         if refusal := self.running.enter(attempt):

@@ -19,9 +19,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from engines.decoding.batcher import Batcher
+from engines.devices.cores import available_cores
 from engines.errors import EngineError, EngineUnavailable
 from engines.registry import EngineOptions, create_engine
+from engines.speakers.diarizer import SpeakerOptions
 from worker.maintenance.maintenance import Maintenance
+from worker.models.diarizer import SharedDiarizer
 from worker.models.pool import ModelPool
 from worker.models.remedies import with_remedy
 from worker.outbound.addresses import AddressBook
@@ -81,7 +84,8 @@ class WorkerProcess:
         )
         jobs = JobAccess(self._store, self._queue(news), self._events, drop_audio=settings.keep.audio == 0)
         limits = DecodingLimits(settings.beam_size, settings.max_audio_hours * 3600, settings.context)
-        self._runner = JobRunner(jobs, self._names, self._models, limits, self._fetcher(), self._timing)
+        diarizer = SharedDiarizer(_speaker_options(settings))
+        self._runner = JobRunner(jobs, self._names, self._models, limits, self._fetcher(), self._timing, diarizer)
         self._presence = WorkerHeartbeat(process_name(), "loading", self._names.default, pid=os.getpid())
         self._showing = threading.Lock()
 
@@ -281,3 +285,13 @@ class WorkerProcess:
         last_resort.daemon = True
         last_resort.start()
         self._stopped.set()
+
+
+def _speaker_options(settings: WorkerSettings) -> SpeakerOptions:
+    """A quarter of the cores keeps up with a small model on the others."""
+    return SpeakerOptions(
+        model=settings.speaker_model,
+        threads=settings.diarize_threads or max(1, available_cores() // 4),
+        data_dir=settings.data_dir,
+        offline=settings.offline,
+    )

@@ -74,12 +74,27 @@ def patiently(call: Callable[[], None]) -> None:
             time.sleep(0.1)
 
 
+def remove(path: Path) -> None:
+    """If it is there."""
+    patiently(lambda: path.unlink(missing_ok=True))
+
+
 def write_synced(path: Path, content: bytes) -> None:
     """A new file that survives a loss of power once its directory is synced."""
     with open(path, "xb", opener=private) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def append_synced(path: Path, line: bytes) -> None:
+    """In one piece, whoever else appends; raises FileNotFoundError if the directory is gone."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, line)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(path: Path) -> None:

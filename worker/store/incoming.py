@@ -15,7 +15,14 @@ from worker.store.files import is_abandoned, private, share, sync_directory, tak
 from worker.store.index.job_index import JobIndex
 from worker.store.records import JOB, JobRequest, new_job_id
 
+MAX_REFERENCES = 4  # recordings of known speakers
+
 log = logging.getLogger(__name__)
+
+
+def reference_name(number: int) -> str:
+    """The file of a known speaker's recording, beside the source. number: from 0."""
+    return f"reference.{number}"
 
 
 class Upload(Protocol):
@@ -31,6 +38,7 @@ class Upload(Protocol):
 
     def write(self, chunk: bytes) -> None: ...
     def refer(self, url: str) -> None: ...
+    def add_reference(self, content: bytes) -> None: ...
     def commit(self, request: JobRequest) -> None: ...
     def discard(self) -> None: ...
 
@@ -42,6 +50,7 @@ class LocalUpload:
     def __init__(self, incoming: Path, jobs: Path, index: JobIndex, recording: Path | None = None) -> None:
         self.id = new_job_id()
         self.size = 0
+        self._references = 0
         self._directory = incoming / self.id
         self._target = jobs / self.id
         self._index = index
@@ -71,6 +80,13 @@ class LocalUpload:
     def refer(self, url: str) -> None:
         """The recording is at this URL, and comes once it is a job."""
         self._hash.update(f"the recording at {url}".encode())
+
+    def add_reference(self, content: bytes) -> None:
+        """A known speaker's, once the recording is whole. One after the other."""
+        assert self._references < MAX_REFERENCES
+        write_synced(self._directory / reference_name(self._references), content)
+        self._hash.update(hashlib.sha256(content).digest())
+        self._references += 1
 
     @property
     def digest(self) -> str:
@@ -107,7 +123,7 @@ class LocalUpload:
     def _remove(self) -> None:
         """By name: walking a directory takes a file descriptor, and this may be called because there is none left."""
         with contextlib.suppress(OSError):
-            for name in ("source", "job.json"):
+            for name in ("source", "job.json", *map(reference_name, range(MAX_REFERENCES))):
                 (self._directory / name).unlink(missing_ok=True)
             self._directory.rmdir()
 

@@ -2,11 +2,13 @@
 
 incoming/<id>/source      an upload as it grows
 jobs/<id>/source          the upload, without an extension; of a job with a URL once it was fetched, and fetch.* before
+jobs/<id>/reference.<n>   a known speaker's recording; it goes with the source
 jobs/<id>/job.json        the request, never changed
 jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>.ended.jsonl once it left in good order;
                           checkpoint.<n>.crashed beside it if its worker was seen to die of its own
 jobs/<id>/retry.json      why and how long the job is put aside, and how often it was tried
 jobs/<id>/transcript.json the result, written aside and renamed
+jobs/<id>/speakers.json   names that were given to the transcript's speakers
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins; gone again if the job is requeued
 jobs/<id>/deliveries.jsonl what came of each delivery attempt
 jobs/<id>/answered        a waiting client has had its answer
@@ -22,23 +24,37 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from engines.transcript import Transcript
 from worker.runtime.timing import Timing
 from worker.store import attempts
 from worker.store.attempts import Attempt
-from worker.store.files import create, patiently, sync_directory, write_synced
+from worker.store.files import append_synced, create, patiently, remove, sync_directory, write_synced
 from worker.store.idempotency import Claims
-from worker.store.incoming import LocalUpload, Upload, sweep
+from worker.store.incoming import LocalUpload, reference_name, sweep
 from worker.store.index.catalog import Catalog
 from worker.store.index.job_index import JobIndex
 from worker.store.index.job_row import job_ids
 from worker.store.index.keeper import IndexKeeper, distrust_unkept
+from worker.store.protocol import JobStore
 from worker.store.record_format import Record, RecordFormat, RecordUnreadable
-from worker.store.records import JOB, OUTCOME, RETRY, TRANSCRIPT, JobRequest, Outcome, Retry, is_job_id
+from worker.store.records import (
+    JOB,
+    NAMES,
+    OUTCOME,
+    RETRY,
+    TRANSCRIPT,
+    JobRequest,
+    Outcome,
+    Retry,
+    SpeakerNames,
+    is_job_id,
+)
+
+__all__ = ["JobNotFound", "JobStore", "LocalStore", "RecordBroken"]
 
 JUST_BEGUN = 2.0  # seconds; an upload takes its file within a millisecond of making it
 
@@ -56,42 +72,6 @@ class RecordBroken(RecordUnreadable):
     def __init__(self, job_id: str, cause: RecordUnreadable) -> None:
         remedy = "Upgrade the server to read it." if cause.newer else "Send the recording again."
         super().__init__(f"The record of the job '{job_id}' cannot be read: {cause}. {remedy}", cause.newer)
-
-
-class JobStore(Protocol):
-    """Where jobs live. What is local: `source` is a path, `begin_attempt` an open file, `claims` are file locks."""
-
-    claims: Claims
-    catalog: Catalog
-    index: JobIndex
-
-    def receive(self, again: str | None = None) -> Upload: ...
-    def request(self, job_id: str) -> JobRequest: ...
-    def outcome(self, job_id: str) -> Outcome | None: ...
-    def finish(self, job_id: str, outcome: Outcome) -> bool: ...
-    def reopen(self, job_id: str) -> None: ...
-    def transcript(self, job_id: str) -> Transcript: ...
-    def save_transcript(self, job_id: str, transcript: Transcript) -> None: ...
-    def retry(self, job_id: str) -> Retry | None: ...
-    def put_aside(self, job_id: str, retry: Retry) -> None: ...
-    def attempts(self, job_id: str) -> list[Attempt]: ...
-    def begin_attempt(self, job_id: str) -> tuple[int, BinaryIO]: ...
-    def newest_attempt(self, job_id: str) -> int: ...
-    def end_attempt(self, job_id: str, number: int) -> None: ...
-    def note_crash(self, job_id: str) -> None: ...
-    def drop_checkpoints(self, job_id: str) -> None: ...
-    def source(self, job_id: str) -> Path: ...
-    def drop_source(self, job_id: str) -> None: ...
-    def deliveries(self, job_id: str) -> bytes: ...
-    def add_delivery(self, job_id: str, line: bytes) -> None: ...
-    def mark_answered(self, job_id: str) -> None: ...
-    def answered_at(self, job_id: str) -> float | None: ...
-    def delete(self, job_id: str) -> None: ...
-    def set_aside(self, job_id: str) -> None: ...
-    def has(self, job_id: str) -> bool: ...
-    def ids(self) -> Iterator[str]: ...
-    def sweep_incoming(self, older_than: float) -> None: ...
-    def free_bytes(self) -> int: ...
 
 
 class LocalStore:
@@ -122,7 +102,7 @@ class LocalStore:
     def outcome(self, job_id: str) -> Outcome | None:
         """None for a job that has not ended or is gone; raises RecordBroken."""
         try:
-            return self._read(job_id, OUTCOME)
+            return self._read(job_id, OUTCOME).named(self._names(job_id))
         except JobNotFound:
             return None
 
@@ -154,11 +134,19 @@ class LocalStore:
         sync_directory(directory)
 
     def transcript(self, job_id: str) -> Transcript:
-        """As `request`."""
-        return self._read(job_id, TRANSCRIPT)
+        """As `request`; with the names that its speakers were given since."""
+        return self._read(job_id, TRANSCRIPT).named(self._names(job_id))
 
     def save_transcript(self, job_id: str, transcript: Transcript) -> None:
         self._replace(job_id, TRANSCRIPT, transcript)
+
+    def name_speakers(self, job_id: str, names: Mapping[str, str | None]) -> None:
+        """names: by label; None takes one back. Raises JobNotFound for a job that is gone."""
+        known = {label: name for label, name in {**self._names(job_id), **names}.items() if name}
+        try:
+            self._replace(job_id, NAMES, SpeakerNames(known))
+        except FileNotFoundError:
+            raise JobNotFound(job_id) from None
 
     def retry(self, job_id: str) -> Retry | None:
         """None for a job that was never put aside, or whose record of it cannot be read."""
@@ -206,8 +194,14 @@ class LocalStore:
     def source(self, job_id: str) -> Path:
         return self._directory(job_id) / "source"
 
+    def reference(self, job_id: str, number: int) -> Path:
+        """The recording of a known speaker. number: in the order of their names, from 0."""
+        return self._directory(job_id) / reference_name(number)
+
     def drop_source(self, job_id: str) -> None:
-        patiently(lambda: self.source(job_id).unlink(missing_ok=True))
+        """The recording, and those of known speakers."""
+        for path in (self.source(job_id), *self._directory(job_id).glob("reference.*")):
+            remove(path)
 
     def deliveries(self, job_id: str) -> bytes:
         """The lines of all delivery attempts; empty before the first."""
@@ -221,14 +215,9 @@ class LocalStore:
         path = self._directory(job_id) / "deliveries.jsonl"
         self.index.owes(job_id)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            append_synced(path, line)
         except FileNotFoundError:
             raise JobNotFound(job_id) from None
-        try:
-            os.write(descriptor, line)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         self.index.owes(job_id)
 
     def mark_answered(self, job_id: str) -> None:
@@ -269,12 +258,18 @@ class LocalStore:
         yield from job_ids(self._jobs)
 
     def sweep_incoming(self, older_than: float) -> None:
-        """Removes what uploads cut off by a crash left behind: where the system says that nobody has the file open any
-        more, else once untouched for `older_than` seconds."""
+        """Removes what uploads cut off by a crash left behind: see `sweep`."""
         sweep(self._incoming, older_than, JUST_BEGUN)
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free
+
+    def _names(self, job_id: str) -> Mapping[str, str]:
+        """Given to speakers by label; none if their record cannot be read."""
+        try:
+            return self._read(job_id, NAMES).names
+        except (JobNotFound, RecordBroken):
+            return {}
 
     def _directory(self, job_id: str) -> Path:
         if not is_job_id(job_id):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from engines.base import DecodeOptions
-from engines.transcript import SPARSE, Transcript, TranscriptWarning
+from engines.transcript import SPARSE, Speaker, Transcript, TranscriptWarning
 from worker.store.record_format import RecordFormat
 
 State = Literal["queued", "started", "finished", "failed", "canceled"]
@@ -64,6 +65,17 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class Diarization:
+    """That speakers are to be told apart. How many there are, at least, at most, if the request knows. known_names: of
+    people who may speak; a reference of each lies beside the recording, in this order (`JobStore.reference`)."""
+
+    num_speakers: int | None = None
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+    known_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class JobRequest:
     """`job.json`: what was asked, by whom. created_at: unix seconds. size: bytes of the upload.
 
@@ -72,7 +84,7 @@ class JobRequest:
     declared_seconds: how long the file says it is; good enough to count what waits, and for nothing else.
     is_default_model: no model was asked for: `model` was the default then, and what is the default later runs it.
     warnings: what of the request was not heeded. url: where the worker fetches the recording, with its credentials, so
-    see `shown_url`; empty if it was sent. `size` is 0 then.
+    see `shown_url`; empty if it was sent. `size` is 0 then. diarization: None if speakers are not told apart.
     """
 
     id: str
@@ -94,6 +106,7 @@ class JobRequest:
     warnings: tuple[TranscriptWarning, ...] = field(default=(), metadata=SPARSE)
     layout: Layout = field(default=Layout(), metadata=SPARSE)
     url: str = field(default="", metadata=SPARSE)
+    diarization: Diarization | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +122,7 @@ class Outcome:
     """`outcome.json`: the one terminal state. Times are unix seconds, `duration` is seconds of audio.
 
     attempts: how often the job was begun; every one but the last ended with its worker. track: the sound track that
-    was transcribed, from 1. language: that was spoken, ISO 639-1, if it is known.
+    was transcribed, from 1. language: that was spoken, ISO 639-1, if it is known. speakers: see Transcript.
     """
 
     state: Literal["finished", "failed", "canceled"]
@@ -121,6 +134,19 @@ class Outcome:
     attempts: int = 1
     track: int | None = None
     language: str | None = None
+    speakers: tuple[Speaker, ...] = field(default=(), metadata=SPARSE)
+
+    def named(self, names: Mapping[str, str]) -> Outcome:
+        """With the names that its speakers were given, by label."""
+        return replace(self, speakers=tuple(each.named(names) for each in self.speakers)) if names else self
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerNames:
+    """`speakers.json`: what a transcript's speakers are called, by their labels. It lies beside the transcript, so a
+    name can be given, changed and taken back."""
+
+    names: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,4 +173,5 @@ class Retry:
 JOB = RecordFormat("job.json", TypeAdapter(JobRequest), keys={"declared_seconds": "claimed_seconds"})
 OUTCOME = RecordFormat("outcome.json", TypeAdapter(Outcome))
 RETRY = RecordFormat("retry.json", TypeAdapter(Retry))
+NAMES = RecordFormat("speakers.json", TypeAdapter(SpeakerNames))
 TRANSCRIPT = RecordFormat("transcript.json", TypeAdapter(Transcript), is_numbered=False)

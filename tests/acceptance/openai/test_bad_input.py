@@ -67,7 +67,6 @@ BAD_FIELDS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"temperature": "-0.1"}, 400, "invalid_value", "temperature"),
     ({"temperature": "1.01"}, 400, "invalid_value", "temperature"),
     ({"response_format": "odt"}, 400, "invalid_value", "response_format"),
-    ({"response_format": "diarized_json"}, 400, "unsupported_parameter", "response_format"),
     ({"timestamp_granularities[]": "word"}, 400, "invalid_value", "timestamp_granularities"),
     ({"timestamp_granularities": "segment", "response_format": "srt"}, 400, "invalid_value", "timestamp_granularities"),
     (
@@ -79,7 +78,8 @@ BAD_FIELDS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"stream": "maybe"}, 400, "invalid_value", "stream"),
     ({"include[]": "everything"}, 400, "invalid_value", "include"),
     ({"chunking_strategy": "manual"}, 400, "invalid_value", "chunking_strategy"),
-    ({"known_speaker_names[]": "Anna"}, 400, "unsupported_parameter", "known_speaker_names"),
+    ({"known_speaker_names[]": "Anna"}, 400, "invalid_value", "known_speaker_names"),
+    ({"num_speakers": "0"}, 400, "invalid_value", "num_speakers"),
     ({"prompt": "a" * 20_000}, 400, "invalid_value", "prompt"),
     ({"prompt": "a" * MEGABYTE}, 400, "field_too_large", "prompt"),
 ]

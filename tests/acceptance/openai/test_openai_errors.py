@@ -27,7 +27,11 @@ BAD_REQUESTS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "granularity of json": ({"timestamp_granularities": ["word"]}, "invalid_value", "timestamp_granularities"),
     "include": ({"include": ["everything"]}, "invalid_value", "include"),
-    "diarized": ({"response_format": "diarized_json"}, "unsupported_parameter", "response_format"),
+    "known speakers": (
+        {"response_format": "diarized_json", "known_speaker_names": ["Anna"], "known_speaker_references": []},
+        "invalid_value",
+        "known_speaker_references",
+    ),
     "no audio": ({"file": b"this is no audio, " * 50}, "unsupported_media", "file"),
     "empty": ({"file": b""}, "empty_file", "file"),
 }

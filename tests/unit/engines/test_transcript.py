@@ -31,4 +31,4 @@ def test_names_take_the_place_of_labels_in_segments_and_words() -> None:
     [segment] = found.named({"A": "Anna"}).segments
     assert segment.speaker == "Anna"
     assert [word.speaker for word in segment.words] == ["Anna", "B"]
-    assert found.named({"A": "Anna"}).speakers == found.speakers
+    assert [speaker.name for speaker in found.named({"A": "Anna"}).speakers] == ["Anna", ""]

@@ -18,7 +18,7 @@ from api.intake.form_document import form_operation
 from scripts.cli import commands
 from tests.unit.api_service import make_transcript
 from tests.unit.factories import make_request
-from worker.store.records import JobError, Outcome, Webhook, new_job_id
+from worker.store.records import Diarization, JobError, Outcome, Webhook, new_job_id
 from worker.webhooks.message import message
 
 FOLDER = Path(__file__).parents[3] / "examples" / "n8n"
@@ -53,8 +53,10 @@ def requests(workflow: Workflow) -> list[dict[str, Any]]:
     return [each["parameters"] for each in workflow["nodes"] if each["type"] == "n8n-nodes-base.httpRequest"]
 
 
-def test_there_are_three() -> None:
-    assert [path.stem for path in WORKFLOWS] == ["job-and-signed-webhook", "job-and-wait", "transcribe"]
+def test_there_are_four() -> None:
+    assert [path.stem for path in WORKFLOWS] == [
+        "job-and-signed-webhook", "job-and-wait", "transcribe", "who-said-what",
+    ]  # fmt: skip
 
 
 def test_no_two_workflows_share_an_id() -> None:
@@ -147,7 +149,8 @@ def has(value: Any, path: str) -> bool:
 
 def payload(outcome: Outcome) -> dict[str, Any]:
     """What a workflow gets, as n8n shows it to expressions."""
-    request = make_request(new_job_id(), webhook=Webhook("https://example.com/"), metadata={"execution": "7"})
+    webhook = Webhook("https://example.com/", include=("text", "segments"))
+    request = make_request(new_job_id(), webhook=webhook, metadata={"execution": "7"}, diarization=Diarization())
     transcript = make_transcript() if outcome.state == "finished" else None
     body: dict[str, Any] = json.loads(message(request, outcome, transcript, None))
     return body

@@ -103,7 +103,7 @@ def test_a_form_and_its_fields_take_no_longer() -> None:
                 with suppress(ApiError):
                     read_form(Fields([(name, text)]), route)
         header = f'Content-Disposition: form-data; name="{text[:4000]}"; {text[:4000]}'
-        form = MultipartForm("multipart/form-data; boundary=x", lambda name: None)
+        form = MultipartForm("multipart/form-data; boundary=x")
         with suppress(ApiError):
             form.feed(f"--x\r\n{header}\r\n\r\n".encode())
         assert time.process_time() - began < MOST, piece

@@ -32,7 +32,7 @@ END = f"--{BOUNDARY}--\r\n".encode()
 
 
 def parse(body: bytes, step: int = 1 << 20, content_type: str = CONTENT_TYPE) -> tuple[MultipartForm, bytes]:
-    form = MultipartForm(content_type, lambda name: None)
+    form = MultipartForm(content_type)
     recording = b""
     for start in range(0, len(body), step):
         form.feed(body[start : start + step])
@@ -173,10 +173,10 @@ def test_fields_are_few_and_small() -> None:
     assert (error.code, error.param) == ("field_too_large", "prompt")
 
 
-def test_a_name_can_be_refused_before_its_content() -> None:
-    def check(name: str) -> None:
-        raise ApiError("unsupported_parameter", "Not this.", param=name)
-
-    form = MultipartForm(CONTENT_TYPE, check)
-    with pytest.raises(ApiError, match="Not this"):
-        form.feed(part('name="known"', b"")[:-2])
+def test_a_large_field_may_be_larger_and_all_of_its_name_together_have_a_limit() -> None:
+    form = MultipartForm(CONTENT_TYPE, large={"known": 200_000})
+    form.feed(field("known[]", "x" * 90_000) + field("known[1]", "x" * 90_000))
+    assert ([name for name, _ in form.fields], form.large_bytes) == (["known[]"], 180_000)  # the second has not ended
+    with pytest.raises(ApiError) as caught:
+        form.feed(field("known", "x" * 20_001))
+    assert (caught.value.code, caught.value.param) == ("field_too_large", "known")

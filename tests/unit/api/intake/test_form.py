@@ -11,7 +11,7 @@ from api.http.errors import ApiError
 from api.http.fields import Fields
 from api.intake.form import ROUTES, Form, Route
 from api.intake.form_document import form_fields, form_operation, wire_name
-from api.intake.form_reading import check_name, read_form, use_of
+from api.intake.form_reading import read_form
 
 # A value of each field that is not its default, as a client would send it.
 SENT: dict[str, tuple[str, Any]] = {
@@ -45,6 +45,12 @@ SENT: dict[str, tuple[str, Any]] = {
     "vad_filter": ("off", False),
     "include": ("logprobs", ("logprobs",)),
     "chunking_strategy": ('{"type": "server_vad"}', {"type": "server_vad"}),
+    "diarize": ("true", True),
+    "num_speakers": ("2", 2),
+    "min_speakers": ("2", 2),
+    "max_speakers": ("3", 3),
+    "known_speaker_names": ("Anna, B.", ("Anna, B.",)),
+    "known_speaker_references": ("data:audio/wav;base64,AAAA", (b"\0\0\0",)),
 }
 
 
@@ -53,9 +59,8 @@ def documented(route: Route, kind: str = "multipart/form-data") -> dict[str, Any
     return schema
 
 
-def test_the_test_has_a_value_for_every_field_that_is_not_refused() -> None:
-    refused = {name for name, field in Form.model_fields.items() if use_of(field).refused}
-    assert set(SENT) == set(Form.model_fields) - refused - {"file"}
+def test_the_test_has_a_value_for_every_field() -> None:
+    assert set(SENT) == set(Form.model_fields) - {"file"}
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -80,7 +85,7 @@ def test_limits_choices_and_defaults_are_said() -> None:
     fields = documented("job")["properties"]
     assert (fields["temperature"]["minimum"], fields["temperature"]["maximum"]) == (0, 1)
     assert fields["response_format"]["enum"] == [
-        "json", "text", "srt", "verbose_json", "vtt", "md", "docx", "csv", "tsv",
+        "json", "text", "srt", "verbose_json", "vtt", "diarized_json", "md", "docx", "csv", "tsv",
     ]  # fmt: skip
     assert fields["response_format"]["default"] == "json"
     assert fields["timestamp_granularities[]"]["items"]["enum"] == ["segment", "word"]
@@ -89,31 +94,19 @@ def test_limits_choices_and_defaults_are_said() -> None:
     assert "default" not in fields["language"]
 
 
-def test_what_has_no_effect_or_is_refused_is_said() -> None:
+def test_what_has_no_effect_is_said() -> None:
     job, translation = documented("job")["properties"], documented("translation")["properties"]
     assert translation["timestamp_granularities[]"]["description"].startswith("Without effect:")
     assert not job["timestamp_granularities[]"]["description"].startswith("Without effect:")
-    assert job["known_speaker_names[]"]["description"].startswith("Refused:")
 
 
 def test_a_recording_as_the_body_has_the_fields_in_the_query() -> None:
     assert documented("job", "audio/*") == documented("job")["properties"]["file"]
     query = {row["name"]: row["schema"] for row in form_operation("job")["parameters"] if row["in"] == "query"}
-    assert set(query) == {*documented("job")["properties"], "filename"} - {"file"}
+    known = {"known_speaker_names[]", "known_speaker_references[]"}  # too large for a query
+    assert set(query) == {*documented("job")["properties"], "filename"} - {"file"} - known
     assert set(form_operation("transcription")["requestBody"]["content"]) == {"multipart/form-data"}
     assert [row["in"] for row in form_operation("transcription")["parameters"]] == ["header", "header"]
-
-
-@pytest.mark.parametrize("name", ["known_speaker_names[]", "known_speaker_references"])
-def test_a_field_that_is_refused_by_its_name_says_why(name: str) -> None:
-    with pytest.raises(ApiError, match="Speakers") as caught:
-        check_name(name)
-    assert caught.value.code == "unsupported_parameter"
-
-
-def test_any_other_name_is_let_in() -> None:
-    for name in ("model", "user", "", "[]", "model_fields", "include[]"):
-        check_name(name)
 
 
 def test_hotwords_and_keywords_are_limited_together() -> None:

@@ -10,7 +10,7 @@ import pytest
 from api.http.errors import ApiError
 from api.http.fields import Fields
 from api.intake.form import ROUTES, Route
-from api.intake.form_reading import check_name, read_form
+from api.intake.form_reading import read_form
 from api.intake.parameters import Parameters, read_parameters, read_transcript_format
 from api.intake.served_models import ServedModels
 from engines.base import DecodeOptions, Listening
@@ -113,12 +113,6 @@ def test_a_bad_granularity_is_refused() -> None:
     assert (error.param, "'word'" in error.message) == ("timestamp_granularities", True)
 
 
-def test_what_this_version_cannot_do_is_said() -> None:
-    error = refused(("response_format", "diarized_json"))
-    assert (error.status, error.code, error.param) == (400, "unsupported_parameter", "response_format")
-    assert "version" in error.message
-
-
 @pytest.mark.parametrize("response_format", ["srt", "vtt", "verbose_json"])
 def test_what_has_times_is_answered_whole_as_openai_does_for_whisper_1(response_format: str) -> None:
     """LiteLLM asks for both at once."""
@@ -132,13 +126,6 @@ def test_log_probabilities_are_worked_out_where_they_can_be_shown() -> None:
     assert not read(("include[]", "logprobs"), ("response_format", "srt")).options.logprobs
     assert read(("include[]", "logprobs"), ("response_format", "srt"), is_job=True).options.logprobs
     assert not read().options.logprobs
-
-
-@pytest.mark.parametrize("name", ["known_speaker_names[]", "known_speaker_references", "known_speaker_references[]"])
-def test_known_speakers_are_refused_before_their_recordings_are_read(name: str) -> None:
-    with pytest.raises(ApiError) as caught:
-        check_name(name)
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", name.removesuffix("[]"))
 
 
 @pytest.mark.parametrize("text", ["null", "auto", '{"type": "server_vad"}'])

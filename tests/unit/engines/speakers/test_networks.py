@@ -12,8 +12,9 @@ import pytest
 
 from engines.errors import EngineUnavailable, ModelNotFound
 from engines.speakers.networks import files
+from engines.speakers.networks.availability import EMBEDDING, SEGMENTATION
 from engines.speakers.networks.embedding_network import embedding_onnx
-from engines.speakers.networks.files import EMBEDDING, SEGMENTATION, find_networks
+from engines.speakers.networks.files import find_networks
 from engines.speakers.networks.filter_banks import filter_banks
 from engines.speakers.networks.narrow_band import is_narrow, without_shared
 from engines.speakers.networks.onnx_file import Graph

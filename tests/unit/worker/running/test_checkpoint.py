@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engines.base import Window, WindowResult
+from engines.speakers.voice_piece import VoicePiece
 from engines.transcript import Word
 from tests.unit.factories import make_request, make_result, make_window, make_words, with_unknown_fields
 from worker.running.checkpoint import History, JobCheckpoint
@@ -260,3 +261,20 @@ def test_a_checkpoint_of_a_later_format_is_left_alone(store: LocalStore, job_id:
     path.write_text(path.read_text().replace('{"format": 1', '{"format": 2'))
     assert JobCheckpoint(store, job_id, PLAN).result(make_window()) is None
     assert files(store) == [path]
+
+
+def test_voices_come_back_beside_the_results(store: LocalStore, job_id: str) -> None:
+    pieces = (VoicePiece(3, 1, ((0.1, 1 / 3), (2.0, 4.5)), 2.75, "AAA="), VoicePiece(4, 0, ((5.0, 6.0),), 0.2))
+    first = JobCheckpoint(store, job_id, PLAN)
+    first.begin()
+    first.save_voices(make_window(1), pieces)
+    first.save(make_window(0), make_result())
+    first.save_voices(make_window(0), ())
+    first.end()
+    first.save_voices(make_window(2), pieces)  # heard as the attempt had ended
+    second = JobCheckpoint(store, job_id, PLAN)
+    assert second.voices(make_window(0)) == ()
+    assert second.voices(make_window(1)) == pieces
+    assert second.voices(make_window(2)) is None
+    assert (second.result(make_window(0)), second.result(make_window(1))) == (make_result(), None)
+    assert JobCheckpoint(store, job_id, {**PLAN, "speakers": "other"}).voices(make_window(1)) is None

@@ -50,6 +50,23 @@ def test_a_committed_upload_is_a_job(store: LocalStore) -> None:
     assert store.outcome(upload.id) is None
 
 
+def test_references_lie_beside_the_recording_and_go_with_it(store: LocalStore) -> None:
+    upload = store.receive()
+    upload.write(b"sound")
+    alone = upload.digest
+    for content in (b"anna", b"ben"):
+        upload.add_reference(content)
+    assert upload.digest != alone
+    upload.commit(make_request(upload.id))
+    assert [store.reference(upload.id, number).read_bytes() for number in (0, 1)] == [b"anna", b"ben"]
+    store.drop_source(upload.id)
+    assert names(store.source(upload.id).parent) == ["job.json"]
+    dropped = store.receive()
+    dropped.add_reference(b"anna")
+    dropped.discard()
+    assert list((store.root / "incoming").iterdir()) == []
+
+
 def test_an_upload_is_no_job_before_it_is_committed(store: LocalStore) -> None:
     upload = store.receive()
     upload.write(b"half of")
