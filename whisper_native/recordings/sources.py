@@ -97,7 +97,7 @@ def _standard_input(scratch: Path) -> Source:
 
 
 def _downloaded(url: str, scratch: Path) -> Source:
-    """By yt-dlp, on this machine: the server fetches nothing for anybody."""
+    """By yt-dlp, on this machine: it knows video sites, and reaches what the server may not."""
     program = shutil.which("yt-dlp")
     if program is None:
         raise Failure(f"{url} can only be fetched with yt-dlp, which is not installed (pipx install yt-dlp).", "yt_dlp")
