@@ -11,13 +11,14 @@ from pydantic_settings import BaseSettings
 
 from api.settings import ApiSettings
 from scripts.service.config import LauncherSettings
+from scripts.wyoming.settings import WyomingSettings
 from worker.settings import WorkerSettings
 
-CLASSES: tuple[type[BaseSettings], ...] = (ApiSettings, WorkerSettings, LauncherSettings)
+CLASSES: tuple[type[BaseSettings], ...] = (ApiSettings, WorkerSettings, LauncherSettings, WyomingSettings)
 
 # Group -> its settings, in the order in which both documents have them.
 GROUPS = {
-    "Network": ("NATIVE_WHISPER_HOST", "NATIVE_WHISPER_PORT"),
+    "Network": ("NATIVE_WHISPER_HOST", "NATIVE_WHISPER_PORT", "WHISPER_WYOMING", "WHISPER_WYOMING_OWNER"),
     "Access": (
         "WHISPER_API_KEYS",
         "WHISPER_ALLOW_ANONYMOUS",

@@ -34,6 +34,19 @@ def problem_with(host: str, port: int) -> str | None:
     return None
 
 
+def problem_with_wyoming(host: str, port: int) -> str | None:
+    """The same for the other protocol's address."""
+    try:
+        with _bound(host, port) as probe:
+            probe.listen()
+    except OSError as error:
+        return (
+            f"WHISPER_WYOMING: nothing can listen on {host} port {port}: {error.strerror or error}. If another program "
+            "has the port, stop it or choose another one."
+        )
+    return None
+
+
 def _bound(host: str, port: int) -> socket.socket:
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = found[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from scripts.redis_server.given_redis import problem_with as problem_with_redis
-from scripts.service.address import problem_with
+from scripts.service.address import problem_with, problem_with_wyoming
 from scripts.service.config import ServiceConfig
 from scripts.service.guide import SCRIPT
 from scripts.service.log_file import rotate, tail
@@ -36,6 +36,8 @@ class StartFailed(Exception):
 def start_and_wait(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> Running:
     """Returns once it is ready, `wait` seconds at most; raises StartFailed."""
     if service.api.port and (problem := problem_with(service.api.host, service.api.port)):
+        raise StartFailed(problem)
+    if (address := service.wyoming.address) and (problem := problem_with_wyoming(*address)):
         raise StartFailed(problem)
     redis_url = service.worker.redis_url
     if redis_url and (problem := problem_with_redis(redis_url, store_id(service.worker.data_dir))):

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.settings import ApiSettings
+from scripts.wyoming.settings import WyomingSettings
 from worker.settings import WorkerSettings, explain
 
 
@@ -34,14 +35,17 @@ class ServiceConfig:
     api: ApiSettings
     worker: WorkerSettings
     log_dir: Path
+    wyoming: WyomingSettings
 
     @classmethod
     def from_settings(cls) -> ServiceConfig:
         """Raises SettingsInvalid."""
         try:
-            service = cls(ApiSettings(), WorkerSettings(), LauncherSettings().log_dir)
+            service = cls(ApiSettings(), WorkerSettings(), LauncherSettings().log_dir, WyomingSettings())
         except ValidationError as error:
             raise SettingsInvalid(explain(error)) from None
+        if problem := service.wyoming.problem_with(service.api):
+            raise SettingsInvalid(problem)
         _make_writable("WHISPER_DATA_DIR", service.worker.data_dir)
         _make_writable("WHISPER_LOG_DIR", service.log_dir)
         return service

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from scripts.redis_server.given_redis import problem_with as problem_with_redis
 from scripts.redis_server.program import RedisUnavailable
-from scripts.service.address import free_port, problem_with, url_for
+from scripts.service.address import free_port, problem_with, problem_with_wyoming, url_for
 from scripts.service.config import ServiceConfig
 from scripts.service.embedded_redis import EmbeddedRedis
 from scripts.service.guide import SCRIPT, usage
@@ -51,12 +51,16 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
     try:
         with _alone(service) as pid_file:
             port = _choose_port(service)
+            _check_wyoming(service)
             redis = None if service.worker.redis_url else EmbeddedRedis.plan(service.worker.data_dir, service.log_dir)
             redis_url = redis.url if redis else _given_redis(service.worker)
             url = url_for(service.api.host, port)
             timing = service.worker.timing
             dead_workers = DeadWorkers(redis_url, LocalStore(service.worker.data_dir))
-            children = _children(redis, redis_url, port, dead_workers, service.worker.devices, timing)
+            children = [
+                *_children(redis, redis_url, port, dead_workers, service.worker.devices, timing),
+                *_wyoming(service, url),
+            ]
             pid_file.write(Running(os.getpid(), time.time(), url, log_file, redis_url, dict(overrides)))
             if log_file is None:
                 announce = (url, bool(service.api.api_keys), wait)
@@ -118,6 +122,19 @@ def _choose_port(service: ServiceConfig) -> int:
     if problem := problem_with(service.api.host, port):
         raise CannotListen(problem)
     return port
+
+
+def _check_wyoming(service: ServiceConfig) -> None:
+    """Or a port that another program has would end the whole service."""
+    if (address := service.wyoming.address) and (problem := problem_with_wyoming(*address)):
+        raise CannotListen(problem)
+
+
+def _wyoming(service: ServiceConfig, url: str) -> list[ChildSpec]:
+    """The process that speaks it, if it is asked for."""
+    if service.wyoming.address is None:
+        return []
+    return [ChildSpec("wyoming", (sys.executable, "-m", "scripts.wyoming", url), {"PYTHONUNBUFFERED": "1"})]
 
 
 def _children(

@@ -1,0 +1,1 @@
+"""Home Assistant's protocol for voice, translated into calls of our HTTP."""
