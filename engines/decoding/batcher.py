@@ -126,7 +126,7 @@ class Batcher:
     def _judge(self, task: WindowTask, result: WindowResult) -> None:
         task.results.append(result)
         temperature = task.window.temperature
-        again = self._ladder.next_attempt(temperature, result, task.window.seconds)
+        again = self._ladder.next_attempt(temperature, task.results, task.window.seconds)
         is_callers = task.window.options.temperature > 0  # a caller's own temperature is no ladder's
         if again is None or (is_callers and again.temperature != temperature):
             self._queue.answer(task, self._ladder.choose(task.results, task.window.seconds))

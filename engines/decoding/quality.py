@@ -20,19 +20,21 @@ class Ladder:
     min_avg_logprob: float = -1.0
     max_no_speech_prob: float = 0.6
 
-    def next_attempt(self, temperature: float, result: WindowResult, seconds: float) -> Attempt | None:
-        """How to decode the window again, or None if the result stands or nothing is left to try. temperature: what it
-        was decoded at. seconds: how long the window is.
+    def next_attempt(self, temperature: float, attempts: Sequence[WindowResult], seconds: float) -> Attempt | None:
+        """How to decode the window again, or None if its last result stands or nothing is left to try. temperature:
+        what that was decoded at. attempts: all its results, the last being the newest. seconds: how long the window is.
 
         A text that repeats itself skips every other step: each such attempt may take the model to its limit of tokens.
+        If it may have been said so, a single warmer attempt shows whether there is another text.
         """
-        holds = self.holds(result, seconds)
-        if result.is_shortened and (not holds or self._repeats(result) or has_echo(result.tokens)):
+        last = attempts[-1]
+        holds = self.holds(last, seconds)
+        if last.is_shortened and (not holds or self._repeats(last) or has_echo(last.tokens)):
             return Attempt(temperature, full_padding=True)
-        if holds or self.is_silence(result):
+        if holds or self.is_silence(last) or (temperature > 0 and self._any_may_be_said(attempts, seconds)):
             return None
         warmer = [step for step in self.temperatures if step > temperature]
-        if self._repeats(result):
+        if self._repeats(last):
             warmer = warmer[1:] or warmer
         return Attempt(warmer[0], full_padding=True) if warmer else None
 
@@ -46,19 +48,26 @@ class Ladder:
     def choose(self, attempts: Sequence[WindowResult], seconds: float) -> WindowResult:
         """The result to keep of all attempts at one window, the last being the newest."""
         last = attempts[-1]
-        if self.is_silence(last):
+        if self.is_silence(last) and not self._any_may_be_said(attempts, seconds):
             return replace(last, text="", tokens=(), words=(), word_tokens=(), logprobs=())
         if self.holds(last, seconds):
             return last
         sober = [attempt for attempt in attempts if not self._runs_away(attempt, seconds)]
         return max(sober or attempts, key=self._belief)
 
+    def _any_may_be_said(self, attempts: Sequence[WindowResult], seconds: float) -> bool:
+        """Whether the model, having heard all of the window, believes in some text as a whole, though little in it is
+        new: a count, a cheer."""
+        whole = [attempt for attempt in attempts if not attempt.is_shortened and not self._runs_away(attempt, seconds)]
+        return any(attempt.avg_logprob >= self.min_avg_logprob for attempt in whole)
+
     def _belief(self, result: WindowResult) -> float:
         return novel_logprob(result) if self._repeats(result) else result.avg_logprob
 
     def _runs_away(self, result: WindowResult, seconds: float) -> bool:
-        """A loop is judged by how fast one would have to speak; what else compresses well, by Whisper's threshold."""
-        return runs_away(result, seconds) if has_loop(result.tokens) else self._repeats(result)
+        """What repeats itself is judged by how fast one would have to speak, and not by how well it compresses: people
+        say the same sentences again, too."""
+        return self._repeats(result) and runs_away(result, seconds)
 
     def _repeats(self, result: WindowResult) -> bool:
         return result.compression_ratio > self.max_compression_ratio or has_loop(result.tokens)

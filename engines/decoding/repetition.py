@@ -14,8 +14,10 @@ MAX_PHRASE = 40  # tokens of a phrase that is looked for
 LOOP_REPEATS = 4  # times a phrase must come without a break …
 LOOP_TOKENS = 20  # … and tokens all of it must have, to be a loop and not a manner of speaking
 ECHO = range(6, 41)  # tokens of a phrase that a shortened encoding may have said twice
-MAX_RATE = 12.0  # tokens a second: "go, go, go" said as fast as one can has about 10
-MAX_TOKENS = 200  # a loop up to the end of a longer text was stopped by the model's limit (224), not by the speaker
+MAX_LOOP_RATE = 12.0  # tokens a second: "go, go, go" said as fast as one can has about 10
+MAX_RATE = 8.0  # of sentences: 300 words a minute have about 7
+TAIL = 40  # tokens at the end, of which half are different if a speaker went on: a loop that stumbles has few
+MAX_TOKENS = 200  # a longer text was stopped by the model's limit (224), not by the speaker, if it repeats itself
 
 
 def has_loop(tokens: Sequence[int]) -> bool:
@@ -31,9 +33,11 @@ def has_echo(tokens: Sequence[int]) -> bool:
 
 
 def runs_away(result: WindowResult, seconds: float) -> bool:
-    """Whether a text that repeats itself is more than anybody can have said in a window of so many seconds."""
-    count = len(result.tokens)
-    return count > MAX_RATE * max(seconds, 1.0) or (count >= MAX_TOKENS and _ends_in_loop(result.tokens))
+    """Whether a text that repeats itself is more than anybody can have said in a window of so many seconds. After a
+    loop that ended, the speaker went on."""
+    count, is_loop = len(result.tokens), has_loop(result.tokens)
+    too_fast = count > (MAX_LOOP_RATE if is_loop else MAX_RATE) * max(seconds, 1.0)
+    return too_fast or (count >= MAX_TOKENS and not (is_loop and _goes_on(result.tokens)))
 
 
 def novel_logprob(result: WindowResult) -> float:
@@ -65,6 +69,11 @@ def _runs(tokens: Sequence[int], period: int) -> Iterator[tuple[int, int]]:
             if at > start:
                 yield start, at
             start = at + 1
+
+
+def _goes_on(tokens: Sequence[int]) -> bool:
+    """Whether something new is said at the end."""
+    return len(set(tokens[-TAIL:])) >= TAIL / 2 and not _ends_in_loop(tokens)
 
 
 def _ends_in_loop(tokens: Sequence[int]) -> bool:

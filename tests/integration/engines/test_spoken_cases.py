@@ -6,14 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from engines.base import DecodeOptions, Window, WindowResult
+from engines.base import SAMPLE_RATE, DecodeOptions, Window, WindowResult
 from engines.decoding.batcher import Batcher
 from engines.decoding.transcriber import Transcription
 from engines.transcript import Transcript
 from tests import media, speech
 from tests.accuracy import normalised, start_errors
+from tests.conftest import Sample
 from tests.integration.engines.test_engines import INSTALLED, SLOW, made
 from tests.weights import converted
 
@@ -42,24 +44,52 @@ def transcribe(batcher: Batcher, path: Path) -> Transcript:
     return transcription.transcript()
 
 
+def counted(batcher: Batcher, monkeypatch: pytest.MonkeyPatch) -> list[Window]:
+    """The windows that the engine decodes from now on, each as often as it does."""
+    decoded: list[Window] = []
+    decode = batcher.engine.decode
+
+    def counting(windows: Sequence[Window]) -> list[WindowResult]:
+        decoded.extend(windows)
+        return decode(windows)
+
+    monkeypatch.setattr(batcher.engine, "decode", counting)
+    return decoded
+
+
 @pytest.mark.parametrize("word", REPETITIONS)
 def test_the_words_after_a_repetition_are_there(
     batcher: Batcher, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And it costs at most three passes: all attempts used to be made, and the longest loop to be kept."""
-    decoded: list[Window] = []
-    decode = batcher.engine.decode
-
-    def counted(windows: Sequence[Window]) -> list[WindowResult]:
-        decoded.extend(windows)
-        return decode(windows)
-
-    monkeypatch.setattr(batcher.engine, "decode", counted)
+    decoded = counted(batcher, monkeypatch)
     said = speech.speak([REPETITIONS[word], AFTER], pauses=0.6)
     text = transcribe(batcher, media.write(tmp_path / "again.flac", said.samples)).text
     assert normalised(text).endswith(normalised(AFTER))
     spoken = REPETITIONS[word].lower().count(word)
     assert spoken / 2 <= text.lower().count(word) <= spoken * 1.5
+    assert len(decoded) <= 3
+
+
+def test_the_same_talk_again_is_decoded_once(
+    batcher: Batcher, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or twice, if its encoding was shortened: all attempts used to be made since the text compresses so well."""
+    decoded = counted(batcher, monkeypatch)
+    twice = np.tile(media.read(sample.path, SAMPLE_RATE), 2)
+    text = transcribe(batcher, media.write(tmp_path / "twice.flac", twice)).text
+    assert normalised(text) == normalised(f"{sample.text} {sample.text}")
+    assert len(decoded) <= 2
+
+
+def test_a_spoken_count_costs_three_passes_at_most(
+    batcher: Batcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Little in it is new, so all attempts used to be made."""
+    decoded = counted(batcher, monkeypatch)
+    spoken = speech.speak(["One, two, three."] * 8, pauses=0.5)
+    text = transcribe(batcher, media.write(tmp_path / "count.flac", spoken.samples)).text.lower()
+    assert 5 <= text.count("three") + text.count("3") <= 11
     assert len(decoded) <= 3
 
 

@@ -24,10 +24,11 @@ def silence(temperature: float = 0.0) -> WindowResult:
 
 def climb(ladder: Ladder = LADDER, **fault: Any) -> list[float]:
     """The temperatures at which a window is decoded whose results all have this fault."""
-    climbed = [0.0]
-    while attempt := ladder.next_attempt(climbed[-1], make_result(**fault), SECONDS):
+    climbed, attempts = [0.0], [make_result(**fault)]
+    while attempt := ladder.next_attempt(climbed[-1], attempts, SECONDS):
         assert attempt.temperature is not None
         climbed.append(attempt.temperature)
+        attempts.append(make_result(**fault))
     return climbed
 
 
@@ -48,9 +49,32 @@ def test_text_the_model_does_not_believe_in_climbs_the_whole_ladder() -> None:
     assert climb(**DOUBTS) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 
 
-@pytest.mark.parametrize("fault", [RUNS_AWAY, LOOPS, {"compression_ratio": 2.5}])
+@pytest.mark.parametrize("fault", [RUNS_AWAY, {**LOOPS, **DOUBTS}])
 def test_a_loop_takes_every_other_step_since_each_is_long(fault: dict[str, Any]) -> None:
     assert climb(**fault) == [0.0, 0.4, 0.8, 1.0]
+
+
+def test_a_loop_that_may_have_been_said_is_decoded_once_more() -> None:
+    assert climb(**LOOPS) == [0.0, 0.4]
+
+
+def test_one_that_came_before_a_text_that_runs_away_ends_the_ladder_too() -> None:
+    said, endless = make_result(" Apple, apple", **LOOPS), make_result(**RUNS_AWAY)
+    assert LADDER.next_attempt(0.4, [said, endless], SECONDS) is None
+    assert LADDER.choose([said, endless], SECONDS) == said
+
+
+def test_silence_on_a_higher_step_does_not_blank_what_may_have_been_said() -> None:
+    said = make_result(" Apple, apple", **LOOPS, no_speech_prob=0.9)
+    assert LADDER.choose([said, silence(0.4)], SECONDS).text
+
+
+def test_the_same_sentences_at_a_speakers_pace_stand() -> None:
+    assert climb(tokens=tuple(range(26)) * 3, compression_ratio=2.7) == [0.0]
+
+
+def test_sentences_over_and_over_to_the_models_limit_do_not() -> None:
+    assert LADDER.next_attempt(0.0, [make_result(tokens=tuple(range(60)) * 4, compression_ratio=3.5)], 30.0)
 
 
 def test_what_people_repeat_stands() -> None:
@@ -61,17 +85,17 @@ def test_what_people_repeat_stands() -> None:
 
 @pytest.mark.parametrize("fault", [RUNS_AWAY, DOUBTS, LOOPS, ECHOES, {"no_speech_prob": 0.9, "avg_logprob": -1.5}])
 def test_a_shortened_window_is_first_decoded_at_full_length(fault: dict[str, Any]) -> None:
-    again = LADDER.next_attempt(0.0, make_result(is_shortened=True, **fault), SECONDS)
+    again = LADDER.next_attempt(0.0, [make_result(is_shortened=True, **fault)], SECONDS)
     assert again == Attempt(0.0, full_padding=True)
 
 
 def test_what_holds_at_full_length_stands_though_a_phrase_comes_twice() -> None:
     assert climb(**ECHOES) == [0.0]
-    assert LADDER.next_attempt(0.0, make_result(is_shortened=True), SECONDS) is None
+    assert LADDER.next_attempt(0.0, [make_result(is_shortened=True)], SECONDS) is None
 
 
 def test_silence_is_not_decoded_again_and_leaves_no_text() -> None:
-    assert LADDER.next_attempt(0.0, silence(), SECONDS) is None
+    assert LADDER.next_attempt(0.0, [silence()], SECONDS) is None
     chosen = LADDER.choose([silence()], SECONDS)
     assert (chosen.text, chosen.tokens, chosen.words, chosen.word_tokens) == ("", (), (), ())
     assert chosen.no_speech_prob == 0.9

@@ -65,3 +65,14 @@ def test_more_than_anybody_can_say_runs_away() -> None:
 def test_a_loop_that_the_models_limit_ended_runs_away() -> None:
     assert runs_away(make_result(tokens=tuple(range(60)) + (1, 2, 3) * 50), seconds=30)
     assert not runs_away(make_result(tokens=(1, 2, 3) * 50 + tuple(range(60))), seconds=30)
+
+
+def test_so_does_one_that_stumbles() -> None:
+    stumbles = (1, 2, 3) * 40 + (1, 1, 2, 3, 1, 2, 1, 2, 3, 1) * 9
+    assert runs_away(make_result(tokens=stumbles), seconds=30)
+
+
+def test_sentences_are_not_said_as_fast_as_a_word_again_and_again() -> None:
+    sentence = tuple(range(30))
+    assert runs_away(make_result(tokens=sentence * 3), seconds=10)
+    assert not runs_away(make_result(tokens=sentence * 3), seconds=12)
