@@ -14,6 +14,7 @@ import pytest
 from tests import media
 from tests.acceptance.live import LiveService, assert_error, until
 from tests.services import Start
+from worker.queue.slots import FETCHES
 
 REGISTRIES = ("queued", "started", "finished", "failed", "canceled", "deferred", "scheduled")
 
@@ -168,7 +169,7 @@ def test_queues_and_workers_are_counted(slow: LiveService, jobs: dict[str, str])
     assert queues["batch"]["finished_job_registry_count"] >= 1
     assert queues["batch"]["failed_job_registry_count"] >= 1
     workers = data(slow, "workers")["workers"]
-    assert sorted(row["queues"] for row in workers) == [["alone"], ["batch"], ["interactive"]]
+    assert sorted(row["queues"] for row in workers) == [["alone"], ["batch"], *[["fetch"]] * FETCHES, ["interactive"]]
     assert [row["state"] for row in workers if row["queues"] == ["batch"]] == ["busy"]
 
 

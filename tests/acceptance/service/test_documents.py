@@ -23,6 +23,7 @@ from worker.webhooks.keys import new_secret
 
 BASE_URL = "http://localhost:9001"
 RECEIVER_URL = "https://example.com/hooks/whisper"
+RECORDING_URL = "https://example.com/talk.mp3"
 SECRET = new_secret()
 TIMEOUT = 60  # seconds for one example
 
@@ -43,6 +44,7 @@ def documented(start_service: Start) -> LiveService:
         "documented",
         WHISPER_ENGINE="fake",
         WHISPER_WEBHOOK_ALLOWED_HOSTS="localhost",
+        WHISPER_URL_ALLOWED_HOSTS="localhost",
         WHISPER_WEBHOOK_SECRET=SECRET,
     )
 
@@ -66,6 +68,7 @@ def delivered(documented: LiveService, sample: Sample, receiver: Receiver) -> Re
 def filled_in(example: str, service: LiveService, job_id: str, receiver: Receiver) -> str:
     """The example with what is different for every reader."""
     example = example.replace(BASE_URL, service.url).replace("job_…", job_id)
+    example = example.replace(RECORDING_URL, receiver.url("/talk.mp3", "localhost"))
     return example.replace(RECEIVER_URL, receiver.url("/hooks/whisper", "localhost"))
 
 
