@@ -25,9 +25,13 @@ from api.http.openapi import describe, operation_id
 from api.http.redis_threads import RedisThreads
 from api.http.refused_upload_drain import RefusedUploadDrain
 from api.http.request_line import RequestLine
+from api.http.sessions.cookie import Sessions
+from api.http.sessions.secret import session_secret
 from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
+from api.page import routes as page_files
+from api.page import sessions
 from api.routes import audio, deliveries, documentation, health, jobs, models, page, transcripts
 from api.routes.dashboard import PATH, Dashboard
 from api.routes.dashboard_actions import DashboardActions
@@ -77,8 +81,10 @@ def create_app(
     )
     maintenance = Maintenance(store, queue, events, redis, worker_settings.keep, timing)
     job_service, redis_threads = JobService(store, queue, events, backlog), RedisThreads()
+    sign_ins = Sessions(partial(session_secret, worker_settings.data_dir), settings.api_keys)
     service = AppState(
         settings=settings,
+        sessions=sign_ins,
         timing=timing,
         store=store,
         redis=redis,
@@ -104,7 +110,7 @@ def create_app(
             Middleware(CrossOrigin, settings=settings),
             Middleware(AccessLog),
             Middleware(RefusedUploadDrain),
-            Middleware(Access, settings=settings),
+            Middleware(Access, settings=settings, sessions=sign_ins),
         ],
         docs_url=None,  # its page loads scripts from elsewhere; ours does not
         redoc_url=None,
@@ -114,7 +120,9 @@ def create_app(
     app.state.service = service
     add_error_handlers(app)
     # /v1/jobs/export comes before /v1/jobs/{job_id}
-    for routes in (audio, models, transcripts, jobs, deliveries, health, page, documentation, asr, whisper_cpp):
+    of_jobs = (transcripts, jobs, deliveries)
+    for_people = (page, page_files, sessions, documentation)
+    for routes in (audio, models, *of_jobs, health, *for_people, asr, whisper_cpp):
         app.include_router(routes.router)
     describe(app, server=worker_settings.public_url or "/", needs_key=settings.needs_key)
     redis_url = worker_settings.redis_url or "redis://localhost"

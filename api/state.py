@@ -12,6 +12,7 @@ from redis import Redis
 from api.answers.open_answers import OpenAnswers
 from api.answers.waiting import Waiters
 from api.http.redis_threads import RedisThreads
+from api.http.sessions.cookie import Sessions
 from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
@@ -28,6 +29,7 @@ class AppState:
     """Hangs on the application's state as `service`."""
 
     settings: ApiSettings
+    sessions: Sessions
     timing: Timing
     store: JobStore
     redis: Redis

@@ -1,7 +1,8 @@
 """Who may use the service, decided from a request's headers before the first byte of its body is read.
 
-With API keys everyone needs one, and its name owns the jobs. Without keys only programs on this machine are served:
-neither a proxy nor a container that arrives through one, nor a web page of another site in this machine's browser.
+With API keys everyone needs one, and its name owns the jobs; a browser may have signed in with it. Without keys only
+programs on this machine are served: neither a proxy nor a container that arrives through one, nor a web page of another
+site in this machine's browser.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.http.cross_origin import (
     CONTAINER_HOSTS,
     check_origin,
+    check_own_page,
     host_name,
     is_known,
     is_loopback,
@@ -26,9 +28,12 @@ from api.http.cross_origin import (
     preflight_answer,
 )
 from api.http.errors import ApiError
+from api.http.sessions.cookie import Sessions, cookie_name, presented
 from api.settings import LOCAL_OWNER, ApiSettings
 
 OPEN_PATHS = ("/health", "/health/ready")
+PAGE = "/page"  # and all below: only code
+SESSION = "/session"  # says itself whether somebody is signed in
 
 # A request that came through something else, which may stand anywhere.
 _FORWARDED = (
@@ -36,6 +41,7 @@ _FORWARDED = (
     "x-forwarded-server", "x-real-ip", "x-client-ip", "x-original-host", "cf-connecting-ip", "true-client-ip",
 )  # fmt: skip
 
+_READING = ("GET", "HEAD")
 _SEND_KEY = "Send it as 'Authorization: Bearer <key>', as 'X-API-Key: <key>', or as the password of HTTP Basic."
 _KEY_HEADERS = ("x-api-key", "api-key")
 _KEYLESS = (
@@ -48,9 +54,10 @@ _KEYLESS = (
 class Access:
     """Refuses, or puts the owner's name into the request's state."""
 
-    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ApiSettings, sessions: Sessions) -> None:
         self._app = app
         self._settings = settings
+        self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,14 +69,24 @@ class Access:
                 check_origin(headers, self._settings)
                 await preflight_answer(headers)(scope, receive, send)
                 return
-            if scope["path"] not in OPEN_PATHS:
-                owner = owner_of(headers, _peer(scope), scope["method"], self._settings)
-                scope.setdefault("state", {})["owner"] = owner
+            if not _is_open(scope["path"]):
+                scope.setdefault("state", {})["owner"] = self._owner(scope, headers)
         except ApiError as error:
             _challenge(error, scope["path"])
             await error.response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    def _owner(self, scope: Scope, headers: Headers) -> str | None:
+        """None for a browser that nobody has signed in with yet, on its way to that."""
+        cookie = presented(headers, cookie_name((scope.get("server") or ("", 0))[1]))
+        signed_in = self._sessions.owner(cookie) if cookie else None
+        try:
+            return owner_of(headers, _peer(scope), scope["method"], self._settings, signed_in)
+        except ApiError as error:
+            if scope["path"] == SESSION and self._settings.api_keys and error.code == "invalid_api_key":
+                return None
+            raise
 
 
 async def _owner(request: Request) -> str:
@@ -81,13 +98,19 @@ Owner = Annotated[str, Depends(_owner)]
 """Whose request it is: the name of its API key, or `local`."""
 
 
-def owner_of(headers: Headers, peer: str | None, method: str, settings: ApiSettings) -> str:
-    """The owner's name; raises ApiError if the request is refused. peer: the caller's IP address."""
+def owner_of(
+    headers: Headers, peer: str | None, method: str, settings: ApiSettings, signed_in: str | None = None
+) -> str:
+    """The owner's name; raises ApiError if the request is refused. peer: the caller's IP address. signed_in: the owner
+    by a cookie, which counts if no key is sent."""
     authorization = _authorization(headers)
+    if signed_in and not authorization:
+        check_own_page(headers, needs_proof=method not in _READING)
+        return signed_in
     if settings.api_keys and (authorization or not settings.allow_anonymous):
         owner = _key_name(authorization, settings)
         is_remembered = authorization.lower().startswith("basic ")  # browsers add a known password to any site's form
-        if not is_remembered or method not in ("GET", "HEAD"):
+        if not is_remembered or method not in _READING:
             check_origin(headers, settings, named=is_remembered)
         return owner
     if not settings.allow_anonymous:
@@ -102,6 +125,10 @@ def _challenge(error: ApiError, path: str) -> None:
     if error.status == 401:
         is_page = path in ("/", "/rq", "/docs") or path.startswith(("/rq/", "/docs/"))
         error.headers["www-authenticate"] = 'Basic realm="whisper-native", charset="UTF-8"' if is_page else "Bearer"
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path == PAGE or path.startswith(f"{PAGE}/")
 
 
 def _peer(scope: Scope) -> str | None:

@@ -2,7 +2,7 @@
 
 A page is let in if it is of this machine, if its host is among WHISPER_ALLOWED_HOSTS, or if its origin is among
 WHISPER_CORS_ORIGINS; only then may it read the answers. Cookies and passwords that a browser remembers are never asked
-for, so a page has no more than the key that it sends itself.
+for, so no page but ours has more than the key that it sends itself.
 """
 
 from __future__ import annotations
@@ -98,6 +98,18 @@ def check_origin(headers: Headers, settings: ApiSettings, *, named: bool = False
     if origin == "null":  # a file, a sandboxed frame: anybody's
         remedy = "Serve the page from an address, and name that in WHISPER_CORS_ORIGINS in the server's .env."
     raise ApiError("origin_not_allowed", f"Web pages of '{origin}' may not use this server. {remedy}")
+
+
+def check_own_page(headers: Headers, *, needs_proof: bool = False) -> None:
+    """Raises ApiError for what a browser sends for a page that is not ours. A page at another port of this host is of
+    the same site, so its requests have our cookie. needs_proof: the browser has to say that it is ours."""
+    site = headers.get("sec-fetch-site", "").strip().lower()
+    is_ours = site == "same-origin" or is_same_origin(headers)  # behind some proxies only the former tells
+    is_link = headers.get("sec-fetch-mode", "") == "navigate"  # whose answer the other page cannot read
+    is_silent = "origin" not in headers and (site in ("", "none") or is_link)
+    if not is_ours and (needs_proof or not is_silent):
+        message = "Only this service's own page may send this. Programs send 'Authorization: Bearer <key>'."
+        raise ApiError("origin_not_allowed", message)
 
 
 def is_same_origin(headers: Headers) -> bool:

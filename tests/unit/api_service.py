@@ -195,7 +195,7 @@ async def serving(
     store, redis = LocalStore(tmp_path), FakeRedis(server=redis_server)
     app = create_app(
         api_settings(**settings),
-        worker_settings(model=model, models=models),
+        worker_settings(model=model, models=models, data_dir=tmp_path),
         store=store,
         redis=redis,
         timing=replace(timing, feed_block=0.01),  # the reader stops between two blocks

@@ -1,0 +1,1 @@
+"""What PATCH requests change, as JSON bodies, and what may stand in them."""

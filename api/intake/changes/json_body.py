@@ -1,0 +1,28 @@
+"""A small JSON object as a request's body."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import Request
+
+from api.http.errors import ApiError
+
+MAX_BODY = 64 * 1024  # bytes
+
+
+async def read_object(request: Request, most: int = MAX_BODY, param: str | None = None) -> dict[str, Any]:
+    """Raises ApiError for anything else, or if it is longer than so many bytes. param: what it is about."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise ApiError("field_too_large", f"The body has more than {most} bytes.", param=param)
+    try:
+        sent = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ApiError("invalid_value", "The body is no JSON.", param=param) from None
+    if not isinstance(sent, dict):
+        raise ApiError("invalid_value", "The body is no JSON object.", param=param)
+    return sent

@@ -1,0 +1,1 @@
+"""The page for people: its files, and signing in with a key."""

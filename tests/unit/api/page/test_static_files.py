@@ -1,0 +1,75 @@
+"""The page's files: found by name below one folder, compressed, and never sent twice."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from api.page import routes
+from api.page.static_files import static_file
+from tests.unit.api_service import assert_error, serving
+
+SCRIPT = "export const words = [];\n" * 100
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "static"
+    (folder / "transcript").mkdir(parents=True)
+    (folder / "index.html").write_text("<!doctype html>" + "<p>page</p>" * 100)
+    (folder / "transcript" / "view.js").write_text(SCRIPT)
+    (folder / "notes.txt").write_text("not of the page")
+    (tmp_path / "outside.js").write_text("secret")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "nothing.js", "notes.txt", "../outside.js", "transcript/../../outside.js", "/etc/passwd", "transcript",
+     "transcript//view.js", "./index.html", "a\0.js", "..\\outside.js", "x" * 5000 + ".js"],
+)  # fmt: skip
+def test_nothing_else_is_a_file_of_the_page(folder: Path, name: str) -> None:
+    assert static_file(name, folder) is None
+
+
+def test_a_file_that_changes_is_read_again(folder: Path) -> None:
+    before = static_file("transcript/view.js", folder)
+    (folder / "transcript" / "view.js").write_text("changed")
+    after = static_file("transcript/view.js", folder)
+    assert before is not None
+    assert after is not None
+    assert (before.content, after.content) == (SCRIPT.encode(), b"changed")
+    assert before.etag != after.etag
+
+
+@pytest.mark.asyncio
+async def test_nobody_needs_a_key_for_the_page(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "static_file", lambda name: static_file(name, folder))
+    async with serving(tmp_path / "data", api_keys={"ann": "sk-ann"}) as running, running.caller("8.8.8.8") as nobody:
+        page = await nobody.get("/page/")
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
+        assert "unsafe" not in policy
+        script = await nobody.get("/page/transcript/view.js", headers={"accept-encoding": "gzip"})
+        assert script.headers["content-encoding"] == "gzip"
+        assert script.headers["content-type"].startswith("text/javascript")
+        assert script.headers["x-content-type-options"] == "nosniff"
+        assert script.text == SCRIPT
+        plain = await nobody.get("/page/transcript/view.js", headers={"accept-encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        again = await nobody.get("/page/transcript/view.js", headers={"if-none-match": f'"x", {plain.headers["etag"]}'})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == plain.headers["etag"]
+        assert_error(await nobody.get("/page/outside.js"), 404, "not_found")
+        assert_error(await nobody.get("/v1/jobs"), 401, "invalid_api_key")
+
+
+def test_what_is_sent_compressed_is_the_file(folder: Path) -> None:
+    file = static_file("transcript/view.js", folder)
+    assert file is not None
+    assert file.gzipped is not None
+    assert gzip.decompress(file.gzipped) == file.content
