@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -102,6 +103,13 @@ class Transcript:
             return self
         segments = tuple(segment.named(names) for segment in self.segments)
         return replace(self, segments=segments, speakers=tuple(speaker.named(names) for speaker in self.speakers))
+
+    def between(self, start: float | None, end: float | None) -> Transcript:
+        """Only the segments of which something was said in that time."""
+        if start is None and end is None:
+            return self
+        first, last = start or 0.0, math.inf if end is None else end
+        return replace(self, segments=tuple(each for each in self.segments if each.end > first and each.start < last))
 
     @property
     def known_language(self) -> str | None:

@@ -180,6 +180,16 @@ class TranscriptQuery(BaseModel):
     timestamps: Switch | None = Field(None, description=LAYOUT["timestamps"])
     paragraphs: Switch | None = Field(None, description=LAYOUT["paragraphs"])
     segments: Switch | None = Field(None, description=LAYOUT["segments"])
+    start: kinds.Seconds = Field(None, description="Leave out what was said before: seconds from the recording's start")
+    end: kinds.Seconds = Field(None, description="Leave out what was said after it, likewise")
+
+    @field_validator("end")
+    @classmethod
+    def _check_order(cls, end: float | None, info: ValidationInfo) -> float | None:
+        start = info.data.get("start")
+        if end is not None and start is not None and end <= start:
+            refuse("invalid_value", f"'end' is later than 'start' ({start:g})")
+        return end
 
 
 def _joined(hotwords: str | None, keywords: tuple[str, ...]) -> str:

@@ -24,6 +24,7 @@ MAX_TRACK = 999
 MAX_WIDTH = 1000  # columns of a subtitle's line
 MAX_COUNT = 100  # lines of a subtitle, words of a line
 MAX_SPEAKERS = 100
+MAX_SECONDS = 1_000_000  # of a time in a recording
 VAD_LIMITS = {"threshold": 1.0, "prefix_padding_ms": 5000.0, "silence_duration_ms": 5000.0}
 
 Code = Literal["invalid_value", "unsupported_parameter"]
@@ -199,6 +200,10 @@ LineWidth = Annotated[
 LineCount = Annotated[
     Annotated[int, Field(ge=1, le=MAX_COUNT)] | None,
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_COUNT}),
+]
+Seconds = Annotated[
+    Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)] | None,
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_SECONDS}),
 ]
 SpeakerNumber = Annotated[
     Annotated[int, Field(ge=1, le=MAX_SPEAKERS)] | None,

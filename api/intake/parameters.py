@@ -79,6 +79,12 @@ def read_transcript_format(fields: Fields, request: JobRequest) -> tuple[str, tu
     return response_format, granularities, layout
 
 
+def read_excerpt(fields: Fields) -> tuple[float | None, float | None]:
+    """Which part of a transcript is asked for, in seconds."""
+    query = read_transcript_query(fields)
+    return query.start, query.end
+
+
 def _layout(asked: Form | TranscriptQuery, otherwise: Layout) -> Layout:
     """What is asked for, and else as it would be anyway."""
     names = [each.name for each in dataclasses.fields(Layout)]

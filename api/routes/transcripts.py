@@ -15,7 +15,7 @@ from api.http.access import Owner
 from api.http.errors import ApiError
 from api.http.fields import Fields
 from api.intake.form_document import transcript_parameters
-from api.intake.parameters import read_transcript_format
+from api.intake.parameters import read_excerpt, read_transcript_format
 from api.routes.jobs import view
 from api.schema.responses import BINARY, ZIP, answer, transcript_answer
 from api.state import AppState, AppStateDep
@@ -83,7 +83,8 @@ def _check(service: AppState, job: JobRequest, outcome: Outcome) -> None:
 
 def _rendered(service: AppState, job: JobRequest, fields: Fields) -> Rendered:
     response_format, granularities, layout = read_transcript_format(fields, job)
-    return render(service.store.transcript(job.id), response_format, granularities, layout, job.filename)
+    transcript = service.store.transcript(job.id).between(*read_excerpt(fields))
+    return render(transcript, response_format, granularities, layout, job.filename)
 
 
 def _wanted(service: AppState, owner: str, fields: Fields) -> list[JobRequest]:

@@ -107,13 +107,9 @@ def retry(job_ids: tuple[str, ...], as_json: bool, **given: Any) -> int:
 
 def _server(given: dict[str, Any]) -> Server:
     """Raises Failure for a server without jobs."""
-    from whisper_native.http.server import find
+    from whisper_native.http.server import required
 
-    connection = options.connect(given)
-    server = find(connection)
-    if server is None:
-        raise Failure(f"The server at {connection.url} is not a whisper-native: it has no jobs.", "no_jobs")
-    return server
+    return required(options.connect(given))
 
 
 def _each(job_ids: tuple[str, ...], call: Any) -> int:

@@ -22,6 +22,7 @@ COMMANDS = {
     "models": ("server", "List the server's models."),
     "login": ("server", "Store a server's address and key."),
     "completion": ("server", "Print the completions for your shell."),
+    "mcp": ("mcp", "Serve the server's jobs as tools to an agent (MCP)."),
     "serve": ("serve", "Start, stop and look at a server on this machine."),
 }
 

@@ -38,16 +38,22 @@ def _without_values(args: list[str]) -> list[str]:
     return kept
 
 
-def connected(command: Command) -> Command:
-    """--url, --key and --patience."""
+def addressed(command: Command) -> Command:
+    """--url and --key."""
     for option in (
-        click.option("--patience", type=click.FloatRange(0), default=PATIENCE, show_default=True, metavar="SECONDS",
-                     help="How long to try again while the server is away or its queue is full."),
         click.option("--key", help="API key [WHISPER_KEY, OPENAI_API_KEY, or what `login` stored]."),
         click.option("--url", help="Server [WHISPER_URL, OPENAI_BASE_URL, what `login` stored, or localhost]."),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
+
+
+def connected(command: Command) -> Command:
+    """--url, --key and --patience."""
+    patience = click.option("--patience", type=click.FloatRange(0), default=PATIENCE, show_default=True,
+                            metavar="SECONDS",
+                            help="How long to try again while the server is away or its queue is full.")  # fmt: skip
+    return addressed(patience(command))
 
 
 def spoken(command: Command) -> Command:

@@ -47,6 +47,13 @@ class Server:
                 key = sha256(key.encode()).hexdigest()
         raise AssertionError("the last try returns or raises")
 
+    def submit_url(self, url: str, fields: Fields, key: str) -> dict[str, Any]:
+        """The job of a recording that the server fetches. key: the same for a repeat."""
+        job: dict[str, Any] = self.connection.call(
+            "POST", "/v1/jobs", data={**fields, "url": url}, headers={"idempotency-key": key}
+        ).json()
+        return job
+
     def _begun(self, job: dict[str, Any]) -> dict[str, Any]:
         """The job, once it waits, runs or has finished."""
         for _ in range(MAX_RETRIED):
@@ -205,3 +212,11 @@ def find(connection: Connection) -> Server | None:
     if listed.is_success and isinstance(body := json_of(listed), dict) and "has_more" in body:
         return Server(connection, {})
     return None
+
+
+def required(connection: Connection) -> Server:
+    """The service at this address. Raises Failure for anything else, which has no jobs."""
+    server = find(connection)
+    if server is None:
+        raise Failure(f"The server at {connection.url} is not a whisper-native: it has no jobs.", "no_jobs")
+    return server

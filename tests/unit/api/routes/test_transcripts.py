@@ -53,6 +53,28 @@ async def test_the_layout_is_the_queries_or_the_jobs(tmp_path: Path) -> None:
         assert_error(await running.client.get(f"{path}?max_line_width=0"), 400, "invalid_value", "max_line_width")
 
 
+async def test_a_part_of_a_transcript_is_what_was_said_in_that_time(tmp_path: Path) -> None:
+    segments = [make_segment(at, 10.0 * at, 10.0 * at + 9, f" Part {at}.") for at in range(4)]
+    async with serving(tmp_path) as running:
+        path = f"/v1/jobs/{finished(running, *segments)}/transcript"
+
+        async def part(**query: str) -> str:
+            return (await running.client.get(path, params={"format": "text", **query})).text.strip()
+
+        assert await part(start="9", end="30") == "Part 1. Part 2."
+        assert await part(start="20") == "Part 2. Part 3."
+        assert await part(end="0.5") == "Part 0."
+        assert await part(start="500") == ""
+        assert (await running.client.get(f"{path}?format=srt&start=30")).text.startswith("1\n00:00:30,000 --> ")
+        for name, query in (
+            ("start", "start=-1"),
+            ("end", "start=5&end=5"),
+            ("end", "end=soon"),
+            ("start", "start=nan"),
+        ):
+            assert_error(await running.client.get(f"{path}?{query}"), 400, "invalid_value", name)
+
+
 @pytest.mark.parametrize("response_format", ["docx", "md", "csv", "tsv"])
 async def test_openais_route_has_them_too(tmp_path: Path, response_format: str) -> None:
     async with serving(tmp_path) as running:
