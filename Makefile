@@ -15,7 +15,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help doctor whisper-native whisper-native-status whisper-native-logs whisper-native-stop run dashboard \
-        setup engine test test-slow test-times test-engines test-unit test-integration test-acceptance test-faults \
+        setup engine test test-slow test-clients test-times test-engines test-unit test-integration test-acceptance test-faults \
         reliability soak lint typecheck docs format lock clean
 
 help: ## show this menu
@@ -55,6 +55,9 @@ test-slow: setup ## what takes minutes: real leases, ten kills, a thousand submi
 	$(pytest) -m slow $(ARGS)
 	@$(python) scripts/setup_environment.py --engines
 	OMP_WAIT_POLICY=PASSIVE $(engines) -m slow $(ARGS)
+
+test-clients: setup ## the clients of docs/CLIENTS.md, installed as their users install them (pip, npm)
+	$(pytest) tests/acceptance/recipes $(ARGS)
 
 test-times: setup ## as test, and what each folder takes, which goes into CONTRIBUTING.md
 	WRITE_TEST_TIMES=1 $(pytest) $(parallel) -m "not slow" $(ARGS)
