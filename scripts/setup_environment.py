@@ -175,7 +175,9 @@ def _pip(venv: Path, arguments: list[str]) -> None:
     python = str(venv_python(venv))
     if subprocess.call([python, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) != 0:
         subprocess.call([python, "-m", "ensurepip", "--default-pip"])
-    if subprocess.call([python, "-m", "pip", "install", *arguments, "--no-input", "--disable-pip-version-check"]) != 0:
+    # Compiled when it is imported, as with uv: most of it never is.
+    options = ["--no-compile", "--no-input", "--disable-pip-version-check"]
+    if subprocess.call([python, "-m", "pip", "install", *arguments, *options]) != 0:
         raise SetupFailed(
             "The packages could not be installed; the reason stands above. A package index must be reachable "
             "(the network, or the mirror that pip is set up for), and macOS must be 14 or newer."
