@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
-from tests import media
+from tests import media, speech
 from tests.acceptance.live import LiveService, assert_error, until
 from tests.services import Start
 from worker.queue.slots import FETCHES
@@ -21,10 +22,12 @@ REGISTRIES = ("queued", "started", "finished", "failed", "canceled", "deferred",
 
 @pytest.fixture(scope="module")
 def jobs(
-    slow: LiveService, long_file: Path, clip: Path, tmp_path_factory: pytest.TempPathFactory
+    slow: LiveService, talk: speech.Recording, clip: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """A real job in each state."""
-    broken = media.random_bytes(tmp_path_factory.mktemp("broken") / "random.mp3")
+    """A real job in each state; the one that runs goes on for minutes, however busy the machine is."""
+    directory = tmp_path_factory.mktemp("jobs")
+    broken = media.random_bytes(directory / "random.mp3")
+    long_file = media.write(directory / "long.flac", np.tile(talk.samples, 16))
     found = {"finished": slow.submit(clip), "failed": slow.submit(broken)}
     for status, job_id in found.items():
         assert slow.ended(job_id)["status"] == status
