@@ -6,13 +6,14 @@ url ─► Target ─► checked address ─► GET ─► redirect? the same ag
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import httpcore2
 
@@ -29,6 +30,8 @@ WHAT = "The recording's URL"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 421, 425, 429)  # and all from 500 on
 _GONE = (404, 410)
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:([0-9]{1,18})|\*)")
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
 class SourceRefused(Exception):
@@ -85,6 +88,11 @@ class Downloader:
         check: called now and then, also while nothing comes; what it raises ends the download.
         """
         pace = _Pace(self._limits, check)
+        while not self._fetch(url, sink, pace):
+            pass  # a source may give less than was asked for (RFC 9110, 15.3.7): the rest is asked for next
+
+    def _fetch(self, url: str, sink: Sink, pace: _Pace) -> bool:
+        """Whether that is all of it."""
         plain, authorization = without_credentials(url)
         first = _target(plain)
         for _ in range(MAX_REDIRECTS + 1):
@@ -119,17 +127,18 @@ class Downloader:
             finally:
                 response.close()
 
-    def _take(self, response: httpcore2.Response, sink: Sink, pace: _Pace) -> None:
+    def _take(self, response: httpcore2.Response, sink: Sink, pace: _Pace) -> bool:
         if response.status == 416:  # there is no such part: it is another version, or all of it was there
             sink.begin("")
         _check_status(response.status)
         if _header(response, b"content-encoding").lower() not in ("", "identity"):
             raise SourceRefused("url_refused", "The source sends the recording compressed (Content-Encoding).")
-        if response.status != 206:
-            sink.begin(_validator(response))
-        elif _start(response) != sink.size:
+        start, total = _part(response) if response.status == 206 else (0, None)
+        if start != sink.size and response.status == 206:
             sink.begin("")
             raise SourceAway("The source went on at another place than it was asked to.")
+        if not start:
+            sink.begin(_validator(response))
         self._check_size(sink.size + int(_header(response, b"content-length") or 0))
         for chunk in response.iter_stream():
             self._check_size(sink.size + len(chunk))
@@ -137,6 +146,11 @@ class Downloader:
             pace.came(len(chunk))
         if not sink.size:
             raise SourceRefused("empty_file", "The source sent an empty file (0 bytes).")
+        if total is None or sink.size >= total:
+            return True
+        if sink.size == start or not sink.validator:
+            raise SourceAway(f"The source gave {sink.size} of {total} bytes, and no way to ask for the rest.")
+        return False
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.max_bytes:
@@ -198,7 +212,11 @@ def _next(url: str, response: httpcore2.Response) -> str:
     location = _header(response, b"location")
     if not location:
         raise SourceRefused("url_refused", f"The source answered {response.status} without saying where to go.")
-    return urljoin(url, location)
+    encoded = quote(location.encode("latin-1"), safe=_VISIBLE)  # as browsers do with spaces and letters beyond ASCII
+    try:
+        return urljoin(url, encoded)
+    except ValueError:
+        raise SourceRefused("url_refused", "The source redirects to what is not a valid URL.") from None
 
 
 def _head(target: Target, authorization: str | None, sink: Sink) -> list[tuple[bytes, bytes]]:
@@ -233,11 +251,10 @@ def _validator(response: httpcore2.Response) -> str:
     return _header(response, b"last-modified") if not tag or tag.startswith("W/") else tag
 
 
-def _start(response: httpcore2.Response) -> int | None:
-    """Where the part begins."""
-    unit, _, rest = _header(response, b"content-range").partition(" ")
-    start = rest.partition("-")[0]
-    return int(start) if unit == "bytes" and start.isascii() and start.isdigit() else None
+def _part(response: httpcore2.Response) -> tuple[int | None, int | None]:
+    """Where the part begins, and how many bytes there are in all; None for what is not said."""
+    found = _RANGE.fullmatch(_header(response, b"content-range"))
+    return (int(found[1]), int(found[2]) if found[2] else None) if found else (None, None)
 
 
 def _header(response: httpcore2.Response, name: bytes) -> str:
