@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from engines.speakers.networks.availability import EMBEDDING, SEGMENTATION
-from engines.speakers.networks.onnx_file import Graph
+from engines.weights.onnx_file import Graph
 
 SIZE = 16  # numbers of an embedding
 

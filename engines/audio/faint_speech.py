@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.audio.levelling import levels, quantile
 from engines.audio.source.chunk import Samples
 
 REACH = 192  # frames: 6 s of unsure sound at most are taken for speech on either side of a heard stretch
@@ -35,32 +36,71 @@ Frames = tuple[Samples, Probabilities]
 
 def with_faint_speech(frames: Iterable[Frames]) -> Iterator[Frames]:
     """Gives the same frames, some 6 s later, with the probabilities of faint speech raised to `LIFTED`."""
-    held = np.zeros((0, 0), np.float32)
-    chances = np.zeros(0, np.float32)
+    held = _Held()
     done = 0  # of the frames held, those given out and kept to judge the next by
     for samples, probabilities in frames:
-        held = np.concatenate([held, samples]) if len(held) else samples
-        chances = np.concatenate([chances, probabilities])
-        ready = len(held) - REACH
+        held.add(samples, probabilities)
+        ready = len(held.chances) - REACH
         if ready > done:
-            yield held[done:ready], _lifted(held, chances)[done:ready]
+            yield held.samples[done:ready], held.lifted()[done:ready]
             start = max(0, ready - REACH)
-            held, chances, done = held[start:], chances[start:], ready - start
-    if len(held) > done:
-        yield held[done:], _lifted(held, chances)[done:]
+            held.drop(start)
+            done = ready - start
+    if len(held.chances) > done:
+        yield held.samples[done:], held.lifted()[done:]
 
 
-def _lifted(samples: Samples, chances: Probabilities) -> Probabilities:
-    sure = chances >= SURE
-    if not sure.any() or sure.all():
-        return chances
-    levels = _around(np.sqrt(np.mean(np.square(samples), axis=1)), 3)
-    faint = (chances < SURE) & _is_alike(chances) & (levels > ABOVE_ROOM * np.quantile(levels, 0.1))
-    faint &= levels > np.median(levels[sure]) / BELOW_SPEECH
-    if not faint.any():
-        return chances
-    lifted = _beyond(_joined(sure, faint & ~_is_music(samples)) & ~sure, sure)
-    return np.where(lifted, np.float32(LIFTED), chances)
+class _Held:
+    """Frames with what is known of each, so that it is found out once though the frames are judged many times.
+
+    samples: shape (n, samples a frame). chances: of speech.
+    """
+
+    def __init__(self) -> None:
+        self.samples = np.zeros((0, 0), np.float32)
+        self.chances = self._levels = self._likeness = np.zeros(0, np.float32)
+
+    def add(self, samples: Samples, chances: Probabilities) -> None:
+        self.samples = np.concatenate([self.samples, samples]) if len(self.samples) else samples
+        self.chances = np.concatenate([self.chances, chances])
+        self._levels = np.concatenate([self._levels, levels(samples)])
+
+    def drop(self, count: int) -> None:
+        """Forgets the first frames."""
+        self.samples, self.chances = self.samples[count:], self.chances[count:]
+        self._levels, self._likeness = self._levels[count:], self._likeness[count:]
+
+    def lifted(self) -> Probabilities:
+        chances = self.chances
+        sure = chances >= SURE
+        if not sure.any() or sure.all():
+            return chances
+        around = _around(self._levels, 3)
+        faint = (chances < SURE) & _is_alike(chances) & (around > ABOVE_ROOM * quantile(around, 0.1))
+        faint &= around > quantile(around[sure], 0.5) / BELOW_SPEECH
+        if not faint.any():
+            return chances
+        lifted = _beyond(_joined(sure, faint & ~self._is_music()) & ~sure, sure)
+        return np.where(lifted, np.float32(LIFTED), chances)
+
+    def _is_music(self) -> NDArray[np.bool_]:
+        """Whether tones are held: a voice's pitch moves, and a whisper has none."""
+        known = len(self._likeness)
+        if known < len(self.samples):
+            found = _likeness(self.samples[max(0, known - LAG) :])
+            self._likeness = np.concatenate([self._likeness, found[min(known, LAG) :]])
+        steady = (self._likeness > STEADY).astype(np.float32)
+        steady[:LAG] = 0
+        return np.asarray(_around(steady, AROUND) > STEADY_SHARE)
+
+
+def _likeness(samples: Samples) -> Samples:
+    """Of each frame's spectrum and the one `LAG` before; 0 for the first ones."""
+    window = np.hanning(samples.shape[1]).astype(np.float32)
+    spectra = np.abs(np.fft.rfft(samples * window, axis=1)[:, SPEECH_BAND]).astype(np.float32)
+    spectra /= np.maximum(np.linalg.norm(spectra, axis=1, keepdims=True), 1e-12)
+    found = np.einsum("nk,nk->n", spectra[LAG:], spectra[:-LAG])
+    return np.pad(found, (LAG, 0))[: len(samples)]
 
 
 def _beyond(faint: NDArray[np.bool_], sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -81,16 +121,6 @@ def _is_alike(chances: Probabilities) -> NDArray[np.bool_]:
     return np.asarray(mean >= ALIKE)
 
 
-def _is_music(samples: Samples) -> NDArray[np.bool_]:
-    """Whether tones are held: a voice's pitch moves, and a whisper has none."""
-    window = np.hanning(samples.shape[1]).astype(np.float32)
-    spectra = np.abs(np.fft.rfft(samples * window, axis=1))[:, SPEECH_BAND].astype(np.float32)
-    spectra /= np.maximum(np.linalg.norm(spectra, axis=1, keepdims=True), 1e-12)
-    likeness = np.einsum("nk,nk->n", spectra[LAG:], spectra[:-LAG])
-    steady = np.pad(likeness > STEADY, (LAG, 0))[: len(samples)].astype(np.float32)
-    return np.asarray(_around(steady, AROUND) > STEADY_SHARE)
-
-
 def _around(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     """Means of `width` frames around each."""
     return np.asarray(np.convolve(values, np.full(width, 1 / width, np.float32), "same")[: len(values)], np.float32)
@@ -98,14 +128,15 @@ def _around(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
 
 def _joined(sure: NDArray[np.bool_], faint: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Faint frames that are joined to a sure one, with breaks of at most a few frames."""
-    reached = sure.copy()
+    is_sure, is_faint, reached = sure.tolist(), faint.tolist(), sure.tolist()
     for order in (range(len(sure)), range(len(sure) - 1, -1, -1)):
         left = 0
         for at in order:
-            if sure[at]:
+            if is_sure[at]:
                 left = BREAK
-            elif faint[at] and left:
-                reached[at], left = True, BREAK
-            else:
-                left = max(0, left - 1)
-    return reached
+            elif left:
+                if is_faint[at]:
+                    reached[at], left = True, BREAK
+                else:
+                    left -= 1
+    return np.array(reached, np.bool_)

@@ -18,6 +18,20 @@ MEMORY = 5  # blocks of frames (10 s) whose level counts
 LOUD_SHARE = 0.9  # of their frames are quieter than what is taken for the level of speech
 
 
+def levels(frames: Samples) -> Samples:
+    """The root mean square of each frame."""
+    return np.asarray(np.sqrt(np.einsum("nk,nk->n", frames, frames) / frames.shape[1]), np.float32)
+
+
+def quantile(values: Samples, share: float) -> float:
+    """As `np.quantile`, which takes ten times as long for so few."""
+    place = share * (len(values) - 1)
+    below = int(place)
+    above = min(below + 1, len(values) - 1)
+    parted = np.partition(values, (below, above))
+    return float(parted[below] + (parted[above] - parted[below]) * (place - below))
+
+
 class Leveller:
     """Call it with blocks of frames, shape (n, samples a frame), one after the other."""
 
@@ -26,7 +40,7 @@ class Leveller:
         self._gain: float | None = None  # at the end of the last block
 
     def __call__(self, frames: Samples) -> Samples:
-        self._levels.append(np.sqrt(np.mean(np.square(frames), axis=1)))
+        self._levels.append(levels(frames))
         gains = np.minimum(self._wanted(), PEAK / np.maximum(np.abs(frames).max(axis=1), 1e-9))
         if self._gain is None:
             self._gain = float(gains[0])
@@ -39,6 +53,7 @@ class Leveller:
         return np.asarray(np.clip(frames * slopes, -1, 1), np.float32)
 
     def _wanted(self) -> float:
-        levels = np.concatenate(self._levels)
-        level = float(np.quantile(levels[levels > 0], LOUD_SHARE)) if (levels > 0).any() else TARGET
+        heard = np.concatenate(self._levels)
+        heard = heard[heard > 0]
+        level = quantile(heard, LOUD_SHARE) if len(heard) else TARGET
         return min(max(TARGET / max(level, 1e-12), 1.0), MAX_GAIN)

@@ -1,7 +1,7 @@
 """Streaming voice activity: Silero's v6 network as faster-whisper ships it (ONNX, no torch).
 
 The library runs it over a whole recording at once; here its recurrent state is carried from block to block in
-constant memory, at 2.6 ms a second of audio. In a long pause that state runs off to where the next word is heard
+constant memory, at 0.8 ms a second of audio. In a long pause that state runs off to where the next word is heard
 half a second late or not at all, so while nobody speaks it is held within bounds.
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from faster_whisper.vad import get_vad_model
 from numpy.typing import NDArray
 
 from engines.audio.faint_speech import with_faint_speech
-from engines.audio.levelling import Leveller
+from engines.audio.levelling import Leveller, levels
+from engines.audio.speech_network import CONTEXT, FRAME, STATE, speech_session
 
-FRAME = 512  # samples the network takes at a time: 32 ms at 16 kHz
-_CONTEXT = 64  # samples of the previous frame it looks back at
+__all__ = ["FRAME", "speech_frames"]
+
 _BLOCK_FRAMES = 64  # frames a call: 2 s; more gains no speed
 _QUIET = 0.35  # probability below which a frame is no speech
 _REST = 0.7  # the state's bound in a long pause: 1 hears late after hum, 0.3 hears words in tunes
@@ -39,7 +39,7 @@ def speech_frames(blocks: Iterable[Samples]) -> Iterator[tuple[Samples, NDArray[
 
 class _Detector:
     def __init__(self) -> None:
-        self._session = get_vad_model().session
+        self._session = speech_session()
         room = np.random.default_rng(0).normal(0, _ROOM, (_BLOCK_FRAMES, FRAME))
         self._room = room.astype(np.float32)
         self._quiet_blocks = 0
@@ -57,23 +57,23 @@ class _Detector:
 
     def _in_a_room(self, frames: Samples) -> Samples:
         """With a room's noise, if the recording has none of its own somewhere."""
-        if float(np.mean(np.square(frames), axis=1).min()) >= _SOME_ROOM**2:
+        if float(levels(frames).min()) >= _SOME_ROOM:
             return frames
         rooms = -(-len(frames) // _BLOCK_FRAMES)
         return frames + np.tile(self._room, (rooms, 1))[: len(frames)]
 
     def _hear(self, frames: Samples) -> NDArray[np.float32]:
-        before = np.concatenate([self._context, frames[:-1, -_CONTEXT:]])
+        before = np.concatenate([self._context, frames[:-1, -CONTEXT:]])
         inputs = {"input": np.concatenate([before, frames], axis=1), "h": self._hidden, "c": self._cell}
         output, self._hidden, self._cell = self._session.run(None, inputs)
-        self._context = frames[-1:, -_CONTEXT:].copy()
+        self._context = frames[-1:, -CONTEXT:].copy()
         probabilities: NDArray[np.float32] = output.reshape(-1)
         return probabilities
 
 
 def _fresh() -> tuple[Samples, Samples, Samples]:
     """Hidden state, cell state and the samples before, of a network that has heard nothing."""
-    return np.zeros((1, 1, 128), np.float32), np.zeros((1, 1, 128), np.float32), np.zeros((1, _CONTEXT), np.float32)
+    return np.zeros((1, 1, STATE), np.float32), np.zeros((1, 1, STATE), np.float32), np.zeros((1, CONTEXT), np.float32)
 
 
 def _frames(blocks: Iterable[Samples]) -> Iterator[Samples]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +35,8 @@ LIFTED = 0.2  # … to this peak
 EARLY_CUT_COST = 0.04  # seconds of pause that a cut one second later is worth: full windows are cheaper
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Frame:
-    index: int  # its number in the recording
+class _Frame(NamedTuple):
+    number: int  # in the recording
     samples: Samples
     probability: float
 
@@ -144,7 +144,7 @@ def _best_cut(frames: list[_Frame]) -> int:
     first = int(len(frames) - CUT_RANGE_FRAMES)
     best, best_worth = 0, float("-inf")
     for start, end in _pauses(frames, first, PAUSE):
-        lasted = frames[end].index - frames[start].index if end < len(frames) else end - start
+        lasted = frames[end].number - frames[start].number if end < len(frames) else end - start
         worth = min(lasted, LONG_PAUSE_FRAMES) - (len(frames) - end) * EARLY_CUT_COST
         if worth > best_worth:
             best, best_worth = _middle(frames, start, end), worth
@@ -171,7 +171,7 @@ def _pauses(frames: list[_Frame], first: int, below: float) -> Iterator[tuple[in
 def _middle(frames: list[_Frame], start: int, end: int) -> int:
     """The frame to cut a pause before: where silence was left out of it, or its middle."""
     for at in range(start + 1, end):
-        if frames[at].index != frames[at - 1].index + 1:
+        if frames[at].number != frames[at - 1].number + 1:
             return at
     return (start + end + 1) // 2
 
@@ -200,6 +200,6 @@ def _spans(frames: list[_Frame], below: float) -> Iterator[tuple[float, float]]:
 def _pieces(frames: list[_Frame]) -> Iterator[Piece]:
     start = 0
     for at in range(1, len(frames) + 1):
-        if at == len(frames) or frames[at].index != frames[at - 1].index + 1:
-            yield Piece(frames[start].index * FRAME, start * FRAME, (at - start) * FRAME)
+        if at == len(frames) or frames[at].number != frames[at - 1].number + 1:
+            yield Piece(frames[start].number * FRAME, start * FRAME, (at - start) * FRAME)
             start = at

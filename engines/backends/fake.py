@@ -32,7 +32,6 @@ class FakeEngine:
         self.lanes = options.lanes or 2
         self.max_batch = options.max_batch or 4
         self.express_lanes = 0
-        self.passes: list[list[Window]] = []  # what each decode call was given, for tests
 
     def load(self) -> None:
         self._seconds = _number(self.model)
@@ -41,7 +40,6 @@ class FakeEngine:
         return (window.options.task, window.temperature)
 
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
-        self.passes.append(list(windows))
         for window in windows:
             _misbehave(window, len(windows))
         time.sleep(self._seconds)

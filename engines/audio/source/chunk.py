@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,14 @@ class Chunk:
     @property
     def seconds(self) -> float:
         return float(self.samples.shape[1] / self.rate)
+
+    def placed(self, start: float) -> Chunk:
+        """The same, which starts there."""
+        return Chunk(self.samples, self.rate, start, self.is_float, self.is_stored)
+
+    def holding(self, samples: Samples) -> Chunk:
+        """With other samples."""
+        return Chunk(samples, self.rate, self.start, self.is_float, self.is_stored)
 
 
 JOINED = 0.5  # seconds of sound that later steps take at a time: a packet's few milliseconds cost more than they hold
@@ -57,4 +65,4 @@ def _follows(held: list[Chunk], chunk: Chunk, seconds: float) -> bool:
 
 
 def _together(held: list[Chunk]) -> Chunk:
-    return replace(held[0], samples=np.concatenate([chunk.samples for chunk in held], axis=1))
+    return held[0].holding(np.concatenate([chunk.samples for chunk in held], axis=1))

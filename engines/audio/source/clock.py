@@ -7,7 +7,6 @@ picture, and nothing is sent while somebody is muted. Others are their samples a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import chain
 
 import av
@@ -61,17 +60,17 @@ class Clock:
 
     def _placed(self, chunk: Chunk, following: Chunk | None) -> Chunk:
         if not self._is_stamped or chunk.start is None:
-            return replace(chunk, start=self._now)
+            return chunk.placed(self._now)
         ahead = chunk.start - self._shift - self._now
         if abs(ahead) <= TOLERANCE:
-            return replace(chunk, start=self._now)
+            return chunk.placed(self._now)
         if ahead > 0 and self._is_gap(chunk.start, ahead, following):
-            return replace(chunk, start=self._now + ahead)
+            return chunk.placed(self._now + ahead)
         if -MAX_OVERLAP <= ahead < 0:
-            return replace(chunk, samples=chunk.samples[:, round(-ahead * chunk.rate) :], start=self._now)
+            return chunk.holding(chunk.samples[:, round(-ahead * chunk.rate) :]).placed(self._now)
         self._shift += ahead
         self.resets += 1
-        return replace(chunk, start=self._now)
+        return chunk.placed(self._now)
 
     def _is_gap(self, stamp: float, ahead: float, following: Chunk | None) -> bool:
         """Whether silence may be as long as the stamp has it: the next one must not fall back behind it."""

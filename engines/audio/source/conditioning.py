@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -32,7 +31,7 @@ class Conditioner:
 
     def __iter__(self) -> Iterator[Chunk]:
         for chunk in chain(self._peeked(), self._chunks):
-            yield replace(chunk, samples=self._conditioned(chunk))
+            yield chunk.holding(self._conditioned(chunk))
 
     def _peeked(self) -> list[Chunk]:
         """The beginning of a float file, after its scale was found: it may begin more quietly than it goes on."""

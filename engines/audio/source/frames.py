@@ -4,7 +4,6 @@ first."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import av.error
 import numpy as np
@@ -39,7 +38,7 @@ class TrackDecoder:
     def __iter__(self) -> Iterator[Chunk]:
         packed, is_stored = _Packed(), self._stream.codec_context.name.startswith("pcm_f")
         for frame in self._frames():
-            yield from (replace(chunk, is_stored=is_stored) for chunk in _chunks(frame, packed))
+            yield from _chunks(frame, packed, is_stored=is_stored)
 
     def _frames(self) -> Iterator[AudioFrame]:
         packets = self._container.demux(self._stream)
@@ -94,24 +93,31 @@ class _Packed:
             ) from error
 
 
-def _chunks(frame: AudioFrame, packed: _Packed) -> Iterator[Chunk]:
+def _chunks(frame: AudioFrame, packed: _Packed, *, is_stored: bool) -> Iterator[Chunk]:
     rate = frame.sample_rate
     if not MIN_RATE <= rate <= MAX_RATE:
         message = f"The file's sound has {rate} samples a second; {MIN_RATE} to {MAX_RATE} can be read."
         raise UnsupportedMedia(f"{message} Convert it, to mp3 or wav for instance.")
-    start = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-    at = 0
+    start, at = _seconds(frame), 0
     for part in packed(frame):
         samples, is_float = _samples(part)
         for first in range(0, samples.shape[1], rate):
             piece = samples[:, first : first + rate]
-            yield Chunk(piece, rate, None if start is None else start + at / rate, is_float)
+            yield Chunk(piece, rate, None if start is None else start + at / rate, is_float, is_stored)
             at += piece.shape[1]
+
+
+def _seconds(frame: AudioFrame) -> float | None:
+    """The frame's stamp. A product of fractions would take longer than the rest of what is done with a frame."""
+    stamp, base = frame.pts, frame.time_base
+    return None if stamp is None or base is None else stamp * base.numerator / base.denominator
 
 
 def _samples(frame: AudioFrame) -> tuple[Samples, bool]:
     """The frame as float32 of shape (channels, n), integers in -1..1; and whether it held floats."""
     kind = frame.format.name.removesuffix("p")
+    if kind == "flt" and frame.layout.nb_channels == 1:  # most recordings: no copy is needed
+        return np.frombuffer(frame.planes[0], np.float32, frame.samples)[None], True  # type: ignore[call-overload]
     raw = frame.to_ndarray()
     if not frame.format.is_planar:
         raw = raw.reshape(frame.samples, -1).T

@@ -8,7 +8,6 @@ mixer does (Dan Dugan, "Automatic microphone mixing", JAES 23, 1975), and the si
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ def mixed(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         if chunk.samples.shape[0] > 1:
             if mixer.form != (chunk.samples.shape[0], chunk.rate):
                 mixer = _Mixer((chunk.samples.shape[0], chunk.rate))
-            yield replace(chunk, samples=mixer(chunk.samples)[None])
+            yield chunk.holding(mixer(chunk.samples)[None])
         else:
             yield chunk
 

@@ -48,14 +48,14 @@ class Resampled:
 class _Resampler:
     def __init__(self, rate: int) -> None:
         self.rate = rate
-        self._resampler = None if rate == SAMPLE_RATE else AudioResampler("flt", "mono", SAMPLE_RATE)
+        self._resampler = None if rate == SAMPLE_RATE else AudioResampler("fltp", "mono", SAMPLE_RATE)
         self._has_begun = False
 
     def __call__(self, samples: Samples) -> Iterator[Samples]:
         if self._resampler is None:
             yield samples
             return
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="flt", layout="mono")
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="fltp", layout="mono")
         frame.sample_rate = self.rate
         self._has_begun = True
         yield from _arrays(self._resampler.resample(frame))

@@ -13,8 +13,8 @@ import re
 
 import numpy as np
 
-from engines.speakers.networks.onnx_file import Attribute, Graph
 from engines.speakers.networks.torch_file import Tensors
+from engines.weights.onnx_file import Attribute, Graph
 
 SIZE = 192
 _DILATIONS = {"block1": 1, "block2": 2, "block3": 2}

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.base import SAMPLE_RATE
-from engines.speakers.networks.onnx_file import Graph
 from engines.speakers.networks.torch_file import Tensors
+from engines.weights.onnx_file import Graph
 
 LAYERS = 4
 _STRIDE = 10  # samples between two places of a filter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +83,20 @@ def batchers() -> Iterator[Callable[[Any], WatchedBatcher]]:
 Start = Callable[[Any], WatchedBatcher]
 
 
-def fake(**options: Any) -> FakeEngine:
-    return FakeEngine(EngineOptions(model="0", **options))
+class RememberingEngine(FakeEngine):
+    """passes: the windows of each decode call."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        super().__init__(options)
+        self.passes: list[list[Window]] = []
+
+    def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
+        self.passes.append(list(windows))
+        return super().decode(windows)
+
+
+def fake(**options: Any) -> RememberingEngine:
+    return RememberingEngine(EngineOptions(model="0", **options))
 
 
 def begin(batcher: Batcher, path: Path, max_seconds: float = 1e6, **options: Any) -> Transcription:

@@ -17,11 +17,11 @@ from engines.speakers.networks.embedding_network import embedding_onnx
 from engines.speakers.networks.files import find_networks
 from engines.speakers.networks.filter_banks import filter_banks
 from engines.speakers.networks.narrow_band import is_narrow, without_shared
-from engines.speakers.networks.onnx_file import Graph
 from engines.speakers.networks.segmentation_network import segmentation_onnx, sinc_filters
 from engines.speakers.networks.sessions import NetworkFiles, Networks
 from engines.speakers.networks.torch_file import read_tensors
 from engines.speakers.voice_piece import normalised
+from engines.weights.onnx_file import Graph
 from tests.unit.engines.speakers.checkpoints import (
     calling,
     embedding_tensors,

@@ -1,0 +1,41 @@
+"""A worker that has had thousands of clips is no larger than one that has had a thousand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests import media
+from tests.conftest import Sample
+from tests.integration.running_worker import RunningWorker, redis_server, wait_for
+
+CLIPS = 1000
+MOST = 4.0  # MB that a thousand clips may add: what the allocator makes of it. They added 90 when windows were kept
+FLAT = 2.0  # MB by which one thousand may add more than the one before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory is a process's own")
+def test_clips_leave_nothing_behind(tmp_path: Path, sample: Sample) -> None:
+    clip = media.write(tmp_path / "clip.wav", media.read(sample.path)[16_000:32_000])
+    with redis_server() as redis:
+        worker = RunningWorker(redis.url, tmp_path)
+        try:
+            process = psutil.Process(worker.start().pid)
+            sizes = [_after(worker, clip, process) for _ in range(3)]
+        finally:
+            worker.end()
+    second, third = sizes[1] - sizes[0], sizes[2] - sizes[1]
+    assert third < MOST, sizes
+    assert third < max(second, 0) + FLAT, sizes
+
+
+def _after(worker: RunningWorker, clip: Path, process: psutil.Process) -> float:
+    """Megabytes that the worker has to itself after so many clips, one after the other."""
+    for _ in range(CLIPS):
+        request = worker.submit(clip, priority="interactive")
+        wait_for(lambda request=request: worker.store.outcome(request.id) is not None)  # type: ignore[misc]
+    return float(process.memory_full_info().uss) / 1e6
