@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from engines.base import Engine  # noqa: E402 - the path comes first
+from engines.errors import EngineError  # noqa: E402
 from engines.registry import EngineOptions, create_engine  # noqa: E402
 from engines.speakers.diarizer import Diarizer, SpeakerOptions, load_diarizer  # noqa: E402
 from engines.speakers.settling import settle  # noqa: E402
@@ -33,6 +34,7 @@ from scripts.speakers.heard import hear  # noqa: E402
 from scripts.speakers.meetings import Meeting, compose, read_voices  # noqa: E402
 from scripts.speakers.rttm import read_rttm, write_rttm  # noqa: E402
 from scripts.speakers.sound_file import write_wav  # noqa: E402
+from worker.models.remedies import with_remedy  # noqa: E402
 
 COLLAR = 0.25  # seconds on either side of a boundary
 MEETINGS = {
@@ -79,8 +81,12 @@ def main() -> int:
     parser.add_argument("--speakers", type=int, help="how many speak, if that is told")
     parser.add_argument("--json", type=Path, help="where the figures go")
     options = parser.parse_args()
+    try:
+        diarizer = load_diarizer(SpeakerOptions(options.model, data_dir=ROOT / ".cache" / "speakers" / "data"))
+    except EngineError as error:
+        print(with_remedy(error), file=sys.stderr)
+        return 1
     recordings = [*options.recordings, *(composed(options.voices, options.out) if options.voices else ())]
-    diarizer = load_diarizer(SpeakerOptions(options.model, data_dir=ROOT / ".cache" / "speakers" / "data"))
     engine = _engine(options.words) if options.words else None
     rows = []
     for path in recordings:

@@ -23,7 +23,7 @@ from engines.speakers.voice_piece import VoicePiece, encoded
 CHUNK = 10.0  # seconds the segmentation was trained on
 MIN_CLEAN = 0.5  # seconds of clean speech that make an embedding
 CHUNKS = 16  # numbers of chunks that a window has for itself; 30 s have 3
-RECIPE = 1  # raise it if other pieces come out of the same window: a checkpoint's are used no more then
+RECIPE = 2  # raise it if other pieces come out of the same window: a checkpoint's are used no more then
 
 
 class OnnxDiarizer:

@@ -13,6 +13,7 @@ from engines.base import SAMPLE_RATE
 from engines.errors import ModelNotFound
 from engines.speakers.networks.filter_banks import BANDS, STEP
 from engines.speakers.networks.narrow_band import is_narrow, without_shared
+from engines.speakers.networks.speech_frames import speech_classes
 from engines.speakers.voice_piece import Embedding, normalised
 
 FRAME = 270 / SAMPLE_RATE  # seconds from one frame of the segmentation to the next
@@ -49,7 +50,7 @@ class Networks:
         if len(samples) < MIN_SAMPLES:
             samples = np.pad(samples, (0, MIN_SAMPLES - len(samples)))
         scores = _run(self._segmentation, samples[None, None, :])
-        found: Active = _SETS[scores[0].argmax(axis=-1)]
+        found: Active = _SETS[speech_classes(scores[0], samples)]
         return found
 
     def hears_narrow(self, features: Floats) -> bool:

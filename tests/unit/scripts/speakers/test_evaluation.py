@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from engines.base import SAMPLE_RATE
+from engines.speakers.networks import files
 from engines.speakers.turns import Turn
+from scripts import evaluate_speakers
 from scripts.speakers.diarization_error import best_pairs, diarization_error
 from scripts.speakers.meetings import Meeting, compose, read_voices
 from scripts.speakers.rttm import read_rttm, write_rttm
@@ -91,3 +93,13 @@ def test_a_telephone_leaves_nothing_above_its_band(tmp_path: Path) -> None:
     power = np.square(np.abs(np.fft.rfft(samples)))
     above = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE) > 4000
     assert power[above].sum() < 1e-6 * power.sum()
+
+
+def test_what_is_not_installed_is_said_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(files, "_directory", lambda: None)
+    monkeypatch.setattr(evaluate_speakers, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["evaluate_speakers.py", "meeting.wav"])
+    assert evaluate_speakers.main() == 1
+    assert "make engine EXTRA=speakers" in capsys.readouterr().err
