@@ -1,0 +1,96 @@
+// The page's frame: its header, and which view the address shows.
+
+import { announce } from "./announce.js";
+import { h } from "./dom.js";
+import { watchConnection } from "./events.js";
+import { onSignedOut } from "./http.js";
+import { languages, locale, setLocale, t } from "./messages.js";
+import { askForKey, loadSession, session, signOut, watchSession } from "./sign_in.js";
+
+const header = document.getElementById("header");
+const main = document.getElementById("main");
+const notice = document.getElementById("notice");
+let shown = null; // the view: {destroy()}
+let number = 0; // of the view, as one may come when the next is asked for
+
+const JOB = /^#\/jobs\/([\w-]+)(?:\?(.*))?$/;
+
+async function route() {
+  const mine = ++number;
+  shown?.destroy();
+  shown = null;
+  main.replaceChildren();
+  drawHeader();
+  try {
+    const view = await open(location.hash);
+    if (mine === number) shown = view;
+    else view?.destroy();
+  } catch (error) {
+    if (mine === number) showFailure(error);
+  }
+}
+
+async function open(hash) {
+  const job = JOB.exec(hash);
+  if (job) {
+    const { show } = await import("./transcript/view.js");
+    return show(main, job[1], { t0: Number(new URLSearchParams(job[2]).get("t")) || 0 });
+  }
+  return null;
+}
+
+function showFailure(error) {
+  const text = error.status === 0 ? t("failed.offline") : error.message;
+  main.replaceChildren(
+    h("div", { class: "state" }, h("h2", {}, t("failed.title")), h("p", {}, text), h("button", { onclick: route }, t("retry"))),
+  );
+  announce(text);
+}
+
+function drawHeader() {
+  const link = (hash, key, isHere) => h("a", { href: hash, "aria-current": isHere ? "page" : null }, t(key));
+  const isHelp = location.hash.startsWith("#/help");
+  const choice = h(
+    "select",
+    { "aria-label": t("nav.language"), onchange: (event) => switchLanguage(event.target.value) },
+    Object.entries(languages).map(([code, name]) => h("option", { value: code, lang: code, selected: code === locale }, name)),
+  );
+  const account = session.needs_key && session.signed_in && [
+    h("bdi", { class: "muted" }, session.name),
+    h("button", { type: "button", class: "plain", onclick: signOut }, t("nav.signOut")),
+  ];
+  header.replaceChildren(
+    h("nav", {}, link("#/", "nav.recordings", !isHelp), link("#/help", "nav.use", isHelp)),
+    h("div", { class: "account" }, choice, account),
+  );
+  document.getElementById("skip").textContent = t("skip");
+}
+
+function switchLanguage(language) {
+  setLocale(language);
+  route();
+  header.querySelector("select").focus();
+}
+
+async function start() {
+  onSignedOut(askForKey);
+  watchSession(drawHeader);
+  watchConnection((isConnected) => {
+    notice.hidden = isConnected;
+    notice.textContent = isConnected ? "" : t("offline");
+  });
+  document.getElementById("skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the address names the view
+    main.focus();
+  });
+  addEventListener("hashchange", route);
+  try {
+    await loadSession();
+    if (session.needs_key && !session.signed_in) await askForKey();
+    await route();
+  } catch (error) {
+    showFailure(error);
+  }
+}
+
+start();
