@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from worker.queue.events import FeedReader
+from api.answers.watch import Watch
+from worker.queue.events import FeedEntry, FeedReader
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import ENDED, Outcome
@@ -33,7 +34,8 @@ class Waiters:
         self._store = store
         self._give_up = give_up
         self._timing = timing
-        self._reader = FeedReader(redis, self._on_state, self._on_gap, timing)
+        self._reader = FeedReader(redis, self._on_state, self._on_gap, timing, self._on_entry)
+        self._watches: set[Watch] = set()
         self._waiting: defaultdict[str, dict[asyncio.Event, bool]] = defaultdict(dict)  # True: every news, not the end
         self._abandoned: set[str] = set()  # jobs whose own client has left
         self._promised: set[str] = set()  # jobs whose own client was told that they go on
@@ -100,6 +102,16 @@ class Waiters:
             yield woken
         finally:
             self._leave(job_id, woken)
+
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        """What happens to all jobs from now on."""
+        watch = Watch()
+        self._watches.add(watch)
+        try:
+            yield watch
+        finally:
+            self._watches.discard(watch)
 
     def returned(self, job_id: str) -> None:
         """The job's own client is here (again)."""
@@ -174,6 +186,15 @@ class Waiters:
 
     def _on_gap(self) -> None:
         self._on_loop(self._wake_all)
+        self._on_loop(self._tell_all, None)
+
+    def _on_entry(self, entry: FeedEntry) -> None:
+        if self._watches:
+            self._on_loop(self._tell_all, entry)
+
+    def _tell_all(self, entry: FeedEntry | None) -> None:
+        for watch in self._watches:
+            watch.tell(entry)
 
     def _on_loop(self, call: Callable[..., None], *args: object) -> None:
         loop = self._loop  # the reader's thread may still run when the loop has gone
@@ -188,6 +209,8 @@ class Waiters:
     def _wake_all(self) -> None:
         for job_id in self._waiting:
             self._wake(job_id)
+        for watch in self._watches:
+            watch.woken.set()
 
 
 async def _disconnect(receive: Receive) -> None:

@@ -89,6 +89,8 @@ def _codes(method: str, path: str) -> Iterable[str]:
         yield "model_not_found"
     elif path == "/v1/jobs" and method == "post":
         yield from _UPLOAD
+    elif path == "/v1/jobs/events":
+        yield "too_many_connections"
     elif path == "/v1/jobs/export":
         yield from ("missing_required_parameter", "job_not_found", *_OF_A_JOB["/transcript"])
     elif "{job_id}" in path:

@@ -17,11 +17,11 @@ from api.intake.form_document import form_operation, retry_operation
 from api.intake.speakers.renaming import RENAMING, read_names, rename
 from api.routes.retrying import retry
 from api.routes.submission import Submitter, accepted, submit
-from api.schema.jobs import DeletedJob, Job, JobEvent, JobList
+from api.schema.jobs import DeletedJob, Job, JobEvent, JobList, JobsEvent
 from api.schema.responses import EVENTS, RECORDING, answer, event_schema, json_answer
 from api.state import AppState, AppStateDep
 from api.streaming.job_event_stream import END, Cursor
-from api.streaming.transcript_stream import job_events
+from api.streaming.transcript_stream import job_events, owner_events
 from worker.store.job_store import JobNotFound
 from worker.store.records import ENDED, JobRequest, State, is_job_id
 
@@ -35,6 +35,7 @@ _EVENTS = {
     **answer("The job's events", {EVENTS: event_schema(JobEvent)}),
     **answer("The reader has had all there is", {}, 204),
 }
+_ALL_EVENTS = answer("The jobs' events", {EVENTS: event_schema(JobsEvent)})
 _RESUMED = {
     "parameters": [
         {
@@ -63,6 +64,15 @@ async def list_jobs(
         raise ApiError("invalid_value", "'after' is the id of a job, such as the last answer's last_id.", param="after")
     run = run_in_threadpool if status in ENDED else service.redis_threads.run  # what has ended is on disk
     return await run(_page, service, owner, limit, after, status)
+
+
+@router.get("/events", response_class=Response, responses=_ALL_EVENTS, openapi_extra=_RESUMED)
+async def follow_jobs(request: Request, service: AppStateDep, owner: Owner) -> Response:
+    """What happens to all of the caller's jobs, as server-sent events: job, progress, positions, deleted. With
+    `Last-Event-ID` (or `?last_event_id=`) it tells what changed since, or `reset`: read the list anew."""
+    with ExitStack() as held:
+        held.enter_context(service.open_answers.held(owner))
+        return owner_events(service, owner, _last_event_id(request), held.pop_all())
 
 
 @router.get("/{job_id}", response_model=None, responses=json_answer(Job, "The job"))
@@ -98,7 +108,7 @@ async def follow_job(job_id: str, request: Request, service: AppStateDep, owner:
     """The job's news as server-sent events: state, progress, segment, and done as the last. A reader that comes back
     with `Last-Event-ID` (or `?last_event_id=`) goes on where it was."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
-    last = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+    last = _last_event_id(request)
     if last == END:
         return Response(status_code=204)  # which keeps a browser from coming back
     try:
@@ -137,6 +147,10 @@ async def delete_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[st
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
     await service.redis_threads.run(service.jobs.delete, job)
     return {"id": job.id, "object": "transcription.job", "deleted": True}
+
+
+def _last_event_id(request: Request) -> str | None:
+    return request.headers.get("last-event-id") or request.query_params.get("last_event_id") or None
 
 
 async def view(service: AppState, job: JobRequest) -> dict[str, Any]:

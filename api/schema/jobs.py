@@ -173,6 +173,38 @@ class JobEvent(RootModel[StateEvent | ProgressEvent | SegmentEvent | Job | JobGo
     """The JSON of a `data:` line; the `event:` line before it says which: `state`, `progress`, `segment` or `done`."""
 
 
+class JobProgress(Answer):
+    """`event: progress` of all jobs' events: as in the job."""
+
+    id: str
+    progress: Share
+    processed_seconds: float
+    total_seconds: float | None
+    speed: float | None
+    eta_seconds: float | None
+
+
+class JobPositions(Answer):
+    """`event: positions`: of jobs that wait, those that have moved; of the 200 that come first."""
+
+    positions: dict[str, int] = Field(description="By the job's id: how many are before it in its queue")
+
+
+class JobRemoved(Answer):
+    """`event: deleted`."""
+
+    id: str
+
+
+class JobsReset(Answer):
+    """`event: reset`: some events are lost. Read the list of jobs anew."""
+
+
+class JobsEvent(RootModel[Job | JobProgress | JobPositions | JobRemoved | JobsReset]):
+    """The JSON of a `data:` line; the `event:` line before it says which: `job`, `progress`, `positions`, `deleted` or
+    `reset`."""
+
+
 class EndedJob(Job):
     """The job, with words if it has finished."""
 

@@ -27,6 +27,7 @@ MODELS: tuple[type[BaseModel], ...] = (
     jobs.JobList,
     jobs.DeletedJob,
     jobs.JobEvent,
+    jobs.JobsEvent,
     jobs.Delivery,
     jobs.DeliveryList,
     jobs.WebhookMessage,

@@ -1,4 +1,4 @@
-"""Server-sent events: a job's news, and OpenAI's streamed transcription."""
+"""Server-sent events: a job's news, those of all jobs, and OpenAI's streamed transcription."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from api.answers.open_answers import HeldStream
 from api.http.errors import ApiError, record_unreadable, unexpected
 from api.state import AppState
 from api.streaming.job_event_stream import Cursor, JobEvent, follow
+from api.streaming.owner_stream import watch_jobs
 from worker.store.job_store import JobNotFound, RecordBroken
 from worker.store.records import JobRequest
 
@@ -29,6 +30,11 @@ _HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"
 def job_events(service: AppState, job: JobRequest, cursor: Cursor | None, held: ExitStack) -> HeldStream:
     """`GET /v1/jobs/{id}/events`: named events with ids to resume after. held: until the last of them."""
     return _streamed(_job_events(service, job, cursor), held)
+
+
+def owner_events(service: AppState, owner: str, last: str | None, held: ExitStack) -> HeldStream:
+    """`GET /v1/jobs/events`: as `job_events`, of all of the owner's jobs. last: the id its reader comes back with."""
+    return _streamed(_owner_events(service, owner, last), held)
 
 
 def transcription_events(service: AppState, job: JobRequest, held: ExitStack) -> HeldStream:
@@ -49,6 +55,16 @@ async def _job_events(service: AppState, job: JobRequest, cursor: Cursor | None)
             yield PING if news is None else f"id: {news.id}\nevent: {news.name}\ndata: {_json(news.data)}\n\n"
     except RecordBroken as error:
         yield f"event: error\n{_error(record_unreadable(error))}"
+
+
+async def _owner_events(service: AppState, owner: str, last: str | None) -> AsyncIterator[str]:
+    yield "retry: 2000\n\n"
+    async for event in watch_jobs(service, owner, last):
+        if event is None:
+            yield PING
+        else:
+            told = f"event: {event.name}\ndata: {_json(event.data)}\n" if event.name else ""
+            yield f"id: {event.id}\n{told}\n"
 
 
 async def _transcription_events(service: AppState, job: JobRequest) -> AsyncIterator[str]:

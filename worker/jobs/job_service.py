@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import logging
@@ -21,6 +22,9 @@ from worker.store.idempotency import Claim, Claimed
 from worker.store.incoming import Upload
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import ENDED, JobRequest, Outcome, State
+
+KNOWN_OWNERS = 10_000  # jobs whose owner is remembered: it never changes
+LOOKED_AT = 2000  # waiting jobs of a queue whose owner is asked for
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,7 @@ class JobService:
         self._queue = queue
         self._events = events
         self._backlog = backlog
+        self._owner = functools.lru_cache(KNOWN_OWNERS)(lambda job_id: store.request(job_id).owner)
 
     def submit(self, upload: Upload, request: JobRequest) -> None:
         """Makes the upload a job. If it cannot be queued nothing of it is left, and the error is raised."""
@@ -76,6 +81,10 @@ class JobService:
             raise JobNotFound(job_id)
         return request
 
+    def owner(self, job_id: str) -> str:
+        """Whose job it is; raises JobNotFound or RecordBroken."""
+        return self._owner(job_id)
+
     def ended_view(self, request: JobRequest) -> dict[str, Any] | None:
         """The job object of a job that has ended, which the store has."""
         outcome = self._store.outcome(request.id)
@@ -103,6 +112,22 @@ class JobService:
             retry,
             retry is not None and self._queue.is_put_aside(request.id),
         )
+
+    def places(self, owner: str, most: int) -> dict[str, int]:
+        """The positions of those of the owner's waiting jobs that come first, so many at most. Far
+        behind in a queue they are left out."""
+        places: dict[str, int] = {}
+        for line in self._queue.lines():
+            ahead = enumerate(line[:LOOKED_AT])
+            mine = (each for each in ahead if self._is_of(each[1], owner))
+            places |= {job_id: place for place, job_id in itertools.islice(mine, most - len(places))}
+        return places
+
+    def _is_of(self, job_id: str, owner: str) -> bool:
+        try:
+            return self.owner(job_id) == owner
+        except (JobNotFound, RecordBroken, OSError):
+            return False
 
     def views(
         self, owner: str, limit: int, after: str | None, status: State | None
@@ -147,7 +172,7 @@ class JobService:
         try:
             self._call_off(request)
             self._queue.forget(request.id)
-            self._events.forget(request.id)
+            self._events.deleted(request.id, request.owner)
         except RedisError as error:
             log.warning("%s is deleted, but Redis could not be told: %s", request.id, error)
 

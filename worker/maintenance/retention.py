@@ -68,6 +68,6 @@ class Retention:
         log.info("Job %s is removed: it ended long enough ago", request.id)
         try:
             self._queue.forget(request.id)
-            self._events.forget(request.id)
+            self._events.deleted(request.id, request.owner)
         except RedisError as error:  # what it has there runs out by itself
             log.warning("Redis could not be told that %s is removed: %s", request.id, error)

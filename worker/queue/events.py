@@ -27,8 +27,11 @@ FEED_LENGTH = 10_000  # entries, about
 EVENTS_LENGTH = 100_000  # entries of one job, about: a day of talk has fewer
 EVENTS_TTL = 24 * 3600  # seconds
 ENDED_TTL = 600  # seconds after a job's end: a reader who comes back later gets the rest from the store
+BEGINNING = "0-0"  # before every entry
 STATUS = ("started_at", "processed", "total", "segments")
 NEWS = "news"  # what the feed says of a job that goes on: its own stream has the rest
+CHANGED = "changed"  # … of one that was given another title or other names
+DELETED = "deleted"  # … of one that is gone
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,17 @@ class Event:
     id: str
     name: str
     data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEntry:
+    """id: the stream's own, which sorts by time. state: one of a job's, `NEWS`, `CHANGED` or `DELETED`, or what a later
+    version tells. owner: whose it was, of a job that is gone."""
+
+    id: str
+    job_id: str
+    state: str
+    owner: str = ""
 
 
 class Events:
@@ -94,6 +108,30 @@ class Events:
         values: Any = self._redis.hmget(f"{KEY_PREFIX}status:{job_id}", STATUS)
         return {name: float(value) for name, value in zip(STATUS, values, strict=True) if value is not None}
 
+    def changed(self, job_id: str) -> None:
+        """Tells that what is shown of a job is another, though not its state."""
+        self._redis.xadd(FEED, {"job": job_id, "state": CHANGED}, maxlen=FEED_LENGTH, approximate=True)
+
+    def deleted(self, job_id: str, owner: str) -> None:
+        """Tells that a job is gone, and forgets it."""
+        self.forget(job_id)
+        self._redis.xadd(FEED, {"job": job_id, "state": DELETED, "owner": owner}, maxlen=FEED_LENGTH, approximate=True)
+
+    def newest(self) -> str:
+        """The feed's last entry; `0-0` if there is none."""
+        newest: Any = self._redis.xrevrange(FEED, count=1)
+        return newest[0][0].decode() if newest else BEGINNING
+
+    def since(self, after: str) -> list[FeedEntry] | None:
+        """What the feed told after an entry, oldest first; None if it does not go back so far."""
+        if _place(after) > _place(self.newest()):  # Redis was emptied
+            return None
+        oldest: Any = self._redis.xrange(FEED, count=1)
+        if oldest and _place(oldest[0][0].decode()) > _place(after) > _place(BEGINNING):
+            return None
+        rows: Any = self._redis.xrange(FEED, min=f"({after}")
+        return [entry for row, fields in rows if (entry := _entry(row, fields))]
+
     def forget(self, job_id: str) -> None:
         self._redis.delete(f"{KEY_PREFIX}status:{job_id}", f"{KEY_PREFIX}events:{job_id}")
 
@@ -110,12 +148,27 @@ def told(segment: Segment) -> dict[str, Any]:
     return {**of_it, "speaker": segment.speaker} if segment.speaker else of_it
 
 
+def _place(entry_id: str) -> tuple[int, int]:
+    """Of an entry's id, which sorts as two numbers."""
+    time, _, number = entry_id.partition("-")
+    return int(time), int(number)
+
+
+def _entry(row: bytes, fields: Mapping[bytes, bytes]) -> FeedEntry | None:
+    """None for what is not about a job."""
+    if b"job" not in fields or b"state" not in fields:
+        return None
+    job_id, state, owner = (fields.get(name, b"").decode() for name in (b"job", b"state", b"owner"))
+    return FeedEntry(row.decode(), job_id, state, owner)
+
+
 def _event(row: str, fields: Mapping[bytes, bytes]) -> Event:
     return Event(row, fields.get(b"event", b"").decode(), json.loads(fields.get(b"data", b"{}")))
 
 
 class FeedReader:
-    """One thread a process that follows the feed and calls `on_state(job_id, state)`; the state may be `NEWS`.
+    """One thread a process that follows the feed and calls `on_state(job_id, state)`; see FeedEntry. on_entry: called
+    with each entry as well.
 
     `on_gap()` is called after Redis was away or the reader started, since states may have been missed then.
     """
@@ -126,10 +179,12 @@ class FeedReader:
         on_state: Callable[[str, str], None],
         on_gap: Callable[[], None],
         timing: Timing = Timing(),
+        on_entry: Callable[[FeedEntry], None] | None = None,
     ) -> None:
         self._redis = redis
         self._block = timing.feed_block
         self._on_state = on_state
+        self._on_entry = on_entry
         self._on_gap = on_gap
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
@@ -163,11 +218,13 @@ class FeedReader:
         for _, entries in answer or []:
             for entry_id, fields in entries:
                 last = entry_id
-                if b"job" in fields and b"state" in fields:
-                    self._handle(self._on_state, fields[b"job"].decode(), fields[b"state"].decode())
+                if entry := _entry(entry_id, fields):
+                    self._handle(self._on_state, entry.job_id, entry.state)
+                    if self._on_entry:
+                        self._handle(self._on_entry, entry)
         return last
 
-    def _handle(self, call: Callable[..., None], *args: str) -> None:
+    def _handle(self, call: Callable[..., None], *args: object) -> None:
         """One change that could not be handled must not hide those that follow."""
         if self._stopped.is_set():
             return

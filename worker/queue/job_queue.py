@@ -213,6 +213,10 @@ class JobQueue:
         """The jobs of this priority that wait for a slot, the next one first, and all that are to be fetched."""
         return self._queues[queue].get_job_ids() + self._queues[FETCH].get_job_ids()
 
+    def lines(self) -> list[list[str]]:
+        """The jobs that wait for a slot, queue by queue, the next one first."""
+        return [queue.get_job_ids() for queue in self._queues.values()]
+
     def all_waiting_ids(self) -> set[str]:
         """The jobs that wait for a slot of any queue."""
         return {job_id for queue in self._queues.values() for job_id in queue.get_job_ids()}

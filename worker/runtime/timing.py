@@ -90,6 +90,7 @@ class Timing:
     abandon: float = _scaled(30.0)  # a job outlives the last client that waited for it
     job_look: float = _scaled(10.0)  # until a client's job is looked at though nothing was told: Redis may be read-only
     ping: float = _scaled(10.0)  # of silence, after which a reader of events is told that the line is alive
+    positions: float = _scaled(1.0, least=0.1)  # after a queue moved, until whoever follows all jobs is told positions
     place: float = _scaled(10.0)  # an upload waits, unread, for a place among those that are read
     repeat: float = _scaled(10.0)  # to wait for the same request that becomes a job this moment; it takes milliseconds
     names: float = _fixed(3.0)  # a name server may take; after that a webhook's URL is checked when it is called

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +39,21 @@ def follow(service: LiveService, job_id: str, last: str | None = None) -> Iterat
                 fields[name] = value
             elif "event" in fields:
                 yield Event(fields["id"], fields["event"], json.loads(fields["data"]))
+                fields = {}
+
+
+def watch(service: LiveService, last: str | None = None) -> Generator[Event, None, None]:
+    """What happens to all jobs; the first has an id and no name."""
+    headers = {"last-event-id": last} if last else {}
+    with service.http() as client, client.stream("GET", "/v1/jobs/events", headers=headers) as response:
+        assert response.status_code == 200, response.read()
+        fields: dict[str, str] = {}
+        for line in response.iter_lines():
+            name, _, value = line.partition(": ")
+            if line:
+                fields[name] = value
+            elif "id" in fields:
+                yield Event(fields["id"], fields.get("event", ""), json.loads(fields.get("data", "{}")))
                 fields = {}
 
 
@@ -156,3 +171,26 @@ def test_readers_that_do_not_read_cost_little_and_hold_nobody_up(quick: LiveServ
         growth = (api.memory_info().rss - before) / 1e6
     assert growth < READERS * MAX_PER_READER
     until(lambda: quick.get("/health").status_code == 200, "it still answers")
+
+
+def test_all_jobs_are_told_on_one_stream(keyed: LiveService, clip: Path) -> None:
+    """Each as the job itself is, to its owner alone; and whoever comes back hears what happened meanwhile."""
+    events = watch(keyed)
+    began = next(events)
+    with keyed.http(authorization=f"Bearer {KEYS['ben']}") as ben:
+        other = ben.post("/v1/jobs", files={"file": clip.read_bytes()}).json()["id"]
+    job_id = keyed.submit(clip)
+    had: list[Event] = []
+    while not had or (had[-1].name, had[-1].data.get("status")) != ("job", "finished"):
+        had.append(next(events))
+        assert had[-1].name != "reset", had
+    assert had[-1].data == keyed.job(job_id)
+    events.close()
+    with keyed.http() as anna:
+        assert anna.delete(f"/v1/jobs/{job_id}").status_code == 200
+    events = watch(keyed, last=began.id)
+    while (event := next(events)).name != "deleted":
+        had.append(event)
+    assert event.data == {"id": job_id}
+    assert other not in repr(had)
+    events.close()
