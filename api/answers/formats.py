@@ -91,10 +91,8 @@ def verbose_json(transcript: Transcript, granularities: Sequence[str]) -> dict[s
         "text": transcript.text,
     }
     if "segment" in granularities:
-        answer["segments"] = [_segment(segment) for segment in transcript.segments]
+        answer["segments"] = verbose_segments(transcript, granularities)
     if "word" in granularities and transcript.task == "transcribe":
-        for shown, segment in zip(answer.get("segments", ()), transcript.segments, strict=False):
-            shown["words"] = segment_words(segment)
         answer["words"] = [
             {"word": word.text.strip(), "start": round(word.start, 3), "end": round(word.end, 3), **said_by(word)}
             for word in transcript.words
@@ -103,6 +101,15 @@ def verbose_json(transcript: Transcript, granularities: Sequence[str]) -> dict[s
     if transcript.warnings:
         answer["warnings"] = [{"code": row.code, "message": row.message} for row in transcript.warnings]
     return answer
+
+
+def verbose_segments(transcript: Transcript, granularities: Sequence[str]) -> list[dict[str, Any]]:
+    """The segments of `verbose_json`, with their words if those are asked for too."""
+    shown = [_segment(segment) for segment in transcript.segments]
+    if "word" in granularities and transcript.task == "transcribe":
+        for row, segment in zip(shown, transcript.segments, strict=True):
+            row["words"] = segment_words(segment)
+    return shown
 
 
 def diarized_json(transcript: Transcript) -> dict[str, Any]:

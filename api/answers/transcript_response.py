@@ -16,19 +16,25 @@ _COMPRESSED = ("docx",)  # by itself
 MAX_NAME = 200  # bytes of a file's name: systems take 255
 
 
-def transcript_response(rendered: Rendered, recording: str, asked: Headers) -> Response:
-    """recording: its name. asked: the request's headers. Blocks: run it in a thread."""
+def transcript_response(rendered: Rendered, recording: str, asked: Headers, revision: int | None = None) -> Response:
+    """recording: its name. asked: the request's headers. revision: of what was corrected, if that may be. Blocks: run
+    it in a thread."""
     name = file_name(recording, rendered.extension)
     headers = {
         **rendered.headers,
         "content-disposition": content_disposition(name, is_shown=rendered.extension in _SHOWN),
         "vary": "accept-encoding",
+        **({} if revision is None else {"etag": entity_tag(revision)}),
     }
     body = rendered.body
     is_worth_it = len(body) >= WORTH_COMPRESSING and rendered.extension not in _COMPRESSED
     if is_worth_it and takes_gzip(",".join(asked.getlist("accept-encoding"))):
         body, headers["content-encoding"] = gzip.compress(body, 6, mtime=0), "gzip"
     return Response(body, media_type=None, headers=headers)
+
+
+def entity_tag(revision: int) -> str:
+    return f'"{revision}"'
 
 
 def file_name(recording: str, extension: str) -> str:

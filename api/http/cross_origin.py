@@ -23,8 +23,8 @@ CONTAINER_HOSTS = ("host.docker.internal", "gateway.docker.internal", "host.cont
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 # What a page may read besides its answer; browsers hide all other headers.
 EXPOSED = (
-    "accept-ranges, content-disposition, content-range, location, preference-applied, retry-after, www-authenticate, "
-    "x-request-id, x-should-retry, x-whisper-warnings"
+    "accept-ranges, content-disposition, content-range, etag, location, preference-applied, retry-after, "
+    "www-authenticate, x-request-id, x-should-retry, x-whisper-warnings"
 )
 MAX_AGE = 600  # seconds for which a browser need not ask again
 _MAX_ASKED = 2000  # characters of the list of headers that a page wants to send

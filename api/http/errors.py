@@ -69,6 +69,8 @@ STATUS: dict[str, int] = {
     "too_many_uploads": 429,
     "too_many_connections": 429,
     "canceled": 409,
+    "transcript_changed": 412,
+    "precondition_required": 428,
     "no_webhook": 409,
     "audio_deleted": 410,
     "range_not_satisfiable": 416,

@@ -93,10 +93,13 @@ def _codes(method: str, path: str) -> Iterable[str]:
         yield "too_many_connections"
     elif path == "/v1/jobs/export":
         yield from ("missing_required_parameter", "job_not_found", *_OF_A_JOB["/transcript"])
+    elif path.endswith("/transcript") and method == "patch":
+        yield from ("job_not_found", "job_not_finished", "field_too_large", *_PRECONDITIONS)
     elif "{job_id}" in path:
         yield from ("job_not_found", *_OF_A_JOB.get(path.partition("{job_id}")[2], ()))
 
 
+_PRECONDITIONS = ("precondition_required", "transcript_changed")
 _OF_A_JOB: dict[str, tuple[str, ...]] = {
     "": ("too_many_connections",),
     "/events": ("too_many_connections",),

@@ -180,6 +180,7 @@ class TranscriptQuery(BaseModel):
     timestamps: Switch | None = Field(None, description=LAYOUT["timestamps"])
     paragraphs: Switch | None = Field(None, description=LAYOUT["paragraphs"])
     segments: Switch | None = Field(None, description=LAYOUT["segments"])
+    original: Switch | None = Field(None, description="As the machine wrote it, without what was corrected since")
     start: kinds.Seconds = Field(None, description="Leave out what was said before: seconds from the recording's start")
     end: kinds.Seconds = Field(None, description="Leave out what was said after it, likewise")
 

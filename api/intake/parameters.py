@@ -79,6 +79,11 @@ def read_transcript_format(fields: Fields, request: JobRequest) -> tuple[str, tu
     return response_format, granularities, layout
 
 
+def wants_original(fields: Fields) -> bool:
+    """Whether a transcript is asked for as the machine wrote it."""
+    return bool(read_transcript_query(fields).original)
+
+
 def read_excerpt(fields: Fields) -> tuple[float | None, float | None]:
     """Which part of a transcript is asked for, in seconds."""
     query = read_transcript_query(fields)

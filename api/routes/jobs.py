@@ -13,8 +13,8 @@ from api.answers.recording import RecordingResponse
 from api.http.access import Owner
 from api.http.errors import ApiError
 from api.http.ranges import check_range
+from api.intake.changes.job_changes import JOB_CHANGES, apply, read_job_changes
 from api.intake.form_document import form_operation, retry_operation
-from api.intake.speakers.renaming import RENAMING, read_names, rename
 from api.routes.retrying import retry
 from api.routes.submission import Submitter, accepted, submit
 from api.schema.jobs import DeletedJob, Job, JobEvent, JobList, JobsEvent
@@ -86,13 +86,18 @@ async def retrieve_job(job_id: str, service: AppStateDep, owner: Owner, wait: Wa
 
 
 @router.patch(
-    "/{job_id}", response_model=None, responses=json_answer(Job, "The job with the new names"), openapi_extra=RENAMING
+    "/{job_id}",
+    response_model=None,
+    responses=json_answer(Job, "The job as it is now"),
+    openapi_extra=JOB_CHANGES,
 )
 async def update_job(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> dict[str, Any]:
-    """Gives a finished job's speakers names, which its transcript has in every format from then on."""
+    """Gives the job a title, or a finished one's speakers names, which its transcript has in every format from then
+    on."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
-    names = await read_names(request)
-    await run_in_threadpool(rename, service.store, job, names)
+    changes = await read_job_changes(request)
+    await run_in_threadpool(apply, service.store, job, changes)
+    await service.redis_threads.run(service.jobs.tell_changed, job.id)
     return await view(service, job)
 
 

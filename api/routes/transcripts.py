@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api.answers.archive import zipped
-from api.answers.formats import Rendered, render
-from api.answers.transcript_response import content_disposition, transcript_response
+from api.answers.formats import Rendered, render, verbose_segments
+from api.answers.transcript_response import content_disposition, entity_tag, transcript_response
 from api.http.access import Owner
 from api.http.errors import ApiError
 from api.http.fields import Fields
+from api.intake.changes.transcript_changes import (
+    TRANSCRIPT_CHANGES,
+    invalid,
+    read_revision,
+    read_transcript_changes,
+)
 from api.intake.form_document import transcript_parameters
-from api.intake.parameters import read_excerpt, read_transcript_format
+from api.intake.parameters import read_excerpt, read_transcript_format, wants_original
 from api.routes.jobs import view
-from api.schema.responses import BINARY, ZIP, answer, transcript_answer
+from api.schema.responses import BINARY, ZIP, answer, json_answer, transcript_answer
+from api.schema.transcripts import TranscriptCorrection
 from api.state import AppState, AppStateDep
+from worker.store.edits.edits import SegmentChange
+from worker.store.edits.transcripts import TranscriptChanged
 from worker.store.records import JobRequest, Outcome
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -67,9 +77,53 @@ async def retrieve_transcript(job_id: str, request: Request, service: AppStateDe
 
     def answered() -> Response:
         _check(service, job, outcome)
-        return transcript_response(_rendered(service, job, fields), job.filename, request.headers)
+        revision = service.store.transcripts.edits(job.id).revision  # before the text: a correction may come between
+        return transcript_response(_rendered(service, job, fields), job.filename, request.headers, revision)
 
     return await run_in_threadpool(answered)
+
+
+@router.patch(
+    "/{job_id}/transcript",
+    response_model=None,
+    responses=json_answer(TranscriptCorrection, "The new revision, and the corrected segments"),
+    openapi_extra=TRANSCRIPT_CHANGES,
+)
+async def correct_transcript(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
+    """Corrects segments of a finished job's transcript: the text, whose words get times by what stayed, and who says
+    it. Every format has it from then on; `original=true` gives what the machine wrote."""
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
+    revision, changes = read_revision(request.headers), await read_transcript_changes(request)
+    return await service.redis_threads.run(_corrected, service, job, revision, changes)
+
+
+def _corrected(service: AppState, job: JobRequest, revision: int | None, changes: list[SegmentChange]) -> Response:
+    outcome = service.store.outcome(job.id)
+    if outcome is None or outcome.state != "finished":
+        raise ApiError("job_not_finished", f"The job {job.id} has no transcript that could be corrected.", param="id")
+    _check_speakers(outcome, changes)
+    try:
+        edits, transcript = service.store.transcripts.change(job.id, revision, changes)
+    except TranscriptChanged as error:
+        headers = {"etag": entity_tag(error.revision)}
+        message = f"{error} Read it, and send what is still to be corrected."
+        raise ApiError("transcript_changed", message, param="If-Match", headers=headers) from None
+    except KeyError as error:
+        raise invalid(f"The transcript has no segment {error}") from None
+    service.jobs.tell_changed(job.id)
+    numbers = {change.id for change in changes}
+    part = replace(transcript, segments=tuple(each for each in transcript.segments if each.id in numbers))
+    shown = verbose_segments(part, ("segment", "word") if job.options.words else ("segment",))
+    answer = {"revision": str(edits.revision), "segments": shown}
+    return JSONResponse(answer, headers={"etag": entity_tag(edits.revision)})
+
+
+def _check_speakers(outcome: Outcome, changes: list[SegmentChange]) -> None:
+    known = [speaker.label for speaker in outcome.speakers]
+    wanted = (change.speaker for change in changes if change.speaker)
+    if strange := next((speaker for speaker in wanted if speaker not in known), None):
+        there = f"it has {', '.join(known[:20])}" if known else "nobody was told apart in it"
+        raise invalid(f"The job has no speaker '{strange[:100]}'; {there}")
 
 
 def _check(service: AppState, job: JobRequest, outcome: Outcome) -> None:
@@ -83,8 +137,10 @@ def _check(service: AppState, job: JobRequest, outcome: Outcome) -> None:
 
 def _rendered(service: AppState, job: JobRequest, fields: Fields) -> Rendered:
     response_format, granularities, layout = read_transcript_format(fields, job)
-    transcript = service.store.transcript(job.id).between(*read_excerpt(fields))
-    return render(transcript, response_format, granularities, layout, job.filename)
+    transcripts = service.store.transcripts
+    whole = transcripts.original(job.id) if wants_original(fields) else transcripts.read(job.id)
+    title = transcripts.edits(job.id).title or job.filename
+    return render(whole.between(*read_excerpt(fields)), response_format, granularities, layout, title)
 
 
 def _wanted(service: AppState, owner: str, fields: Fields) -> list[JobRequest]:

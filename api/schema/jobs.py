@@ -69,6 +69,7 @@ class Job(Answer):
         description="What was spoken, as an ISO 639-1 code: detected, or as it was asked for; once it has finished"
     )
     priority: Priority = Field(description="`interactive` goes first")
+    title: str | None = Field(description="What it was called since, in place of its file's name")
     file: JobFile = Field(description="The recording as it was sent")
     url: str | None = Field(description="Where it is fetched from, without credentials and query, if it was not sent")
     progress: Share = Field(description="The share of the recording that is done")
@@ -87,6 +88,7 @@ class Job(Answer):
     speakers: list[JobSpeaker] | None = Field(
         description="Who speaks, in order of appearance, once it has finished; if speakers were asked for"
     )
+    edited: bool = Field(description="Whether its transcript was corrected")
     warnings: list[TranscriptWarning] = Field(
         description="What its transcript lacks, and what of the request was ignored"
     )

@@ -22,6 +22,7 @@ BINARY = {"type": "string", "format": "binary"}
 RECORDING = dict.fromkeys(("application/octet-stream", "audio/*", "video/*"), BINARY)
 MODELS: tuple[type[BaseModel], ...] = (
     transcripts.Transcript,
+    transcripts.TranscriptCorrection,
     transcripts.TranscriptStreamEvent,
     jobs.Job,
     jobs.JobList,

@@ -79,6 +79,13 @@ class TranscriptSegment(Answer):
     speaker: str | Absent = Field(None, description=SPEAKER)
 
 
+class TranscriptCorrection(Answer):
+    """After a correction."""
+
+    revision: str = Field(description="Of the corrected transcript; its ETag")
+    segments: list[TranscriptSegment] = Field(description="Those that were sent, as they are now")
+
+
 class Word(Answer):
     word: str
     start: float

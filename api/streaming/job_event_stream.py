@@ -16,7 +16,6 @@ from redis.exceptions import RedisError
 
 from api.answers.waiting import wakes
 from api.state import AppState
-from worker.jobs.job_view import job_view
 from worker.queue.events import Event, told
 from worker.store.job_store import JobNotFound
 from worker.store.records import ENDED, JobRequest, Outcome
@@ -115,7 +114,7 @@ class _Reader:
                 return []
             if outcome is None:
                 raise JobNotFound(self._job.id)
-            return [*self._untold(outcome), JobEvent(END, "done", job_view(self._job, outcome, None))]
+            return [*self._untold(outcome), JobEvent(END, "done", self._service.jobs.view(self._job))]
         except JobNotFound:
             return [JobEvent(END, "done", {"id": self._job.id, "object": "transcription.job", "status": "deleted"})]
 

@@ -18,6 +18,7 @@ from worker.jobs.backlog import Backlog
 from worker.jobs.job_view import Live, job_view
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
+from worker.store.edits.edits import Edits
 from worker.store.idempotency import Claim, Claimed
 from worker.store.incoming import Upload
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
@@ -88,12 +89,27 @@ class JobService:
     def ended_view(self, request: JobRequest) -> dict[str, Any] | None:
         """The job object of a job that has ended, which the store has."""
         outcome = self._store.outcome(request.id)
-        return job_view(self._measured(request), outcome, None) if outcome else None
+        return job_view(self._measured(request), outcome, None, self._edits(request)) if outcome else None
 
     def view(self, request: JobRequest) -> dict[str, Any]:
         """The job object; raises RedisError only for a job that has not ended."""
         outcome = self._store.outcome(request.id)
-        return job_view(self._measured(request), outcome, None if outcome else self._live(request))
+        live = None if outcome else self._live(request)
+        return job_view(self._measured(request), outcome, live, self._edits(request))
+
+    def tell_changed(self, job_id: str) -> None:
+        """Lets those who follow their jobs know that one has another title, other names or another text."""
+        try:
+            self._events.changed(job_id)
+        except RedisError as error:
+            log.warning("%s was changed, but Redis could not be told: %s", job_id, error)
+
+    def _edits(self, request: JobRequest) -> Edits:
+        try:
+            return self._store.transcripts.edits(request.id)
+        except RecordBroken as error:  # which says so where its transcript is asked for
+            log.warning("%s", error)
+            return Edits()
 
     def _measured(self, request: JobRequest) -> JobRequest:
         """With the size of a recording that was fetched, as long as it is there."""

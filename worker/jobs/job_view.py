@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from worker.outbound.target import shown_url
+from worker.store.edits.edits import Edits
 from worker.store.records import JobRequest, Outcome, Retry, State, Webhook
 
 
@@ -46,7 +47,7 @@ class _Progress:
         return max(0.0, self.total - self.processed) / self.speed
 
 
-def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) -> dict[str, Any]:
+def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None, edits: Edits = Edits()) -> dict[str, Any]:
     """The job object. Times are unix seconds, `eta_seconds` what is probably left, `speed` in times real time."""
     progress = _ended(outcome) if outcome else _running(live)
     state = _state(outcome, live)
@@ -63,6 +64,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
         "language": request.options.language,
         "detected_language": outcome.language if outcome else None,
         "priority": request.priority,
+        "title": edits.title,
         "file": {"name": request.filename, "bytes": request.size},
         "url": shown_url(request.url) if request.url else None,
         "progress": 1.0 if state == "finished" else round(progress.share, 4),
@@ -75,6 +77,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None) ->
         "error": {"code": outcome.error.code, "message": outcome.error.message} if outcome and outcome.error else None,
         "track": (outcome.track if outcome else None) or request.options.listening.track,
         "speakers": _speakers(request, outcome),
+        "edited": bool(edits.segments),
         "warnings": [asdict(warning) for warning in (*request.warnings, *(outcome.warnings if outcome else ()))],
         "metadata": request.metadata,
         "webhook": _webhook(request.webhook),

@@ -8,7 +8,7 @@ jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>
                           checkpoint.<n>.crashed beside it if its worker was seen to die of its own
 jobs/<id>/retry.json      why and how long the job is put aside, and how often it was tried
 jobs/<id>/transcript.json the result, written aside and renamed
-jobs/<id>/speakers.json   names that were given to the transcript's speakers
+jobs/<id>/edits.json      what people changed in it, and the job's title; jobs/<id>/speakers.json their speakers' names
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins; gone again if the job is requeued
 jobs/<id>/deliveries.jsonl what came of each delivery attempt
 jobs/<id>/answered        a waiting client has had its answer
@@ -24,7 +24,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +32,7 @@ from engines.transcript import Transcript
 from worker.runtime.timing import Timing
 from worker.store import attempts
 from worker.store.attempts import Attempt
+from worker.store.edits.transcripts import Transcripts
 from worker.store.files import append_synced, create, patiently, remove, sync_directory, write_synced
 from worker.store.idempotency import Claims
 from worker.store.incoming import LocalUpload, reference_name, sweep
@@ -40,38 +41,12 @@ from worker.store.index.job_index import JobIndex
 from worker.store.index.job_row import job_ids
 from worker.store.index.keeper import IndexKeeper, distrust_unkept
 from worker.store.protocol import JobStore
-from worker.store.record_format import Record, RecordFormat, RecordUnreadable
-from worker.store.records import (
-    JOB,
-    NAMES,
-    OUTCOME,
-    RETRY,
-    TRANSCRIPT,
-    JobRequest,
-    Outcome,
-    Retry,
-    SpeakerNames,
-    is_job_id,
-)
+from worker.store.record_files import JobNotFound, RecordBroken, RecordFiles
+from worker.store.records import JOB, OUTCOME, RETRY, JobRequest, Outcome, Retry, is_job_id
 
 __all__ = ["JobNotFound", "JobStore", "LocalStore", "RecordBroken"]
 
 JUST_BEGUN = 2.0  # seconds; an upload takes its file within a millisecond of making it
-
-
-class JobNotFound(Exception):
-    """There is no job with this id."""
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"There is no job '{job_id}'.")
-
-
-class RecordBroken(RecordUnreadable):
-    """A job is there, and one of its records cannot be read."""
-
-    def __init__(self, job_id: str, cause: RecordUnreadable) -> None:
-        remedy = "Upgrade the server to read it." if cause.newer else "Send the recording again."
-        super().__init__(f"The record of the job '{job_id}' cannot be read: {cause}. {remedy}", cause.newer)
 
 
 class LocalStore:
@@ -85,6 +60,8 @@ class LocalStore:
         self.claims = Claims(root / "claims")
         self.index = JobIndex(root / "index")
         self.catalog = Catalog(self._jobs, self.index)
+        self._files = RecordFiles(self._jobs)
+        self.transcripts = Transcripts(self._files)
         distrust_unkept(self.index)
 
     def keep_index(self, timing: Timing) -> None:
@@ -97,12 +74,12 @@ class LocalStore:
 
     def request(self, job_id: str) -> JobRequest:
         """Raises JobNotFound, or RecordBroken if the job is there and its record cannot be read."""
-        return self._read(job_id, JOB)
+        return self._files.read(job_id, JOB)
 
     def outcome(self, job_id: str) -> Outcome | None:
         """None for a job that has not ended or is gone; raises RecordBroken."""
         try:
-            return self._read(job_id, OUTCOME).named(self._names(job_id))
+            return self._files.read(job_id, OUTCOME).named(self.transcripts.names(job_id))
         except JobNotFound:
             return None
 
@@ -134,33 +111,22 @@ class LocalStore:
         sync_directory(directory)
 
     def transcript(self, job_id: str) -> Transcript:
-        """As `request`; with the names that its speakers were given since."""
-        return self._read(job_id, TRANSCRIPT).named(self._names(job_id))
+        """As `request`; as people have made it since."""
+        return self.transcripts.read(job_id)
 
     def save_transcript(self, job_id: str, transcript: Transcript) -> None:
-        self._replace(job_id, TRANSCRIPT, transcript)
-
-    def name_speakers(self, job_id: str, names: Mapping[str, str | None]) -> None:
-        """names: by label; None takes one back. Raises JobNotFound for a job that is gone."""
-        known = {label: name for label, name in {**self._names(job_id), **names}.items() if name}
-        try:
-            self._replace(job_id, NAMES, SpeakerNames(known))
-        except FileNotFoundError:
-            raise JobNotFound(job_id) from None
+        self.transcripts.save(job_id, transcript)
 
     def retry(self, job_id: str) -> Retry | None:
         """None for a job that was never put aside, or whose record of it cannot be read."""
         try:
-            return self._read(job_id, RETRY)
+            return self._files.read(job_id, RETRY)
         except (JobNotFound, RecordBroken):
             return None
 
     def put_aside(self, job_id: str, retry: Retry) -> None:
         """Raises JobNotFound for a job that is gone."""
-        try:
-            self._replace(job_id, RETRY, retry)
-        except FileNotFoundError:
-            raise JobNotFound(job_id) from None
+        self._files.replace(job_id, RETRY, retry)
 
     def attempts(self, job_id: str) -> list[Attempt]:
         """All runs of the job so far, the first one first."""
@@ -264,31 +230,5 @@ class LocalStore:
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free
 
-    def _names(self, job_id: str) -> Mapping[str, str]:
-        """Given to speakers by label; none if their record cannot be read."""
-        try:
-            return self._read(job_id, NAMES).names
-        except (JobNotFound, RecordBroken):
-            return {}
-
     def _directory(self, job_id: str) -> Path:
-        if not is_job_id(job_id):
-            raise JobNotFound(job_id)
-        return self._jobs / job_id
-
-    def _replace(self, job_id: str, form: RecordFormat[Record], record: Record) -> None:
-        directory = self._directory(job_id)
-        aside = directory / f"{form.name.removesuffix('.json')}.{os.getpid()}.{time.monotonic_ns()}.tmp"
-        write_synced(aside, form.dump(record))
-        os.replace(aside, directory / form.name)
-        sync_directory(directory)
-
-    def _read(self, job_id: str, record: RecordFormat[Record]) -> Record:
-        try:
-            content = (self._directory(job_id) / record.name).read_bytes()
-        except FileNotFoundError:
-            raise JobNotFound(job_id) from None
-        try:
-            return record.load(content)
-        except RecordUnreadable as error:
-            raise RecordBroken(job_id, error) from error
+        return self._files.directory(job_id)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from engines.transcript import Transcript
 from worker.store.attempts import Attempt
+from worker.store.edits.transcripts import Transcripts
 from worker.store.idempotency import Claims
 from worker.store.incoming import Upload
 from worker.store.index.catalog import Catalog
@@ -21,6 +22,7 @@ class JobStore(Protocol):
     claims: Claims
     catalog: Catalog
     index: JobIndex
+    transcripts: Transcripts
 
     def receive(self, again: str | None = None) -> Upload: ...
     def request(self, job_id: str) -> JobRequest: ...
@@ -29,7 +31,6 @@ class JobStore(Protocol):
     def reopen(self, job_id: str) -> None: ...
     def transcript(self, job_id: str) -> Transcript: ...
     def save_transcript(self, job_id: str, transcript: Transcript) -> None: ...
-    def name_speakers(self, job_id: str, names: Mapping[str, str | None]) -> None: ...
     def retry(self, job_id: str) -> Retry | None: ...
     def put_aside(self, job_id: str, retry: Retry) -> None: ...
     def attempts(self, job_id: str) -> list[Attempt]: ...

@@ -9,6 +9,7 @@ from typing import Any
 from engines.transcript import Transcript
 from worker.jobs.job_view import job_view
 from worker.queue.events import told
+from worker.store.edits.edits import Edits
 from worker.store.records import JobRequest, Outcome, Webhook
 
 SHORT = 8 * 1024  # bytes of text that go along unasked; receivers like messages below 20 kB
@@ -27,12 +28,18 @@ def event_type(outcome: Outcome) -> str:
     return _TYPES[outcome.state]
 
 
-def message(request: JobRequest, outcome: Outcome, transcript: Transcript | None, public_url: str | None) -> bytes:
+def message(
+    request: JobRequest,
+    outcome: Outcome,
+    transcript: Transcript | None,
+    public_url: str | None,
+    edits: Edits = Edits(),
+) -> bytes:
     """public_url: what the links begin with, such as `https://whisper.example.com`; without it they begin with the
     address the job was sent to, if that is known, or are paths."""
     webhook = request.webhook or Webhook("")
     base_url = (public_url or webhook.base_url).rstrip("/")
-    data = job_view(request, outcome, None)
+    data = job_view(request, outcome, None, edits)
     data["urls"] = {name: base_url + path for name, path in data["urls"].items()}
     if transcript is not None:
         data |= _words(transcript, webhook.include)

@@ -269,7 +269,8 @@ class Sender:
         if outcome is None or webhook is None:
             raise JobNotFound(request.id)
         transcript = self._store.transcript(request.id) if outcome.state == "finished" else None
-        body = message(request, outcome, transcript, self._letterhead.public_url)
+        edits = self._store.transcripts.edits(request.id)
+        body = message(request, outcome, transcript, self._letterhead.public_url, edits)
         signed = signed_headers(self._letterhead.keys, event, timestamp, body)
         return self._calls.call(webhook.url, {**webhook.headers, **signed}, body)
 

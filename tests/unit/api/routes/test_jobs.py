@@ -21,7 +21,7 @@ KEYS = {
     "id", "object", "status", "created_at", "started_at", "ended_at", "attempts", "model", "task", "language",
     "detected_language",
     "priority", "file", "url", "progress", "processed_seconds", "total_seconds", "speed", "eta_seconds", "position",
-    "waiting_for", "error", "track", "speakers", "warnings", "metadata", "webhook", "urls",
+    "waiting_for", "error", "track", "speakers", "warnings", "metadata", "webhook", "urls", "title", "edited",
 }  # fmt: skip
 
 

@@ -1,0 +1,90 @@
+"""`edits.json`: what people changed, and what a transcript is with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pydantic import TypeAdapter
+
+from engines.transcript import SPARSE, Segment, Transcript, Word
+from worker.store.edits.alignment import aligned
+from worker.store.record_format import RecordFormat
+
+
+@dataclass(frozen=True, slots=True)
+class EditedSegment:
+    """text: None as it was; words: of that text, with times. speaker: a label, empty as it was."""
+
+    text: str | None = None
+    words: tuple[Word, ...] = ()
+    speaker: str = field(default="", metadata=SPARSE)
+
+    @property
+    def is_as_it_was(self) -> bool:
+        return self.text is None and not self.speaker
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """revision: how often segments were changed. title: what people call the job. segments: by number."""
+
+    revision: int = 0
+    title: str | None = None
+    segments: dict[int, EditedSegment] = field(default_factory=dict)
+
+    def applied(self, transcript: Transcript) -> Transcript:
+        if not self.segments:
+            return transcript
+        segments = (self.applied_to(segment) for segment in transcript.segments)
+        return replace(transcript, segments=tuple(segments))
+
+    def applied_to(self, segment: Segment) -> Segment:
+        edited = self.segments.get(segment.id)
+        if edited is None:
+            return segment
+        if edited.text is not None:
+            segment = replace(segment, text=edited.text, words=edited.words, tokens=(), logprobs=())
+        if edited.speaker:
+            words = tuple(replace(word, speaker=edited.speaker) for word in segment.words)
+            segment = replace(segment, speaker=edited.speaker, words=words)
+        return segment
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentChange:
+    """id: the segment's number. sets: which of text and speaker is changed; None is what it was at first."""
+
+    id: int
+    text: str | None = None
+    speaker: str | None = None
+    sets: frozenset[str] = frozenset()
+
+
+def changed(edits: Edits, machine: Transcript, changes: Sequence[SegmentChange]) -> Edits:
+    """The next revision. machine: the transcript as it was at first. Raises KeyError for a segment that is not there.
+
+    A text is aligned with the machine's words every time, so that times do not drift from one edit to the next."""
+    originals: Mapping[int, Segment] = {segment.id: segment for segment in machine.segments}
+    segments = dict(edits.segments)
+    for change in changes:
+        edited = _changed(segments.get(change.id, EditedSegment()), originals[change.id], change)
+        segments.pop(change.id, None)
+        if not edited.is_as_it_was:
+            segments[change.id] = edited
+    return replace(edits, revision=edits.revision + 1, segments=segments)
+
+
+def _changed(edited: EditedSegment, original: Segment, change: SegmentChange) -> EditedSegment:
+    if "text" in change.sets:
+        if change.text is None or change.text == original.text.strip():
+            edited = replace(edited, text=None, words=())
+        else:
+            new = aligned(original, change.text)
+            edited = replace(edited, text=new.text, words=new.words)
+    if "speaker" in change.sets:
+        edited = replace(edited, speaker="" if change.speaker == original.speaker else change.speaker or "")
+    return edited
+
+
+EDITS = RecordFormat("edits.json", TypeAdapter(Edits))
