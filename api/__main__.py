@@ -47,7 +47,10 @@ def main() -> int:
         print(explain(error), file=sys.stderr)
         return 2
     if not worker_settings.redis_url:
-        print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
+        print(
+            "Set WHISPER_REDIS_URL, or start everything: whisper-native serve run (in a checkout: make run).",
+            file=sys.stderr,
+        )
         return 2
     secrets = (key.get_secret_value() for key in settings.api_keys.values())
     logs.set_up("api", worker_settings.log_level, worker_settings.log_format, secrets)

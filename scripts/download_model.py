@@ -14,6 +14,7 @@ import argparse
 import logging
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -30,8 +31,9 @@ from worker.settings import WorkerSettings  # noqa: E402
 DEFAULT_ENGINE = "faster-whisper"
 
 
-def main() -> int:
-    options = _options()
+def main(words: Sequence[str] | None = None) -> int:
+    """words: of the command line; None for those of `sys.argv`."""
+    options = _options(words)
     settings = WorkerSettings()
     logging.basicConfig(format="%(message)s")
     logging.getLogger("engines").setLevel("INFO")
@@ -72,13 +74,13 @@ def table(data_dir: Path) -> str:
     return "\n".join(rows)
 
 
-def _options() -> argparse.Namespace:
+def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="names or Hugging Face ids; default: WHISPER_MODEL")
     parser.add_argument("--engine", choices=sorted(SOURCES), help="whose weights; default: WHISPER_ENGINE")
     parser.add_argument("--to", type=Path, metavar="DIRECTORY", help="plain copies there, instead of the hub's cache")
     parser.add_argument("--list", action="store_true", help="names, sizes, and which are on this machine")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def form_operation(route: Route) -> dict[str, Any]:
 
 
 def retry_operation() -> dict[str, Any]:
-    """A job's fields as parameters, beside a recording that is there."""
+    """A job's fields as parameters or as a body, for a recording that is there."""
     schemas = _schemas(Form)
     of_the_recording = ("file", "url", "filename", "known_speaker_names", "known_speaker_references")
     fields = {name: use for name, use in _uses().items() if "job" in use.routes and name not in of_the_recording}
@@ -61,7 +61,10 @@ def retry_operation() -> dict[str, Any]:
         _parameter(wire_name(name, schemas[name]), _described(schemas[name], use, "job"))
         for name, use in fields.items()
     ]
-    return {"parameters": [_KEY, *beside]}
+    properties = {wire_name(name, schemas[name]): _described(schemas[name], use, "job") for name, use in fields.items()}
+    schema = {"schema": {"type": "object", "properties": properties}}
+    content = dict.fromkeys(("multipart/form-data", "application/x-www-form-urlencoded", "application/json"), schema)
+    return {"parameters": [_KEY, *beside], "requestBody": {"content": content}}
 
 
 def transcript_parameters(*more: dict[str, Any]) -> dict[str, Any]:

@@ -140,8 +140,8 @@ async def cancel_job(job_id: str, service: AppStateDep, owner: Owner) -> dict[st
     "/{job_id}/retry", status_code=202, responses=json_answer(Job, "The job", 202), openapi_extra=retry_operation()
 )
 async def retry_job(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
-    """Runs a failed or canceled job again. With fields in the query, or if it has finished, a new job of the same
-    recording, with what is not sent as it was."""
+    """Runs a failed or canceled job again. With fields (in the query, a form or a JSON object), or if it has finished,
+    a new job of the same recording, with what is not sent as it was."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
     return await accepted(service, await retry(request, service, job))
 

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.http.errors import ApiError
 from api.http.fields import Fields
+from api.intake.changes.fields_body import Pairs, read_fields
 from api.intake.form import Form
 from api.intake.form_reading import read_form
 from api.intake.idempotency import holding_key
@@ -29,13 +30,13 @@ from worker.store.job_store import JobNotFound, JobStore
 from worker.store.records import JobRequest
 from worker.webhooks.outbox import Outbox
 
-Pairs = list[tuple[str, str]]
 _COUNTS = ("num_speakers", "min_speakers", "max_speakers")
 
 
 async def retry(request: Request, service: AppState, job: JobRequest) -> JobRequest:
     """The job that runs now; raises ApiError."""
-    sent = [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
+    fields = await read_fields(request, service.settings.upload_stall)
+    sent = [(name, value) for name, value in (*request.query_params.multi_items(), *fields) if value.strip()]
     if not {_base(name) for name, _ in sent} & set(Form.model_fields):
         try:
             return await service.redis_threads.run(Outbox(service.store).requeue, service.jobs, job.id)

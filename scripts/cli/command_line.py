@@ -70,6 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="whether it runs; exit code 0 ready, 1 running but not ready, 3 not running")
     secret = commands.add_parser("webhook-secret", help="print the secret that webhooks are signed with")
     secret.add_argument("--new", action="store_true", help="make one up, to put into WHISPER_WEBHOOK_SECRET")
+    download = commands.add_parser("download", help="fetch models ahead, or for a machine without a network")
+    download.add_argument("models", nargs="*", metavar="MODEL", help="names or Hugging Face ids; else WHISPER_MODEL")
+    download.add_argument("--engine", help="whose weights; instead of WHISPER_ENGINE")
+    download.add_argument(
+        "--to", type=lambda text: Path(text).resolve(), metavar="DIRECTORY", help="plain copies there"
+    )
+    download.add_argument("--list", action="store_true", help="names, sizes, and which are on this machine")
     logs = commands.add_parser("logs", help="show the end of the log")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
     logs.add_argument("-n", "--lines", type=int, default=50, help="how many lines (50)")

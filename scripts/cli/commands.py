@@ -28,6 +28,8 @@ def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:
     try:
         if arguments.command == "doctor":
             return report()  # it says itself what is wrong with the settings
+        if arguments.command == "download":
+            return download(arguments)
         service = ServiceConfig.from_settings()
         match arguments.command:
             case "run":
@@ -128,6 +130,14 @@ def webhook_secret(service: ServiceConfig, *, new: bool) -> int:
         print(secret)
         print(f"  as text, for tools that take no base64: {key_of(secret).decode('ascii', 'replace')}", file=sys.stderr)
     return 0
+
+
+def download(arguments: argparse.Namespace) -> int:
+    from scripts import download_model  # not before: it needs the engines
+
+    options = {"--engine": arguments.engine, "--to": arguments.to}
+    words = [word for name, value in options.items() if value for word in (name, str(value))]
+    return download_model.main([*arguments.models, *words, *(["--list"] if arguments.list else [])])
 
 
 def dashboard(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> int:

@@ -21,7 +21,8 @@ COMFORT = 4  # times the least free disk; less is worth a warning
 def python(version: tuple[int, int] = sys.version_info[:2], prefix: str = sys.prefix) -> Finding:
     number = platform.python_version()
     if not OLDEST <= version <= NEWEST:
-        return failure("python", f"{number}: the service needs {VERSIONS}. make clean, then make whisper-native.")
+        remedy = "make clean, then make whisper-native" if is_checkout() else "Install it with one of these"
+        return failure("python", f"{number}: the service needs {VERSIONS}. {remedy}.")
     if is_checkout() and not is_current(dev=False):
         return warning("python", f"{number} in {prefix}, which is not what requirements.txt pins: make whisper-native.")
     return ok("python", f"{number} in {prefix}")

@@ -26,8 +26,9 @@ def weights(model: str, data_dir: Path, engine: str = "faster-whisper") -> Findi
     except ModelNotFound as error:
         return failure("model", f"{with_remedy(error)} (WHISPER_MODEL={model})")
     if directory is None:
-        ahead = f" Ahead: .venv/bin/python scripts/download_model.py {model}" if is_checkout() else ""
-        return warning("model", f"The weights of {model} are not here: the first start fetches them.{ahead}")
+        program = ".venv/bin/python scripts/download_model.py" if is_checkout() else "whisper-native serve download"
+        ahead = f"Ahead: {program} {model}"
+        return warning("model", f"The weights of {model} are not here: the first start fetches them. {ahead}")
     if _is_pointer(directory / "model.bin"):
         return failure(
             "model", f"{directory / 'model.bin'} is a Git LFS pointer, not the weights. Fetch them: git lfs pull."

@@ -78,7 +78,8 @@ class Conversation:
 
 
 def _fields(asked: Transcribe) -> dict[str, str]:
-    """As our HTTP has them."""
-    phrases = [*(asked.transcript_names or []), *(asked.transcript_terms or [])]
-    given = {"model": asked.name, "language": asked.language, "hotwords": ", ".join(map(str, phrases))[:MAX_HOTWORDS]}
-    return {name: str(value) for name, value in given.items() if value}
+    """As our HTTP has them. A client may have put anything there."""
+    lists = [each for each in (asked.transcript_names, asked.transcript_terms) if isinstance(each, list)]
+    phrases = ", ".join(str(phrase) for phrases in lists for phrase in phrases)[:MAX_HOTWORDS]
+    given = {"model": asked.name, "language": asked.language, "hotwords": phrases}
+    return {name: str(value).encode(errors="replace").decode() for name, value in given.items() if value}

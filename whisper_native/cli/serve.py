@@ -23,7 +23,8 @@ STATE = "WHISPER_NATIVE_STATE"  # the directory of .env, data and logs, if there
 def serve(arguments: tuple[str, ...]) -> int:
     """Starts the server and says how to use it, as `make whisper-native` does.
 
-    Other commands: run (in the foreground), stop, restart, status, logs, doctor, dashboard; --help says more.
+    Other commands: run (in the foreground), stop, restart, status, logs, doctor, dashboard, download (models).
+    --help says more.
     """
     if SERVICE.is_dir() and importlib.util.find_spec("faster_whisper") is None:
         click.echo("The server is not installed: pip install 'whisper-native[server]'", err=True)

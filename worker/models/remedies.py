@@ -10,7 +10,8 @@ INSTALL_CUBLAS = (
 )
 _BASE = "set WHISPER_MODEL=base, whose weights come with the installation."
 _BRING = (
-    "Fetch it where there is a network (scripts/download_model.py --to DIRECTORY), carry the directory here and set "
+    "Fetch it where there is a network (whisper-native serve download --to DIRECTORY; in a checkout: "
+    "scripts/download_model.py --to DIRECTORY), carry the directory here and set "
     f"WHISPER_MODEL to it, or {_BASE}"
 )
 

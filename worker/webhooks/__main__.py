@@ -37,7 +37,10 @@ def main() -> int:
     logs.set_up("webhooks", settings.log_level, settings.log_format)
     logging.getLogger("httpcore2").setLevel(logging.WARNING)  # it would log headers, which are secrets
     if not settings.redis_url:
-        print("Set WHISPER_REDIS_URL, or start everything with scripts/whisper-native.py run.", file=sys.stderr)
+        print(
+            "Set WHISPER_REDIS_URL, or start everything: whisper-native serve run (in a checkout: make run).",
+            file=sys.stderr,
+        )
         return 2
     lifeline.watch(settings.timing.grace)
     log_file.follow()

@@ -1,1 +1,1 @@
-"""What PATCH requests change, as JSON bodies, and what may stand in them."""
+"""What requests without a recording want changed: their bodies, and what may stand in them."""

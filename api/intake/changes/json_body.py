@@ -19,6 +19,11 @@ async def read_object(request: Request, most: int = MAX_BODY, param: str | None 
         body += chunk
         if len(body) > most:
             raise ApiError("field_too_large", f"The body has more than {most} bytes.", param=param)
+    return parse_object(bytes(body), param)
+
+
+def parse_object(body: bytes, param: str | None = None) -> dict[str, Any]:
+    """Raises ApiError for anything else."""
     try:
         sent = json.loads(body)
     except (ValueError, RecursionError):

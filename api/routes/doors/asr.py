@@ -30,6 +30,7 @@ from engines.transcript import Segment, Transcript
 from worker.store.records import JobRequest
 
 OUTPUTS = {"txt": "text", "vtt": "vtt", "srt": "srt", "tsv": "tsv", "json": "verbose_json"}  # its formats in our words
+NAMES = {ours: theirs for theirs, ours in OUTPUTS.items()}
 _SAME = ("task", "language", "vad_filter", "hotwords", "model")
 _COUNTS = ("min_speakers", "max_speakers")  # clients send them whether they want speakers or not
 _READ = frozenset(
@@ -62,8 +63,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(shaped(_in_its
 async def asr(request: Request, service: AppStateDep, owner: Owner) -> Response:
     """A transcript in the format `output`."""
     job, transcript = await _heard(request, service, owner, ASR)
-    output = _output(Fields(request.query_params.multi_items()))
-    return await run_in_threadpool(_answer, job, transcript, output)
+    return await run_in_threadpool(_answer, job, transcript, NAMES[job.response_format])
 
 
 @router.post("/detect-language")

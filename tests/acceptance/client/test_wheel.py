@@ -91,6 +91,7 @@ def serves_and_transcribes(python: Path, home: Path, sample: Sample, **more: str
         assert "whisper-native serve stop" in said
         url = said.partition("whisper-native is ready: ")[2].split()[0]
         assert "is running and ready" in run(python, home, "serve", "status", more=more)
+        assert "large-v3-turbo" in run(python, home, "serve", "download", "--list", more=more)
         assert (state / "data" / "jobs").is_dir()
         assert (state / "logs" / "whisper-native.log").is_file()
         run(python, home, "transcribe", str(sample.path), "-o", "out", "-f", "txt,docx", "--url", url, more=more)

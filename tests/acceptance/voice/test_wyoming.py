@@ -186,6 +186,35 @@ def test_what_the_service_refuses_is_an_error_after_the_recording_and_the_next_o
 
 
 @pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"transcript_names": 5, "transcript_terms": {"a": 1}}, None),
+        ({"transcript_names": [None, 5, ["x"]]}, None),
+        ({"language": ["en"]}, "invalid_value"),
+        ({"name": 'a\r\n\r\n--x\r\nContent-Disposition: form-data; name="url"\r\n\r\nhttp://x'}, "model_not_found"),
+    ],
+    ids=["no lists", "no texts", "a list", "a form"],
+)  # fmt: skip
+def test_a_request_that_holds_anything_is_answered(
+    house: House, sound: bytes, asked: dict[str, object], code: str | None
+) -> None:
+    answer = house.ask(lambda client: told(client, [Event("transcribe", asked), *events(sound, None)]))
+    assert (Error.from_event(answer).code if code else Transcript.from_event(answer).text) == (code or FAKE_TEXT)
+    assert "Traceback" not in house.service.log()
+
+
+def test_a_language_that_is_half_a_letter_is_an_error_and_no_crash(house: House, sound: bytes) -> None:
+    """Which no library would send."""
+    form = {"rate": RATE, "width": 2, "channels": 1}
+    asked = line(type="transcribe", data={"language": "\ud800"})
+    chunk = line(type="audio-chunk", data=form, payload_length=CHUNK) + sound[:CHUNK]
+    with closing(house.raw()) as peer:
+        peer.sendall(asked + line(type="audio-start", data=form) + chunk + line(type="audio-stop"))
+        assert json.loads(peer.makefile().readline())["type"] == "error"
+    assert "Traceback" not in house.service.log()
+
+
+@pytest.mark.parametrize(
     "start",
     [{"rate": 0, "width": 2, "channels": 1}, {"rate": 16000, "width": 1, "channels": 1}, {"rate": "16k"}, {}],
     ids=["no rate", "eight bits", "a word", "nothing"],

@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -111,8 +111,8 @@ def takes(module: str, options: list[str], monkeypatch: pytest.MonkeyPatch) -> N
         return
     parse = argparse.ArgumentParser.parse_args
 
-    def parse_and_stop(parser: argparse.ArgumentParser) -> argparse.Namespace:
-        parse(parser)
+    def parse_and_stop(parser: argparse.ArgumentParser, words: Sequence[str] | None = None) -> argparse.Namespace:
+        parse(parser, words)
         raise Parsed
 
     monkeypatch.setattr(sys, "argv", [module, *options])

@@ -90,6 +90,57 @@ def _fields(options: DecodeOptions) -> dict[str, Any]:
     return {name: getattr(options, name) for name in options.__dataclass_fields__}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": {"language": "de", "vad_filter": "false", "keywords[]": ["RQ", "Redis"]}},
+        {"files": {"language": (None, "de"), "vad_filter": (None, "0"), "keywords": (None, "RQ,Redis")}},
+        {"json": {"language": "de", "vad_filter": False, "keywords": ["RQ", "Redis"], "prompt": None}},
+    ],
+    ids=["urlencoded", "multipart", "json"],
+)  # fmt: skip
+async def test_options_may_be_the_body(tmp_path: Path, body: dict[str, Any]) -> None:
+    async with serving(tmp_path) as running:
+        old = running.add_job()
+        running.finish(old.id)
+        answer = await running.client.post(f"/v1/jobs/{old.id}/retry", **body)
+        assert answer.status_code == 202, answer.text
+        options = running.store.request(answer.json()["id"]).options
+        assert (options.language, options.listening.voice_activity, options.hotwords) == ("de", False, "RQ, Redis")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"json": ["de"]}, 400, "invalid_value"),
+        ({"content": b"{", "headers": {"content-type": "application/json"}}, 400, "invalid_value"),
+        ({"content": b"[" * 100_000, "headers": {"content-type": "application/json"}}, 400, "invalid_value"),
+        ({"content": b"de", "headers": {"content-type": "text/plain"}}, 400, "invalid_content_type"),
+        ({"content": bytes(300_000), "headers": {"content-type": "application/json"}}, 400, "field_too_large"),
+        ({"files": {"file": ("a.wav", WAV)}}, 400, "unsupported_parameter"),
+        ({"json": {"language": "Klingon"}}, 400, "invalid_value"),
+    ],
+)
+async def test_a_body_that_says_nothing_is_refused(
+    tmp_path: Path, body: dict[str, Any], status: int, code: str
+) -> None:
+    async with serving(tmp_path) as running:
+        old = running.add_job()
+        running.finish(old.id)
+        answer = await running.client.post(f"/v1/jobs/{old.id}/retry", **body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert len(running.job_ids()) == 1
+
+
+async def test_an_empty_body_is_none(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        failed = running.add_job()
+        running.fail(failed.id, "worker_crashed")
+        running.redis.delete("rq:queue:batch")  # a slot had taken it
+        answer = await running.client.post(f"/v1/jobs/{failed.id}/retry", json={})
+        assert answer.json()["id"] == failed.id
+
+
 async def test_a_finished_job_runs_again_as_a_new_one(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         old = running.add_job(is_default_model=True)

@@ -41,6 +41,16 @@ async def test_options_of_the_query_are_heeded(tmp_path: Path) -> None:
         assert (job.kind, job.priority, job.filename, job.warnings) == ("sync", "interactive", "Das Boot.mkv", ())
 
 
+async def test_options_may_stand_in_the_form(tmp_path: Path) -> None:
+    """Some clients put them there; the answer has to be what the job was made for."""
+    async with serving(tmp_path) as running:
+        running.then(lambda job_id: running.finish(job_id, TRANSCRIPT))
+        files = {"audio_file": ("a.wav", WAV)}
+        answer = await running.client.post("/asr", data={"output": "srt", "language": "de"}, files=files)
+        assert answer.text.startswith("1\n00:00:00,000 --> 00:00:01,500\n")
+        assert answer.headers["content-disposition"].endswith('.srt"')
+
+
 @pytest.mark.parametrize(
     ("output", "body"),
     [
