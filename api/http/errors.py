@@ -59,6 +59,7 @@ STATUS: dict[str, int] = {
     "not_found": 404,
     "model_not_found": 404,
     "job_not_found": 404,
+    "peaks_not_found": 404,
     "method_not_allowed": 405,
     "upload_stalled": 408,
     "job_not_finished": 409,

@@ -17,7 +17,7 @@ from api.intake.changes.job_changes import JOB_CHANGES, apply, read_job_changes
 from api.intake.form_document import form_operation, retry_operation
 from api.routes.retrying import retry
 from api.routes.submission import Submitter, accepted, submit
-from api.schema.jobs import DeletedJob, Job, JobEvent, JobList, JobsEvent
+from api.schema.jobs import DeletedJob, Job, JobEvent, JobList, JobsEvent, Peaks
 from api.schema.responses import EVENTS, RECORDING, answer, event_schema, json_answer
 from api.state import AppState, AppStateDep
 from api.streaming.job_event_stream import END, Cursor
@@ -106,6 +106,17 @@ async def retrieve_audio(job_id: str, request: Request, service: AppStateDep, ow
     """The recording as it was sent; Range requests are served."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
     return await run_in_threadpool(_audio, service, job, request)
+
+
+@router.get("/{job_id}/peaks", response_model=None, responses=json_answer(Peaks, "The waveform"))
+async def retrieve_peaks(job_id: str, service: AppStateDep, owner: Owner) -> dict[str, Any]:
+    """The recording's waveform, once the job has finished; also when the recording is deleted by then."""
+    job = await run_in_threadpool(service.jobs.request, job_id, owner)
+    waveform = await run_in_threadpool(service.store.waveform, job.id)
+    if waveform is None:
+        why = "it has not finished, was answered at once, or is older than waveforms are"
+        raise ApiError("peaks_not_found", f"The job {job.id} has no waveform: {why}.", param="id")
+    return {"duration": waveform.duration, "peaks": waveform.peaks}
 
 
 @router.get("/{job_id}/events", response_class=Response, responses=_EVENTS, openapi_extra=_RESUMED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel
 
@@ -50,6 +50,7 @@ class JobUrls(Answer):
     transcript: str
     events: str
     audio: str
+    peaks: str
     cancel: str
     deliveries: str
 
@@ -106,6 +107,15 @@ class JobList(Answer):
     data: list[Job]
     has_more: bool
     last_id: str | None = Field(description="What `after` takes to go on")
+
+
+class Peaks(Answer):
+    """The recording's waveform, as a player draws it."""
+
+    duration: float = Field(description="Seconds of audio")
+    peaks: list[Annotated[int, Field(ge=0, le=255)]] = Field(
+        max_length=4000, description="How loud it is at most, in stretches of equal length, the first first"
+    )
 
 
 class DeletedJob(Answer):

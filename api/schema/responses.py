@@ -27,6 +27,7 @@ MODELS: tuple[type[BaseModel], ...] = (
     jobs.Job,
     jobs.JobList,
     jobs.DeletedJob,
+    jobs.Peaks,
     jobs.JobEvent,
     jobs.JobsEvent,
     jobs.Delivery,

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from engines.audio.loudness import Loudness
+from engines.audio.peaks import Peaks
 from engines.audio.recorded_track import RecordedTrack
 from engines.audio.source.chunk import Samples
 from engines.audio.source.container import open_container
@@ -39,7 +40,7 @@ class AudioReader:
         except BaseException:
             container.close()
             raise
-        self._loudness = Loudness()
+        self._loudness, self._peaks = Loudness(), Peaks()
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +71,11 @@ class AudioReader:
         return self._recorded.expected
 
     @property
+    def peaks(self) -> tuple[int, ...]:
+        """The waveform so far, see Peaks."""
+        return self._peaks.levels()
+
+    @property
     def is_silent(self) -> bool:
         """Whether nothing was heard so far but the noise of a room."""
         return self._loudness.is_silent
@@ -77,6 +83,7 @@ class AudioReader:
     def __iter__(self) -> Iterator[Samples]:
         for block in self._recorded:
             self._loudness.hear(block)
+            self._peaks.hear(block)
             yield block
 
     def warnings(self) -> tuple[TranscriptWarning, ...]:

@@ -102,6 +102,7 @@ class Transcription:
         self._language = RecordingLanguage(options)
         self._undecided: list[_Heard] = []  # heard before the recording's language was settled
         self._segments: list[Segment] = []
+        self.peaks: tuple[int, ...] = ()  # see Peaks; of a recording that was heard to its end
         self._duration = 0.0
         self._warnings: tuple[TranscriptWarning, ...] = ()
         self.track: int | None = None  # the number of the sound track, once it is chosen
@@ -194,6 +195,7 @@ class Transcription:
             segments, self._who_speaks = self._speakers.settled(self._segments)
             self._segments = list(segments)
         self._duration = reader.decoded
+        self.peaks = () if self._options.only_language else reader.peaks
         self._warnings = (*reader.warnings(), *self._missing_words(reader))
         yield Progress(self._duration, self._duration, ())
 

@@ -93,6 +93,7 @@ def job_urls(job_id: str) -> dict[str, str]:
         "transcript": f"{here}/transcript",
         "events": f"{here}/events",
         "audio": f"{here}/audio",
+        "peaks": f"{here}/peaks",
         "cancel": f"{here}/cancel",
         "deliveries": f"{here}/deliveries",
     }

@@ -24,7 +24,7 @@ from worker.queue.run_end import Lost, Requeue
 from worker.running.checkpoint import JobCheckpoint
 from worker.running.job_access import JobAccess
 from worker.store.job_store import JobNotFound
-from worker.store.records import JobError, JobRequest, Outcome, Priority
+from worker.store.records import JobError, JobRequest, Outcome, Priority, Waveform
 
 MAX_STRIKES = 3  # crashes in a row that brought no window, after which a job is given up …
 MAX_DEATHS = 10  # … or so many ends of its worker, of which nobody saw how they came: losses of power, say
@@ -201,6 +201,8 @@ class Attempt:
         transcript = self._transcription.transcript()
         if lost := self._loss():
             return lost
+        if self.request.kind == "job" and (peaks := self._transcription.peaks):  # nobody plays the others
+            self._jobs.store.save_waveform(self.job_id, Waveform(transcript.duration, peaks))
         self._jobs.store.save_transcript(self.job_id, transcript)
         return Outcome(
             "finished",

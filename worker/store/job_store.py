@@ -9,6 +9,7 @@ jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>
 jobs/<id>/retry.json      why and how long the job is put aside, and how often it was tried
 jobs/<id>/transcript.json the result, written aside and renamed
 jobs/<id>/edits.json      what people changed in it, and the job's title; jobs/<id>/speakers.json their speakers' names
+jobs/<id>/peaks.json      the recording's waveform
 jobs/<id>/outcome.json    the one terminal state; the first to create it wins; gone again if the job is requeued
 jobs/<id>/deliveries.jsonl what came of each delivery attempt
 jobs/<id>/answered        a waiting client has had its answer
@@ -42,7 +43,7 @@ from worker.store.index.job_row import job_ids
 from worker.store.index.keeper import IndexKeeper, distrust_unkept
 from worker.store.protocol import JobStore
 from worker.store.record_files import JobNotFound, RecordBroken, RecordFiles
-from worker.store.records import JOB, OUTCOME, RETRY, JobRequest, Outcome, Retry, is_job_id
+from worker.store.records import JOB, OUTCOME, RETRY, WAVEFORM, JobRequest, Outcome, Retry, Waveform, is_job_id
 
 __all__ = ["JobNotFound", "JobStore", "LocalStore", "RecordBroken"]
 
@@ -116,6 +117,16 @@ class LocalStore:
 
     def save_transcript(self, job_id: str, transcript: Transcript) -> None:
         self.transcripts.save(job_id, transcript)
+
+    def waveform(self, job_id: str) -> Waveform | None:
+        """None for a job that has none, or whose record of it cannot be read."""
+        try:
+            return self._files.read(job_id, WAVEFORM)
+        except (JobNotFound, RecordBroken):
+            return None
+
+    def save_waveform(self, job_id: str, waveform: Waveform) -> None:
+        self._files.replace(job_id, WAVEFORM, waveform)
 
     def retry(self, job_id: str) -> Retry | None:
         """None for a job that was never put aside, or whose record of it cannot be read."""

@@ -150,6 +150,14 @@ class SpeakerNames:
 
 
 @dataclass(frozen=True, slots=True)
+class Waveform:
+    """`peaks.json`: how loud a recording is at most, in stretches of equal length: 0 to 255. duration: seconds."""
+
+    duration: float
+    peaks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """`retry.json`: trouble that is not the recording's put the job aside. cause: of the last try. tries: how many
     there were. at: when the last one ended, in unix seconds. pause: seconds from then to the next. waited: seconds of
@@ -174,4 +182,5 @@ JOB = RecordFormat("job.json", TypeAdapter(JobRequest), keys={"declared_seconds"
 OUTCOME = RecordFormat("outcome.json", TypeAdapter(Outcome))
 RETRY = RecordFormat("retry.json", TypeAdapter(Retry))
 NAMES = RecordFormat("speakers.json", TypeAdapter(SpeakerNames))
+WAVEFORM = RecordFormat("peaks.json", TypeAdapter(Waveform))
 TRANSCRIPT = RecordFormat("transcript.json", TypeAdapter(Transcript), is_numbered=False)

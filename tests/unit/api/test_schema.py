@@ -218,7 +218,7 @@ def test_fields_may_be_added_later_and_may_be_absent_without_being_null(document
 OPERATIONS = {
     "create_transcription", "create_translation", "list_models", "retrieve_model", "create_job", "list_jobs",
     "retrieve_job", "retrieve_transcript", "retrieve_audio", "follow_job", "follow_jobs",
-    "correct_transcript", "cancel_job", "delete_job",
+    "correct_transcript", "retrieve_peaks", "cancel_job", "delete_job",
     "export_transcripts", "retry_job", "update_job", "service_info", "list_deliveries", "redeliver",
     "health", "readiness",
 }  # fmt: skip

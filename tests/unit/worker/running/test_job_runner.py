@@ -171,6 +171,26 @@ def assert_moved(end: End, queue: str, *, at_front: bool) -> None:
     assert (back(end).queue, back(end).at_front) == (queue, at_front)
 
 
+def test_a_waveform_is_kept_that_is_the_same_after_a_crash(bench: Bench, talk: bytes) -> None:
+    job_id, other = bench.add(talk), bench.add(talk)
+    assert bench.runner.run(job_id, "batch") == Finished()
+    waveform = bench.store.waveform(job_id)
+    assert waveform is not None
+    assert waveform.duration == 81.0
+    assert max(waveform.peaks) == pytest.approx(26, abs=2)
+    assert 2000 < len(waveform.peaks) <= 4000
+    crash(bench, other)
+    assert_moved(bench.runner.run(other, "alone"), "batch", at_front=True)
+    assert bench.runner.run(other, "batch") == Finished()
+    assert bench.store.waveform(other) == waveform
+
+
+def test_a_job_that_is_answered_at_once_has_no_waveform(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk, kind="sync")
+    assert bench.runner.run(job_id, "batch") == Finished()
+    assert bench.store.waveform(job_id) is None
+
+
 def test_a_job_ends_with_its_transcript_and_its_outcome(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     assert bench.runner.run(job_id, "batch") == Finished()
