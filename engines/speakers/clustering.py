@@ -64,7 +64,7 @@ def _groups(voiced: Voiced) -> _Groups:
     for distance in _TIGHT:
         if len(groups) > _MANY:
             groups = groups.merged_in_blocks(distance)
-    return groups
+    return groups.largest(_MANY)
 
 
 def _of_voices(sums: Floats, seconds: Floats, voiced: Voiced) -> _Groups:
@@ -119,6 +119,13 @@ class _Groups:
         return _Groups(
             np.concatenate([part.sums for part in parts]), np.concatenate([part.seconds for part in parts]), None
         )
+
+    def largest(self, most: int) -> _Groups:
+        """Those of the most seconds. The time that clustering takes so has a bound, whatever sounds a recording has."""
+        if len(self) <= most:
+            return self
+        kept = np.sort(np.argsort(-self.seconds, kind="stable")[:most])
+        return _Groups(self.sums[kept], self.seconds[kept], None)
 
     def alike_merged(self, likeness: float, at_least: int | None) -> _Groups:
         """By the cosine of centroids, the most alike first."""

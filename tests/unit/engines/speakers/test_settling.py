@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,11 @@ def test_ten_hours_are_clustered_and_every_voice_found() -> None:
     who = [int(number) for number in chance.integers(0, 6, 3000)]
     turns = settle(talk(who, spread=0.5))
     assert len({turn.speaker for turn in turns}) == 6
+
+
+def test_ten_hours_of_sounds_that_are_all_unlike_take_seconds() -> None:
+    """Without a bound: minutes, and a gigabyte."""
+    started = time.thread_time()
+    turns = settle(talk(range(6000), each=9.0), SpeakerCount(at_most=3))
+    assert len({turn.speaker for turn in turns}) <= 3
+    assert time.thread_time() - started < 10
