@@ -2,8 +2,10 @@
 
 import de from "./messages.de.js";
 import en from "./messages.en.js";
+import trDe from "./transcript/messages.de.js";
+import trEn from "./transcript/messages.en.js";
 
-const LANGUAGES = { en, de };
+const LANGUAGES = { en: { ...en, ...trEn }, de: { ...de, ...trDe } };
 const CHOICE = "whisper-native.language";
 
 export const languages = { en: "English", de: "Deutsch" };
@@ -12,7 +14,7 @@ document.documentElement.lang = locale;
 
 /** The message of this key. values: for its {names}; values.n also chooses among {one, other}. */
 export function t(key, values = {}) {
-  let message = LANGUAGES[locale][key] ?? en[key] ?? key;
+  let message = LANGUAGES[locale][key] ?? LANGUAGES.en[key] ?? key;
   if (typeof message !== "string") message = message[new Intl.PluralRules(locale).select(values.n)] ?? message.other;
   return message.replace(/\{(\w+)\}/g, (whole, name) => shown(values[name] ?? whole));
 }

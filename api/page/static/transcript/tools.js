@@ -1,0 +1,46 @@
+// What can be done with one segment: a few buttons beside the one that is pointed at, focused or was clicked.
+
+import { announce } from "../announce.js";
+import { h } from "../dom.js";
+import { t } from "../messages.js";
+import { clock } from "./clock.js";
+import { copy } from "./copy.js";
+
+export class Tools {
+  #i = -1;
+
+  /** actions: { edit(i), speaker(i), original(i) }; speaker is left out if speakers were not told apart. */
+  constructor(text, words, actions) {
+    Object.assign(this, { text, words });
+    const button = (label, act) => h("button", { type: "button", onclick: () => act(this.#i) }, label);
+    this.element = h(
+      "span",
+      { class: "tr-tools", role: "group" },
+      button(t("tr.edit"), actions.edit),
+      actions.speaker ? button(t("tr.speaker"), actions.speaker) : null,
+      button(t("tr.original"), actions.original),
+      button(t("tr.link"), (i) => this.#copyLink(i)),
+    );
+    text.element.addEventListener("pointerover", (event) => this.#at(event));
+    text.element.addEventListener("focusin", (event) => this.#at(event));
+  }
+
+  /** Shows them beside a segment. */
+  put(i) {
+    if (i < 0 || i === this.#i) return;
+    this.#i = i;
+    this.element.setAttribute("aria-label", t("tr.tools_at", { time: clock(this.words.segments[i].start) }));
+    this.text.rows[i].append(this.element);
+  }
+
+  #at(event) {
+    const isBusy = this.element.contains(document.activeElement) && event.type === "pointerover";
+    if (event.pointerType === "touch" || isBusy || this.element.contains(event.target)) return;
+    this.put(this.text.indexOf(event.target));
+  }
+
+  async #copyLink(i) {
+    const url = new URL(this.text.hrefOf(this.words.segments[i].start), location.href);
+    announce((await copy(url.href)) ? t("tr.link_copied") : url.href);
+  }
+}

@@ -1,0 +1,132 @@
+// The recording at a glance: its peaks on a canvas, and a slider over them to jump.
+
+import { h } from "../dom.js";
+import { getJson } from "../http.js";
+import { t } from "../messages.js";
+import { clock } from "./clock.js";
+
+const BAR = 3; // px, with the gap after it
+const KEYS = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5, PageDown: -60, PageUp: 60 }; // seconds
+
+export class Waveform {
+  #peaks = null;
+  #time = 0;
+  #column = -1; // the last that was played, of the canvas as drawn
+
+  /** onSeek(seconds). */
+  constructor(job, onSeek) {
+    this.length = job.total_seconds ?? 0;
+    this.onSeek = onSeek;
+    this.canvas = h("canvas", { "aria-hidden": "true" });
+    this.element = h(
+      "div",
+      { class: "tr-wave", role: "slider", tabindex: "0", "aria-label": t("tr.position"), "aria-valuemin": "0" },
+      this.canvas,
+    );
+    this.#listen();
+    this.resizes = new ResizeObserver(() => this.#draw());
+    this.resizes.observe(this.element);
+    this.scheme = matchMedia("(prefers-color-scheme: dark)");
+    this.scheme.addEventListener("change", this.#redraw);
+    this.#load(job);
+  }
+
+  destroy() {
+    this.resizes.disconnect();
+    this.scheme.removeEventListener("change", this.#redraw);
+  }
+
+  disable() {
+    this.element.setAttribute("aria-disabled", "true");
+    this.element.tabIndex = -1;
+  }
+
+  show(time) {
+    this.#time = time;
+    const column = this.#columnAt(time);
+    if (column === this.#column) return;
+    this.#draw();
+  }
+
+  #redraw = () => this.#draw();
+
+  async #load(job) {
+    try {
+      this.#peaks = (await getJson(job.urls?.peaks ?? `/v1/jobs/${job.id}/peaks`)).peaks;
+    } catch {
+      this.#peaks = null; // older jobs have none: a plain bar serves as well
+    }
+    this.#draw();
+  }
+
+  #listen() {
+    const seek = (event) => {
+      const box = this.element.getBoundingClientRect();
+      const share = Math.max(0, Math.min(1, (event.clientX - box.left) / box.width));
+      this.onSeek(share * this.length);
+    };
+    this.element.addEventListener("pointerdown", (event) => {
+      if (event.button || this.element.ariaDisabled) return;
+      this.element.setPointerCapture(event.pointerId);
+      seek(event);
+    });
+    this.element.addEventListener("pointermove", (event) => {
+      if (this.element.hasPointerCapture(event.pointerId)) seek(event);
+    });
+    this.element.addEventListener("keydown", (event) => {
+      const to = this.#keyed(event);
+      if (to === null) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.onSeek(to);
+    });
+  }
+
+  #keyed(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return null;
+    if (event.key === "Home") return 0;
+    if (event.key === "End") return this.length;
+    return event.key in KEYS ? this.#time + KEYS[event.key] : null;
+  }
+
+  #columnAt(time) {
+    return this.length ? Math.floor((time / this.length) * (this.element.clientWidth / BAR)) : 0;
+  }
+
+  #draw() {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (!width) return;
+    const scale = devicePixelRatio || 1;
+    this.canvas.width = width * scale;
+    this.canvas.height = height * scale;
+    const pen = this.canvas.getContext("2d");
+    pen.scale(scale, scale);
+    const style = getComputedStyle(this.element);
+    const [played, rest] = [style.getPropertyValue("--accent"), style.getPropertyValue("--wave")];
+    this.#column = this.#columnAt(this.#time);
+    const columns = Math.floor(width / BAR);
+    for (let i = 0; i < columns; i += 1) {
+      pen.fillStyle = i <= this.#column && this.#time > 0 ? played : rest;
+      const tall = Math.max(2, this.#loudest(i / columns, (i + 1) / columns) * height);
+      pen.fillRect(i * BAR, (height - tall) / 2, BAR - 1, tall);
+    }
+    this.#describe();
+  }
+
+  /** Of the peaks between two shares of the recording, from 0 to 1. */
+  #loudest(from, to) {
+    const peaks = this.#peaks;
+    if (!peaks?.length) return 0;
+    const last = Math.max(Math.floor(from * peaks.length) + 1, Math.floor(to * peaks.length));
+    let most = 0;
+    for (let i = Math.floor(from * peaks.length); i < last; i += 1) most = Math.max(most, peaks[i] ?? 0);
+    return most / 255;
+  }
+
+  #describe() {
+    this.element.setAttribute("aria-valuemax", String(Math.round(this.length)));
+    this.element.setAttribute("aria-valuenow", String(Math.round(this.#time)));
+    const values = { time: clock(this.#time), length: clock(this.length) };
+    this.element.setAttribute("aria-valuetext", t("tr.position_is", values));
+  }
+}
