@@ -34,6 +34,11 @@ class Admission:
         self._places = Places(max_uploads, is_shared=is_shared)
         self._coming: Counter[tuple[Priority, str]] = Counter()  # by owner
 
+    @property
+    def uploads(self) -> int:
+        """How many come in just now."""
+        return self._places.taken
+
     @asynccontextmanager
     async def place(self, priority: Priority, owner: str, *, counts: bool = True) -> AsyncIterator[None]:
         """A place for an upload that will probably join this queue; raises ApiError if there is none, QueueFull

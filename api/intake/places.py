@@ -17,6 +17,11 @@ class Places:
         self._held: Counter[str] = Counter()
         self._waiting: list[tuple[str, asyncio.Future[None]]] = []
 
+    @property
+    def taken(self) -> int:
+        """By all owners."""
+        return self._held.total()
+
     def held(self, owner: str) -> int:
         return self._held[owner]
 

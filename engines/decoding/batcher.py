@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from engines.base import Engine, WindowResult
@@ -22,10 +23,16 @@ log = logging.getLogger(__name__)
 
 
 class Batcher:
-    """Runs a thread over the engine for each of its lanes, express lanes included."""
+    """Runs a thread over the engine for each of its lanes, express lanes included.
 
-    def __init__(self, engine: Engine, ladder: Ladder | None = None) -> None:
+    on_pass: told how many windows a pass has, as it begins, from any thread.
+    """
+
+    def __init__(
+        self, engine: Engine, ladder: Ladder | None = None, on_pass: Callable[[int], None] = lambda windows: None
+    ) -> None:
         self.engine = engine
+        self._on_pass = on_pass
         self.max_batch = engine.max_batch  # falls when the device's memory runs out
         self._ladder = ladder or Ladder()
         self._queue = WindowQueue(engine.lanes, engine.batch_key)
@@ -36,6 +43,11 @@ class Batcher:
     def window_limit(self) -> int:
         """How many windows one recording may have waiting, so that memory is bounded."""
         return 2 * self.max_batch * self.engine.lanes
+
+    @property
+    def passes(self) -> int:
+        """How many are in hand, those of express lanes included."""
+        return len(self._began)
 
     def oldest_pass(self) -> float:
         """Seconds since the pass began that has been in hand longest; 0 if none is."""
@@ -75,6 +87,7 @@ class Batcher:
             loaded.set_result(None)
         while taken := self._queue.next_pass(self.max_batch):
             self._began[threading.get_ident()] = time.monotonic()
+            self._on_pass(len(taken.tasks))
             self._decode(taken.tasks)
             del self._began[threading.get_ident()]
             self._queue.end_pass(taken)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from worker.jobs.shares import has_share, turn
@@ -69,6 +69,11 @@ class Backlog:
         with self._lock:
             self._check_seconds(request.priority, request.owner, request.declared_seconds)
             self._waiting[request.priority][request.id] = _Job(request.owner, request.declared_seconds)
+
+    def audio_seconds(self, priority: Priority, ids: Collection[str]) -> float:
+        """Of those of the priority's waiting jobs that are among these."""
+        with self._lock:
+            return sum(job.seconds for job_id, job in self._look(priority).items() if job_id in ids)
 
     def withdraw(self, request: JobRequest) -> None:
         """The job was admitted and did not come to be."""

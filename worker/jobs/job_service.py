@@ -22,7 +22,8 @@ from worker.store.edits.edits import Edits
 from worker.store.idempotency import Claim, Claimed
 from worker.store.incoming import Upload
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
-from worker.store.records import ENDED, JobRequest, Outcome, State
+from worker.store.records import ENDED, JobRequest, Outcome, State, upload_began_at
+from worker.telemetry.instruments import count_end
 
 KNOWN_OWNERS = 10_000  # jobs whose owner is remembered: it never changes
 LOOKED_AT = 2000  # waiting jobs of a queue whose owner is asked for
@@ -158,6 +159,7 @@ class JobService:
         request = self._store.request(job_id)
         if not self._store.finish(job_id, Outcome("canceled")):
             return False
+        count_end(upload_began_at(job_id), "canceled")
         try:
             self._call_off(request)
         except RedisError as error:

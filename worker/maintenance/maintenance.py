@@ -26,6 +26,7 @@ from worker.runtime.timing import Timing
 from worker.store.index.job_index import Seen
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest
+from worker.telemetry.instruments import MAINTENANCE_PASS
 
 KEEP_A_WEEK = RetentionPeriods()
 LOCK = f"{KEY_PREFIX}maintenance"  # of takeovers
@@ -71,7 +72,8 @@ class Maintenance:
             if is_ours:
                 self._queue_due()
                 if self._is_due(time.monotonic()):
-                    self._pass()
+                    with MAINTENANCE_PASS.time():
+                        self._pass()
 
     def _take_over(self) -> bool:
         """Returns whether no other process was at it."""

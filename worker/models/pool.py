@@ -76,6 +76,12 @@ class ModelPool:
                 batchers.append(self._leaving)
             return max((batcher.oldest_pass() for batcher in batchers), default=0.0)
 
+    def lanes(self) -> tuple[int, int]:
+        """How many passes may run at once in all the models, and how many do, those of express lanes included."""
+        with self._news:
+            batchers = [place.batcher for place in self._places.values()]
+        return sum(batcher.engine.lanes for batcher in batchers), sum(batcher.passes for batcher in batchers)
+
     def idle_for(self) -> float:
         """Seconds since the last job let go of its model; 0 while there is one, or one waits."""
         with self._news:

@@ -21,6 +21,7 @@ from worker.queue.leases import Leases
 from worker.runtime.connection import connect_briefly
 from worker.runtime.exit_codes import ASKED_TWICE, IDLE
 from worker.store.job_store import JobStore
+from worker.telemetry.totals import Totals
 
 # Ends that somebody asked for. A worker that was not loaded yet when it was asked dies of the signal.
 ASKED_FOR = (0, IDLE, ASKED_TWICE, -signal.SIGTERM, -signal.SIGINT)
@@ -54,6 +55,7 @@ class DeadWorkers:
         self._store = store
         self._count_oom_kills = oom_kills
         self._oom_kills = oom_kills()
+        self._totals = Totals()
 
     def bury(self, pid: int, code: int) -> None:
         """Takes a dead worker's heartbeat and its jobs away at once. It would count as ready, and its jobs as running,
@@ -67,6 +69,7 @@ class DeadWorkers:
                 if code not in ASKED_FOR:
                     self._note(leases.held_by(lambda slot: heartbeat.process_of(slot) == name), is_out_of_memory)
                 leases.release_of(lambda slot: heartbeat.process_of(slot) == name)
+                self._totals.add_up(client)
         except RedisError as error:
             log.warning("The dead worker's jobs stay with it until maintenance finds out: %s", error)
 

@@ -217,6 +217,10 @@ class JobQueue:
         """The jobs that wait for a slot, queue by queue, the next one first."""
         return [queue.get_job_ids() for queue in self._queues.values()]
 
+    def ids_by_queue(self) -> dict[QueueName, set[str]]:
+        """The jobs that wait for a slot of each queue."""
+        return {name: set(queue.get_job_ids()) for name, queue in self._queues.items()}
+
     def all_waiting_ids(self) -> set[str]:
         """The jobs that wait for a slot of any queue."""
         return {job_id for queue in self._queues.values() for job_id in queue.get_job_ids()}

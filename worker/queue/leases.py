@@ -18,6 +18,7 @@ from redis.client import Pipeline
 from rq.job import JobStatus
 
 from worker.runtime.timing import Timing
+from worker.telemetry.instruments import TAKEOVERS
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ class Leases:
         for lease, _ in self._all():
             if is_theirs(self._worker(lease)) and self.pass_on(lease, lease.queue, at_front=True):
                 log.warning("Job %s was in a dead worker's hands: it goes on with another", lease.job_id)
+                TAKEOVERS.inc()
                 released += 1
         return released
 
@@ -96,6 +98,7 @@ class Leases:
                 continue
             if self.pass_on(lease, lease.queue, at_front=True):
                 log.warning("The worker of job %s is silent: it goes on with another", lease.job_id)
+                TAKEOVERS.inc()
 
     def _all(self) -> Iterator[tuple[Lease, float]]:
         """Every lease and when it ends, in unix seconds."""

@@ -64,6 +64,11 @@ class Slots:
             self._threads.append(thread)
             thread.start()
 
+    @property
+    def busy(self) -> int:
+        """How many have a job in hand."""
+        return sum(slot.is_busy for slot in list(self._slots.values()))
+
     def beat(self) -> None:
         for slot in list(self._slots.values()):
             try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import time
 from dataclasses import asdict, dataclass
 
 from engines.audio.windows import PLAN
@@ -25,6 +26,7 @@ from worker.running.checkpoint import JobCheckpoint
 from worker.running.job_access import JobAccess
 from worker.store.job_store import JobNotFound
 from worker.store.records import JobError, JobRequest, Outcome, Priority, Waveform
+from worker.telemetry.instruments import AUDIO_SECONDS, QUEUE_WAIT, REALTIME_FACTOR, model_label
 
 MAX_STRIKES = 3  # crashes in a row that brought no window, after which a job is given up …
 MAX_DEATHS = 10  # … or so many ends of its worker, of which nobody saw how they came: losses of power, say
@@ -80,6 +82,7 @@ class Attempt:
             if not options[name]:
                 del options[name]
         engine = batcher.engine
+        self._engine, self._began = engine.name, 0.0
         plan = {"windows": PLAN, "engine": engine.name, "model": engine.model, "context": limits.context}
         if diarizer:
             plan["speakers"] = diarizer.diarizer.name
@@ -185,6 +188,10 @@ class Attempt:
             return Requeue("It was running as its worker ended: it is tried alone.", QUARANTINE, at_front=False)
         if self._jobs.is_over(self.job_id):  # ended after the first look, before a cancel could find it running
             return self._canceled()
+        if self._checkpoint.is_first:
+            waited = max(0.0, time.time() - self.request.created_at)
+            QUEUE_WAIT.labels(self.request.priority).observe(waited)
+        self._began = time.monotonic()
         self._checkpoint.begin()
         self._jobs.tell_started(self.job_id, self._started_at, self.model, self._number)
         return None
@@ -204,6 +211,7 @@ class Attempt:
         if self.request.kind == "job" and (peaks := self._transcription.peaks):  # nobody plays the others
             self._jobs.store.save_waveform(self.job_id, Waveform(transcript.duration, peaks))
         self._jobs.store.save_transcript(self.job_id, transcript)
+        self._measure(transcript.duration)
         return Outcome(
             "finished",
             started_at=self._started_at,
@@ -214,6 +222,12 @@ class Attempt:
             language=transcript.known_language,
             speakers=transcript.speakers,
         )
+
+    def _measure(self, seconds: float) -> None:
+        """seconds: of audio."""
+        AUDIO_SECONDS.labels(self._engine, model_label(self.model)).inc(seconds)
+        if self._checkpoint.is_first:
+            REALTIME_FACTOR.observe(seconds / max(time.monotonic() - self._began, 1e-3))
 
     def _loss(self) -> Lost | None:
         if self._is_lost or self._checkpoint.is_overtaken:

@@ -92,6 +92,7 @@ class JobCheckpoint:
         self._plan = {KEY: FIRST, **json.loads(json.dumps(plan))}
         attempts = store.attempts(job_id)
         self.history = History.of(attempts)
+        self.is_first = not attempts  # of this job's attempts
         self._began = self._first_window = 0.0  # of this attempt, in monotonic seconds; 0 until then
         saved = list(_known([attempt.content for attempt in attempts], self._plan))
         self._results = {each.window: each.result for each in saved if isinstance(each, Saved)}

@@ -16,7 +16,8 @@ from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.queue.queued_job import how_far
 from worker.store.job_store import JobStore, RecordBroken
-from worker.store.records import Outcome
+from worker.store.records import Outcome, upload_began_at
+from worker.telemetry.instruments import count_end
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,9 @@ class JobAccess:
     def finish(self, job_id: str, outcome: Outcome) -> Outcome:
         """Gives the job its outcome and tells of it. Returns the one that was first; a deleted job counts as
         canceled."""
-        if not self.store.finish(job_id, outcome):
+        if self.store.finish(job_id, outcome):
+            count_end(upload_began_at(job_id), outcome.state, outcome.error.code if outcome.error else "")
+        else:
             outcome = self.store.outcome(job_id) or Outcome("canceled")
         if self._drop_audio:
             self.store.drop_source(job_id)

@@ -6,13 +6,12 @@ import logging
 import os
 import re
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
 from types import FrameType
+from typing import Any
 
 from filelock import FileLock, Timeout
 from redis import Redis
@@ -30,22 +29,21 @@ from worker.models.remedies import with_remedy
 from worker.outbound.addresses import AddressBook
 from worker.outbound.client import tls_context
 from worker.outbound.download import Downloader, DownloadLimits
-from worker.queue import heartbeat
 from worker.queue.events import Events, FeedReader
-from worker.queue.heartbeat import WorkerHeartbeat, process_name
 from worker.queue.job_queue import JobQueue
 from worker.queue.slots import Slots
 from worker.running.attempt import DecodingLimits
 from worker.running.fetching import Fetcher
 from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
+from worker.running.presence import Presence
 from worker.runtime.connection import connect, connect_feed
 from worker.runtime.exit_codes import ASKED_TWICE, HUNG, IDLE
 from worker.settings import WorkerSettings
 from worker.store.job_store import LocalStore
 from worker.store.records import Priority
-from worker.store.store_id import store_id
 from worker.store.upload_limits import MIN_BYTES
+from worker.telemetry.instruments import BATCH_WINDOWS
 
 MIN_SLOTS = 4  # for recordings a client waits for …
 MAX_SLOTS = 64  # … unless the settings say how many
@@ -70,8 +68,6 @@ class WorkerProcess:
         self._events = Events(news)
         self._feed_redis = connect_feed(redis_url, self._timing)
         self._store = LocalStore(settings.data_dir)
-        self._store_id = store_id(settings.data_dir)
-        self._place = f"{settings.data_dir.resolve()} on {socket.gethostname()}"
         self._stopped = threading.Event()
         self._slots: Slots | None = None
         self._names = settings.model_names
@@ -86,8 +82,7 @@ class WorkerProcess:
         limits = DecodingLimits(settings.beam_size, settings.max_audio_hours * 3600, settings.context)
         diarizer = SharedDiarizer(_speaker_options(settings))
         self._runner = JobRunner(jobs, self._names, self._models, limits, self._fetcher(), self._timing, diarizer)
-        self._presence = WorkerHeartbeat(process_name(), "loading", self._names.default, pid=os.getpid())
-        self._showing = threading.Lock()
+        self._presence = Presence(self._redis, self._names.default, settings.data_dir, self._timing)
 
     def _fetcher(self) -> Fetcher:
         settings = self._settings
@@ -107,7 +102,7 @@ class WorkerProcess:
                 self._serve()
             else:
                 self._wait_for_end()
-        self._withdraw()
+        self._presence.withdraw(self._feed_redis)
         return 0 if self._stopped.is_set() else IDLE
 
     @contextmanager
@@ -126,7 +121,7 @@ class WorkerProcess:
     def _is_prepared(self) -> bool:
         """Loads the default model, unless that is left to the first job."""
         if self._starts_idle:
-            self._announce(replace(self._presence, state="idle"))
+            self._announce(state="idle")
             log.info("Ready, with no model in memory: the first job loads one")
             return True
         try:
@@ -135,7 +130,7 @@ class WorkerProcess:
         except EngineError as error:
             told = with_remedy(error)
             log.error("The model %s could not be loaded: %s", self._names.default, told)
-            self._announce(replace(self._presence, state="failed", error=told))
+            self._announce(state="failed", error=told)
             return False
 
     def _load(self, model: str) -> Batcher:
@@ -153,7 +148,7 @@ class WorkerProcess:
         )
         try:
             engine = create_engine(settings.engine, options)
-            batcher = Batcher(engine)
+            batcher = Batcher(engine, on_pass=BATCH_WINDOWS.observe)
             batcher.start()
         except EngineError:
             raise
@@ -161,15 +156,15 @@ class WorkerProcess:
             log.exception("The model %s could not be loaded", model)
             raise EngineUnavailable(f"The model could not be loaded: {error}") from error
         device = str(getattr(engine, "device", ""))
-        self._presence = replace(self._presence, engine=engine.name, device=device)
+        self._presence.become(engine=engine.name, device=device)
         log.info("Loaded: %s, %s, %d lanes, batches of %d", engine.model, engine.name, engine.lanes, engine.max_batch)
         if self._slots:
             self._slots.ensure(self._slot_counts(batcher))
         return batcher
 
     def _on_loaded(self, loaded: tuple[str, ...]) -> None:
-        state = self._presence.state if self._presence.state == "loading" and not loaded else "ready"
-        self._announce(replace(self._presence, state=state, loaded=",".join(loaded)))
+        state = "loading" if self._presence.now.state == "loading" and not loaded else "ready"
+        self._announce(state=state, loaded=",".join(loaded))
 
     def _serve(self) -> None:
         runner = self._runner
@@ -197,7 +192,7 @@ class WorkerProcess:
         while not slots.are_serving and not self._stopped.wait(0.02):
             continue
         with suppress(RedisError):
-            self._show_presence()
+            self._presence.tell(slots)
 
     def _slot_counts(self, batcher: Batcher | None) -> dict[Priority, int]:
         """Fewer interactive slots than windows in a pass would leave a GPU's passes half empty when many clips wait.
@@ -220,7 +215,10 @@ class WorkerProcess:
             try:
                 if self._slots:
                     self._slots.beat()
-                self._show_presence()
+                self._presence.tell(self._slots)
+                lanes, passes = self._models.lanes()
+                jobs = self._slots.busy if self._slots else 0
+                self._presence.tell_more(jobs=jobs, lanes=lanes, busy_lanes=passes)
             except Exception:  # whatever it is, a heart that stopped would have running jobs taken away
                 log.exception("Heartbeat failed")
             if self._stopped.wait(self._timing.beat):
@@ -252,34 +250,18 @@ class WorkerProcess:
             except Exception:
                 log.exception("Maintenance failed; the next round is in %.0f s", every)
 
-    def _announce(self, now: WorkerHeartbeat) -> None:
-        self._presence = now
+    def _announce(self, **changes: Any) -> None:
+        """changes: of the heartbeat."""
+        self._presence.become(**changes)
         try:
-            self._show_presence()
-        except RedisError as error:
-            log.warning("Redis does not answer: %s", error)
-
-    def _show_presence(self) -> None:
-        """One at a time, or a beat that began before a change could be written after it."""
-        with self._showing:
-            presence, slots = self._presence, self._slots
-            if slots and slots.trouble:
-                presence = replace(presence, state="failed", error=slots.trouble)
-            elif presence.takes_work and not (slots and slots.are_serving):
-                presence = replace(presence, state="loading")
-            heartbeat.announce(self._redis, presence, self._timing)
-            heartbeat.announce_store(self._redis, self._store_id, self._place, self._timing)
-
-    def _withdraw(self) -> None:
-        try:
-            heartbeat.withdraw(self._feed_redis, self._presence.name)
+            self._presence.tell(self._slots)
         except RedisError as error:
             log.warning("Redis does not answer: %s", error)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stopped.is_set():
             os._exit(ASKED_TWICE)
-        if self._presence.state == "loading":
+        if self._presence.now.state == "loading":
             os._exit(0)  # nothing is in hand yet
         last_resort = threading.Timer(self._timing.last_resort, os._exit, (0,))
         last_resort.daemon = True

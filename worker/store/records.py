@@ -28,6 +28,11 @@ def new_job_id() -> str:
     return f"job_{int(time.time() * 1000):012x}{secrets.token_hex(8)}"
 
 
+def upload_began_at(job_id: str) -> float:
+    """In unix seconds, as the id says."""
+    return int(job_id[4:16], 16) / 1000
+
+
 def is_job_id(text: str) -> bool:
     return _JOB_ID.fullmatch(text) is not None
 

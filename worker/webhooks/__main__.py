@@ -20,6 +20,7 @@ from worker.runtime.connection import connect, connect_feed
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
 from worker.store.job_store import LocalStore
+from worker.telemetry.totals import Totals
 from worker.webhooks.delivery_queue import AGAIN, DeliveryQueue
 from worker.webhooks.keys import key_of, own_secret
 from worker.webhooks.schedule import Schedule
@@ -82,6 +83,7 @@ def _serve(sender: Sender, redis_url: str, timing: Timing) -> None:
         timing,
     )
     feed.start()
+    Totals().keep_adding(connect(redis_url), timing.beat)
     threading.Thread(target=sender.run, name="sender", daemon=True).start()
     while not stopped.wait(0.5):  # without a timeout a signal may come just before the wait and be lost
         continue

@@ -64,6 +64,10 @@ class DeliveryQueue:
         rows: Any = self._redis.zrange(DUE, 0, 0, withscores=True)
         return float(rows[0][1]) if rows else None
 
+    def counts(self, now: float) -> tuple[int, int]:
+        """How many jobs have a webhook to be sent, and how many of them are due. now: unix seconds."""
+        return int(self._redis.zcard(DUE)), int(self._redis.zcount(DUE, "-inf", now))  # type: ignore[arg-type]
+
     def claim(self, job_id: str) -> bool:
         """Whether this sender may send it now; no other does until the claim is released or runs out."""
         claim = self._lock(CLAIM + job_id, self._timing.webhook_claim)

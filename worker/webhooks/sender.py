@@ -22,6 +22,7 @@ from worker.outbound.target import Refused, Target
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest
+from worker.telemetry.instruments import WEBHOOK_ATTEMPTS
 from worker.webhooks.delivery_queue import DeliveryQueue
 from worker.webhooks.message import message
 from worker.webhooks.outbox import Attempt, Delivery, Outbox
@@ -259,6 +260,7 @@ class Sender:
         began, at = time.monotonic(), self._clock()
         answer = self._call(request, delivery.id, int(at))
         verdict = self._schedule.judge(answer, delivery.tried, at)
+        WEBHOOK_ATTEMPTS.labels(verdict.state).inc()
         next_at = None if verdict.wait is None else self._clock() + verdict.wait
         seconds = round(time.monotonic() - began, 3)
         _log(request, len(delivery.attempts) + 1, answer, verdict.state, verdict.wait)

@@ -1,0 +1,70 @@
+"""What a worker process tells of itself, again and again: its heartbeat, its vitals, what it has counted."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.queue import heartbeat
+from worker.queue.heartbeat import WorkerHeartbeat, process_name
+from worker.queue.slots import Slots
+from worker.runtime.timing import Timing
+from worker.store.store_id import store_id
+from worker.telemetry.totals import Totals
+from worker.telemetry.vitals import Vitals, announce_vitals, measure, withdraw_vitals
+
+log = logging.getLogger(__name__)
+
+
+class Presence:
+    """May be used from any thread. model: the default one. data_dir: whose jobs the worker runs."""
+
+    def __init__(self, redis: Redis, model: str, data_dir: Path, timing: Timing) -> None:
+        self.now = WorkerHeartbeat(process_name(), "loading", model, pid=os.getpid())
+        self._redis = redis
+        self._store = store_id(data_dir)
+        self._place = f"{data_dir.resolve()} on {socket.gethostname()}"
+        self._timing = timing
+        self._totals = Totals()
+        self._vitals = Vitals()
+        self._showing = threading.Lock()
+
+    def become(self, **changes: Any) -> None:
+        """Changes the heartbeat; `tell` tells of it."""
+        self.now = replace(self.now, **changes)
+
+    def tell(self, slots: Slots | None) -> None:
+        """One at a time, or a beat that began before a change could be written after it."""
+        with self._showing:
+            now = self.now
+            if slots and slots.trouble:
+                now = replace(now, state="failed", error=slots.trouble)
+            elif now.takes_work and not (slots and slots.are_serving):
+                now = replace(now, state="loading")
+            heartbeat.announce(self._redis, now, self._timing)
+            heartbeat.announce_store(self._redis, self._store, self._place, self._timing)
+
+    def tell_more(self, **vitals: Any) -> None:
+        """Its vitals, and what was counted. vitals: fields of Vitals that have changed."""
+        at, skew = measure(self._redis)
+        started_at = self._vitals.started_at or at
+        self._vitals = replace(self._vitals, started_at=started_at, beat_at=at, skew=skew, **vitals)
+        announce_vitals(self._redis, self.now.name, self._vitals, self._timing)
+        self._totals.add_up(self._redis)
+
+    def withdraw(self, redis: Redis) -> None:
+        """redis: a client that does not wait for long."""
+        try:
+            self._totals.add_up(redis)
+            heartbeat.withdraw(redis, self.now.name)
+            withdraw_vitals(redis, self.now.name)
+        except RedisError as error:
+            log.warning("Redis does not answer: %s", error)

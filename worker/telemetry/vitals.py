@@ -1,0 +1,76 @@
+"""What a worker process says of itself beside its heartbeat, whose fields earlier versions read one by one.
+
+whisper:vitals:<name>  string that expires with the heartbeat: JSON
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+from redis import Redis
+
+from worker.runtime.connection import KEY_PREFIX
+from worker.runtime.timing import Timing
+from worker.runtime.version import VERSION
+from worker.store.record_format import RecordFormat, RecordUnreadable
+
+_VITALS = f"{KEY_PREFIX}vitals:"
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """started_at, beat_at: unix seconds by Redis' clock. skew: seconds by which the worker's clock is ahead of that.
+    jobs: in hand. lanes: passes of its models that may run at once; busy_lanes: those that do, with the express ones.
+    is_draining: whether it only finishes what it has in hand."""
+
+    version: str = VERSION
+    host: str = field(default_factory=socket.gethostname)
+    started_at: float = 0.0
+    beat_at: float = 0.0
+    skew: float = 0.0
+    jobs: int = 0
+    lanes: int = 0
+    busy_lanes: int = 0
+    is_draining: bool = False
+
+
+VITALS = RecordFormat("the vitals of a worker", TypeAdapter(Vitals))
+
+
+def measure(redis: Redis) -> tuple[float, float]:
+    """The time by Redis' clock, in unix seconds, and by how many seconds this machine's clock is ahead of it."""
+    before = time.time()
+    at = redis_time(redis)
+    return at, (before + time.time()) / 2 - at
+
+
+def redis_time(redis: Redis) -> float:
+    seconds, micros = redis.time()  # type: ignore[misc]  # typed for the asynchronous client, too
+    return float(seconds) + float(micros) / 1e6
+
+
+def announce_vitals(redis: Redis, name: str, vitals: Vitals, timing: Timing = Timing()) -> None:
+    """name: of the worker, as in its heartbeat."""
+    redis.set(f"{_VITALS}{name}", VITALS.dump(vitals), px=round(timing.presence * 1000))
+
+
+def withdraw_vitals(redis: Redis, name: str) -> None:
+    redis.delete(f"{_VITALS}{name}")
+
+
+def vitals_of(redis: Redis, names: Sequence[str]) -> list[Vitals | None]:
+    """Of these workers, in this order; None for one that says nothing that can be read, as an earlier version's."""
+    found: list[Any] = redis.mget([f"{_VITALS}{name}" for name in names]) if names else []  # type: ignore[assignment]
+    return [_read(text) if text else None for text in found]
+
+
+def _read(text: bytes) -> Vitals | None:
+    try:
+        return VITALS.load(text)
+    except RecordUnreadable:
+        return None
