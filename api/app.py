@@ -30,12 +30,14 @@ from api.http.sessions.secret import session_secret
 from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
+from api.operations.gauges import Gauges
 from api.page import routes as page_files
 from api.page import sessions
 from api.routes import audio, deliveries, documentation, health, jobs, models, page, transcripts
 from api.routes.dashboard import PATH, Dashboard
 from api.routes.dashboard_actions import DashboardActions
 from api.routes.doors import asr, whisper_cpp
+from api.routes.operations import metrics, workers
 from api.settings import ApiSettings
 from api.state import AppState
 from engines.speakers.networks.availability import check_installed
@@ -50,6 +52,8 @@ from worker.runtime.timing import Timing
 from worker.runtime.version import VERSION
 from worker.settings import WorkerSettings
 from worker.store.job_store import JobStore
+from worker.telemetry.totals import Totals
+from worker.webhooks.delivery_queue import DeliveryQueue
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +85,7 @@ def create_app(
     )
     maintenance = Maintenance(store, queue, events, redis, worker_settings.keep, timing)
     job_service, redis_threads = JobService(store, queue, events, backlog), RedisThreads()
+    admission = Admission(backlog, settings.max_uploads, redis_threads, timing, is_shared=is_shared)
     sign_ins = Sessions(partial(session_secret, worker_settings.data_dir), settings.api_keys)
     service = AppState(
         settings=settings,
@@ -91,13 +96,23 @@ def create_app(
         redis_threads=redis_threads,
         events=events,
         jobs=job_service,
-        admission=Admission(backlog, settings.max_uploads, redis_threads, timing, is_shared=is_shared),
+        admission=admission,
         open_answers=OpenAnswers(connections, is_shared=is_shared),
         waiters=Waiters(store, feed or redis, _give_up(job_service, redis_threads), timing),
         models=ServedModels(worker_settings.model_names, created=int(time.time())),
         callbacks=Callbacks(worker_settings, timing.names),
         source_urls=EarlyCheck(worker_settings.url_policy, WHAT, timing.names),
         max_audio_hours=worker_settings.max_audio_hours,
+        gauges=Gauges(
+            store,
+            redis,
+            queue,
+            backlog,
+            admission,
+            DeliveryQueue(redis, timing=timing),
+            worker_settings.model_names.all,
+            Totals(),
+        ),
         check_speakers=partial(check_installed, worker_settings.speaker_model, worker_settings.data_dir),
     )
     app = FastAPI(
@@ -122,7 +137,7 @@ def create_app(
     # /v1/jobs/export comes before /v1/jobs/{job_id}
     of_jobs = (transcripts, jobs, deliveries)
     for_people = (page, page_files, sessions, documentation)
-    for routes in (audio, models, *of_jobs, health, *for_people, asr, whisper_cpp):
+    for routes in (audio, models, *of_jobs, health, workers, metrics, *for_people, asr, whisper_cpp):
         app.include_router(routes.router)
     describe(app, server=worker_settings.public_url or "/", needs_key=settings.needs_key)
     redis_url = worker_settings.redis_url or "redis://localhost"
@@ -163,6 +178,7 @@ async def _maintain(maintenance: Maintenance, service: AppState) -> None:
     while True:
         try:
             await service.redis_threads.run(maintenance.run_once)
+            await service.redis_threads.run(service.gauges.totals.add_up, service.redis)
         except RedisError as error:
             log.warning("Maintenance waits for Redis: %s", error)
         except OSError as error:  # a full disk, or no file left to open

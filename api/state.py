@@ -16,6 +16,7 @@ from api.http.sessions.cookie import Sessions
 from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
+from api.operations.gauges import Gauges
 from api.settings import ApiSettings
 from worker.jobs.job_service import JobService
 from worker.outbound.early_check import EarlyCheck
@@ -43,6 +44,7 @@ class AppState:
     callbacks: Callbacks
     source_urls: EarlyCheck
     max_audio_hours: float
+    gauges: Gauges
     check_speakers: Callable[[], None]  # raises EngineUnavailable if they cannot be told apart
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from redis import Redis
@@ -21,6 +22,8 @@ from worker.telemetry.instruments import model_label
 from worker.telemetry.totals import Totals, read_totals
 from worker.webhooks.delivery_queue import DeliveryQueue
 
+K = TypeVar("K", bound=str)
+V = TypeVar("V")
 Rows = Iterable[tuple[Sequence[str], float]]  # the values of the labels, and the value
 
 
@@ -33,6 +36,7 @@ class Gauges:
     queue: JobQueue
     backlog: Backlog
     admission: Admission
+    deliveries: DeliveryQueue
     models: Sequence[str]
     totals: Totals
 
@@ -59,7 +63,7 @@ class Gauges:
         yield _gauge("queue_oldest_seconds", "Age of the oldest job that waits", ages, "queue")
 
     def _of_webhooks(self) -> Iterator[Metric]:
-        pending, due = DeliveryQueue(self.redis).counts(time.time())
+        pending, due = self.deliveries.counts(time.time())
         yield _gauge("webhook_pending", "Jobs with a webhook to be delivered", [((), pending)])
         yield _gauge("webhook_due", "Those of them whose next attempt is due", [((), due)])
 
@@ -83,7 +87,7 @@ def _of_workers(workers: Sequence[PresentWorker], models: Sequence[str]) -> Iter
     yield _gauge("model_loaded", "In how many workers' memory a model is", _each(held, float), "model")
 
 
-def _each(values, measure):  # type: ignore[no-untyped-def]
+def _each(values: Mapping[K, V], measure: Callable[[V], float]) -> list[tuple[tuple[K], float]]:
     return [((name,), measure(value)) for name, value in values.items()]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.schema import jobs, service, transcripts
+from api.schema import jobs, service, transcripts, workers
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -39,6 +39,7 @@ MODELS: tuple[type[BaseModel], ...] = (
     service.Health,
     service.Readiness,
     service.Error,
+    workers.WorkerList,
 )
 
 _REFERENCE = "#/components/schemas/{model}"

@@ -10,6 +10,7 @@ from scripts.doctor import libraries, listening, machine, queues
 from scripts.doctor.finding import Finding, failure
 from scripts.doctor.webhooks import callbacks
 from scripts.doctor.weights import weights
+from scripts.doctor.workers import workers
 from scripts.service.config import ServiceConfig, SettingsInvalid
 from worker.store.store_id import store_id
 
@@ -53,6 +54,7 @@ def _of(service: ServiceConfig) -> Iterator[Finding]:
     yield callbacks(service.worker)
     yield machine.disk(service.worker.data_dir, service.api.min_free_bytes)
     yield listening.state(running)
+    yield from workers(running)
 
 
 def _has_cublas(driver: Driver | None) -> bool:

@@ -50,11 +50,12 @@ REALTIME_FACTOR = Histogram(
     registry=REGISTRY,
 )
 BATCH_WINDOWS = Histogram(
-    "whisper_batch_windows", "Windows in one pass of a model", buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64), registry=REGISTRY
+    "whisper_batch_windows",
+    "Windows in one pass of a model",
+    buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64),
+    registry=REGISTRY,
 )
-TAKEOVERS = Counter(
-    "whisper_takeovers_total", "Jobs that were taken from a dead or silent worker", registry=REGISTRY
-)
+TAKEOVERS = Counter("whisper_takeovers_total", "Jobs that were taken from a dead or silent worker", registry=REGISTRY)
 MAINTENANCE_PASS = Histogram(
     "whisper_maintenance_pass_seconds", "Seconds a pass of maintenance took", buckets=_PASSES, registry=REGISTRY
 )

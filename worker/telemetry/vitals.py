@@ -50,7 +50,7 @@ def measure(redis: Redis) -> tuple[float, float]:
 
 
 def redis_time(redis: Redis) -> float:
-    seconds, micros = redis.time()  # type: ignore[misc]  # typed for the asynchronous client, too
+    seconds, micros = redis.time()
     return float(seconds) + float(micros) / 1e6
 
 
@@ -65,7 +65,7 @@ def withdraw_vitals(redis: Redis, name: str) -> None:
 
 def vitals_of(redis: Redis, names: Sequence[str]) -> list[Vitals | None]:
     """Of these workers, in this order; None for one that says nothing that can be read, as an earlier version's."""
-    found: list[Any] = redis.mget([f"{_VITALS}{name}" for name in names]) if names else []  # type: ignore[assignment]
+    found: list[Any] = redis.mget([f"{_VITALS}{name}" for name in names]) if names else []
     return [_read(text) if text else None for text in found]
 
 

@@ -66,7 +66,7 @@ class DeliveryQueue:
 
     def counts(self, now: float) -> tuple[int, int]:
         """How many jobs have a webhook to be sent, and how many of them are due. now: unix seconds."""
-        return int(self._redis.zcard(DUE)), int(self._redis.zcount(DUE, "-inf", now))  # type: ignore[arg-type]
+        return int(self._redis.zcard(DUE)), int(self._redis.zcount(DUE, "-inf", now))
 
     def claim(self, job_id: str) -> bool:
         """Whether this sender may send it now; no other does until the claim is released or runs out."""

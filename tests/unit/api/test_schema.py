@@ -220,7 +220,7 @@ OPERATIONS = {
     "retrieve_job", "retrieve_transcript", "retrieve_audio", "follow_job", "follow_jobs",
     "correct_transcript", "retrieve_peaks", "cancel_job", "delete_job",
     "export_transcripts", "retry_job", "update_job", "service_info", "list_deliveries", "redeliver",
-    "health", "readiness",
+    "health", "readiness", "list_workers",
 }  # fmt: skip
 
 
