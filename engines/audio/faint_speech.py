@@ -78,10 +78,9 @@ class _Held:
         around = _around(self._levels, 3)
         faint = (chances < SURE) & _is_alike(chances) & (around > ABOVE_ROOM * quantile(around, 0.1))
         faint &= around > quantile(around[sure], 0.5) / BELOW_SPEECH
-        if not faint.any():
+        if not faint.any() or not _joined_beyond(sure, faint).any():  # which is quicker to find out than music
             return chances
-        lifted = _beyond(_joined(sure, faint & ~self._is_music()) & ~sure, sure)
-        return np.where(lifted, np.float32(LIFTED), chances)
+        return np.where(_joined_beyond(sure, faint & ~self._is_music()), np.float32(LIFTED), chances)
 
     def _is_music(self) -> NDArray[np.bool_]:
         """Whether tones are held: a voice's pitch moves, and a whisper has none."""
@@ -97,10 +96,15 @@ class _Held:
 def _likeness(samples: Samples) -> Samples:
     """Of each frame's spectrum and the one `LAG` before; 0 for the first ones."""
     window = np.hanning(samples.shape[1]).astype(np.float32)
-    spectra = np.abs(np.fft.rfft(samples * window, axis=1)[:, SPEECH_BAND]).astype(np.float32)
+    waves = np.fft.rfft(samples * window, axis=1)[:, SPEECH_BAND]
+    spectra = np.sqrt(np.square(waves.real) + np.square(waves.imag)).astype(np.float32)
     spectra /= np.maximum(np.linalg.norm(spectra, axis=1, keepdims=True), 1e-12)
     found = np.einsum("nk,nk->n", spectra[LAG:], spectra[:-LAG])
     return np.pad(found, (LAG, 0))[: len(samples)]
+
+
+def _joined_beyond(sure: NDArray[np.bool_], faint: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return _beyond(_joined(sure, faint) & ~sure, sure)
 
 
 def _beyond(faint: NDArray[np.bool_], sure: NDArray[np.bool_]) -> NDArray[np.bool_]:

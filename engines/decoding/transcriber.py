@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from engines.audio.read_ahead import ReadAhead
 from engines.audio.reader import AudioReader, Samples
 from engines.audio.voice_activity import speech_frames
 from engines.audio.windows import Speech, pack_speech, packing_of
@@ -178,15 +179,17 @@ class Transcription:
         )
 
     def _run(self, reader: AudioReader) -> Iterator[Progress]:
-        pending = self._pending
-        self.track = reader.track
-        frames = speech_frames(self._blocks(reader))
-        for index, part in enumerate(pack_speech(frames, packing_of(self._options.listening))):
-            pending.append(self._submit(index, part))
-            while len(pending) >= self._limit:
-                yield from self._collect(pending.popleft(), reader)
-            if self._has_enough:
-                break
+        pending, self.track = self._pending, reader.track
+        with (
+            ReadAhead(reader, "read") as blocks,
+            ReadAhead(speech_frames(self._checked(blocks, reader)), "ears") as frames,
+        ):
+            for index, part in enumerate(pack_speech(frames, packing_of(self._options.listening))):
+                pending.append(self._submit(index, part))
+                while len(pending) >= self._limit:
+                    yield from self._collect(pending.popleft(), reader)
+                if self._has_enough:
+                    break
         while pending and not self._has_enough:
             yield from self._collect(pending.popleft(), reader)
         self._language.settle()
@@ -215,13 +218,12 @@ class Transcription:
         if self._canceled.is_set():
             raise Canceled()
 
-    def _blocks(self, reader: AudioReader) -> Iterator[Samples]:
-        for block in reader:
+    def _checked(self, blocks: Iterable[Samples], reader: AudioReader) -> Iterator[Samples]:
+        for block in blocks:
             self._check()
             if reader.decoded > self._max_seconds:
-                raise AudioTooLong(
-                    f"The recording is longer than the {self._max_seconds / 3600:g} hours accepted here."
-                )
+                hours = self._max_seconds / 3600
+                raise AudioTooLong(f"The recording is longer than the {hours:g} hours accepted here.")
             yield block
 
     def _submit(self, index: int, speech: Speech) -> _Pending:

@@ -4,6 +4,7 @@ first."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import av.error
 import numpy as np
@@ -37,8 +38,12 @@ class TrackDecoder:
 
     def __iter__(self) -> Iterator[Chunk]:
         packed, is_stored = _Packed(), self._stream.codec_context.name.startswith("pcm_f")
+        tick: Fraction | None = None  # asking a frame for it takes as long as all the rest that is done with it
         for frame in self._frames():
-            yield from _chunks(frame, packed, is_stored=is_stored)
+            tick = tick or frame.time_base
+            stamp = frame.pts
+            start = None if stamp is None or tick is None else stamp * tick.numerator / tick.denominator
+            yield from _chunks(frame, start, packed, is_stored=is_stored)
 
     def _frames(self) -> Iterator[AudioFrame]:
         packets = self._container.demux(self._stream)
@@ -93,24 +98,18 @@ class _Packed:
             ) from error
 
 
-def _chunks(frame: AudioFrame, packed: _Packed, *, is_stored: bool) -> Iterator[Chunk]:
+def _chunks(frame: AudioFrame, start: float | None, packed: _Packed, *, is_stored: bool) -> Iterator[Chunk]:
     rate = frame.sample_rate
     if not MIN_RATE <= rate <= MAX_RATE:
         message = f"The file's sound has {rate} samples a second; {MIN_RATE} to {MAX_RATE} can be read."
         raise UnsupportedMedia(f"{message} Convert it, to mp3 or wav for instance.")
-    start, at = _seconds(frame), 0
+    at = 0
     for part in packed(frame):
         samples, is_float = _samples(part)
         for first in range(0, samples.shape[1], rate):
             piece = samples[:, first : first + rate]
             yield Chunk(piece, rate, None if start is None else start + at / rate, is_float, is_stored)
             at += piece.shape[1]
-
-
-def _seconds(frame: AudioFrame) -> float | None:
-    """The frame's stamp. A product of fractions would take longer than the rest of what is done with a frame."""
-    stamp, base = frame.pts, frame.time_base
-    return None if stamp is None or base is None else stamp * base.numerator / base.denominator
 
 
 def _samples(frame: AudioFrame) -> tuple[Samples, bool]:

@@ -1,0 +1,73 @@
+"""A step of the line on a thread of its own, a few items ahead of whoever takes them.
+
+Decoding a file and the network of voice activity both compute outside the interpreter's lock, so side by side a
+recording is read as fast as the slower of them. Who takes nothing lets the step wait: memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Generic, NamedTuple, Self, TypeVar
+
+AT_ONCE = 8  # items that are taken without a thread: a clip has no more
+AHEAD = 8  # items that lie ready at most
+
+Item = TypeVar("Item")
+
+
+class _End(NamedTuple):
+    """Nothing more comes, or this."""
+
+    error: BaseException | None = None
+
+
+class ReadAhead(Generic[Item]):
+    """Iterate it once, within a `with`, whose end is also that of the thread: what the step reads from may be closed
+    then. Raises what the step raises, in its place."""
+
+    def __init__(self, step: Iterable[Item], name: str) -> None:
+        self._step = iter(step)
+        self._ready: SimpleQueue[Item | _End] = SimpleQueue()
+        self._room = threading.Semaphore(AHEAD)
+        self._is_left = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_left = True
+        self._room.release()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def __iter__(self) -> Iterator[Item]:
+        taken = 0
+        for taken, item in enumerate(islice(self._step, AT_ONCE), start=1):  # noqa: B007 - it is used behind the loop
+            yield item
+        if taken < AT_ONCE:
+            return
+        self._thread.start()
+        while not isinstance(ready := self._ready.get(), _End):
+            self._room.release()
+            yield ready
+        if ready.error is not None:
+            raise ready.error
+
+    def _run(self) -> None:
+        try:
+            for item in self._step:
+                self._room.acquire()
+                if self._is_left:
+                    return
+                self._ready.put(item)
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the items are taken
+            self._ready.put(_End(error))
+        else:
+            self._ready.put(_End())
