@@ -208,9 +208,8 @@ class Transcription:
         return self._options.only_language and self._language.is_settled
 
     def _missing_words(self, reader: AudioReader) -> Iterator[TranscriptWarning]:
-        if self._options.only_language:
-            return
-        if not reader.is_silent and not any(segment.text.strip() for segment in self._segments):
+        is_wordless = not any(segment.text.strip() for segment in self._segments)
+        if is_wordless and not reader.is_silent and not self._options.only_language:
             message = "The recording has sound, but no words were found in it."
             yield TranscriptWarning("no_words_found", f"{message} If somebody speaks in it, send vad_filter=false.")
 
