@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import wait as wait_for
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,11 +23,12 @@ from pydantic import Field
 from whisper_native.errors import Failure
 from whisper_native.http.connection import Connection
 from whisper_native.http.server import Server, required
-from whisper_native.mcp.answers import WAITING, Job, Transcribed, job_of, shortened, uploading
+from whisper_native.mcp.answers import WAITING, Job, Transcribed, is_about, job_of, shortened, uploading
 from whisper_native.mcp.uploads import Uploads
 
 PATIENCE = 50.0  # seconds: most agents give a tool a minute
 LOOK = 5.0  # seconds between two reports of progress
+MAX_SEARCHED = 1000  # jobs, the newest
 
 Value = TypeVar("Value")
 Format = Literal["text", "srt", "vtt", "md", "csv", "tsv", "json", "verbose_json"]
@@ -66,7 +68,7 @@ def mcp_server(connect: Callable[[], Connection], version: str, patience: float 
         "whisper-native", version=version, instructions=INSTRUCTIONS, log_level="WARNING", lifespan=lifespan
     )
     server.add_tool(tools.transcribe, annotations=_SENDS)
-    for tool in (tools.job_status, tools.list_jobs):
+    for tool in (tools.job_status, tools.list_jobs, tools.search):
         server.add_tool(tool, annotations=_READS)
     server.add_tool(tools.get_transcript, annotations=_READS, structured_output=False)
     return server
@@ -134,6 +136,17 @@ class Tools:
         with self._asking() as server:
             return [job_of(job) for job in server.jobs(limit, status)]
 
+    def search(
+        self,
+        text: Annotated[str, Field(min_length=1, description="Part of a file's name, a title or the metadata")],
+        limit: Annotated[int, Field(ge=1, le=100)] = 20,
+    ) -> list[Job]:
+        """Recordings by what they are called: their file's name, their title and their metadata, in capitals or not.
+        What is said in them is not searched."""
+        with self._asking() as server:
+            found = (job for job in server.jobs(MAX_SEARCHED) if is_about(job, text))
+            return [job_of(job) for job in islice(found, limit)]
+
     async def _begun(
         self, ctx: Context[Any, Any], path: str | None, url: str | None, fields: dict[str, str], until: float
     ) -> dict[str, Any] | Job:
@@ -147,7 +160,7 @@ class Tools:
         while not upload.job.done() and (left := until - time.monotonic()) > 0:
             await to_thread.run_sync(wait_for, [upload.job], min(left, LOOK), abandon_on_cancel=True)
             await ctx.report_progress(0, 1, f"{upload.share:.0%} uploaded")
-        return upload.job.result() if upload.job.done() else uploading(source.name, upload.share)
+        return self.uploads.take(upload) if upload.job.done() else uploading(source.name, upload.share)
 
     def _fetched(self, url: str, fields: dict[str, str]) -> dict[str, Any]:
         with self._asking() as server:

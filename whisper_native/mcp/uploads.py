@@ -52,8 +52,13 @@ class Uploads:
             if upload is None:
                 upload = self._under_way[key] = Upload(found.st_size)
                 upload.job = self._threads.submit(self._send, path, fields, upload)
-                upload.job.add_done_callback(lambda _: self._under_way.pop(key, None))
             return upload
+
+    def take(self, upload: Upload) -> dict[str, Any]:
+        """What has become of it. Until it is taken, it is kept for whoever asks for the file again."""
+        with self._lock:
+            self._under_way = {key: each for key, each in self._under_way.items() if each is not upload}
+        return upload.job.result()
 
     def stop(self) -> None:
         """Leaves what is not sent."""

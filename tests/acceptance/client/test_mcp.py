@@ -58,7 +58,7 @@ def test_from_a_file_to_its_transcript_in_one_call(command: Command, clip: Path,
 
     async def agent(client: Client) -> None:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert {"transcribe", "job_status", "get_transcript", "list_jobs"} <= set(tools)
+        assert {"transcribe", "job_status", "get_transcript", "list_jobs", "search"} == set(tools)
         assert all(tool.description and tool.annotations for tool in tools.values())
 
         async def note(progress: float, total: float | None, message: str | None) -> None:
@@ -75,6 +75,9 @@ def test_from_a_file_to_its_transcript_in_one_call(command: Command, clip: Path,
         assert read_srt(again["transcript"])
         assert (await called(client, "job_status", job=job["id"], wait=1))["progress"] == 1
         assert job["id"] in {each["id"] for each in await called(client, "list_jobs", status="finished")}
+        found = await called(client, "search", text=clip.stem.upper(), limit=100)
+        assert job["id"] in {each["id"] for each in found}
+        assert await called(client, "search", text="of no recording") == []
         parts = json.loads(await called(client, "get_transcript", job=job["id"], format="json", start=1, end=2))
         assert all(part["end"] > 1 and part["start"] < 2 for part in parts["segments"])
         assert await called(client, "get_transcript", job=job["id"], start=5) == ""

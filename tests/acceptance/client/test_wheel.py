@@ -2,55 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
 from email.parser import Parser
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.client.wheel import ROOT, build, empty_environment, install, run
 from tests.conftest import Sample
 from worker.runtime.version import VERSION
-
-ROOT = Path(__file__).parents[3]
-PATIENCE = 300.0  # seconds
-NOTHING: Mapping[str, str] = {}
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built as pip builds it, by hatchling."""
-    directory = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(directory)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        timeout=PATIENCE,
-    )
-    [built] = directory.glob("*.whl")
-    return built
-
-
-def run(python: Path, home: Path, *arguments: str, code: int = 0, more: Mapping[str, str] = NOTHING) -> str:
-    """What `python -m whisper_native` prints; its home is a folder of the test's own."""
-    kept = {name: value for name, value in os.environ.items() if "WHISPER_" not in name and name != "PYTHONPATH"}
-    own = {"HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config")}
-    ended = subprocess.run(
-        [str(python), "-m", "whisper_native", *arguments],
-        cwd=home,
-        env={**kept, **own, **more},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr)
-    return ended.stdout + ended.stderr
+    return build(tmp_path_factory.mktemp("dist"))
 
 
 def test_a_wheel_has_one_name_and_a_client_that_needs_three_packages(wheel: Path) -> None:
@@ -105,24 +72,14 @@ def serves_and_transcribes(python: Path, home: Path, sample: Sample, **more: str
 @pytest.mark.slow  # installs some hundred megabytes
 def test_an_empty_environment_is_enough(wheel: Path, tmp_path: Path, sample: Sample) -> None:
     """Slow because it installs all packages of the service from the index, as a user does."""
-    venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-    python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    python = empty_environment(tmp_path / "venv")
     began = time.monotonic()
-    pip(python, str(wheel))
+    install(python, str(wheel))
     print(f"the client: {time.monotonic() - began:.1f} s")
     assert "pip install 'whisper-native[server]'" in run(python, tmp_path, "serve", code=1)
     assert "No server answers" in run(python, tmp_path, "models", "--url", "http://127.0.0.1:1", code=3)
     began = time.monotonic()
-    pip(python, f"{wheel}[server]")
+    install(python, f"{wheel}[server]")
     print(f"the service: {time.monotonic() - began:.1f} s")
     text = serves_and_transcribes(python, tmp_path, sample, WHISPER_MODEL="base", WHISPER_OFFLINE="true")
     assert text == sample.text
-
-
-def pip(python: Path, *arguments: str) -> None:
-    subprocess.run(
-        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments],
-        check=True,
-        timeout=600,
-    )
