@@ -48,6 +48,7 @@ from worker.outbound.download import WHAT
 from worker.outbound.early_check import EarlyCheck
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
+from worker.runtime.drain import DrainRequest
 from worker.runtime.timing import Timing
 from worker.runtime.version import VERSION
 from worker.settings import WorkerSettings
@@ -85,7 +86,10 @@ def create_app(
     )
     maintenance = Maintenance(store, queue, events, redis, worker_settings.keep, timing)
     job_service, redis_threads = JobService(store, queue, events, backlog), RedisThreads()
-    admission = Admission(backlog, settings.max_uploads, redis_threads, timing, is_shared=is_shared)
+    drain = DrainRequest(worker_settings.data_dir)
+    admission = Admission(
+        backlog, settings.max_uploads, redis_threads, timing, is_shared=is_shared, is_draining=drain.is_there
+    )
     sign_ins = Sessions(partial(session_secret, worker_settings.data_dir), settings.api_keys)
     service = AppState(
         settings=settings,
@@ -102,6 +106,7 @@ def create_app(
         models=ServedModels(worker_settings.model_names, created=int(time.time())),
         callbacks=Callbacks(worker_settings, timing.names),
         source_urls=EarlyCheck(worker_settings.url_policy, WHAT, timing.names),
+        drain=drain,
         max_audio_hours=worker_settings.max_audio_hours,
         gauges=Gauges(
             store,

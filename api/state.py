@@ -21,6 +21,7 @@ from api.settings import ApiSettings
 from worker.jobs.job_service import JobService
 from worker.outbound.early_check import EarlyCheck
 from worker.queue.events import Events
+from worker.runtime.drain import DrainRequest
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobStore
 
@@ -45,6 +46,7 @@ class AppState:
     source_urls: EarlyCheck
     max_audio_hours: float
     gauges: Gauges
+    drain: DrainRequest
     check_speakers: Callable[[], None]  # raises EngineUnavailable if they cannot be told apart
 
 

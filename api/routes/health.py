@@ -47,7 +47,10 @@ async def readiness(service: AppStateDep) -> JSONResponse:
 
 
 def _checks(service: AppState) -> dict[str, Check]:
-    return {**_redis_checks(service.redis), "disk": _disk(service)}
+    checks = {**_redis_checks(service.redis), "disk": _disk(service)}
+    if service.drain.is_there():
+        checks["worker"] = Check(False, "The service is draining: it finishes what it has in hand, then it stops.")
+    return checks
 
 
 def _redis_checks(redis: Redis) -> dict[str, Check]:

@@ -65,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(f"--{option}", metavar=option.upper(), help=f"{meaning}; instead of {setting}")
         command.add_argument("--wait", type=float, default=900.0, help="seconds to wait until it is ready (900)")
         command.add_argument("--log", help=argparse.SUPPRESS)  # `start` tells `run` where its output goes
-    commands.add_parser("stop", help="stop the service")
+    stop = commands.add_parser("stop", help="stop the service")
+    stop.add_argument("--drain", action="store_true", help="take no new jobs, and stop once those in hand have ended")
+    stop.add_argument("--wait", type=float, default=900.0, help="seconds they may take (900); the rest goes on later")
     commands.add_parser("doctor", help="look at all the service needs; exit code 1 if something is missing")
     commands.add_parser("status", help="whether it runs; exit code 0 ready, 1 running but not ready, 3 not running")
     secret = commands.add_parser("webhook-secret", help="print the secret that webhooks are signed with")

@@ -18,7 +18,7 @@ from scripts.service.guide import SCRIPT, usage
 from scripts.service.log_file import show
 from scripts.service.pid_file import AlreadyRunning, PidFile
 from scripts.service.readiness import ask
-from scripts.service.stopping import stop_running
+from scripts.service.stopping import drain_running, stop_running
 from scripts.setup_environment import is_checkout
 from worker.webhooks.keys import key_of, new_secret, own_secret
 
@@ -41,7 +41,7 @@ def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:
             case "dashboard":
                 return dashboard(service, overrides, arguments.wait)
             case "stop":
-                return stop(service)
+                return stop(service, arguments.wait if arguments.drain else None)
             case "status":
                 return status(service)
             case "webhook-secret":
@@ -84,12 +84,17 @@ def restart(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -
     return stop(service) or start(ServiceConfig.from_settings(), merged, wait)
 
 
-def stop(service: ServiceConfig) -> int:
+def stop(service: ServiceConfig, drain: float | None = None) -> int:
+    """drain: seconds that jobs in hand may take to end first."""
     running = PidFile(service.pid_file).holder()
     if running is None:
         print("whisper-native is not running.")
         return 0
-    end = stop_running(running, service)
+    try:
+        end = stop_running(running, service) if drain is None else drain_running(running, service, drain)
+    except KeyboardInterrupt:
+        print(f"\nIt goes on draining in the background. To stop it at once: {SCRIPT} stop")
+        return 130
     if end is None:
         print(f"whisper-native (pid {running.pid}) cannot be stopped. End that process by hand.", file=sys.stderr)
         return 1

@@ -30,7 +30,8 @@ from worker.queue.job_queue import QUEUES
 from worker.queue.leases import Leases
 from worker.runtime import logs, open_files
 from worker.runtime.connection import connect_briefly
-from worker.runtime.exit_codes import IDLE, STARTS_IDLE
+from worker.runtime.drain import DrainRequest
+from worker.runtime.exit_codes import DRAINED, IDLE, STARTS_IDLE
 from worker.runtime.log_file import LOG_FILE
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings
@@ -66,8 +67,12 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
                 announce = (url, bool(service.api.api_keys), wait)
                 threading.Thread(target=_say_when_ready, args=announce, daemon=True).start()
             rotation = _rotation(service, log_file)
+            drain = DrainRequest(service.worker.data_dir)
             supervisor = Supervisor(
-                children, should_stop=service.stop_file.exists, each_round=rotation.look, timing=timing
+                children,
+                should_stop=lambda: service.stop_file.exists() or drain.is_overdue(),
+                each_round=rotation.look,
+                timing=timing,
             )
             _supervise(supervisor, redis)
     except AlreadyRunning:
@@ -107,12 +112,14 @@ def _rotation(service: ServiceConfig, log_file: str | None) -> LogRotation:
 @contextlib.contextmanager
 def _alone(service: ServiceConfig) -> Iterator[PidFile]:
     """Holds the pid file: there is one service for one data directory."""
-    pid_file = PidFile(service.pid_file)
+    pid_file, drain = PidFile(service.pid_file), DrainRequest(service.worker.data_dir)
     pid_file.hold()
     try:
         service.stop_file.unlink(missing_ok=True)
+        drain.withdraw()
         yield pid_file
     finally:
+        drain.withdraw()
         service.stop_file.unlink(missing_ok=True)
         pid_file.release()
 
@@ -153,6 +160,7 @@ def _children(
         env,
         died=dead_workers.bury,
         successors={IDLE: {STARTS_IDLE: "1"}},
+        last=(DRAINED,),
     )
     workers = [
         replace(worker, name=f"worker {device}", env={**env, "WHISPER_DEVICE": device}) for device in devices

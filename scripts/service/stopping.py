@@ -6,8 +6,15 @@ import os
 import signal
 import time
 
+from redis.exceptions import RedisError
+
+from api.operations.present_workers import present_workers
 from scripts.service.config import ServiceConfig
 from scripts.service.pid_file import PidFile, Running
+from worker.runtime.connection import connect_briefly
+from worker.runtime.drain import DrainRequest
+
+LOOK_EVERY = 1.0  # seconds
 
 
 def stop_running(running: Running, service: ServiceConfig, patience: float | None = None) -> str | None:
@@ -18,6 +25,29 @@ def stop_running(running: Running, service: ServiceConfig, patience: float | Non
         return "stopped"
     os.kill(running.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows SIGTERM ends it just as hard
     return "killed, since it did not stop by itself" if wait_until_gone(pid_file, 10.0) else None
+
+
+def drain_running(running: Running, service: ServiceConfig, patience: float) -> str | None:
+    """As `stop_running`, once what runs has ended. patience: seconds that may take; what is left goes on with the next
+    start. Interrupted, it leaves the service draining."""
+    DrainRequest(service.worker.data_dir).ask(patience)
+    pid_file, deadline, told = PidFile(service.pid_file), time.monotonic() + patience, -1
+    while time.monotonic() < deadline and pid_file.is_held():
+        jobs = _jobs_in_hand(running)
+        if jobs is not None and jobs != told:
+            told = jobs
+            print(f"  {jobs} jobs in hand ...", flush=True)
+        if wait_until_gone(pid_file, LOOK_EVERY):
+            return "stopped"
+    return "stopped" if wait_until_gone(pid_file, service.worker.timing.stop) else stop_running(running, service)
+
+
+def _jobs_in_hand(running: Running) -> int | None:
+    try:
+        with connect_briefly(running.redis_url) as redis:
+            return sum(worker.vitals.jobs for worker in present_workers(redis))
+    except RedisError:
+        return None
 
 
 def ask_to_stop(running: Running, service: ServiceConfig) -> None:

@@ -49,6 +49,7 @@ class ChildSpec:
       to. If the system can, no one else finds it gone before.
     failed: told the exit code of one that did so before it was ready.
     successors: exit codes that are no failure, and what the environment of the next instance has more.
+    last: exit codes after which there is no next instance; with the last child that has such, the others stop.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ChildSpec:
     died: Callable[[int, int], None] | None = None
     failed: Callable[[int], None] | None = None
     successors: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    last: Sequence[int] = ()
 
 
 class RestartPolicy:
@@ -101,14 +103,15 @@ class Child:
         self._started_at = 0.0
         self._due_at = 0.0
         self._ready = False
+        self.is_over = False
         self._more: Mapping[str, str] = {}  # environment, beside the spec's
 
     def tend(self, *, may_start: bool) -> bool:
         """Starts the process if it is due, notices its death, and returns whether it is up and ready."""
         if self._process is None:
-            if may_start and self._clock() >= self._due_at:
+            if may_start and not self.is_over and self._clock() >= self._due_at:
                 self._start()
-            return self.spec.ready is _no_wait and self._process is not None
+            return self.is_over or (self.spec.ready is _no_wait and self._process is not None)
         code = _exit_code(self._process)
         if code is not None:
             self._bury(self._process, code)
@@ -165,7 +168,10 @@ class Child:
         _close_lifeline(process)
         self._process = None
         self._more = self.spec.successors.get(process.returncode, {})
-        if process.returncode in self.spec.successors:
+        self.is_over = process.returncode in self.spec.last
+        if self.is_over:
+            log.info("%s (pid %d) has nothing in hand any more.", self.spec.name, process.pid)
+        elif process.returncode in self.spec.successors:
             log.info("%s (pid %d) makes way for its successor.", self.spec.name, process.pid)
         else:
             self._due_at = self._clock() + self._delay_after(process)
@@ -210,7 +216,7 @@ class Supervisor:
         """Raises ChildCannotStart if a child never stays up; the others are stopped first."""
         previous = {number: signal.signal(number, self._on_signal) for number in _stop_signals()}
         try:
-            while not self._signals and not self._should_stop():
+            while not self._signals and not self._should_stop() and not self._are_over():
                 self._tend()
                 self._each_round()
                 time.sleep(TICK)
@@ -218,6 +224,10 @@ class Supervisor:
             self._stop()
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def _are_over(self) -> bool:
+        over = [child.is_over for child in self._children if child.spec.last]
+        return bool(over) and all(over)
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._signals += 1
@@ -260,10 +270,8 @@ def _stop_signals() -> list[signal.Signals]:
 def _describe_end(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"was ended by {names.get(-code, f'signal {-code}')}"
 
 
 def _spawn(spec: ChildSpec, more: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -19,12 +19,12 @@ from worker.queue import heartbeat
 from worker.queue.job_queue import QUEUES
 from worker.queue.leases import Leases
 from worker.runtime.connection import connect_briefly
-from worker.runtime.exit_codes import ASKED_TWICE, IDLE
+from worker.runtime.exit_codes import ASKED_TWICE, DRAINED, IDLE
 from worker.store.job_store import JobStore
 from worker.telemetry.totals import Totals
 
 # Ends that somebody asked for. A worker that was not loaded yet when it was asked dies of the signal.
-ASKED_FOR = (0, IDLE, ASKED_TWICE, -signal.SIGTERM, -signal.SIGINT)
+ASKED_FOR = (0, IDLE, DRAINED, ASKED_TWICE, -signal.SIGTERM, -signal.SIGINT)
 KILLED = -9  # SIGKILL, which Windows has no name for
 
 # The whole machine's count, and this container's in versions 2 and 1 of control groups; some cannot be read.

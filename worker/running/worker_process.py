@@ -38,7 +38,8 @@ from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
 from worker.running.presence import Presence
 from worker.runtime.connection import connect, connect_feed
-from worker.runtime.exit_codes import ASKED_TWICE, HUNG, IDLE
+from worker.runtime.drain import DrainRequest
+from worker.runtime.exit_codes import ASKED_TWICE, DRAINED, HUNG, IDLE
 from worker.settings import WorkerSettings
 from worker.store.job_store import LocalStore
 from worker.store.records import Priority
@@ -70,6 +71,7 @@ class WorkerProcess:
         self._store = LocalStore(settings.data_dir)
         self._stopped = threading.Event()
         self._slots: Slots | None = None
+        self._drain, self._is_draining = DrainRequest(settings.data_dir), False
         self._names = settings.model_names
         self._models = ModelPool(
             self._load,
@@ -98,12 +100,14 @@ class WorkerProcess:
         threading.Thread(target=self._beat, name="heart", daemon=True).start()
         self._store.keep_index(self._timing)
         with self._the_device():
+            if self._drain.is_there():  # it takes no job, so it needs no model
+                return DRAINED
             if self._is_prepared():
                 self._serve()
             else:
                 self._wait_for_end()
         self._presence.withdraw(self._feed_redis)
-        return 0 if self._stopped.is_set() else IDLE
+        return 0 if self._stopped.is_set() else DRAINED if self._is_draining else IDLE
 
     @contextmanager
     def _the_device(self) -> Iterator[None]:
@@ -202,12 +206,23 @@ class WorkerProcess:
         return {"interactive": interactive, "batch": self._settings.batch_slots}
 
     def _wait_for_end(self) -> None:
-        """Until a signal comes, or a model has had nothing to do for long."""
+        """Until a signal comes, a drain is done, or a model has had nothing to do for long."""
         while not self._stopped.wait(0.5):  # without a timeout a signal may come just before the wait and be lost
+            if self._is_drained():
+                return
             ttl = self._settings.model_ttl
             if ttl is not None and self._models.loaded and self._models.idle_for() > ttl:
                 log.info("Nothing to do for %.0f s: the model's memory is given back", ttl)
                 return
+
+    def _is_drained(self) -> bool:
+        """Takes no more jobs from the moment that is asked for; whether the last one in hand has ended since."""
+        if not self._is_draining and self._drain.is_there():
+            log.info("Draining: jobs in hand are finished, and no more are taken")
+            self._is_draining = True
+            if self._slots:
+                self._slots.take_no_more()
+        return self._is_draining and not (self._slots and self._slots.busy)
 
     def _beat(self) -> None:
         """A heartbeat for the process and a renewed lease for every running job."""
@@ -218,7 +233,7 @@ class WorkerProcess:
                 self._presence.tell(self._slots)
                 lanes, passes = self._models.lanes()
                 jobs = self._slots.busy if self._slots else 0
-                self._presence.tell_more(jobs=jobs, lanes=lanes, busy_lanes=passes)
+                self._presence.tell_more(jobs=jobs, lanes=lanes, busy_lanes=passes, is_draining=self._is_draining)
             except Exception:  # whatever it is, a heart that stopped would have running jobs taken away
                 log.exception("Heartbeat failed")
             if self._stopped.wait(self._timing.beat):
