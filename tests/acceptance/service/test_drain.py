@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from scripts.service.config import ServiceConfig
+from scripts.service.stopping import drain_running
+from scripts.wyoming.settings import WyomingSettings
 from tests.acceptance.live import LiveService, assert_error, until
 from tests.services import Start
+from tests.unit.api_service import api_settings, worker_settings
 from worker.runtime.drain import DrainRequest
 
 
@@ -18,7 +22,9 @@ def steady(start_service: Start) -> LiveService:
     return start_service("steady", WHISPER_ENGINE="fake", WHISPER_MODEL="2", WHISPER_TIME_SCALE="0.1", **one)
 
 
-def test_what_runs_ends_and_what_waits_goes_on_with_the_next_start(steady: LiveService, clip: Path) -> None:
+def test_what_runs_ends_and_what_waits_goes_on_with_the_next_start(
+    steady: LiveService, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     running, waiting = steady.submit(clip), steady.submit(clip)
     steady.in_state(running, "started")
     DrainRequest(steady.data).ask(60)
@@ -28,9 +34,14 @@ def test_what_runs_ends_and_what_waits_goes_on_with_the_next_start(steady: LiveS
     assert "x-should-retry" not in answer.headers
     later = steady.submit(clip)
     assert "draining" in steady.get("/health/ready").json()["checks"]["worker"]["detail"]
+    settings = worker_settings(data_dir=steady.data)
+    config = ServiceConfig(api_settings(), settings, steady.directory / "logs", WyomingSettings())
+    assert drain_running(steady.running, config, 600) == "stopped"  # joins the drain that is under way
+    assert "jobs in hand" in capsys.readouterr().out
     assert steady._process.wait(60) == 0
     assert (steady.data / "jobs" / running / "outcome.json").exists()
     assert not any((steady.data / "jobs" / job / "outcome.json").exists() for job in (waiting, later))
+    steady.stop()
     steady.start()
     assert {steady.ended(job)["status"] for job in (running, waiting, later)} == {"finished"}
 
