@@ -1,6 +1,6 @@
 """Which pieces of voices there are in some 10 s, by who of three voices speaks in each frame.
 
-frames ─► runs of a voice: no silence over 0.3 s in them, and nobody else alone ─► pieces of about 1.5 s
+frames ─► runs of a voice: no silence over 0.15 s in them, and nobody else alone ─► pieces of about 1.5 s
 
 A voice of the network may be two people where turns are many. A run hardly ever is, and runs of one person come
 together when all pieces are clustered: that takes most of the confusion away (see docs/SPEAKERS.md).
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engines.speakers.networks.sessions import FIRST, FRAME, Active
 
-SILENCE = 0.3  # seconds that nobody speaks, from which a run ends
+SILENCE = 0.15  # seconds that nobody speaks, from which a run ends: another may go on under the same voice
 PIECE = 1.5  # seconds that a run is cut into, about
 
 Indices = NDArray[np.intp]

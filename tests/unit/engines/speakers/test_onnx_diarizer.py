@@ -83,8 +83,8 @@ def active(*voices: str) -> np.ndarray:
 
 
 def test_a_run_ends_at_a_silence_and_where_somebody_else_is_alone() -> None:
-    short, long = " " * 10, " " * 20  # 0.17 s and 0.34 s
-    assert len(local_pieces(active(f"xxxx{short}xxxx{long}xxxx", " " * 42), 42 * FRAME)) == 2
+    short, long = " " * 8, " " * 10  # 0.14 s and 0.17 s
+    assert len(local_pieces(active(f"xxxx{short}xxxx{long}xxxx", " " * 30), 30 * FRAME)) == 2
     assert len(local_pieces(active("xxxx  xxxx", "    xx    "), 10 * FRAME)) == 3
 
 
