@@ -22,11 +22,14 @@ from api.schema.responses import EVENTS, RECORDING, answer, event_schema, json_a
 from api.state import AppState, AppStateDep
 from api.streaming.job_event_stream import END, Cursor
 from api.streaming.transcript_stream import job_events, owner_events
+from worker.jobs.job_service import Asked
 from worker.store.job_store import JobNotFound
-from worker.store.records import ENDED, JobRequest, State, is_job_id
+from worker.store.records import STATES, JobRequest, State, is_job_id
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
+_STATUSES = f"Only jobs of these, with commas: {', '.join(STATES)}"
+_QUERY = "Only jobs with all these words in their name, title, metadata or transcript, whatever the case and accents"
 Limit = Annotated[int, Query(ge=1, le=100)]
 Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to hold the answer until the job ends")]
 
@@ -57,13 +60,19 @@ async def create_job(request: Request, service: AppStateDep, owner: Owner) -> Re
 
 @router.get("", response_model=None, responses=json_answer(JobList, "A page of jobs"))
 async def list_jobs(
-    service: AppStateDep, owner: Owner, limit: Limit = 20, after: str | None = None, status: State | None = None
+    service: AppStateDep,
+    owner: Owner,
+    limit: Limit = 20,
+    after: str | None = None,
+    status: Annotated[str, Query(description=_STATUSES)] = "",
+    q: Annotated[str, Query(max_length=200, description=_QUERY)] = "",
 ) -> JSONResponse:
     """The caller's own jobs, newest first; `after` is the last id of the page before."""
+    asked = Asked(after, _statuses(status), q)
     if after is not None and not is_job_id(after):
         raise ApiError("invalid_value", "'after' is the id of a job, such as the last answer's last_id.", param="after")
-    run = run_in_threadpool if status in ENDED else service.redis_threads.run  # what has ended is on disk
-    return await run(_page, service, owner, limit, after, status)
+    run = run_in_threadpool if asked.are_ended else service.redis_threads.run  # what has ended is on disk
+    return await run(_page, service, owner, limit, asked)
 
 
 @router.get("/events", response_class=Response, responses=_ALL_EVENTS, openapi_extra=_RESUMED)
@@ -175,10 +184,19 @@ async def view(service: AppState, job: JobRequest) -> dict[str, Any]:
     return ended if ended is not None else await service.redis_threads.run(service.jobs.view, job)
 
 
-def _page(service: AppState, owner: str, limit: int, after: str | None, status: State | None) -> JSONResponse:
-    page, has_more = service.jobs.views(owner, limit, after, status)
+def _page(service: AppState, owner: str, limit: int, asked: Asked) -> JSONResponse:
+    page, has_more = service.jobs.views(owner, limit, asked)
     last_id = page[-1]["id"] if page else None
     return JSONResponse({"object": "list", "data": page, "has_more": has_more, "last_id": last_id})
+
+
+def _statuses(text: str) -> frozenset[State]:
+    """Raises ApiError for what is no list of them."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if strange := next((name for name in names if name not in STATES), None):
+        message = f"'{strange[:50]}' is no status: send {', '.join(STATES)}, or some of them with commas."
+        raise ApiError("invalid_value", message, param="status")
+    return frozenset(state for state in STATES if state in names)
 
 
 def _audio(service: AppState, job: JobRequest, request: Request) -> Response:

@@ -6,12 +6,14 @@ from typing import Any, get_args
 
 from fastapi import APIRouter
 from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
 
 from api.intake.form_types import ResponseFormat
 from api.routes.transcripts import MAX_EXPORTED
 from api.schema.responses import json_answer
 from api.schema.service import Model, ModelList, ServiceInfo
 from api.state import AppState, AppStateDep
+from engines.errors import EngineUnavailable
 from worker.queue.heartbeat import workers
 from worker.runtime.version import VERSION
 
@@ -29,6 +31,7 @@ async def service_info(service: AppStateDep) -> dict[str, Any]:
         "default_model": service.models.default,
         "models": list(service.models.names.all),
         "formats": list(get_args(ResponseFormat)),
+        "speakers": await run_in_threadpool(_tells_speakers_apart, service),
         "limits": {
             "max_upload_bytes": settings.max_upload_bytes,
             "max_audio_hours": service.max_audio_hours,
@@ -50,6 +53,14 @@ async def retrieve_model(model: str, service: AppStateDep) -> dict[str, Any]:
     """One of the names a model is served under."""
     service.models.check(model)
     return service.models.object(model, await service.redis_threads.run(_loaded, service))
+
+
+def _tells_speakers_apart(service: AppState) -> bool:
+    try:
+        service.check_speakers()
+    except EngineUnavailable:
+        return False
+    return True
 
 
 def _loaded(service: AppState) -> frozenset[str]:

@@ -36,6 +36,7 @@ class ServiceInfo(Answer):
     default_model: str
     models: list[str] = Field(description="GET /v1/models has them with their aliases")
     formats: list[str] = Field(description="Of transcripts")
+    speakers: bool = Field(description="Whether speakers can be told apart")
     limits: Limits
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -21,8 +21,10 @@ from worker.queue.job_queue import JobQueue
 from worker.store.edits.edits import Edits
 from worker.store.idempotency import Claim, Claimed
 from worker.store.incoming import Upload
+from worker.store.index.job_row import ABOVE_ALL
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import ENDED, JobRequest, Outcome, State, upload_began_at
+from worker.store.search.words import wanted
 from worker.telemetry.instruments import count_end
 
 KNOWN_OWNERS = 10_000  # jobs whose owner is remembered: it never changes
@@ -37,6 +39,20 @@ class CannotRequeue(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which jobs of a list are wanted. after: those older than this one. statuses: none for all. query: words that have
+    to stand in the name, the title, the metadata or the transcript."""
+
+    after: str | None = None
+    statuses: frozenset[State] = frozenset()
+    query: str = ""
+
+    @property
+    def are_ended(self) -> bool:
+        return bool(self.statuses) and self.statuses <= set(ENDED)
 
 
 class JobService:
@@ -146,11 +162,11 @@ class JobService:
         except (JobNotFound, RecordBroken, OSError):
             return False
 
-    def views(
-        self, owner: str, limit: int, after: str | None, status: State | None
-    ) -> tuple[list[dict[str, Any]], bool]:
-        """The owner's newest jobs, those older than `after`, and whether there are more."""
-        found = (view for view in self._views_of(owner, after, status) if status in (None, view["status"]))
+    def views(self, owner: str, limit: int, asked: Asked) -> tuple[list[dict[str, Any]], bool]:
+        """The owner's newest jobs of those that are asked for, and whether there are more."""
+        found = (
+            view for view in self._views_of(owner, asked) if not asked.statuses or view["status"] in asked.statuses
+        )
         page = list(itertools.islice(found, limit + 1))
         return page[:limit], len(page) > limit
 
@@ -234,13 +250,22 @@ class JobService:
         self._queue.withdraw(request)
         self._events.state(request.id, "canceled")
 
-    def _views_of(self, owner: str, after: str | None, status: State | None) -> Iterator[dict[str, Any]]:
-        wants_ended = status in ENDED  # they are served while Redis is away
-        found = self._store.catalog.of_owner(owner, after, status)
-        for job_id in self._begun(found) if status == "started" else found:
+    def _views_of(self, owner: str, asked: Asked) -> Iterator[dict[str, Any]]:
+        wants_ended = asked.are_ended  # they are served while Redis is away
+        found = self._found(owner, asked)
+        for job_id in self._begun(found) if asked.statuses == {"started"} else found:
             with contextlib.suppress(JobNotFound):  # another's, or deleted meanwhile
                 if view := self._view_of(job_id, owner, wants_ended):
                     yield view
+
+    def _found(self, owner: str, asked: Asked) -> Iterator[str]:
+        if not wanted(asked.query):
+            return self._store.catalog.of_owner(owner, asked.after, *asked.statuses)
+
+        def others(before: str) -> Iterator[str]:
+            return self._store.catalog.of_owner(owner, before, *asked.statuses)
+
+        return self._store.search.found(owner, asked.query, asked.after or ABOVE_ALL, others)
 
     def _begun(self, job_ids: Iterator[str]) -> Iterator[str]:
         """Without those that wait, of which there may be thousands for one that runs."""

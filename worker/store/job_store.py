@@ -44,6 +44,8 @@ from worker.store.index.keeper import IndexKeeper, distrust_unkept
 from worker.store.protocol import JobStore
 from worker.store.record_files import JobNotFound, RecordBroken, RecordFiles
 from worker.store.records import JOB, OUTCOME, RETRY, WAVEFORM, JobRequest, Outcome, Retry, Waveform, is_job_id
+from worker.store.search.search_index import SearchIndex
+from worker.store.search.search_keeper import SearchKeeper
 
 __all__ = ["JobNotFound", "JobStore", "LocalStore", "RecordBroken"]
 
@@ -59,15 +61,17 @@ class LocalStore:
         for directory in (self._incoming, self._jobs, self._broken):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.claims = Claims(root / "claims")
-        self.index = JobIndex(root / "index")
+        self.search = SearchIndex(root / "index", self._jobs)
+        self.index = JobIndex(root / "index", self.search.update)
         self.catalog = Catalog(self._jobs, self.index)
         self._files = RecordFiles(self._jobs)
-        self.transcripts = Transcripts(self._files)
+        self.transcripts = Transcripts(self._files, self.search.update)
         distrust_unkept(self.index)
 
     def keep_index(self, timing: Timing) -> None:
         """For whoever serves: from now on there is an index."""
         IndexKeeper(self._jobs, self.index, timing).start()
+        SearchKeeper(self._jobs, self.search, timing).start()
 
     def receive(self, again: str | None = None) -> LocalUpload:
         """again: a job whose recording it is once more. Raises FileNotFoundError if that is gone."""

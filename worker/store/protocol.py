@@ -14,6 +14,7 @@ from worker.store.incoming import Upload
 from worker.store.index.catalog import Catalog
 from worker.store.index.job_index import JobIndex
 from worker.store.records import JobRequest, Outcome, Retry, Waveform
+from worker.store.search.search_index import SearchIndex
 
 
 class JobStore(Protocol):
@@ -22,6 +23,7 @@ class JobStore(Protocol):
     claims: Claims
     catalog: Catalog
     index: JobIndex
+    search: SearchIndex
     transcripts: Transcripts
 
     def receive(self, again: str | None = None) -> Upload: ...

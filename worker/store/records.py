@@ -16,6 +16,7 @@ from engines.transcript import SPARSE, Speaker, Transcript, TranscriptWarning
 from worker.store.record_format import RecordFormat
 
 State = Literal["queued", "started", "finished", "failed", "canceled"]
+STATES: tuple[State, ...] = ("queued", "started", "finished", "failed", "canceled")
 ENDED = ("finished", "failed", "canceled")  # the states after which a job changes no more
 Priority = Literal["interactive", "batch"]
 PRIORITIES: tuple[Priority, ...] = ("interactive", "batch")

@@ -10,15 +10,10 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from engines.text.unspaced import is_unspaced
 from engines.transcript import Segment, Word
 
 SURE = 1.0  # the probability of a word that a person wrote
-# Scripts without spaces between words: each sign is a unit of its own.
-_UNSPACED = (
-    (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF),  # Thai and Lao, Burmese, Khmer
-    (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF),  # Japanese and Chinese
-    (0x20000, 0x3FFFF),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,7 @@ def units(text: str) -> list[str]:
     kind = ""  # of the last unit: `bare` as long as it has only space and marks, `word`, or `sign` if it is one
     for sign in text:
         is_mark = sign.isspace() or unicodedata.category(sign)[0] in "MP"
-        its_kind = "bare" if is_mark else "sign" if _is_unspaced(sign) else "word"
+        its_kind = "bare" if is_mark else "sign" if is_unspaced(sign) else "word"
         begins = not found or (sign.isspace() and found[-1].strip())
         if not begins and (is_mark or kind == "bare" or kind == its_kind == "word"):
             found[-1] += sign
@@ -59,10 +54,6 @@ def units(text: str) -> list[str]:
             kind = its_kind
         kind = kind if is_mark else its_kind
     return found
-
-
-def _is_unspaced(sign: str) -> bool:
-    return any(first <= ord(sign) <= last for first, last in _UNSPACED)
 
 
 def _timed(words: Sequence[Word]) -> Iterator[_Unit]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -36,8 +36,10 @@ class TranscriptChanged(Exception):
 class Transcripts:
     """All raise JobNotFound for a job that is gone, and RecordBroken."""
 
-    def __init__(self, files: RecordFiles) -> None:
+    def __init__(self, files: RecordFiles, changed: Callable[[str], None] = lambda job_id: None) -> None:
+        """changed: called with the id of each job that has another text or title."""
         self._files = files
+        self._changed = changed
 
     def read(self, job_id: str) -> Transcript:
         """As people have made it."""
@@ -67,12 +69,14 @@ class Transcripts:
                 raise TranscriptChanged(edits.revision)
             edits = changed(edits, original, changes)
             self._files.replace(job_id, EDITS, edits)
+        self._changed(job_id)
         return edits, edits.applied(original).named(self.names(job_id))
 
     def entitle(self, job_id: str, title: str | None) -> None:
         """None takes the title back."""
         with self._alone(job_id):
             self._files.replace(job_id, EDITS, replace(self.edits(job_id), title=title))
+        self._changed(job_id)
 
     def names(self, job_id: str) -> Mapping[str, str]:
         """Given to speakers by label; none if their record cannot be read."""

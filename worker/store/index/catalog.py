@@ -22,9 +22,10 @@ class Catalog:
         self._jobs = jobs
         self._index = index
 
-    def of_owner(self, owner: str, after: str | None = None, status: State | None = None) -> Iterator[str]:
-        """The owner's jobs that may have the status, older than `after`."""
-        states = {ENDING, *((status,) if status in ENDED else (OPEN,) if status else (OPEN, *ENDED))}
+    def of_owner(self, owner: str, after: str | None = None, *statuses: State) -> Iterator[str]:
+        """The owner's jobs that may have one of the statuses, or any if none is given, older than `after`."""
+        wanted_states = statuses or (OPEN, *ENDED)
+        states: set[str] = {ENDING, *(state if state in ENDED else OPEN for state in wanted_states)}
 
         def wanted(row: JobRow) -> bool:
             return row.owner is None or (row.owner == owner and row.state in states)

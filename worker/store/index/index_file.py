@@ -1,6 +1,6 @@
 """The index's file: SQLite, one of a name of its own each time, thrown away as soon as it may be wrong.
 
-index/jobs-<layout>-<when>.sqlite   and its journal while it is changed
+index/<kind>-<layout>-<when>.sqlite  and its journal while it is changed; jobs, and words or texts for search
 index/keeper.lock                   held by the process that keeps the index
 
 Nothing is synced, so a change takes a fraction of a millisecond. The change of a process that was killed is rolled
@@ -16,7 +16,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 LAYOUT = 1  # another one is another file: versions that share a store leave each other's alone
 BUSY = 3.0  # seconds to wait for another process; SQLite is not fair to those that wait
 
-_TABLES = (
+JOBS = (
     """CREATE TABLE jobs (id TEXT PRIMARY KEY, owner TEXT, state TEXT NOT NULL, owes INTEGER NOT NULL,
        stamp INTEGER NOT NULL, look_at REAL, revision INTEGER NOT NULL) WITHOUT ROWID""",
     "CREATE INDEX by_owner ON jobs (owner, state, id)",
@@ -47,8 +47,12 @@ class IndexFile:
     """One connection for all threads of a process; every use is short. Only `create` makes a file: whoever works on a
     store that nobody keeps an index of leaves none behind."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, kind: str = "jobs", tables: Sequence[str] = JOBS, busy: float = BUSY) -> None:
+        """kind: how its name begins. tables: statements that make them. busy: seconds to wait for another process."""
         self.directory = directory
+        self._kind = f"{kind}-{LAYOUT}-"
+        self._tables = tables
+        self._busy = busy
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._path: Path | None = None
@@ -89,14 +93,14 @@ class IndexFile:
         """A new, empty file. Raises OSError or sqlite3.Error."""
         with self._lock:
             self.close()
-            for path in self.directory.glob(f"jobs-{LAYOUT}-*"):
+            for path in self.directory.glob(f"{self._kind}*"):
                 with contextlib.suppress(OSError):
                     path.unlink()
-            path = self.directory / f"jobs-{LAYOUT}-{time.time_ns():x}.sqlite"
+            path = self.directory / f"{self._kind}{time.time_ns():x}.sqlite"
             aside = path.with_suffix(".tmp")
             os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             try:
-                _lay_out(aside)
+                self._lay_out(aside)
                 os.rename(aside, path)
             finally:
                 for left in (aside, aside.with_name(f"{aside.name}-journal")):
@@ -109,7 +113,7 @@ class IndexFile:
             self.close()
             if path is None:
                 return
-            log.warning("The index of the jobs is thrown away and made anew: %s", reason)
+            log.warning("The index %s is thrown away and made anew: %s", path.name, reason)
             self._given_up.add(path.name)
             for name in (path.name, f"{path.name}-journal"):
                 with contextlib.suppress(OSError):
@@ -129,7 +133,7 @@ class IndexFile:
         if path is None or inode is None:
             raise IndexUnavailable
         self._path, self._inode = path, inode
-        self._connection = _connect(path)
+        self._connection = _connect(path, self._busy)
         return self._connection
 
     def close(self) -> None:
@@ -138,32 +142,31 @@ class IndexFile:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
+    def _lay_out(self, path: Path) -> None:
+        connection = _connect(path, self._busy)
+        try:
+            with _transaction(connection):
+                for statement in self._tables:
+                    connection.execute(statement)
+        finally:
+            connection.close()
+
     def _find(self) -> Path | None:
         try:
             names = os.listdir(self.directory)
         except OSError:
             return None
-        ours = (name for name in names if name.startswith(f"jobs-{LAYOUT}-") and name.endswith(".sqlite"))
+        ours = (name for name in names if name.startswith(self._kind) and name.endswith(".sqlite"))
         mine = [name for name in ours if name not in self._given_up]
         return self.directory / max(mine) if mine else None
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, busy: float) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=rw"
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False)
     for name, value in (("synchronous", "OFF"), ("journal_mode", "TRUNCATE"), ("temp_store", "MEMORY")):
         connection.execute(f"PRAGMA {name} = {value}")
     return connection
-
-
-def _lay_out(path: Path) -> None:
-    connection = _connect(path)
-    try:
-        with _transaction(connection):
-            for statement in _TABLES:
-                connection.execute(statement)
-    finally:
-        connection.close()
 
 
 @contextmanager

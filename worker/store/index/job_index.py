@@ -72,8 +72,10 @@ class Verified:
 class JobIndex:
     """Reading raises IndexUnavailable; writing does nothing if there is no index."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, changed: Callable[[str], None] = lambda job_id: None) -> None:
+        """changed: called with the id of each job that came, ended or went."""
         self.file = IndexFile(directory)
+        self._changed = changed
 
     # What the store tells it
 
@@ -86,6 +88,7 @@ class JobIndex:
         """After the job is there."""
         if self.file.current() != told:
             self.comes(request)
+        self._changed(request.id)
 
     def reopens(self, job_id: str) -> None:
         """Before the job's outcome is taken back, and after."""
@@ -113,6 +116,7 @@ class JobIndex:
                 _mark_ending(connection, seen.id)
 
         self.file.write(use, needed=False)
+        self._changed(seen.id)
 
     def owes(self, job_id: str) -> None:
         """Before a line about the job's webhook is written, and after."""
@@ -125,6 +129,7 @@ class JobIndex:
     def forget(self, job_id: str) -> None:
         """After the job is gone."""
         self._write("DELETE FROM jobs WHERE id = ?", (job_id,), needed=False)
+        self._changed(job_id)
 
     # What is found out about jobs that were looked at
 

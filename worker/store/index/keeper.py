@@ -50,7 +50,7 @@ class IndexKeeper:
         while not stopped.is_set():
             try:
                 self._directory.mkdir(mode=0o700, exist_ok=True)
-                with _held(self._directory / LOCK) as is_held:
+                with held(self._directory / LOCK) as is_held:
                     if is_held():
                         self._begin()
                     while is_held() and not stopped.is_set():
@@ -112,13 +112,13 @@ def distrust_unkept(index: JobIndex) -> None:
     path = index.file.directory / LOCK
     with contextlib.suppress(OSError, IndexUnavailable):
         if index.file.current() is not None:
-            with _held(path) as is_held:
+            with held(path) as is_held:
                 if is_held():
                     index.verify_from(ABOVE_ALL)
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[Callable[[], bool]]:
+def held(path: Path) -> Iterator[Callable[[], bool]]:
     """Tries to lock a file, and gives what tells whether it is locked by us and still there."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

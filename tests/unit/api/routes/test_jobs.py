@@ -395,3 +395,35 @@ async def test_a_record_that_cannot_be_shown_hides_no_other(
         ids = [job["id"] for job in answer.json()["data"]]
         assert {shown[0].id, shown[2].id} <= set(ids)
         assert shown[1].id in ids or shown[1].id in caplog.text
+
+
+async def test_a_list_is_searched_and_filtered_by_several_states(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        waits, done = running.add_job(filename="weekly.mp3"), running.add_job(filename="weekly.mp3")
+        failed, other = running.add_job(filename="weekly.mp3"), running.add_job(filename="talk.mp3")
+        running.finish(done.id)
+        running.fail(failed.id, "empty_audio")
+        running.finish(other.id)
+
+        async def listed(**query: str | int) -> tuple[list[str], bool]:
+            answer = (await running.client.get("/v1/jobs", params=query)).json()
+            return [row["id"] for row in answer["data"]], answer["has_more"]
+
+        assert await listed(q="WEEKLY") == ([failed.id, done.id, waits.id], False)
+        assert await listed(q="weekly", status="finished,failed") == ([failed.id, done.id], False)
+        assert await listed(q="weekly", limit=2) == ([failed.id, done.id], True)
+        assert await listed(q="weekly", limit=2, after=done.id) == ([waits.id], False)
+        assert await listed(q="hello there bye") == ([other.id, done.id], False)
+        assert await listed(q="?!") == await listed()
+        assert await listed(status="queued, finished") == ([other.id, done.id, waits.id], False)
+        assert_error(await running.client.get("/v1/jobs?status=finished,gone"), 400, "invalid_value", "status")
+        assert_error(await running.client.get("/v1/jobs", params={"q": "x" * 201}), 400, "invalid_value", "q")
+
+
+async def test_what_has_ended_is_searched_while_redis_is_away(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        done = running.add_job()
+        running.finish(done.id)
+        running.redis_server.connected = False
+        answer = await running.client.get("/v1/jobs?q=hello&status=finished,failed,canceled")
+        assert [row["id"] for row in answer.json()["data"]] == [done.id]

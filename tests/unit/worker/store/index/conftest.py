@@ -41,7 +41,7 @@ class Kept:
         return self.store.root / "jobs" / request.id
 
     def listed(self, status: State | None = None, owner: str = "local", after: str | None = None) -> list[str]:
-        return list(self.store.catalog.of_owner(owner, after, status))
+        return list(self.store.catalog.of_owner(owner, after, *([status] if status else [])))
 
     def by_the_index(self, status: State | None = None) -> list[str]:
         """As `listed`, and no directory is read for it."""
