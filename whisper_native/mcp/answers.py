@@ -16,13 +16,14 @@ WAITING = ("queued", "started")
 class Job:
     """One recording on the server.
 
-    status: uploading, queued, started, finished, failed or canceled. created: ISO 8601. progress: 0 to 1. seconds: the
-    recording's length. next: what to do now.
+    status: uploading, queued, started, finished, failed or canceled. name: of its file. title: what it was called
+    since. created: ISO 8601. progress: 0 to 1. seconds: the recording's length. next: what to do now.
     """
 
     id: str | None
     status: str
     name: str
+    title: str | None = None
     created: str | None = None
     progress: float = 0.0
     seconds: float | None = None
@@ -50,6 +51,7 @@ def job_of(shown: Mapping[str, Any]) -> Job:
         id=shown["id"],
         status=shown["status"],
         name=shown["file"]["name"],
+        title=shown.get("title"),
         created=datetime.fromtimestamp(shown["created_at"], UTC).isoformat(timespec="seconds"),
         progress=round(shown["progress"], 3),
         seconds=shown["total_seconds"],

@@ -50,6 +50,7 @@ def test_a_job_is_found_by_its_name_its_title_and_its_metadata(text: str) -> Non
         "metadata": {"who": ["Anna B"], "x": "GRÖSSE"},
     }
     assert is_about(job, text)
+    assert job_of(job).title == "Third Quarter"
     assert not is_about({**JOB, "metadata": {}}, text)
 
 
