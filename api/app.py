@@ -41,6 +41,7 @@ from api.routes.operations import metrics, workers
 from api.settings import ApiSettings
 from api.state import AppState
 from engines.speakers.networks.availability import check_installed
+from worker.drain import DrainRequest
 from worker.jobs.backlog import Backlog
 from worker.jobs.job_service import JobService
 from worker.maintenance.maintenance import Maintenance
@@ -48,7 +49,6 @@ from worker.outbound.download import WHAT
 from worker.outbound.early_check import EarlyCheck
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
-from worker.runtime.drain import DrainRequest
 from worker.runtime.timing import Timing
 from worker.runtime.version import VERSION
 from worker.settings import WorkerSettings

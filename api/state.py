@@ -18,10 +18,10 @@ from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
 from api.operations.gauges import Gauges
 from api.settings import ApiSettings
+from worker.drain import DrainRequest
 from worker.jobs.job_service import JobService
 from worker.outbound.early_check import EarlyCheck
 from worker.queue.events import Events
-from worker.runtime.drain import DrainRequest
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobStore
 

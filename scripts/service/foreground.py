@@ -24,13 +24,13 @@ from scripts.service.log_file import LogRotation
 from scripts.service.pid_file import AlreadyRunning, PidFile, Running
 from scripts.service.readiness import ask
 from scripts.service.supervisor import ChildCannotStart, ChildSpec, Supervisor
+from worker.drain import DrainRequest
 from worker.queue import heartbeat
 from worker.queue.dead_workers import DeadWorkers
 from worker.queue.job_queue import QUEUES
 from worker.queue.leases import Leases
 from worker.runtime import logs, open_files
 from worker.runtime.connection import connect_briefly
-from worker.runtime.drain import DrainRequest
 from worker.runtime.exit_codes import DRAINED, IDLE, STARTS_IDLE
 from worker.runtime.log_file import LOG_FILE
 from worker.runtime.timing import Timing

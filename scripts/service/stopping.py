@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 from api.operations.present_workers import present_workers
 from scripts.service.config import ServiceConfig
 from scripts.service.pid_file import PidFile, Running
+from worker.drain import DrainRequest
 from worker.runtime.connection import connect_briefly
-from worker.runtime.drain import DrainRequest
 
 LOOK_EVERY = 1.0  # seconds
 

@@ -22,6 +22,7 @@ from engines.devices.cores import available_cores
 from engines.errors import EngineError, EngineUnavailable
 from engines.registry import EngineOptions, create_engine
 from engines.speakers.diarizer import SpeakerOptions
+from worker.drain import DrainRequest
 from worker.maintenance.maintenance import Maintenance
 from worker.models.diarizer import SharedDiarizer
 from worker.models.pool import ModelPool
@@ -38,7 +39,6 @@ from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
 from worker.running.presence import Presence
 from worker.runtime.connection import connect, connect_feed
-from worker.runtime.drain import DrainRequest
 from worker.runtime.exit_codes import ASKED_TWICE, DRAINED, HUNG, IDLE
 from worker.settings import WorkerSettings
 from worker.store.job_store import LocalStore

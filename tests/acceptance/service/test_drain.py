@@ -12,7 +12,7 @@ from scripts.wyoming.settings import WyomingSettings
 from tests.acceptance.live import LiveService, assert_error, until
 from tests.services import Start
 from tests.unit.api_service import api_settings, worker_settings
-from worker.runtime.drain import DrainRequest
+from worker.drain import DrainRequest
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worker.runtime.drain import DrainRequest
+from worker.drain import DrainRequest
 
 
 def test_it_is_overdue_once_its_patience_has_passed_since_it_was_seen(tmp_path: Path) -> None:
