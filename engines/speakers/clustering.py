@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 MERGED_UP_TO = 0.55  # distance
 ALIKE = 0.78  # cosine from which two centroids are one voice, even if they were told apart in a chunk
-ALIKE_SMALL = 0.6  # … if one of them has little to say: what is odd in a voice makes a small group beside it
+ALIKE_SMALL = 0.5  # … if one of them has little to say: what is odd in a voice makes a small group beside it
 _FINER = (0.45, 0.35, 0.25, 0.15)  # distances, if more voices are wanted than there are at the usual one
 _MANY = 1024  # embeddings that are clustered at once
 _BLOCK = 512  # … of more, so many at a time come to tight groups first

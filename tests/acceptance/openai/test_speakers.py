@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,27 @@ def test_a_jobs_speakers_are_there_only_if_they_were_asked_for(quick: LiveServic
     assert job["speakers"] is None
     answer = quick.get(job["urls"]["transcript"], format="diarized_json")
     assert "diarize" in assert_error(answer, 400, "invalid_value", "format")
+
+
+def test_more_speakers_than_there_are_and_nobody_at_all(quick: LiveService, meeting: Path, folder: Path) -> None:
+    """A hundred people in 4 s are as many as pieces of voices were heard; silence has none, and no error."""
+    alone = media.write(folder / "alone.wav", hum((ANNA, 4)))
+    for wish in ({"num_speakers": "100"}, {"min_speakers": "100"}):
+        answer = quick.transcribe(alone, **FORM, **wish)
+        assert {each["speaker"] for each in answer.json()["segments"]} == {"A"}
+    silence = media.write(folder / "silence.wav", np.zeros(64_000, np.float32))
+    assert quick.transcribe(silence, response_format="diarized_json").json()["segments"] == []
+    assert quick.ended(quick.submit(silence, diarize="true"))["speakers"] == []
+
+
+def test_each_side_of_a_stereo_call_alone_has_its_speaker(quick: LiveService, folder: Path) -> None:
+    left, right = hum((ANNA, 4), (0.0, 4)), hum((0.0, 4), (BEN, 4))
+    call = folder / "call.wav"
+    with wave.open(str(call), "wb") as file:
+        file.setparams((2, 2, 16_000, 0, "NONE", ""))
+        file.writeframes((np.stack([left, right], axis=1) * 32_767).astype("<i2").tobytes())
+    answer = quick.transcribe(call, **FORM)
+    assert [each["speaker"] for each in answer.json()["segments"]] == ["A", "B"]
 
 
 def test_a_job_once_more_knows_who_was_known(quick: LiveService, meeting: Path, folder: Path) -> None:

@@ -14,7 +14,7 @@ from engines.base import DecodeOptions
 from engines.transcript import TranscriptWarning
 from tests.unit.api_service import WAV, Running, assert_error, make_transcript, serving
 from worker.queue.events import Events
-from worker.store.records import JobError, Outcome, Retry, new_job_id
+from worker.store.records import Diarization, JobError, Outcome, Retry, new_job_id
 
 pytestmark = pytest.mark.asyncio
 KEYS = {
@@ -242,6 +242,13 @@ async def test_no_transcript_yet(tmp_path: Path) -> None:
         assert "queued" in assert_error(await running.client.get(path), 409, "job_not_finished", "id")
         running.service.jobs.cancel(request.id)
         assert_error(await running.client.get(path), 409, "canceled", "id")
+
+
+async def test_nobody_is_named_before_the_speakers_are_known(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        request = running.add_job(diarization=Diarization())
+        answer = await running.client.patch(f"/v1/jobs/{request.id}", json={"speakers": {"A": "Anna"}})
+        assert_error(answer, 409, "job_not_finished", "id")
 
 
 async def test_no_word_times_where_none_were_made(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from api.http.errors import ApiError
 from api.intake.speakers.diarization import check_possible
+from api.intake.speakers.references import MAX_URL
 from engines.speakers.networks.availability import EMBEDDING, PACKAGE, SEGMENTATION, check_installed, converted
 from tests.unit.api.intake.test_parameters import read, refused
 from worker.store.records import Diarization
@@ -77,6 +78,11 @@ def test_known_speakers_are_pairs() -> None:
         ([DIARIZED, *known(*"ABCDE")], "known_speaker_references", "at most 4"),
         ([DIARIZED, ("known_speaker_references[]", "https://a/b.wav")], "known_speaker_references", "data URL"),
         ([DIARIZED, ("known_speaker_references[]", "data:audio/wav,abc")], "known_speaker_references", "base64"),
+        (
+            [DIARIZED, ("known_speaker_references[]", "data:audio/wav;base64," + "A" * MAX_URL)],
+            "known_speaker_references",
+            "far smaller",
+        ),
         ([DIARIZED, ("known_speaker_references[]", f"{URL}*")], "known_speaker_references", "damaged"),
         (
             [DIARIZED, ("known_speaker_references[]", "data:;base64,")],
