@@ -24,11 +24,12 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print each job a
 @click.command()
 @click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
 @click.option("--status", type=click.Choice(STATES), help="Only those in this state.")
+@click.option("--search", metavar="WORDS", help="Only those whose name, title, metadata or transcript has them.")
 @AS_JSON
 @options.connected
-def jobs(limit: int, status: str | None, as_json: bool, **given: Any) -> int:
+def jobs(limit: int, status: str | None, search: str | None, as_json: bool, **given: Any) -> int:
     """Lists your jobs, the newest first."""
-    for job in _server(given).jobs(limit, status):
+    for job in _server(given).jobs(limit, status, search):
         _print(job, as_json=as_json)
     return 0
 

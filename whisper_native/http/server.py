@@ -132,9 +132,9 @@ class Server:
         job: dict[str, Any] = self.connection.call("GET", f"/v1/jobs/{job_id}", params={"wait": wait}).json()
         return job
 
-    def jobs(self, limit: int, status: str | None = None) -> Iterator[dict[str, Any]]:
-        """The newest first."""
-        query: dict[str, Any] = {"status": status} if status else {}
+    def jobs(self, limit: int, status: str | None = None, text: str | None = None) -> Iterator[dict[str, Any]]:
+        """The newest first. text: words that their name, title, metadata or transcript holds."""
+        query: dict[str, Any] = {name: value for name, value in (("status", status), ("q", text)) if value}
         while limit > 0:
             page = self.connection.call("GET", "/v1/jobs", params={"limit": min(limit, 100), **query}).json()
             yield from page["data"]

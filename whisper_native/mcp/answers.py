@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -63,12 +62,6 @@ def job_of(shown: Mapping[str, Any]) -> Job:
         warnings=[each["message"] for each in shown.get("warnings") or ()],
         next=_next(shown),
     )
-
-
-def is_about(shown: Mapping[str, Any], text: str) -> bool:
-    """Whether the text stands in what the job is called."""
-    names = [shown["file"]["name"], shown.get("title") or "", json.dumps(shown["metadata"], ensure_ascii=False)]
-    return any(text.casefold() in name.casefold() for name in names)
 
 
 def uploading(name: str, share: float) -> Job:

@@ -23,12 +23,11 @@ from pydantic import Field
 from whisper_native.errors import Failure
 from whisper_native.http.connection import Connection
 from whisper_native.http.server import Server, required
-from whisper_native.mcp.answers import WAITING, Job, Transcribed, is_about, job_of, shortened, uploading
+from whisper_native.mcp.answers import WAITING, Job, Transcribed, job_of, shortened, uploading
 from whisper_native.mcp.uploads import Uploads
 
 PATIENCE = 50.0  # seconds: most agents give a tool a minute
 LOOK = 5.0  # seconds between two reports of progress
-MAX_SEARCHED = 1000  # jobs, the newest
 
 Value = TypeVar("Value")
 Format = Literal["text", "srt", "vtt", "md", "csv", "tsv", "json", "verbose_json"]
@@ -138,14 +137,12 @@ class Tools:
 
     def search(
         self,
-        text: Annotated[str, Field(min_length=1, description="Part of a file's name, a title or the metadata")],
+        text: Annotated[str, Field(min_length=1, max_length=200, description="Words, or how they begin")],
         limit: Annotated[int, Field(ge=1, le=100)] = 20,
     ) -> list[Job]:
-        """Recordings by what they are called: their file's name, their title and their metadata, in capitals or not.
-        What is said in them is not searched."""
+        """Recordings in whose file name, title, metadata or transcript all of these words occur, the newest first."""
         with self._asking() as server:
-            found = (job for job in server.jobs(MAX_SEARCHED) if is_about(job, text))
-            return [job_of(job) for job in islice(found, limit)]
+            return [job_of(job) for job in islice(server.jobs(limit, text=text), limit)]
 
     async def _begun(
         self, ctx: Context[Any, Any], path: str | None, url: str | None, fields: dict[str, str], until: float

@@ -26,6 +26,9 @@ def test_a_job_from_its_id_to_its_transcript(command: Command, clip: Path, quick
     assert any(line.startswith(f"{job_id}  finished  100%") and clip.name in line for line in command.lines("jobs"))
     listed = [json.loads(line) for line in command.lines("jobs", "--json", "-n", "500", "--status", "finished")]
     assert job_id in {job["id"] for job in listed}
+    words = f"{clip.stem} W0.2"  # of its name and its text, which is indexed soon after its end
+    until(lambda: job_id in "".join(command.lines("jobs", "--search", words)), "it is found")
+    assert command.lines("jobs", "--search", "of no recording") == []
     assert read_srt("\n".join(command.lines("get", job_id, "-f", "srt")) + "\n")
     assert command.lines("get", job_id, "-f", "docx,txt", "-o", "out") == [
         f"out/{clip.stem}.docx",

@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from tests.acceptance.client.command import Command
-from tests.acceptance.live import LiveService
+from tests.acceptance.live import DEADLINE, LiveService
 from tests.acceptance.subtitles import read_srt
 
 Agent = Callable[[Client], Awaitable[Any]]
@@ -48,6 +48,13 @@ async def refused(client: Client, tool: str, **arguments: Any) -> str:
     return " ".join(part.text for part in answer.content)  # type: ignore[union-attr] # likewise
 
 
+async def until_found(client: Client, text: str, job_id: str) -> None:
+    """Transcripts are indexed soon after their jobs have ended."""
+    async with asyncio.timeout(DEADLINE):
+        while job_id not in {each["id"] for each in await called(client, "search", text=text, limit=100)}:
+            await asyncio.sleep(0.1)
+
+
 @pytest.fixture
 def command(tmp_path: Path, quick: LiveService) -> Command:
     return Command(tmp_path, quick.url)
@@ -75,8 +82,7 @@ def test_from_a_file_to_its_transcript_in_one_call(command: Command, clip: Path,
         assert read_srt(again["transcript"])
         assert (await called(client, "job_status", job=job["id"], wait=1))["progress"] == 1
         assert job["id"] in {each["id"] for each in await called(client, "list_jobs", status="finished")}
-        found = await called(client, "search", text=clip.stem.upper(), limit=100)
-        assert job["id"] in {each["id"] for each in found}
+        await until_found(client, f"{clip.stem.upper()} w0.2", job["id"])
         assert await called(client, "search", text="of no recording") == []
         parts = json.loads(await called(client, "get_transcript", job=job["id"], format="json", start=1, end=2))
         assert all(part["end"] > 1 and part["start"] < 2 for part in parts["segments"])

@@ -158,6 +158,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("program", [LITELLM, LANGCHAIN], ids=["LiteLLM", "LangChain"])
 def test_a_client_in_python(keyed: LiveService, clip: Path, python: Path, tmp_path: Path, program: str) -> None:
+    """Takes long because LiteLLM compiles some thousand modules when it is first imported."""
     (tmp_path / "program.py").write_text(program, encoding="utf-8")
     heard = run(python, "program.py", keyed.url, KEYS["anna"], clip, cwd=tmp_path)
     assert heard.strip().splitlines()[-1] == FAKE_TEXT

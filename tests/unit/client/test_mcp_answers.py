@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from whisper_native.mcp.answers import MAX_CHARACTERS, is_about, job_of, shortened
+from whisper_native.mcp.answers import MAX_CHARACTERS, job_of, shortened
 
 JOB: dict[str, Any] = {
     "id": "job_1",
@@ -33,25 +31,13 @@ def test_a_job_says_what_to_do_next() -> None:
     waiting = job_of({**JOB, "status": "queued", "eta_seconds": None, "waiting_for": {"code": "x", "message": "Full."}})
     assert (waiting.next, waiting.error) == ("Call job_status with `wait`.", "x: Full.")
     assert job_of({**JOB, "status": "finished"}).next is None
+    assert (job.title, job_of({**JOB, "title": "Weekly"}).title) == (None, "Weekly")
     assert "transcribe again" in str(job_of({**JOB, "status": "failed"}).next)
 
 
 def test_a_job_of_an_older_server_has_what_that_says() -> None:
     known = {name: value for name, value in JOB.items() if name not in ("speakers", "warnings", "detected_language")}
     assert job_of(known).speakers == []
-
-
-@pytest.mark.parametrize("text", ["TALK", "größe", "anna b", "quarter"])
-def test_a_job_is_found_by_its_name_its_title_and_its_metadata(text: str) -> None:
-    job = {
-        **JOB,
-        "file": {"name": "talk.wav"},
-        "title": "Third Quarter",
-        "metadata": {"who": ["Anna B"], "x": "GRÖSSE"},
-    }
-    assert is_about(job, text)
-    assert job_of(job).title == "Third Quarter"
-    assert not is_about({**JOB, "metadata": {}}, text)
 
 
 def test_a_long_transcript_is_cut_at_a_line_and_says_so() -> None:
