@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
 
 from api.answers.open_answers import OpenAnswers
+from api.answers.playable import PlayableCopies
 from api.answers.waiting import Waiters
 from api.http.access import Access
 from api.http.access_log import AccessLog
@@ -103,6 +104,7 @@ def create_app(
         admission=admission,
         open_answers=OpenAnswers(connections, is_shared=is_shared),
         waiters=Waiters(store, feed or redis, _give_up(job_service, redis_threads), timing),
+        playable=PlayableCopies(store, settings.min_free_bytes),
         models=ServedModels(worker_settings.model_names, created=int(time.time())),
         callbacks=Callbacks(worker_settings, timing.names),
         source_urls=EarlyCheck(worker_settings.url_policy, WHAT, timing.names),
@@ -167,6 +169,7 @@ def _lifespan(service: AppState, maintenance: Maintenance) -> Callable[[FastAPI]
             upkeep.cancel()
             await asyncio.wait({upkeep})
             await service.waiters.stop()
+            await service.playable.stop()
 
     return lifespan
 

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from redis import Redis
 
 from api.answers.open_answers import OpenAnswers
+from api.answers.playable import PlayableCopies
 from api.answers.waiting import Waiters
 from api.http.redis_threads import RedisThreads
 from api.http.sessions.cookie import Sessions
@@ -41,6 +42,7 @@ class AppState:
     admission: Admission
     open_answers: OpenAnswers
     waiters: Waiters
+    playable: PlayableCopies
     models: ServedModels
     callbacks: Callbacks
     source_urls: EarlyCheck

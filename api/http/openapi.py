@@ -104,7 +104,7 @@ _OF_A_JOB: dict[str, tuple[str, ...]] = {
     "": ("too_many_connections",),
     "/events": ("too_many_connections",),
     "/transcript": ("job_not_finished", "unsupported_parameter", *_RECORDING),
-    "/audio": ("audio_deleted", "range_not_satisfiable"),
+    "/audio": ("audio_deleted", "range_not_satisfiable", "too_many_connections"),
     "/peaks": ("peaks_not_found",),
     "/cancel": ("job_already_ended",),
     "/retry": ("job_not_finished", "audio_deleted", *_UPLOAD),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -31,6 +32,10 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _STATUSES = f"Only jobs of these, with commas: {', '.join(STATES)}"
 _QUERY = "Only jobs with all these words in their name, title, metadata or transcript, whatever the case and accents"
 Limit = Annotated[int, Query(ge=1, le=100)]
+Playable = Annotated[
+    bool,
+    Query(description="Of an ended job: a copy that browsers play and jump about in, if the recording itself is none"),
+]
 Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to hold the answer until the job ends")]
 
 _RECORDING = {**answer("The recording", RECORDING), **answer("A part of it", RECORDING, 206)}
@@ -111,10 +116,13 @@ async def update_job(job_id: str, request: Request, service: AppStateDep, owner:
 
 
 @router.get("/{job_id}/audio", response_class=Response, responses=_RECORDING)
-async def retrieve_audio(job_id: str, request: Request, service: AppStateDep, owner: Owner) -> Response:
+async def retrieve_audio(
+    job_id: str, request: Request, service: AppStateDep, owner: Owner, playable: Playable = False
+) -> Response:
     """The recording as it was sent; Range requests are served."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
-    return await run_in_threadpool(_audio, service, job, request)
+    path = await _playable(service, job, owner) if playable else service.store.source(job.id)
+    return await run_in_threadpool(_audio, service, job, request, path)
 
 
 @router.get("/{job_id}/peaks", response_model=None, responses=json_answer(Peaks, "The waveform"))
@@ -199,9 +207,17 @@ def _statuses(text: str) -> frozenset[State]:
     return frozenset(state for state in STATES if state in names)
 
 
-def _audio(service: AppState, job: JobRequest, request: Request) -> Response:
+async def _playable(service: AppState, job: JobRequest, owner: str) -> Path:
+    outcome = await run_in_threadpool(service.store.outcome, job.id)
+    if outcome is None:  # nobody knows yet which of its tracks is wanted
+        return service.store.source(job.id)
+    with service.open_answers.held(owner):
+        return await service.playable.of(job.id, outcome.track or 1)
+
+
+def _audio(service: AppState, job: JobRequest, request: Request, path: Path) -> Response:
     try:
-        recording = RecordingResponse(service.store.source(job.id), job.filename)
+        recording = RecordingResponse(path, job.filename)
     except FileNotFoundError:
         if not service.store.has(job.id):  # deleted this moment
             raise JobNotFound(job.id) from None

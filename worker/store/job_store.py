@@ -2,6 +2,7 @@
 
 incoming/<id>/source      an upload as it grows
 jobs/<id>/source          the upload, without an extension; of a job with a URL once it was fetched, and fetch.* before
+jobs/<id>/playable        a copy of the source that browsers play well, if anybody asked; empty if the source is one
 jobs/<id>/reference.<n>   a known speaker's recording; it goes with the source
 jobs/<id>/job.json        the request, never changed
 jobs/<id>/checkpoint.<n>.jsonl what attempt n has decoded so far; checkpoint.<n>.ended.jsonl once it left in good order;
@@ -175,13 +176,18 @@ class LocalStore:
     def source(self, job_id: str) -> Path:
         return self._directory(job_id) / "source"
 
+    def playable(self, job_id: str) -> Path:
+        """A copy of the recording for players; empty if the recording itself is good enough."""
+        return self._directory(job_id) / "playable"
+
     def reference(self, job_id: str, number: int) -> Path:
         """The recording of a known speaker. number: in the order of their names, from 0."""
         return self._directory(job_id) / reference_name(number)
 
     def drop_source(self, job_id: str) -> None:
-        """The recording, and those of known speakers."""
-        for path in (self.source(job_id), *self._directory(job_id).glob("reference.*")):
+        """The recording, its copy for players, and those of known speakers."""
+        directory = self._directory(job_id)
+        for path in (self.source(job_id), *directory.glob("playable*"), *directory.glob("reference.*")):
             remove(path)
 
     def deliveries(self, job_id: str) -> bytes:

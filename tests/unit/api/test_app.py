@@ -42,6 +42,7 @@ def test_the_api_loads_no_machine_learning_and_no_backend() -> None:
         "engines.speakers.networks.availability",
         "engines.text",
         "engines.text.script_breaks",
+        "engines.text.unspaced",
         "engines.transcript",
         "engines.weights",
         "engines.weights.names",

@@ -1,0 +1,146 @@
+"""A copy of a recording that browsers play and jump about in: `python -m engines.audio.playable SOURCE TARGET TRACK`.
+
+  plays well as it is       an empty target
+  wrong container           the same sound in another one: with a length, an index, and this track alone
+  codec no browser knows    AAC
+
+A program of its own, as FFmpeg reads what strangers send; bounded in processor time and in what it writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import av.error
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container.input import InputContainer
+from av.container.output import OutputContainer
+
+from engines.audio.source.container import open_container
+from engines.errors import EngineError
+
+MAX_SECONDS = 600  # of processor time: some ten hours of sound in a codec that no browser knows
+NICE = 10
+BIT_RATE = 96_000
+MAX_RATE = 48_000  # Hz
+_IN_BROWSERS = {  # what they play, by demuxer
+    "wav": ("pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_f32le"),
+    "mp3": ("mp3", "mp3float"),
+    "flac": ("flac",),
+    "ogg": ("opus", "vorbis", "libopus", "libvorbis"),
+    "mov": ("aac", "mp3", "mp3float", "opus", "libopus"),
+    "matroska": ("opus", "vorbis", "libopus", "libvorbis"),
+}
+_CONTAINERS = {  # into which muxer sound is put as it is, by codec
+    "aac": "ipod",
+    "mp3": "mp3",
+    "mp3float": "mp3",
+    "opus": "webm",
+    "libopus": "webm",
+    "vorbis": "webm",
+    "libvorbis": "webm",
+    "flac": "flac",
+}
+
+
+def write_playable(source: Path, target: Path, track: int) -> None:
+    """target: a new file, empty if the source plays as it is. track: the one that is wanted, from 1. Raises
+    UnsupportedMedia, FFmpegError, IndexError or OSError."""
+    with open_container(source) as container:
+        stream = container.streams.audio[track - 1]
+        if track == 1 and _plays(container, stream, source):
+            target.touch()
+            return
+        kind = _CONTAINERS.get(stream.codec_context.name)
+        with av.open(str(target), "w", format=kind or "ipod") as copy:
+            if kind:
+                _copy(container, stream, copy)
+            else:
+                _encode(container, stream, copy)
+
+
+def _plays(container: InputContainer, stream: AudioStream, source: Path) -> bool:
+    demuxer = container.format.name.partition(",")[0]
+    if container.duration is None or stream.codec_context.name not in _IN_BROWSERS.get(demuxer, ()):
+        return False
+    return demuxer != "mp3" or _has_table(source)
+
+
+def _has_table(source: Path) -> bool:
+    """Whether an MP3 says how long it is and where what lies; browsers guess otherwise."""
+    with open(source, "rb") as file:
+        start = file.read(10)
+        if start[:3] == b"ID3":
+            size = sum((byte & 0x7F) << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=True))
+            file.seek(10 + size)
+        else:
+            file.seek(0)
+        frame = file.read(4096)
+    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def _copy(container: InputContainer, stream: AudioStream, copy: OutputContainer) -> None:
+    out = copy.add_stream_from_template(stream)
+    with contextlib.suppress(av.error.InvalidDataError, av.error.EOFError):  # what follows is damaged
+        for packet in container.demux(stream):
+            if packet.dts is not None:
+                packet.stream = out
+                copy.mux(packet)
+
+
+def _encode(container: InputContainer, stream: AudioStream, copy: OutputContainer) -> None:
+    rate = min(stream.codec_context.sample_rate or MAX_RATE, MAX_RATE)
+    layout = "mono" if stream.codec_context.channels == 1 else "stereo"
+    out = copy.add_stream("aac", rate=rate, layout=layout)
+    out.bit_rate = BIT_RATE
+    resampler = AudioResampler("fltp", layout, rate)
+    for frame in _decoded(container, stream):
+        for resampled in resampler.resample(frame):
+            copy.mux(out.encode(resampled))
+    for resampled in resampler.resample(None):
+        copy.mux(out.encode(resampled))
+    copy.mux(out.encode(None))
+
+
+def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    with contextlib.suppress(av.error.EOFError):
+        for packet in container.demux(stream):
+            with contextlib.suppress(av.error.InvalidDataError):  # a damaged piece
+                yield from stream.codec_context.decode(packet)
+
+
+def _bound(source: Path) -> None:
+    """So that whatever a file makes of FFmpeg comes to an end."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    os.nice(NICE)
+    most = 2 * source.stat().st_size + 1024 * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+def main(source: Path, target: Path, track: int) -> int:
+    aside = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        write_playable(source, aside, track)
+        os.replace(aside, target)
+        return 0
+    except (EngineError, av.error.FFmpegError, ValueError, IndexError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    _bound(Path(sys.argv[1]))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))

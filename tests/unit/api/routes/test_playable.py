@@ -1,0 +1,66 @@
+"""`?playable=true`: a better copy if there can be one, made once, and in every other case the recording itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import media
+from tests.unit.api_service import WAV, assert_error, make_request, make_transcript, serving
+from worker.store.records import Outcome
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_a_copy_is_made_once_and_served_by_ranges(tmp_path: Path) -> None:
+    whole = media.write(tmp_path / "a.mp3", (0.2 * np.sin(np.arange(16_000) / 10)).astype(np.float32)).read_bytes()
+    bare = whole.replace(b"Info", b"\0\0\0\0").replace(b"Xing", b"\0\0\0\0")
+    async with serving(tmp_path / "data") as running:
+        job = running.add_job(filename="a.mp3")
+        running.store.source(job.id).write_bytes(bare)
+        running.finish(job.id)
+        url = f"/v1/jobs/{job.id}/audio"
+        first, second = await asyncio.gather(*(running.client.get(f"{url}?playable=true") for _ in range(2)))
+        assert first.content == second.content == running.store.playable(job.id).read_bytes()
+        assert b"Info" in first.content or b"Xing" in first.content
+        assert first.headers["content-type"] == "audio/mpeg"
+        assert (await running.client.get(url)).content == bare
+        made_at = running.store.playable(job.id).stat().st_mtime_ns
+        part = await running.client.get(f"{url}?playable=true", headers={"range": "bytes=0-9"})
+        assert (part.status_code, part.content) == (206, first.content[:10])
+        assert running.store.playable(job.id).stat().st_mtime_ns == made_at
+        running.store.drop_source(job.id)
+        assert not running.store.playable(job.id).exists()
+        assert_error(await running.client.get(f"{url}?playable=true"), 410, "audio_deleted", "id")
+
+
+async def test_what_cannot_be_read_is_served_as_it_is_and_not_tried_again(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        job = running.add_job()
+        running.finish(job.id)
+        answer = await running.client.get(f"/v1/jobs/{job.id}/audio?playable=true")
+        assert (answer.status_code, answer.content) == (200, WAV)
+        assert running.store.playable(job.id).read_bytes() == b""
+
+
+async def test_of_a_job_that_runs_there_is_the_recording(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        job = running.add_job()
+        answer = await running.client.get(f"/v1/jobs/{job.id}/audio?playable=true")
+        assert answer.content == WAV
+        assert not running.store.playable(job.id).exists()
+
+
+async def test_a_full_disk_has_no_room_for_copies(tmp_path: Path) -> None:
+    async with serving(tmp_path, min_free_disk_mb=10**9) as running:
+        upload = running.store.receive()
+        upload.write(WAV)
+        upload.commit(make_request(upload.id))
+        running.store.save_transcript(upload.id, make_transcript())
+        running.store.finish(upload.id, Outcome("finished"))
+        answer = await running.client.get(f"/v1/jobs/{upload.id}/audio?playable=true")
+        assert answer.content == WAV
+        assert not running.store.playable(upload.id).exists()
