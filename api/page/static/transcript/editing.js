@@ -25,9 +25,9 @@ export class Editor {
   index = -1; // the segment that is being corrected
   #before = "";
 
-  /** text: TranscriptText; saver: Saver; history: History. onEnd(i): when the reader is done with a segment. */
-  constructor({ text, words, saver, history }) {
-    Object.assign(this, { text, words, saver, history });
+  /** text: TranscriptText; saver: Saver; history: History. idOf(name): of a speaker, as the job lists them. */
+  constructor({ text, words, saver, history, idOf }) {
+    Object.assign(this, { text, words, saver, history, idOf });
     text.element.addEventListener("input", () => this.#typed());
     text.element.addEventListener("keydown", (event) => this.#keyed(event));
     text.element.addEventListener("focusout", (event) => this.#left(event));
@@ -91,7 +91,7 @@ export class Editor {
   }
 
   #valueOf(i, field) {
-    return field === "text" ? this.text.shown(i) : (this.words.segments[i].speaker ?? null);
+    return field === "text" ? this.text.shown(i) : (this.idOf(this.words.segments[i].speaker) ?? null);
   }
 
   #typed() {

@@ -31,10 +31,15 @@ export class Follow {
     if (isNew && this.isOn && i >= 0) this.#keep();
   }
 
-  /** scrolls: not if the reader is looking at the place already. */
-  resume({ scrolls = true } = {}) {
+  resume() {
     this.#set(true);
-    if (scrolls && this.#last >= 0) this.#scroll();
+    if (this.#last >= 0) this.#scroll();
+  }
+
+  /** From a segment that the reader is looking at already. */
+  from(i) {
+    this.#last = i;
+    this.#set(true);
   }
 
   stop() {

@@ -4,21 +4,24 @@ import { announce } from "../announce.js";
 import { h } from "../dom.js";
 import { t } from "../messages.js";
 import { conflictBox } from "./conflict.js";
-import { openDeliveries } from "./deliveries.js";
 import { Editor } from "./editing.js";
-import { openExport } from "./export.js";
 import { Follow } from "./follow.js";
 import { History } from "./history.js";
 import { listen, openKeys } from "./keys.js";
-import { openOriginal } from "./original.js";
 import { Player } from "./player.js";
 import { SaveState } from "./save_state.js";
 import { saverOf } from "./saving.js";
 import { Search } from "./search.js";
-import { chooseSpeaker, openSpeakers } from "./speakers.js";
 import { TranscriptText } from "./text.js";
 import { Tools } from "./tools.js";
 import { Words } from "./words.js";
+
+// Dialogs come when they are asked for: most readers need none of them.
+const openDeliveries = async (...values) => (await import("./deliveries.js")).openDeliveries(...values);
+const openExport = async (...values) => (await import("./export.js")).openExport(...values);
+const openOriginal = async (...values) => (await import("./original.js")).openOriginal(...values);
+const openSpeakers = async (...values) => (await import("./speakers.js")).openSpeakers(...values);
+const chooseSpeaker = async (...values) => (await import("./speakers.js")).chooseSpeaker(...values);
 
 export class Reader {
   #stops = new AbortController();
@@ -35,7 +38,7 @@ export class Reader {
       language: transcript.language_code,
     });
     this.history = new History((changes) => this.editor.apply(changes), () => this.#showHistory());
-    this.editor = new Editor(this);
+    this.editor = new Editor({ ...this.#parts(), saver: this.saver, history: this.history, idOf: (name) => this.idOf(name) });
     this.search = new Search({ ...this.#parts(), onGo: () => this.follow.stop(), onClose: () => this.searchButton.focus() });
     this.player = new Player(job, (time) => this.#at(time));
     this.bar = this.#build();
@@ -126,6 +129,11 @@ export class Reader {
     return this.job.speakers?.find(({ id }) => id === speaker)?.name ?? speaker;
   }
 
+  /** A transcript has the names, a correction takes the ids. */
+  idOf(speaker) {
+    return this.job.speakers?.find(({ id, name }) => name === speaker || id === speaker)?.id ?? speaker;
+  }
+
   #at(time) {
     this.follow.at(this.text.speak(time));
   }
@@ -141,7 +149,7 @@ export class Reader {
   #playFrom(i, time) {
     this.text.choose(i);
     this.tools.put(i);
-    this.follow.resume({ scrolls: false });
+    this.follow.from(i);
     this.player.play(time);
   }
 
@@ -154,11 +162,11 @@ export class Reader {
     this.#showHistory();
     const buttons = [
       this.searchButton,
+      button("tr.export", () => this.#export()),
+      this.job.speakers?.length ? button("tr.speakers", () => this.#speakers()) : null,
+      this.job.webhook ? button("tr.deliveries", () => openDeliveries(this.job)) : null,
       this.undo,
       this.redo,
-      this.job.speakers?.length ? button("tr.speakers", () => this.#speakers()) : null,
-      button("tr.export", () => this.#export()),
-      this.job.webhook ? button("tr.deliveries", () => openDeliveries(this.job)) : null,
       button("tr.keys", openKeys),
     ];
     const row = h("div", { class: "tr-buttons", role: "toolbar", "aria-label": t("tr.tools") }, buttons);
@@ -185,8 +193,7 @@ export class Reader {
     const known = () => this.job.speakers ?? [];
     const choose = (i) => {
       const { id, speaker } = this.words.segments[i];
-      const current = known().find((each) => each.id === speaker || each.name === speaker)?.id;
-      chooseSpeaker(known(), current, (value) => this.editor.change([{ id, field: "speaker", value }]));
+      chooseSpeaker(known(), this.idOf(speaker), (value) => this.editor.change([{ id, field: "speaker", value }]));
     };
     return {
       edit: (i) => this.editor.begin(i),

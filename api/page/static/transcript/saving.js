@@ -7,7 +7,7 @@ import { t } from "../messages.js";
 
 const PAUSE = 1000; // ms after the last key
 const RETRIES = [2, 4, 8, 15, 30]; // s
-const BATCH = 200; // segments a request
+const BATCH = 1000; // segments a request
 const PASSING = new Set([0, 408, 425, 429]); // statuses of a trouble that passes, beside all of 5xx
 export const WORDS = "format=verbose_json&timestamp_granularities[]=word&timestamp_granularities[]=segment";
 

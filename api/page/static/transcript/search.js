@@ -72,21 +72,36 @@ export class Search {
   }
 
   #build() {
-    const button = (label, onclick, text) => h("button", { type: "button", "aria-label": label, onclick }, text ?? label);
+    const button = (label, onclick) => h("button", { type: "button", onclick }, label);
     this.field = h("input", { type: "search", "aria-label": t("tr.search"), placeholder: t("tr.search"), dir: "auto" });
     this.by = h("input", { type: "text", "aria-label": t("tr.replace_by"), placeholder: t("tr.replace_by"), dir: "auto" });
     this.exact = h("input", { type: "checkbox", onchange: () => this.#run() });
     this.count = h("output", { class: "tr-count" });
     this.field.addEventListener("input", () => this.#soon());
-    const replace = button(t("tr.replace"), () => this.replace());
-    const all = button(t("tr.replace_all"), () => this.replaceAll());
+    const replacing = h("div", { hidden: true }, this.by);
+    replacing.append(button(t("tr.replace"), () => this.replace()), button(t("tr.replace_all"), () => this.replaceAll()));
+    const opens = button(t("tr.replace_open"), () => {
+      replacing.hidden = !replacing.hidden;
+      opens.setAttribute("aria-expanded", String(!replacing.hidden));
+      if (!replacing.hidden) this.by.focus();
+    });
+    opens.setAttribute("aria-expanded", "false");
     return h(
       "div",
       { class: "tr-search", role: "search", hidden: true, onkeydown: (event) => this.#keyed(event) },
-      h("div", {}, this.field, this.count, button(t("tr.previous"), () => this.go(-1)), button(t("tr.next"), () => this.go(1)),
-        h("label", {}, this.exact, t("tr.exact")), button(t("tr.close_search"), () => this.close())),
-      h("div", {}, this.by, replace, all),
+      h("div", {}, h("span", { class: "tr-sought" }, this.field, this.count), ...this.#steps(), opens, this.#closing()),
+      replacing,
     );
+  }
+
+  #steps() {
+    const step = (label, sign, by) => h("button", { type: "button", "aria-label": label, onclick: () => this.go(by) }, sign);
+    const exact = h("label", {}, this.exact, t("tr.exact"));
+    return [step(t("tr.previous"), "↑", -1), step(t("tr.next"), "↓", 1), exact];
+  }
+
+  #closing() {
+    return h("button", { type: "button", onclick: () => this.close() }, t("tr.close_search"));
   }
 
   #keyed(event) {

@@ -57,11 +57,5 @@ export function chooseSpeaker(known, current, onChoose) {
   const buttons = known.map(({ id, name }) =>
     h("button", { type: "button", dir: "auto", "aria-pressed": String(id === current), onclick: choose(id) }, name),
   );
-  const other = h("input", { type: "text", dir: "auto", maxlength: "100", "aria-label": t("tr.new_speaker"), placeholder: t("tr.new_speaker") });
-  const form = h("form", { class: "tr-new-speaker" }, other, h("button", { type: "submit" }, t("tr.take")));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (other.value.trim()) choose(other.value.trim())();
-  });
-  const dialog = openDialog(t("tr.who_speaks"), h("div", { class: "tr-choices" }, buttons), form);
+  const dialog = openDialog(t("tr.who_speaks"), h("div", { class: "tr-choices" }, buttons));
 }

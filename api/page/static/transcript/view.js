@@ -6,8 +6,6 @@ import { subscribe } from "../events.js";
 import { getJson, request } from "../http.js";
 import { t } from "../messages.js";
 import { Heading } from "./heading.js";
-import { Reader } from "./reader.js";
-import { Running } from "./running.js";
 import { load } from "./saving.js";
 
 /** Shows a job in the container. t0: seconds to begin at. Returns what `destroy()` ends. */
@@ -61,11 +59,12 @@ class View {
     if (job.status === "finished") return this.#read(job);
     if (job.status === "failed") return this.#end("failed", t("tr.status_failed"), job.error?.message);
     if (job.status === "canceled") return this.#end("canceled", t("tr.status_canceled"));
-    this.#put(new Running(job, (ended) => this.#ended(ended)));
+    const { Running } = await import("./running.js");
+    if (!this.#isOver) this.#put(new Running(job, (ended) => this.#ended(ended)));
   }
 
   async #read(job) {
-    const transcript = await load(job.id);
+    const [{ Reader }, transcript] = await Promise.all([import("./reader.js"), load(job.id)]);
     if (this.#isOver) return;
     this.#put(new Reader(job, transcript, { t0: this.t0, onJob: (changed) => this.heading.show(changed) }));
     this.element.dataset.ready = String(transcript.segments.length);
@@ -91,7 +90,7 @@ class View {
   #heard(name, data) {
     if (data.id !== this.jobId) return;
     if (name === "deleted") return this.#gone();
-    if (this.#part instanceof Running && (name === "progress" || name === "job")) this.#part.show(data);
+    if (this.#part?.show && (name === "progress" || name === "job")) this.#part.show(data);
     if (name === "job") this.heading.show(data);
   }
 

@@ -1,0 +1,1 @@
+"""What the page does with a very long transcript, measured in a browser."""

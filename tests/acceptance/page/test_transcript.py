@@ -1,0 +1,138 @@
+"""A finished transcript on the page: listening, reading along, finding, taking along."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.live import LiveService, until
+from tests.acceptance.page.transcripts import SAVED, comes_true, finished, plays, said, segments, show, time_of, write
+from tests.receiver import Receiver, receiving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Open = Callable[..., "Page"]
+HOSTILE = "<img src=x onerror=alert(1)> \u202e</p><script>alert(2)</script> &amp; שלום"
+SPOKEN = "[...CSS.highlights.get('spoken')].map(String).join()"
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def job(paged: LiveService, talk_file: Path, receiver: Receiver) -> str:
+    """A talk of several segments and speakers, announced by a webhook."""
+    return finished(paged, talk_file, diarize="true", webhook_url=receiver.url(host="localhost"))
+
+
+def test_from_a_word_to_a_correction_to_the_files_and_the_webhook(
+    page: Page, paged: LiveService, job: str, receiver: Receiver
+) -> None:
+    show(page, job)
+    second = segments(paged, job, **{"timestamp_granularities[]": ["word", "segment"]})[1]
+    said(page, 1).click(position={"x": 8, "y": 10})
+    plays(page, second["words"][0]["start"])
+    assert page.evaluate(SPOKEN) in [word["word"] for word in second["words"]]
+    write(page, 1, f"Corrected: {HOSTILE}")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(SAVED)
+    page.reload()
+    page.wait_for_selector("[data-ready]")
+    assert said(page, 1).inner_text().startswith("Corrected: <img src=x onerror=alert(1)>")
+    assert page.locator(".tr img, .tr script").count() == 0
+    assert "Corrected: <img" in paged.get(f"/v1/jobs/{job}/transcript", format="srt").text
+    docx = zipfile.ZipFile(io.BytesIO(paged.get(f"/v1/jobs/{job}/transcript", format="docx").content))
+    assert "Corrected: &lt;img" in docx.read("word/document.xml").decode()
+    before = len(receiver.requests)
+    page.get_by_role("button", name="Webhook").click()
+    page.get_by_role("button", name="Deliver again").click()
+    until(lambda: len(receiver.requests) > before, "it is delivered again")
+    assert "Corrected: <img" in json.loads(receiver.requests[-1].body)["data"]["text"]
+    page.wait_for_selector(".tr-delivery.delivered")
+    assert page.locator(".tr-deliveries tbody tr").count() >= 1
+
+
+def test_a_link_to_a_moment_opens_there(page: Page, paged: LiveService, job: str) -> None:
+    last = segments(paged, job)[-1]
+    show(page, job, f"?t={last['start'] + 0.2}")
+    comes_true(page, "document.querySelector('.tr-seg.now')")
+    assert time_of(page) == pytest.approx(last["start"] + 0.2, abs=0.05)
+    assert page.locator(".tr-seg.now").get_attribute("data-i") == str(last["id"])
+
+
+def test_it_follows_until_the_reader_scrolls_and_comes_back_when_asked(open_page: Open, job: str) -> None:
+    page = open_page(viewport={"width": 700, "height": 320})
+    show(page, job)
+    said(page, 0).click(position={"x": 8, "y": 10})
+    page.wait_for_selector(".tr-seg.now")
+    back = page.get_by_role("button", name="Back to now")
+    assert not back.is_visible()
+    page.mouse.move(350, 160)
+    page.mouse.wheel(0, 400)
+    back.wait_for()
+    back.click()
+    back.wait_for(state="hidden")
+    comes_true(
+        page,
+        "(b => b.top >= 0 && b.bottom <= innerHeight)(document.querySelector('.now .tr-said').getBoundingClientRect())",
+    )
+
+
+def test_the_keyboard_alone_plays_jumps_and_changes_the_speed(page: Page, paged: LiveService, job: str) -> None:
+    show(page, job)
+    page.locator("h1").click()  # no field has the focus
+    page.keyboard.press("Space")
+    comes_true(page, "!document.querySelector('audio').paused")
+    page.keyboard.press("Escape")
+    comes_true(page, "document.querySelector('audio').paused")
+    at = time_of(page)
+    page.keyboard.press("Control+ArrowRight")
+    assert time_of(page) == pytest.approx(at + 5, abs=0.2)
+    page.keyboard.press("]")
+    assert page.evaluate("document.querySelector('audio').playbackRate") == 1.25
+    page.keyboard.press("Alt+ArrowDown")
+    page.keyboard.press("Alt+ArrowDown")
+    focused = page.evaluate("document.activeElement.closest('.tr-seg').dataset.i")
+    assert time_of(page) == pytest.approx(segments(paged, job)[int(focused)]["start"], abs=0.1)
+    page.keyboard.press("e")
+    page.wait_for_selector(".tr-said[contenteditable]:focus")
+    page.keyboard.press("F2")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.closest('.tr-seg').dataset.i") == focused
+    assert not page.locator(".tr-seg.waiting").count()
+
+
+def test_it_finds_and_counts(page: Page, job: str) -> None:
+    show(page, job)
+    page.locator("h1").click()
+    page.keyboard.press("/")
+    page.keyboard.type("w1.")
+    page.keyboard.press("Enter")
+    count = page.locator(".tr-count").inner_text()
+    assert count.startswith("1 of ")
+    page.keyboard.press("Enter")
+    assert page.locator(".tr-count").inner_text().startswith("2 of ")
+    assert page.evaluate("[...CSS.highlights.get('found-now')].map(String)") == ["w1."]
+    page.keyboard.press("Escape")
+    assert page.evaluate("CSS.highlights.get('found').size") == 0
+
+
+def test_an_export_is_what_its_options_say(page: Page, job: str) -> None:
+    show(page, job)
+    page.get_by_role("button", name="Export").click()
+    page.get_by_label("Text", exact=True).check()
+    page.get_by_label("Times", exact=True).check()
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download", exact=True).click()
+    assert started.value.suggested_filename == "talk.txt"
+    assert "0:0" in started.value.path().read_text(encoding="utf-8").splitlines()[0]
