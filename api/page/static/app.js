@@ -1,16 +1,23 @@
 // The page's frame: its header, and which view the address shows.
 
 import { announce } from "./announce.js";
+import { takeFromEverywhere } from "./bring.js";
 import { h } from "./dom.js";
 import { watchConnection } from "./events.js";
-import { onSignedOut } from "./http.js";
+import { getJson, onSignedOut } from "./http.js";
+import { putJob } from "./jobs.js";
+import { show as showList } from "./list.js";
 import { languages, locale, setLocale, t } from "./messages.js";
+import { listenForKeys, showKeys } from "./shortcuts.js";
 import { askForKey, loadSession, session, signOut, watchSession } from "./sign_in.js";
+import { connectUploads } from "./upload.js";
+import { show as showUse } from "./use_it.js";
 
 const header = document.getElementById("header");
 const main = document.getElementById("main");
 const notice = document.getElementById("notice");
 let shown = null; // the view: {destroy()}
+let known = null; // what the server says of itself
 let number = 0; // of the view, as one may come when the next is asked for
 
 const JOB = /^#\/jobs\/([\w-]+)(?:\?(.*))?$/;
@@ -19,10 +26,11 @@ async function route() {
   const mine = ++number;
   shown?.destroy();
   shown = null;
-  main.replaceChildren();
+  const place = h("div"); // of its own, so that a late view writes where nobody looks
+  main.replaceChildren(place);
   drawHeader();
   try {
-    const view = await open(location.hash);
+    const view = await open(place, location.hash);
     if (mine === number) shown = view;
     else view?.destroy();
   } catch (error) {
@@ -30,13 +38,22 @@ async function route() {
   }
 }
 
-async function open(hash) {
+async function open(place, hash) {
   const job = JOB.exec(hash);
   if (job) {
     const { show } = await import("./transcript/view.js");
-    return show(main, job[1], { t0: Number(new URLSearchParams(job[2]).get("t")) || 0 });
+    return show(place, job[1], { t0: Number(new URLSearchParams(job[2]).get("t")) || 0 });
   }
-  return null;
+  const info = await serverInfo();
+  if (hash.startsWith("#/help")) return showUse(place, info);
+  return showList(place, info);
+}
+
+/** GET /v1/info, asked once. */
+async function serverInfo() {
+  known ??= await getJson("/v1/info");
+  connectUploads(putJob, known.limits.max_upload_bytes);
+  return known;
 }
 
 function showFailure(error) {
@@ -55,13 +72,14 @@ function drawHeader() {
     { "aria-label": t("nav.language"), onchange: (event) => switchLanguage(event.target.value) },
     Object.entries(languages).map(([code, name]) => h("option", { value: code, lang: code, selected: code === locale }, name)),
   );
+  const keys = h("button", { type: "button", class: "plain", onclick: showKeys }, t("nav.keys"));
   const account = session.needs_key && session.signed_in && [
     h("bdi", { class: "muted" }, session.name),
     h("button", { type: "button", class: "plain", onclick: signOut }, t("nav.signOut")),
   ];
   header.replaceChildren(
     h("nav", {}, link("#/", "nav.recordings", !isHelp), link("#/help", "nav.use", isHelp)),
-    h("div", { class: "account" }, choice, account),
+    h("div", { class: "account" }, choice, keys, account),
   );
   document.getElementById("skip").textContent = t("skip");
 }
@@ -84,6 +102,8 @@ async function start() {
     main.focus();
   });
   addEventListener("hashchange", route);
+  listenForKeys();
+  takeFromEverywhere();
   try {
     await loadSession();
     if (session.needs_key && !session.signed_in) await askForKey();

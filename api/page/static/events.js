@@ -12,6 +12,8 @@ let last = null; // the id of the last event
 let pause = 1000;
 let timer = 0;
 let isConnected = true;
+let hasBegun = false; // a stream was open, or was waited for in vain
+const waiting = []; // for the first one
 
 /** listener(name, data); returns the function that ends it. */
 export function subscribe(listener) {
@@ -30,11 +32,18 @@ export function watchConnection(watcher) {
   return () => watchers.delete(watcher);
 }
 
-/** Begins anew, as somebody else. */
-export function restart() {
-  close();
-  last = null;
-  open();
+/** Returns once the stream is open: what is read then misses nothing. After a second without one, too. */
+export function whenOpen() {
+  if (hasBegun) return Promise.resolve();
+  return new Promise((done) => {
+    waiting.push(done);
+    setTimeout(begin, 1000);
+  });
+}
+
+function begin() {
+  hasBegun = true;
+  for (const done of waiting.splice(0)) done();
 }
 
 function open() {
@@ -44,6 +53,8 @@ function open() {
   source.onopen = () => {
     pause = 1000;
     tell(true);
+    if (hasBegun && last === null) say("reset", {});
+    begin();
   };
   source.onerror = failed;
   for (const name of NAMES) source.addEventListener(name, heard);
@@ -57,8 +68,11 @@ function close() {
 
 function heard(event) {
   last = event.lastEventId || last;
-  const data = JSON.parse(event.data || "{}");
-  for (const listener of [...listeners]) listener(event.type, data);
+  say(event.type, JSON.parse(event.data || "{}"));
+}
+
+function say(name, data) {
+  for (const listener of [...listeners]) listener(name, data);
 }
 
 async function failed() {

@@ -1,0 +1,113 @@
+// The jobs the list shows, newest first, kept as they are by the one stream.
+
+import { subscribe, whenOpen } from "./events.js";
+import { getJson } from "./http.js";
+
+const FIRST = 50; // what one screen needs
+const MORE = 100;
+
+export const FILTERS = { all: "", active: "queued,started", finished: "finished", failed: "failed,canceled" };
+export const jobs = { items: [], hasMore: false, query: "", filter: "all" };
+
+const watchers = new Set();
+const hidden = new Set(); // ids of jobs that are about to be deleted
+let reading = null; // the AbortController of the list that is being read
+let isFollowed = false;
+
+/** watcher(change, job): "list" has changed as a whole, or one job was "added", "changed" or "removed". */
+export function watchJobs(watcher) {
+  watchers.add(watcher);
+  return () => watchers.delete(watcher);
+}
+
+/** Reads the list anew; changes.query and changes.filter are what is looked for from now on. */
+export async function loadJobs(changes = {}) {
+  Object.assign(jobs, changes);
+  follow();
+  await whenOpen();
+  const count = changes.query === undefined && changes.filter === undefined ? jobs.items.length : 0;
+  const page = await read(Math.min(Math.max(FIRST, count), MORE));
+  if (!page) return;
+  jobs.items = page.data.filter((job) => !hidden.has(job.id));
+  jobs.hasMore = page.has_more;
+  tell("list");
+}
+
+export async function loadMore() {
+  const page = await read(MORE, jobs.items.at(-1)?.id);
+  if (!page) return;
+  const known = new Set(jobs.items.map((job) => job.id));
+  const fresh = page.data.filter((job) => !known.has(job.id) && !hidden.has(job.id));
+  jobs.items.push(...fresh);
+  jobs.hasMore = page.has_more;
+  tell("list");
+}
+
+/** Puts a job where it belongs, or changes it if it is there. */
+export function putJob(job) {
+  if (hidden.has(job.id)) return;
+  const at = jobs.items.findIndex((each) => each.id === job.id);
+  if (at >= 0) {
+    const before = jobs.items[at].status;
+    jobs.items[at] = job;
+    return tell("changed", job, before);
+  }
+  if (jobs.query || !fits(job)) return;
+  const after = jobs.items.findIndex((each) => each.created_at <= job.created_at);
+  if (after < 0 && jobs.hasMore) return; // it comes with its page
+  jobs.items.splice(after < 0 ? jobs.items.length : after, 0, job);
+  tell("added", job);
+}
+
+/** Takes it out of the list; with `hide` it stays out until it is shown again. */
+export function removeJob(id, hide = false) {
+  if (hide) hidden.add(id);
+  const at = jobs.items.findIndex((each) => each.id === id);
+  if (at >= 0) tell("removed", jobs.items.splice(at, 1)[0]);
+}
+
+export function showJob(job) {
+  hidden.delete(job.id);
+  putJob(job);
+}
+
+function fits(job) {
+  const wanted = FILTERS[jobs.filter];
+  return !wanted || wanted.split(",").includes(job.status);
+}
+
+async function read(limit, after) {
+  reading?.abort();
+  const mine = (reading = new AbortController());
+  const query = new URLSearchParams({ limit });
+  if (after) query.set("after", after);
+  if (jobs.query) query.set("q", jobs.query);
+  if (FILTERS[jobs.filter]) query.set("status", FILTERS[jobs.filter]);
+  try {
+    return await getJson(`/v1/jobs?${query}`, { signal: mine.signal });
+  } catch (error) {
+    if (error.name === "AbortError") return null; // another question was asked since
+    throw error;
+  }
+}
+
+function follow() {
+  if (isFollowed) return;
+  isFollowed = true;
+  subscribe((name, data) => {
+    if (name === "job") putJob(data);
+    else if (name === "deleted") removeJob(data.id);
+    else if (name === "reset") loadJobs().catch(() => {}); // the notice says that there is no connection
+    else if (name === "progress") update(data.id, data);
+    else if (name === "positions") Object.entries(data.positions).forEach(([id, position]) => update(id, { position }));
+  });
+}
+
+function update(id, news) {
+  const job = jobs.items.find((each) => each.id === id);
+  if (job) tell("changed", Object.assign(job, news), job.status);
+}
+
+function tell(change, job, before) {
+  for (const watcher of watchers) watcher(change, job, before);
+}

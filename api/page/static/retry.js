@@ -1,0 +1,66 @@
+// A job once more: as it was, or with other options on the same recording.
+
+import { openDialog } from "./dialog.js";
+import { h } from "./dom.js";
+import { jobName } from "./format.js";
+import { getJson, request } from "./http.js";
+import { putJob } from "./jobs.js";
+import { t } from "./messages.js";
+import { optionFields } from "./options.js";
+
+export function askForRetry(job, info) {
+  const before = {
+    model: info.models.includes(job.model) ? job.model : "",
+    language: job.language ?? "",
+    task: job.task,
+    diarize: Boolean(job.speakers),
+  };
+  const options = optionFields(before, info, "retry");
+  const problem = h("p", { class: "danger", role: "alert" });
+  const form = h(
+    "form",
+    { class: "fields" },
+    h("p", { class: "muted" }, h("bdi", {}, jobName(job)), ". ", t(job.status === "finished" ? "retry.finished" : "retry.ended")),
+    options.element,
+    problem,
+    h("div", { class: "buttons" }, h("button", { class: "primary" }, t("retry.do"))),
+  );
+  const dialog = openDialog(t("job.retry"), form);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      putJob(await run(job, changed(job, before, options.read())));
+      dialog.close();
+    } catch (error) {
+      problem.textContent = error.status ? error.message : t("failed.offline");
+    }
+  });
+}
+
+async function run(job, fields) {
+  const query = new URLSearchParams(fields);
+  return getJson(`/v1/jobs/${job.id}/retry${query.size ? `?${query}` : ""}`, { method: "POST" });
+}
+
+/** The fields that are other than before; for a finished job at least one, which makes it a new one. */
+function changed(job, before, now) {
+  const fields = { ...now };
+  if ((now.model ?? "") === before.model) delete fields.model;
+  if ((now.language ?? "") === before.language) delete fields.language;
+  else if (!now.language) fields.language = "auto";
+  if (!now.task && before.task !== "transcribe") fields.task = "transcribe";
+  if (now.task === before.task) delete fields.task;
+  if (!now.diarize && before.diarize) fields.diarize = "false";
+  if (now.diarize && before.diarize && !now.num_speakers) delete fields.diarize;
+  if (job.status === "finished" && !Object.keys(fields).length) fields.task = before.task;
+  return fields;
+}
+
+export async function cancelJob(job) {
+  try {
+    putJob(await getJson(`/v1/jobs/${job.id}/cancel`, { method: "POST" }));
+  } catch (error) {
+    if (error.code !== "job_already_ended") throw error;
+    putJob(await (await request(`/v1/jobs/${job.id}`)).json());
+  }
+}

@@ -1,0 +1,81 @@
+// How other programs use this server, filled in with its address.
+
+import { announce } from "./announce.js";
+import { h } from "./dom.js";
+import { t } from "./messages.js";
+
+export function show(container, info) {
+  const base = `${location.origin}/v1`;
+  const key = info.needs_key ? "$WHISPER_API_KEY" : "none";
+  const header = info.needs_key ? ` -H "Authorization: Bearer ${key}"` : "";
+  container.replaceChildren(
+    h(
+      "div",
+      { class: "page prose" },
+      h("h1", {}, t("use.title")),
+      h("p", {}, t("use.intro")),
+      h("h2", {}, t("use.endpoint")),
+      example(t("use.endpoint"), base),
+      h("p", { class: "muted" }, t(info.needs_key ? "use.key" : "use.noKey")),
+      h("h2", {}, "curl"),
+      example("curl", `curl ${base}/audio/transcriptions${header} \\\n  -F file=@recording.mp3 -F model=whisper-1`),
+      h("p", { class: "muted" }, t("use.job")),
+      example(`curl, ${t("use.asJob")}`, `curl ${base}/jobs${header} \\\n  -F file=@meeting.m4a`),
+      h("h2", {}, "Python"),
+      example("Python", python(base, info.needs_key)),
+      h("h2", {}, "n8n"),
+      h("ol", {}, ["use.n8n1", "use.n8n2", "use.n8n3"].map((step) => h("li", {}, t(step, { url: base })))),
+      example("n8n", n8n(base, info.needs_key)),
+      h("p", { class: "muted" }, t("use.n8nPaste")),
+      h("h2", {}, t("use.more")),
+      h("ul", {}, h("li", {}, h("a", { href: "/docs" }, t("use.docs"))), h("li", {}, h("a", { href: "/rq/" }, t("use.queues"))), h("li", {}, h("a", { href: "/health/ready" }, t("use.health")))),
+      h("p", { class: "muted" }, `whisper-native ${info.version} · ${info.default_model}`),
+    ),
+  );
+  return { destroy() {} };
+}
+
+function python(base, needsKey) {
+  const key = needsKey ? 'os.environ["WHISPER_API_KEY"]' : '"none"';
+  return `${needsKey ? "import os\n\n" : ""}from openai import OpenAI
+
+client = OpenAI(base_url="${base}", api_key=${key})
+with open("recording.mp3", "rb") as file:
+    print(client.audio.transcriptions.create(model="whisper-1", file=file).text)`;
+}
+
+/** A node that n8n takes from the clipboard. */
+function n8n(base, needsKey) {
+  const parameters = {
+    method: "POST",
+    url: `${base}/audio/transcriptions`,
+    ...(needsKey && { sendHeaders: true, headerParameters: { parameters: [{ name: "Authorization", value: "Bearer YOUR_KEY" }] } }),
+    sendBody: true,
+    contentType: "multipart-form-data",
+    bodyParameters: {
+      parameters: [
+        { parameterType: "formBinaryData", name: "file", inputDataFieldName: "data" },
+        { name: "model", value: "whisper-1" },
+      ],
+    },
+    options: { timeout: 3600000 },
+  };
+  const node = { name: "Transcribe", type: "n8n-nodes-base.httpRequest", typeVersion: 4.2, position: [0, 0], parameters };
+  return JSON.stringify({ nodes: [node], connections: {} }, null, 2);
+}
+
+function example(name, text) {
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      announce(t("copied"));
+      button.textContent = t("copied");
+      setTimeout(() => (button.textContent = t("copy")), 2000);
+    } catch {
+      getSelection().selectAllChildren(code); // without https the clipboard is closed to pages
+    }
+  };
+  const code = h("pre", { tabindex: "0", role: "region", "aria-label": name }, text);
+  const button = h("button", { type: "button", "aria-label": `${t("copy")}: ${name}`, onclick: copy }, t("copy"));
+  return h("div", { class: "example" }, code, button);
+}
