@@ -53,6 +53,7 @@ export class Player {
   async play(time) {
     if (time !== undefined) this.seek(time);
     if (this.#isGone) return;
+    if (!this.audio.readyState) this.#say(t("tr.audio_loading")); // a copy that plays well may have to be made first
     try {
       await this.audio.play();
     } catch (error) {
