@@ -1,37 +1,9 @@
-// What the keyboard does, and the list that says so.
+// What the keyboard does in a transcript; the list that says so is the page's (`shortcuts.js`).
 
-import { openDialog } from "../dialog.js";
-import { h } from "../dom.js";
-import { t } from "../messages.js";
+import { keysAreOn } from "../shortcuts.js";
 
 const FIELDS = "input, textarea, select";
 const PRESSED = "button, a, summary, label, [role=slider]"; // Space is theirs
-const SETTING = "whisper.single_keys"; // whether keys without Ctrl or Alt act: WCAG 2.1.4
-
-const SHOWN = [
-  ["Space, Esc", "tr.key_play"],
-  ["Ctrl ← →", "tr.key_skip"],
-  ["Alt ↑ ↓", "tr.key_segment"],
-  ["[ ]", "tr.key_speed"],
-  ["E", "tr.key_edit"],
-  ["Enter", "tr.key_done"],
-  ["Ctrl Enter", "tr.key_next"],
-  ["Ctrl Z, Ctrl Y", "tr.key_undo"],
-  ["F1 F2 F3 F4", "tr.key_function"],
-  ["/", "tr.key_search"],
-  ["?", "tr.key_help"],
-];
-
-const hasSingleKeys = () => localStorage.getItem(SETTING) !== "off";
-
-export function openKeys() {
-  const rows = SHOWN.flatMap(([keys, message]) => [h("dt", {}, keys.split(" ").map(key)), h("dd", {}, t(message))]);
-  const single = h("input", { type: "checkbox", checked: hasSingleKeys() });
-  single.addEventListener("change", () => localStorage.setItem(SETTING, single.checked ? "on" : "off"));
-  openDialog(t("tr.keys"), h("dl", { class: "tr-keys" }, rows), h("label", {}, single, t("tr.single_keys")));
-}
-
-const key = (name) => [h("kbd", {}, name.replace(",", "")), name.endsWith(",") ? ", " : " "];
 
 /** actions: { toggle, skip(steps), segment(step), speed(step), edit, undo, redo, search }; editing(): whether a segment
  * is being corrected. Acts until the signal. */
@@ -72,6 +44,6 @@ function withControl(event, isEditing) {
 const whileEditing = (key) => ({ F1: ["skip", -1], F2: ["skip", 1], F3: ["speed", -1], F4: ["speed", 1] })[key] ?? null;
 
 function single(key) {
-  if (!hasSingleKeys()) return null;
-  return { "[": ["speed", -1], "]": ["speed", 1], e: ["edit"], E: ["edit"], "/": ["search"], "?": ["help"] }[key] ?? null;
+  if (!keysAreOn()) return null;
+  return { "[": ["speed", -1], "]": ["speed", 1], e: ["edit"], E: ["edit"], "/": ["search"] }[key] ?? null;
 }

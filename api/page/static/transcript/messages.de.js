@@ -1,7 +1,7 @@
 // What the view of a transcript says, in German.
 
 export default {
-  "tr.all_jobs": "Alle Transkripte",
+  "tr.all_jobs": "Alle Aufnahmen",
   "tr.loading": "Wird geladen …",
   "tr.load_failed": "Das Transkript konnte nicht geladen werden",
   "tr.load_again": "Neu laden",
@@ -33,7 +33,6 @@ export default {
   "tr.speakers": "Sprecher",
   "tr.export": "Exportieren",
   "tr.deliveries": "Webhook",
-  "tr.keys": "Tasten",
   "tr.player": "Wiedergabe",
   "tr.play": "Abspielen",
   "tr.pause": "Pause",
@@ -127,16 +126,4 @@ export default {
   "tr.answer": "Antwort",
   "tr.took": "Dauer",
   "tr.seconds": "{n} s",
-  "tr.key_play": "abspielen, anhalten",
-  "tr.key_skip": "5 Sekunden zurück, vor",
-  "tr.key_segment": "Abschnitt davor, danach",
-  "tr.key_speed": "langsamer, schneller",
-  "tr.key_edit": "Abschnitt korrigieren (oder doppelt anklicken)",
-  "tr.key_done": "Korrektur beenden",
-  "tr.key_next": "nächsten Abschnitt korrigieren",
-  "tr.key_undo": "Korrektur rückgängig machen, wiederholen",
-  "tr.key_function": "beim Korrigieren: zurück, vor, langsamer, schneller",
-  "tr.key_search": "im Transkript suchen",
-  "tr.key_help": "diese Liste",
-  "tr.single_keys": "Tasten ohne Strg oder Alt",
 };

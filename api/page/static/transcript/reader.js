@@ -3,11 +3,12 @@
 import { announce } from "../announce.js";
 import { h } from "../dom.js";
 import { t } from "../messages.js";
+import { showKeys } from "../shortcuts.js";
 import { conflictBox } from "./conflict.js";
 import { Editor } from "./editing.js";
 import { Follow } from "./follow.js";
 import { History } from "./history.js";
-import { listen, openKeys } from "./keys.js";
+import { listen } from "./keys.js";
 import { Player } from "./player.js";
 import { SaveState } from "./save_state.js";
 import { saverOf } from "./saving.js";
@@ -167,7 +168,7 @@ export class Reader {
       this.job.webhook ? button("tr.deliveries", () => openDeliveries(this.job)) : null,
       this.undo,
       this.redo,
-      button("tr.keys", openKeys),
+      button("nav.keys", showKeys),
     ];
     const row = h("div", { class: "tr-buttons", role: "toolbar", "aria-label": t("tr.tools") }, buttons);
     return h("div", { class: "tr-bar" }, row, this.saveState.element, this.search.element);
@@ -236,7 +237,6 @@ export class Reader {
         undo: () => this.history.undo(),
         redo: () => this.history.redo(),
         search: () => this.search.open(),
-        help: openKeys,
       },
       () => this.editor.isOpen,
       signal,
