@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 from tests.acceptance.live import ROOT, LiveService
-from tests.services import Start
 
 PAGE = ROOT / "docs" / "DEPLOY.md"
 
@@ -22,7 +20,7 @@ def backup(source: Path, target: Path) -> None:
     subprocess.run(["sh", "-eu", "-c", script], check=True, capture_output=True)
 
 
-def test_nothing_that_was_promised_is_lost(slow: LiveService, start_service: Start, clip: Path, tmp_path: Path) -> None:
+def test_nothing_that_was_promised_is_lost(slow: LiveService, clip: Path, tmp_path: Path) -> None:
     header = {"idempotency-key": "backed-up"}
 
     def submit(service: LiveService) -> str:
@@ -35,12 +33,17 @@ def test_nothing_that_was_promised_is_lost(slow: LiveService, start_service: Sta
     text = slow.get(f"/v1/jobs/{finished}/transcript").text
     running, claimed = slow.submit(clip), submit(slow)
     slow.in_state(running, "started")
-    backup(slow.data, tmp_path / "backup")
+    restored = LiveService(tmp_path, {"WHISPER_ENGINE": "fake", "WHISPER_TIME_SCALE": "0.1"})
+    backup(slow.data, restored.data)
     for job in (running, claimed):
         slow.post(f"/v1/jobs/{job}/cancel")
 
-    restored = start_service("restored", WHISPER_ENGINE="fake", WHISPER_DATA_DIR=str(tmp_path / "backup"))
-    assert restored.get(f"/v1/jobs/{finished}/transcript").text == text
-    assert {restored.ended(job)["status"] for job in (running, claimed)} == {"finished"}
-    assert submit(restored) == claimed, "its idempotency key came along"
-    shutil.rmtree(tmp_path / "backup", ignore_errors=True)
+    restored.start()
+    try:
+        assert restored.get(f"/v1/jobs/{finished}/transcript").text == text
+        assert {restored.ended(job)["status"] for job in (running, claimed)} == {"finished"}
+        assert submit(restored) == claimed, "its idempotency key came along"
+        secret = slow.data / "webhook-secret"
+        assert not secret.exists() or (restored.data / "webhook-secret").read_bytes() == secret.read_bytes()
+    finally:
+        restored.stop()

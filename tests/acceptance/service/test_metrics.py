@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -134,3 +137,13 @@ def test_workers_tell_what_they_are(eventful: LiveService) -> None:
     assert abs(worker["clock_skew"]) < 1
     assert worker["version"] == eventful.get("/v1/info").json()["version"]
     assert worker["started_at"] <= worker["last_beat_at"]
+
+
+def test_a_container_can_ask_whether_its_worker_lives(eventful: LiveService) -> None:
+    def alive(url: str) -> int:
+        command = [sys.executable, "-m", "worker.alive"]
+        env = {**os.environ, "WHISPER_REDIS_URL": url}
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False).returncode
+
+    assert alive(eventful.running.redis_url) == 0
+    assert alive("redis://127.0.0.1:1/0") == 1
