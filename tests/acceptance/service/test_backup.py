@@ -13,7 +13,7 @@ PAGE = ROOT / "docs" / "DEPLOY.md"
 
 def backup(source: Path, target: Path) -> None:
     """Runs what the page says, with these directories in place of its own."""
-    block = re.search(r"<!-- backup -->\n```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    block = re.search(r"<!-- backup -->\n```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert block is not None
     script = block[1].replace("cp -p .env", "true").replace("/backup/whisper-native", str(target))
     script = script.replace(" data/", f" {source}/")
