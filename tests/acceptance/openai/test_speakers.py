@@ -175,7 +175,7 @@ def test_no_voiceprint_is_kept_and_references_go_with_the_recording(
     kept = quick.data / "jobs" / job_id
     until(lambda: not list(kept.glob("checkpoint.*")), "the checkpoint is deleted")
     assert {path.name for path in kept.iterdir()} == {
-        "source", "reference.0", "job.json", "transcript.json", "outcome.json",
+        "source", "reference.0", "job.json", "transcript.json", "outcome.json", "peaks.json",
     }  # fmt: skip
     for path in (kept / "job.json", kept / "transcript.json", kept / "outcome.json"):
         assert b"voiceprint" not in path.read_bytes()
