@@ -258,13 +258,13 @@ def test_speakers_are_named_and_named_again(quick: LiveService, meeting: Path) -
         ({"speakers": {"A": "x" * 101}}, "100"),
         ({"speakers": {"A": 7}}, "empty or longer"),
         ({"speakers": ["Anna"]}, "no object"),
-        ({}, "no object"),
     ]
     with quick.http() as client:
         for body, says in bad:
             assert says in assert_error(client.patch(path, json=body), 400, "invalid_value", "speakers")
-        assert_error(client.patch(path, content=b"{"), 400, "invalid_value", "speakers")
+        assert "neither" in assert_error(client.patch(path, json={}), 400, "invalid_value")
+        assert_error(client.patch(path, content=b"{"), 400, "invalid_value")
         large = {"speakers": {"A": "x" * 70_000}}
-        assert_error(client.patch(path, json=large), 400, "field_too_large", "speakers")
+        assert_error(client.patch(path, json=large), 400, "field_too_large")
         assert client.patch(f"/v1/jobs/job_{'0' * 28}", json={"speakers": {}}).status_code == 404
     assert [each["name"] for each in quick.job(job_id)["speakers"]] == ["A", "Ben <b>"]
