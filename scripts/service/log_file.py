@@ -15,6 +15,7 @@ from worker.runtime.log_file import is_at, reopen
 MAX_BYTES = 20 * 1024 * 1024  # bytes above which a log is set aside; one older one is kept
 BLOCK = 64 * 1024  # bytes
 FOLLOW_EVERY = 0.3  # seconds
+SETTLE = 5.0  # seconds; before all processes have noticed, another rotation would replace the file they still write to
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +38,13 @@ class LogRotation:
     def __init__(self, own: Path | None, others: Sequence[Path] = ()) -> None:
         self._own = own
         self._others = others
+        self._again_at = 0.0  # monotonic seconds
 
     def look(self) -> None:
         for path in self._others:
             rotate(path)
-        if self._own is not None and rotate(self._own):
+        if self._own is not None and time.monotonic() >= self._again_at and rotate(self._own):
+            self._again_at = time.monotonic() + SETTLE
             reopen(self._own)
             log.info("The log had grown large: what was before is in %s.1", self._own)
 

@@ -71,6 +71,20 @@ def test_a_small_one_is_left_alone(talker: subprocess.Popen[bytes], tmp_path: Pa
     assert not (tmp_path / "log.1").exists()
 
 
+def test_a_flood_replaces_no_file_that_processes_still_write_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    monkeypatch.setattr(log_file, "MAX_BYTES", 10)
+    monkeypatch.setattr(log_file, "reopen", lambda path: path.touch())  # not pytest's own output
+    rotation = LogRotation(log)
+    for text in ("first, and long", "second, and long"):
+        log.write_text(text)
+        rotation.look()
+    assert (tmp_path / "log.1").read_text() == "first, and long"
+    assert log.read_text() == "second, and long"
+
+
 def test_the_supervisor_goes_on_in_the_new_one_and_its_next_child_too(tmp_path: Path) -> None:
     """In a process of its own, since its standard output is what is rotated."""
     log = tmp_path / "log"

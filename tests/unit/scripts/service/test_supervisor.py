@@ -6,12 +6,15 @@ import errno
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from scripts.service.supervisor import Child, ChildSpec, RestartPolicy
+from scripts.service.supervisor import Child, ChildSpec, RestartPolicy, Supervisor
 from tests.unit.factories import wait_for
+from worker.queue.dead_workers import ASKED_FOR
+from worker.runtime.exit_codes import DRAINED
 from worker.runtime.timing import Timing
 
 
@@ -91,3 +94,14 @@ def test_who_is_told_of_a_death_hears_how_it_came_before_anyone_else_finds_it(pr
 def test_a_program_that_is_not_there_is_no_passing_trouble() -> None:
     with pytest.raises(FileNotFoundError):
         Child(ChildSpec("nothing", ["/nonexistent/program"]), lambda: 0.0).tend(may_start=True)
+
+
+def test_with_the_last_child_that_is_done_the_others_stop() -> None:
+    """One that is done is not started again, and one that dies is, until it is done too."""
+    stays = ChildSpec("stays", (sys.executable, "-c", "import time; time.sleep(60)"))
+    done = ChildSpec("done", (sys.executable, "-c", "raise SystemExit(72)"), last=(72,))
+    Supervisor([replace(done, name="other"), done, stays], timing=Timing().scaled(0.1)).run()
+
+
+def test_a_worker_that_has_nothing_in_hand_any_more_has_not_crashed() -> None:
+    assert DRAINED in ASKED_FOR
