@@ -34,7 +34,7 @@ from api.intake.webhook_fields import Callbacks
 from api.operations.gauges import Gauges
 from api.page import routes as page_files
 from api.page import sessions
-from api.routes import audio, deliveries, documentation, health, jobs, models, page, transcripts
+from api.routes import audio, deliveries, documentation, health, jobs, models, transcripts
 from api.routes.dashboard import PATH, Dashboard
 from api.routes.dashboard_actions import DashboardActions
 from api.routes.doors import asr, whisper_cpp
@@ -143,7 +143,7 @@ def create_app(
     add_error_handlers(app)
     # /v1/jobs/export comes before /v1/jobs/{job_id}
     of_jobs = (transcripts, jobs, deliveries)
-    for_people = (page, page_files, sessions, documentation)
+    for_people = (page_files, sessions, documentation)
     for routes in (audio, models, *of_jobs, health, workers, metrics, *for_people, asr, whisper_cpp):
         app.include_router(routes.router)
     describe(app, server=worker_settings.public_url or "/", needs_key=settings.needs_key)

@@ -32,7 +32,7 @@ from api.http.sessions.cookie import Sessions, cookie_name, presented
 from api.settings import LOCAL_OWNER, ApiSettings
 
 OPEN_PATHS = ("/health", "/health/ready")
-PAGE = "/page"  # and all below: only code
+PAGE = "/page"  # and all below, as `/`: only code
 SESSION = "/session"  # says itself whether somebody is signed in
 
 # A request that came through something else, which may stand anywhere.
@@ -123,12 +123,12 @@ def owner_of(
 
 def _challenge(error: ApiError, path: str) -> None:
     if error.status == 401:
-        is_page = path in ("/", "/rq", "/docs") or path.startswith(("/rq/", "/docs/"))
+        is_page = path in ("/rq", "/docs") or path.startswith(("/rq/", "/docs/"))
         error.headers["www-authenticate"] = 'Basic realm="whisper-native", charset="UTF-8"' if is_page else "Bearer"
 
 
 def _is_open(path: str) -> bool:
-    return path in OPEN_PATHS or path == PAGE or path.startswith(f"{PAGE}/")
+    return path in (*OPEN_PATHS, "/", PAGE) or path.startswith(f"{PAGE}/")
 
 
 def _peer(scope: Scope) -> str | None:

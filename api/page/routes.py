@@ -1,4 +1,4 @@
-"""GET /page: the page for people, and its files."""
+"""GET /: the page for people; its files lie below /page."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ POLICY = (
 START = "index.html"
 
 
+@router.get("/", include_in_schema=False)
 @router.get("/page", include_in_schema=False)
 async def page(request: Request) -> Response:
     return await _answer(request, START)

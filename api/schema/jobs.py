@@ -53,6 +53,7 @@ class JobUrls(Answer):
     peaks: str
     cancel: str
     deliveries: str
+    page: str = Field(description="The page for people, at this job")
 
 
 class Job(Answer):

@@ -96,6 +96,7 @@ def job_urls(job_id: str) -> dict[str, str]:
         "peaks": f"{here}/peaks",
         "cancel": f"{here}/cancel",
         "deliveries": f"{here}/deliveries",
+        "page": f"/#/jobs/{job_id}",
     }
 
 

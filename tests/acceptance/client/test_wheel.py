@@ -14,6 +14,8 @@ from tests.acceptance.client.wheel import ROOT, build, empty_environment, instal
 from tests.conftest import Sample
 from worker.runtime.version import VERSION
 
+SHIPPED = (".py", ".html", ".js", ".css", ".svg", ".gz")  # what the service consists of, its page among it
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -33,7 +35,7 @@ def test_a_wheel_has_one_name_and_a_client_that_needs_three_packages(wheel: Path
     assert not [name for name in names if "__pycache__" in name or "/tests/" in name or name.endswith(".env")]
     assert wheel.stat().st_size < 2_000_000
     for floor in ("api", "worker", "engines"):
-        theirs = {str(path.relative_to(ROOT)) for path in (ROOT / floor).rglob("*") if path.suffix in (".py", ".html")}
+        theirs = {str(path.relative_to(ROOT)) for path in (ROOT / floor).rglob("*") if path.suffix in SHIPPED}
         assert {f"whisper_native/_service/{name}" for name in theirs} <= set(names)
 
 

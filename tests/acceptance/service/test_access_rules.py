@@ -13,6 +13,7 @@ from tests.services import KEYS
 
 FAKE_TEXT = "w0.0 w0.1 w0.2"
 OPEN = ("/health", "/health/ready")
+PAGE = ("/", "/page", "/page/style.css")
 
 
 def basic(password: str) -> str:
@@ -28,7 +29,7 @@ def paths(service: LiveService) -> list[tuple[str, str]]:
     """Method and path of everything there is."""
     documented = service.get("/openapi.json").json()["paths"]
     found = [(method.upper(), path) for path, methods in documented.items() for method in methods]
-    return [*found, ("GET", "/"), ("GET", "/openapi.json"), ("GET", "/rq/"), ("GET", "/rq/0/data/queues.json")]
+    return [*found, ("GET", "/openapi.json"), ("GET", "/rq/"), ("GET", "/rq/0/data/queues.json")]
 
 
 def test_a_program_of_this_machine_needs_no_key(quick: LiveService, clip: Path) -> None:
@@ -74,7 +75,7 @@ def test_what_came_through_a_proxy_is_not_of_this_machine(quick: LiveService, ke
     assert ask(keyed, **{header: "203.0.113.7"}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/jobs", "/", "/rq/"])
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/jobs", "/session", "/rq/"])
 def test_a_name_that_is_not_this_machines_is_refused(quick: LiveService, path: str) -> None:
     """Or a web page could make its own name mean 127.0.0.1 and read everything."""
     message = assert_error(ask(quick, path, host="evil.example"), 403, "host_not_allowed")
@@ -108,8 +109,29 @@ def test_with_keys_everything_but_health_needs_one(keyed: LiveService) -> None:
                 continue
             message = assert_error(response, 401, "invalid_api_key")
             assert "WHISPER_API_KEYS" in message
-            wanted = "Basic" if path in ("/", "/rq/") or path.startswith("/rq/") else "Bearer"
+            wanted = "Basic" if path.startswith("/rq/") else "Bearer"
             assert response.headers["www-authenticate"].partition(" ")[0] == wanted, path
+
+
+@pytest.mark.parametrize("path", PAGE)
+def test_the_page_is_only_code_which_everybody_may_have(keyed: LiveService, quick: LiveService, path: str) -> None:
+    with httpx.Client(base_url=keyed.url, trust_env=False, verify=False) as nobody:
+        assert nobody.get(path).status_code == 200
+    assert ask(quick, path, **{"x-forwarded-for": "203.0.113.7"}).status_code == 200
+
+
+def test_a_browser_that_is_signed_in_needs_no_key(keyed: LiveService) -> None:
+    """Over its own page alone, and until it signs out."""
+    own = {"origin": keyed.url}
+    with httpx.Client(base_url=keyed.url, trust_env=False, verify=False) as browser:
+        assert browser.get("/session").json() == {"name": None, "needs_key": True, "signed_in": False}
+        assert browser.post("/session", json={"key": KEYS["ben"]}, headers=own).status_code == 204
+        assert browser.get("/session").json()["name"] == "ben"
+        assert browser.get("/v1/jobs").status_code == 200
+        assert_error(browser.post("/v1/jobs", content=b"x"), 403, "origin_not_allowed")
+        assert_error(browser.post("/v1/jobs", content=b"x", headers=own), 400, "invalid_content_type", "file")
+        assert browser.delete("/session", headers=own).status_code == 204
+        assert browser.get("/v1/jobs").status_code == 401
 
 
 @pytest.mark.parametrize("authorization", ["Bearer sk-wrong", basic("sk-wrong"), "Basic !!!", "Bearer", "Digest x"])
@@ -140,7 +162,7 @@ def test_a_client_that_has_only_an_address_puts_its_key_there(keyed: LiveService
     assert response.json()["text"] == FAKE_TEXT
 
 
-@pytest.mark.parametrize("path", ["/", "/rq/", "/rq/0/data/queues.json", "/v1/models", "/v1/jobs"])
+@pytest.mark.parametrize("path", ["/rq/", "/rq/0/data/queues.json", "/v1/models", "/v1/jobs"])
 def test_a_browser_sends_the_key_as_its_password(keyed: LiveService, path: str) -> None:
     assert ask(keyed, path, authorization=basic(KEYS["ben"])).status_code == 200
 

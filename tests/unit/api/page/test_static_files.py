@@ -48,7 +48,8 @@ def test_a_file_that_changes_is_read_again(folder: Path) -> None:
 async def test_nobody_needs_a_key_for_the_page(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "static_file", lambda name: static_file(name, folder))
     async with serving(tmp_path / "data", api_keys={"ann": "sk-ann"}) as running, running.caller("8.8.8.8") as nobody:
-        page = await nobody.get("/page/")
+        assert (await nobody.get("/")).text == (await nobody.get("/page/")).text
+        page = await nobody.get("/")
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
         policy = page.headers["content-security-policy"]
         assert "default-src 'none'" in policy

@@ -66,7 +66,9 @@ def test_a_failed_job_says_why_and_has_no_text() -> None:
 )
 def test_links_begin_with_the_address_others_reach(public_url: str | None, base_url: str, start: str) -> None:
     urls = data_of(make_transcript(), public_url=public_url, base_url=base_url)["urls"]
+    page = urls.pop("page")
     assert all(url.startswith(start) for url in urls.values())
+    assert page.startswith(f"{start.removesuffix('/v1/jobs/')}/#/jobs/job_")
 
 
 def test_a_receiver_survives_the_record() -> None:
