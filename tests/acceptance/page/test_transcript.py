@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.live import LiveService, until
+from tests.acceptance.page.conftest import watch
 from tests.acceptance.page.transcripts import SAVED, comes_true, finished, plays, said, segments, show, time_of, write
 from tests.receiver import Receiver, receiving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 Open = Callable[..., "Page"]
 HOSTILE = "<img src=x onerror=alert(1)> \u202e</p><script>alert(2)</script> &amp; שלום"
@@ -33,6 +34,19 @@ def receiver() -> Iterator[Receiver]:
 def job(paged: LiveService, talk_file: Path, receiver: Receiver) -> str:
     """A talk of several segments and speakers, announced by a webhook."""
     return finished(paged, talk_file, diarize="true", webhook_url=receiver.url(host="localhost"))
+
+
+@pytest.fixture(scope="module")
+def reading(browser: Browser, paged: LiveService, job: str) -> Iterator[Page]:
+    """One page for the tests that change nothing."""
+    complaints: list[str] = []
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    watch(page, paged.url, complaints)
+    page.goto(f"{paged.url}/page")
+    yield page
+    context.close()
+    assert complaints == []
 
 
 def test_from_a_word_to_a_correction_to_the_files_and_the_webhook(
@@ -62,12 +76,12 @@ def test_from_a_word_to_a_correction_to_the_files_and_the_webhook(
     assert page.locator(".tr-deliveries tbody tr").count() >= 1
 
 
-def test_a_link_to_a_moment_opens_there(page: Page, paged: LiveService, job: str) -> None:
+def test_a_link_to_a_moment_opens_there(reading: Page, paged: LiveService, job: str) -> None:
     last = segments(paged, job)[-1]
-    show(page, job, f"?t={last['start'] + 0.2}")
-    comes_true(page, "document.querySelector('.tr-seg.now')")
-    assert time_of(page) == pytest.approx(last["start"] + 0.2, abs=0.05)
-    assert page.locator(".tr-seg.now").get_attribute("data-i") == str(last["id"])
+    show(reading, job, f"?t={last['start'] + 0.2}")
+    comes_true(reading, "document.querySelector('.tr-seg.now')")
+    assert time_of(reading) == pytest.approx(last["start"] + 0.2, abs=0.05)
+    assert reading.locator(".tr-seg.now").get_attribute("data-i") == str(last["id"])
 
 
 def test_it_follows_until_the_reader_scrolls_and_comes_back_when_asked(open_page: Open, job: str) -> None:
@@ -88,51 +102,51 @@ def test_it_follows_until_the_reader_scrolls_and_comes_back_when_asked(open_page
     )
 
 
-def test_the_keyboard_alone_plays_jumps_and_changes_the_speed(page: Page, paged: LiveService, job: str) -> None:
-    show(page, job)
-    page.locator("h1").click()  # no field has the focus
-    page.keyboard.press("Space")
-    comes_true(page, "!document.querySelector('audio').paused")
-    page.keyboard.press("Escape")
-    comes_true(page, "document.querySelector('audio').paused")
-    at = time_of(page)
-    page.keyboard.press("Control+ArrowRight")
-    assert time_of(page) == pytest.approx(at + 5, abs=0.2)
-    page.keyboard.press("]")
-    assert page.evaluate("document.querySelector('audio').playbackRate") == 1.25
-    page.keyboard.press("Alt+ArrowDown")
-    page.keyboard.press("Alt+ArrowDown")
-    focused = page.evaluate("document.activeElement.closest('.tr-seg').dataset.i")
-    assert time_of(page) == pytest.approx(segments(paged, job)[int(focused)]["start"], abs=0.1)
-    page.keyboard.press("e")
-    page.wait_for_selector(".tr-said[contenteditable]:focus")
-    page.keyboard.press("F2")
-    page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.closest('.tr-seg').dataset.i") == focused
-    assert not page.locator(".tr-seg.waiting").count()
+def test_the_keyboard_alone_plays_jumps_and_changes_the_speed(reading: Page, paged: LiveService, job: str) -> None:
+    show(reading, job)
+    reading.locator("h1").click()  # no field has the focus
+    reading.keyboard.press("Space")
+    comes_true(reading, "!document.querySelector('audio').paused")
+    reading.keyboard.press("Escape")
+    comes_true(reading, "document.querySelector('audio').paused")
+    at = time_of(reading)
+    reading.keyboard.press("Control+ArrowRight")
+    assert time_of(reading) == pytest.approx(at + 5, abs=0.2)
+    reading.keyboard.press("]")
+    assert reading.evaluate("document.querySelector('audio').playbackRate") == 1.25
+    reading.keyboard.press("Alt+ArrowDown")
+    reading.keyboard.press("Alt+ArrowDown")
+    focused = reading.evaluate("document.activeElement.closest('.tr-seg').dataset.i")
+    assert time_of(reading) == pytest.approx(segments(paged, job)[int(focused)]["start"], abs=0.1)
+    reading.keyboard.press("e")
+    reading.wait_for_selector(".tr-said[contenteditable]:focus")
+    reading.keyboard.press("F2")
+    reading.keyboard.press("Enter")
+    assert reading.evaluate("document.activeElement.closest('.tr-seg').dataset.i") == focused
+    assert not reading.locator(".tr-seg.waiting").count()
 
 
-def test_it_finds_and_counts(page: Page, job: str) -> None:
-    show(page, job)
-    page.locator("h1").click()
-    page.keyboard.press("/")
-    page.keyboard.type("w1.")
-    page.keyboard.press("Enter")
-    count = page.locator(".tr-count").inner_text()
+def test_it_finds_and_counts(reading: Page, job: str) -> None:
+    show(reading, job)
+    reading.locator("h1").click()
+    reading.keyboard.press("/")
+    reading.keyboard.type("w1.")
+    reading.keyboard.press("Enter")
+    count = reading.locator(".tr-count").inner_text()
     assert count.startswith("1 of ")
-    page.keyboard.press("Enter")
-    assert page.locator(".tr-count").inner_text().startswith("2 of ")
-    assert page.evaluate("[...CSS.highlights.get('found-now')].map(String)") == ["w1."]
-    page.keyboard.press("Escape")
-    assert page.evaluate("CSS.highlights.get('found').size") == 0
+    reading.keyboard.press("Enter")
+    assert reading.locator(".tr-count").inner_text().startswith("2 of ")
+    assert reading.evaluate("[...CSS.highlights.get('found-now')].map(String)") == ["w1."]
+    reading.keyboard.press("Escape")
+    assert reading.evaluate("CSS.highlights.get('found').size") == 0
 
 
-def test_an_export_is_what_its_options_say(page: Page, job: str) -> None:
-    show(page, job)
-    page.get_by_role("button", name="Export").click()
-    page.get_by_label("Text", exact=True).check()
-    page.get_by_label("Times", exact=True).check()
-    with page.expect_download() as started:
-        page.get_by_role("link", name="Download", exact=True).click()
+def test_an_export_is_what_its_options_say(reading: Page, job: str) -> None:
+    show(reading, job)
+    reading.get_by_role("button", name="Export").click()
+    reading.get_by_label("Text", exact=True).check()
+    reading.get_by_label("Times", exact=True).check()
+    with reading.expect_download() as started:
+        reading.get_by_role("link", name="Download", exact=True).click()
     assert started.value.suggested_filename == "talk.txt"
     assert "0:0" in started.value.path().read_text(encoding="utf-8").splitlines()[0]

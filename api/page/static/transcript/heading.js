@@ -14,7 +14,7 @@ export class Heading {
     this.row = h("div", { class: "tr-title" }, this.title, this.rename);
     this.facts = h("p", { class: "tr-facts" });
     this.warnings = h("div", {});
-    this.element = h("header", { class: "tr-head" }, h("a", { class: "tr-back", href: "#/" }, t("tr.all_jobs")), this.row, this.facts, this.warnings);
+    this.element = h("header", { class: "tr-head" }, this.row, this.facts, this.warnings);
     this.show(job);
   }
 

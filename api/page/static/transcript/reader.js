@@ -3,7 +3,6 @@
 import { announce } from "../announce.js";
 import { h } from "../dom.js";
 import { t } from "../messages.js";
-import { showKeys } from "../shortcuts.js";
 import { conflictBox } from "./conflict.js";
 import { Editor } from "./editing.js";
 import { Follow } from "./follow.js";
@@ -168,7 +167,6 @@ export class Reader {
       this.job.webhook ? button("tr.deliveries", () => openDeliveries(this.job)) : null,
       this.undo,
       this.redo,
-      button("nav.keys", showKeys),
     ];
     const row = h("div", { class: "tr-buttons", role: "toolbar", "aria-label": t("tr.tools") }, buttons);
     return h("div", { class: "tr-bar" }, row, this.saveState.element, this.search.element);

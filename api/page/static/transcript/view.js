@@ -44,6 +44,7 @@ class View {
 
   destroy() {
     this.#isOver = true;
+    document.title = "whisper-native";
     this.#unsubscribe?.();
     this.#part?.destroy();
     this.#part = null;
