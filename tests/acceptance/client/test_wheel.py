@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.client.wheel import ROOT, build, empty_environment, install, run
+from tests.accuracy import normalised
 from tests.conftest import Sample
 from worker.runtime.version import VERSION
 
@@ -84,4 +85,4 @@ def test_an_empty_environment_is_enough(wheel: Path, tmp_path: Path, sample: Sam
     install(python, f"{wheel}[server]")
     print(f"the service: {time.monotonic() - began:.1f} s")
     text = serves_and_transcribes(python, tmp_path, sample, WHISPER_MODEL="base", WHISPER_OFFLINE="true")
-    assert text == sample.text
+    assert normalised(text) == normalised(sample.text)  # processors differ in the last bits, which may move a comma

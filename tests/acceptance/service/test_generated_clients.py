@@ -73,9 +73,9 @@ const [url, key, path] = process.argv.slice(2);
 const client = createClient<paths>({baseUrl: url, headers: {Authorization: `Bearer ${key}`}});
 const recording = new Blob([readFileSync(path!)]);
 
-function form(fields: object | string): FormData {
+function form(fields: object | string | undefined): FormData {
   const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) form.append(name, value as Blob);
+  for (const [name, value] of Object.entries(fields ?? {})) form.append(name, value as Blob);
   return form;
 }
 function check(holds: boolean, what: string): asserts holds { if (!holds) throw new Error(what); }
