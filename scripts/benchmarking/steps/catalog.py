@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from scripts.benchmarking.bench import Bench
 from scripts.benchmarking.steps.contention import company, crowd
+from scripts.benchmarking.steps.feeding import feed
 from scripts.benchmarking.steps.latency import clip, cold, overhead, stream
 from scripts.benchmarking.steps.long_recordings import long, soak
 from scripts.benchmarking.steps.throughput import many
 from scripts.benchmarking.steps.wording import context, nothing, words
 
 STEPS: dict[str, Callable[[Bench], None]] = {
-    "overhead": overhead, "clip": clip, "company": company, "stream": stream, "many": many, "long": long,
+    "feed": feed, "overhead": overhead, "clip": clip, "company": company, "stream": stream, "many": many, "long": long,
     "crowd": crowd, "nothing": nothing, "cold": cold, "words": words, "context": context, "soak": soak,
 }  # fmt: skip
 DEFAULT = tuple(name for name in STEPS if name != "soak")
