@@ -23,7 +23,8 @@ _FAULT = re.compile(r"(die|hang|fail) at (\d+)|oom above (\d+)")
 
 
 class FakeEngine:
-    """Hears one word a second of speech. A numeric model name is the seconds each pass takes (`0.2`)."""
+    """Hears one word a second of speech. A numeric model name is the seconds each pass takes (`0.2`), or those and the
+    seconds for each of its windows (`0.1+0.02`)."""
 
     name = "fake"
 
@@ -34,7 +35,8 @@ class FakeEngine:
         self.express_lanes = 0
 
     def load(self) -> None:
-        self._seconds = _number(self.model)
+        each_pass, _, each_window = self.model.partition("+")
+        self._pass_seconds, self._window_seconds = _number(each_pass), _number(each_window)
 
     def batch_key(self, window: Window) -> Hashable:
         return (window.options.task, window.temperature)
@@ -42,7 +44,7 @@ class FakeEngine:
     def decode(self, windows: Sequence[Window]) -> list[WindowResult]:
         for window in windows:
             _misbehave(window, len(windows))
-        time.sleep(self._seconds)
+        time.sleep(self._pass_seconds + self._window_seconds * len(windows))
         return [_hear(window) for window in windows]
 
     def close(self) -> None:
