@@ -44,7 +44,15 @@ def render(
 ) -> Rendered:
     """response_format: one of `ResponseFormat`. granularities: of verbose_json. title: the recording's name."""
     codes = tuple(dict.fromkeys(warning.code for warning in transcript.warnings))
-    return replace(_rendered(transcript, response_format, granularities, layout, title), warnings=codes)
+    shown = transcript if response_format == "verbose_json" else _with_words(transcript)
+    return replace(_rendered(shown, response_format, granularities, layout, title), warnings=codes)
+
+
+def _with_words(transcript: Transcript) -> Transcript:
+    """Without segments of which somebody has taken all words away; only editors want them, which may put them back."""
+    if all(segment.text.strip() for segment in transcript.segments):
+        return transcript
+    return replace(transcript, segments=tuple(each for each in transcript.segments if each.text.strip()))
 
 
 def _rendered(

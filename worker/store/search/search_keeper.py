@@ -20,7 +20,8 @@ from worker.store.search.search_index import SearchIndex
 
 LOCK = "search.lock"
 PIECE = 256  # directories that are compared at once
-AT_ONCE = 8  # documents of a transaction, or others would wait too long
+AT_ONCE = 64  # documents of a transaction …
+MAX_TEXT = 200_000  # … and about so many characters of them, or others would wait too long
 
 log = logging.getLogger(__name__)
 
@@ -91,10 +92,15 @@ class SearchKeeper:
             self._index.verify_from("")
 
     def _read(self, names: Sequence[str]) -> None:
-        for start in range(0, len(names), AT_ONCE):
-            began = time.perf_counter()
-            self._put([read_document(self._jobs / name) or name for name in names[start : start + AT_ONCE]])
-            time.sleep(time.perf_counter() - began)
+        began, read = time.perf_counter(), list[Document | str]()
+        for name in names:
+            read.append(read_document(self._jobs / name) or name)
+            if len(read) >= AT_ONCE or sum(len(each.body) for each in read if isinstance(each, Document)) >= MAX_TEXT:
+                self._put(read)
+                read.clear()
+                time.sleep(time.perf_counter() - began)
+                began = time.perf_counter()
+        self._put(read)
 
     def _forget(self, names: Sequence[str]) -> None:
         self._put([name for name in names if not (self._jobs / name).exists()])

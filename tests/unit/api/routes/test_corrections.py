@@ -76,6 +76,20 @@ async def test_every_format_has_it_and_the_machines_is_there(tmp_path: Path, nam
             assert "morning" in archive.read(archive.namelist()[0]).decode()
 
 
+async def test_a_segment_without_words_is_in_no_file_and_can_be_put_back(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        job = finished(running)
+        await correct(running, job, {"id": 0, "text": ""})
+        assert len((await transcript(running, job, format="csv")).text.strip().splitlines()) == 2
+        plain = (await transcript(running, job, format="json", segments="true")).json()
+        assert [each["id"] for each in plain["segments"]] == [1]
+        left = (await transcript(running, job, format="verbose_json")).json()
+        assert [(each["id"], each["text"]) for each in left["segments"]] == [(0, ""), (1, " welcome two all.")]
+        assert left["text"] == "welcome two all."
+        back = await correct(running, job, {"id": 0, "text": None}, headers={"if-match": '"1"'})
+        assert back.json()["segments"][0]["text"] == " Good mourning and"
+
+
 async def test_a_word_document_has_the_title_and_the_corrected_text(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         job = finished(running)
