@@ -74,7 +74,7 @@ def jobs(quick: LiveService, clip: Path) -> list[str]:
 
 
 @pytest.mark.fault(35)
-@SCHEMA.parametrize()
+@SCHEMA.exclude(path="/v1/jobs/events").parametrize()  # whose answer has no end
 @BOUNDED
 def test_a_made_up_request_gets_a_documented_answer(quick: LiveService, jobs: list[str], case: Case[Any]) -> None:
     given_id = str(case.path_parameters.get("job_id", ""))
