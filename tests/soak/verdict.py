@@ -13,7 +13,7 @@ from tests.soak.load import TRANSCRIPT, Load, Recording, essence, has_ended
 from tests.soak.plan import Call
 
 END = 300.0  # seconds all jobs may take once nothing is broken any more
-OF_A_JOB = {"job.json", "source", "transcript.json", "outcome.json", "answered", "deliveries.jsonl"}
+OF_A_JOB = {"job.json", "source", "peaks.json", "transcript.json", "outcome.json", "answered", "deliveries.jsonl"}
 # What a running service has in Redis whether or not there are jobs.
 OF_THE_SERVICE = (
     "rq:worker",

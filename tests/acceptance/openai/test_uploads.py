@@ -94,7 +94,8 @@ def test_a_strange_file_name_is_only_ever_shown(quick: LiveService, clip: Path, 
     assert response.status_code == 202, response.text
     job = quick.ended(response.json()["id"])
     assert (job["status"], job["file"]["name"]) == ("finished", NAMES[filename])
-    directory, names = quick.data / "jobs" / job["id"], {"job.json", "outcome.json", "source", "transcript.json"}
+    directory = quick.data / "jobs" / job["id"]
+    names = {"job.json", "outcome.json", "source", "peaks.json", "transcript.json"}
     until(lambda: {path.name for path in directory.iterdir()} == names, "it is tidied up")
     audio = quick.get(job["urls"]["audio"])
     assert audio.content == clip.read_bytes()

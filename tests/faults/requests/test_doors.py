@@ -50,7 +50,8 @@ def test_a_file_name_is_shown_and_never_a_path(quick: LiveService, clip: Path, n
     job = answer.json()
     assert (answer.status_code, job["file"]["name"]) == (202, NAMES[name])
     quick.ended(job["id"])
-    directory, names = quick.data / "jobs" / job["id"], {"source", "job.json", "transcript.json", "outcome.json"}
+    directory = quick.data / "jobs" / job["id"]
+    names = {"source", "job.json", "peaks.json", "transcript.json", "outcome.json"}
     until(lambda: {path.name for path in directory.iterdir()} == names, "it is tidied up")
     audio = quick.get(f"{JOBS}/{job['id']}/audio")
     assert audio.content == clip.read_bytes()

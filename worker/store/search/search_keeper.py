@@ -80,13 +80,14 @@ class SearchKeeper:
         is_new, before = bool(self._index.verified_from()), ABOVE_ALL
         names = job_ids(self._jobs)
         for start in range(0, len(names), PIECE):
-            piece = names[start : start + PIECE]
+            began, piece = time.perf_counter(), names[start : start + PIECE]
             known = self._index.stamps(piece[-1], before)
             self._read([name for name in piece if _may_differ(self._jobs / name, known.get(name))])
             self._forget(list(known.keys() - set(piece)))
             before = piece[-1]
             if is_new:
                 self._index.verify_from(before)
+            time.sleep(time.perf_counter() - began)
         self._forget(list(self._index.stamps("", before)))
         if is_new:
             self._index.verify_from("")
