@@ -18,8 +18,12 @@ def listed(service: LiveService, **query: str) -> list[str]:
     return [job["id"] for job in response.json()["data"]]
 
 
-def index_files(service: LiveService) -> list[Path]:
-    return sorted((service.data / "index").glob("*.sqlite"))
+def index_files(service: LiveService, kind: str = "jobs") -> list[Path]:
+    return sorted((service.data / "index").glob(f"{kind}-*.sqlite"))
+
+
+def search_files(service: LiveService) -> list[Path]:
+    return index_files(service, "words") + index_files(service, "texts")  # by what this machine's SQLite can
 
 
 @pytest.mark.fault(100)
@@ -41,14 +45,20 @@ def test_lists_stay_complete_whatever_becomes_of_the_index(
     assert listed(service, status="finished") == jobs[::-1]
     (second,) = until(lambda: index_files(service), "the index is made anew")
     assert second != first
+    assert listed(service, q=clip.stem) == jobs[::-1]
+    (searched,) = until(lambda: search_files(service), "what is searched is made anew")
 
-    with open(second, "r+b") as file:
-        file.write(b"garbage" * 5000)
+    for damaged in (second, searched):
+        with open(damaged, "r+b") as file:
+            file.write(b"garbage" * 5000)
     jobs.append(service.submit(clip))
     service.ended(jobs[-1])
     assert listed(service, status="finished") == jobs[::-1]
     assert listed(service, status="failed") == []
+    assert listed(service, q=clip.stem) == jobs[::-1]
     until(lambda: index_files(service) not in ([], [second]), "the damaged index is replaced")
+    until(lambda: search_files(service) not in ([], [searched]), "and so is what is searched")
+    assert listed(service, q=clip.stem) == jobs[::-1]
 
     service.stop()
     outcome = service.data / "jobs" / jobs[0] / "outcome.json"
