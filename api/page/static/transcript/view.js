@@ -108,6 +108,7 @@ class View {
       again.disabled = true;
       try {
         const job = await (await request(`/v1/jobs/${this.jobId}/retry`, { method: "POST" })).json();
+        if (job.id === this.jobId) return this.open(); // the same job once more
         location.hash = `#/jobs/${job.id}`;
       } catch (error) {
         notice.textContent = error.message;
