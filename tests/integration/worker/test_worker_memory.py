@@ -20,6 +20,7 @@ FLAT = 2.0  # MB by which one thousand may add more than the one before
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory is a process's own")
 def test_clips_leave_nothing_behind(tmp_path: Path, sample: Sample) -> None:
+    """Takes minutes: the first thousand fills caches, and only the two after it say whether anything stays."""
     clip = media.write(tmp_path / "clip.wav", media.read(sample.path)[16_000:32_000])
     with redis_server() as redis:
         worker = RunningWorker(redis.url, tmp_path)
