@@ -1,0 +1,75 @@
+"""The page keeps nobody out: WCAG 2.2 AA by axe on every view, in both themes, and 360 pixels are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.live import LiveService
+from tests.acceptance.page.test_transcript_access import check
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Open = Callable[..., "Page"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(open_page: Open, paged: LiveService, clip: Path, axe: str, theme: str) -> None:
+    failed = paged.submit(clip, prompt="fail at 0")
+    paged.ended(failed)
+    page = open_page(color_scheme=theme, bypass_csp=True)
+    page.add_script_tag(content=axe)
+    page.locator(f"[data-id={failed}]").wait_for()
+    page.get_by_text("Options:").click()
+    check(page, "list")
+    page.locator(f"[data-id={failed}]").get_by_role("button", name="Transcribe again").click()
+    check(page, "retry")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    check(page, "keys")
+    page.keyboard.press("Escape")
+    page.locator(f"[data-id={failed}]").get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Undo").wait_for()
+    check(page, "deleted")
+    page.get_by_role("link", name="Use it from…").click()
+    page.get_by_role("heading", name="n8n").wait_for()
+    check(page, "use it from")
+
+
+def test_axe_finds_nothing_where_one_signs_in(open_page: Open, keyed: LiveService, axe: str) -> None:
+    page = open_page(keyed, bypass_csp=True)
+    page.add_script_tag(content=axe)
+    page.get_by_label("API key").wait_for()
+    check(page, "sign in")
+
+
+def test_it_fits_a_phone(open_page: Open, paged: LiveService, clip: Path) -> None:
+    job = paged.submit(clip, filename="x")
+    page = open_page(viewport={"width": 360, "height": 640}, locale="de-DE")
+    page.locator(f"[data-id={job}]").wait_for()
+    page.get_by_text("Optionen:").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_role("link", name="Nutzen mit…").click()
+    page.get_by_role("heading", name="n8n").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_keyboard_alone_is_enough(open_page: Open, paged: LiveService, clip: Path) -> None:
+    older, newer = paged.submit(clip), paged.submit(clip)
+    page = open_page()
+    for job in (older, newer):
+        page.locator(f"[data-id={job}]").wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.locator(f"[data-id={newer}] .name").focus()
+    page.keyboard.press("ArrowDown")
+    focused = "document.activeElement.closest('.row').dataset.id"
+    assert page.evaluate(focused) == older
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-ready], .tr-live")

@@ -1,0 +1,47 @@
+"""Who uses the page: a key opens it, and one that is taken away loses nobody's work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.acceptance.live import LiveService
+from tests.services import KEYS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Open = Callable[..., "Page"]
+
+
+def sign_in(page: Page, key: str) -> None:
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_a_key_signs_in_and_out_again(open_page: Open, keyed: LiveService, clip: Path) -> None:
+    job = keyed.submit(clip)
+    page = open_page(keyed)
+    sign_in(page, "sk-wrong")
+    page.get_by_text("The server does not know this key.").wait_for()
+    sign_in(page, KEYS["anna"])
+    page.locator(f"[data-id={job}]").wait_for()
+    assert page.evaluate("document.cookie + localStorage.length") == "0"  # a script finds no key
+    page.reload()
+    page.locator(f"[data-id={job}]").wait_for()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("API key").wait_for()
+    assert page.locator(".row").count() == 0
+
+
+def test_a_session_that_ends_asks_again_and_goes_on(open_page: Open, keyed: LiveService, clip: Path) -> None:
+    page = open_page(keyed)
+    sign_in(page, KEYS["ben"])
+    page.get_by_label("Search names and texts").wait_for()
+    page.context.clear_cookies()  # as the service answers once the key is removed
+    page.get_by_label("Search names and texts").fill("quarterly")
+    page.get_by_text("nothing on this page is lost").wait_for()
+    sign_in(page, KEYS["ben"])
+    page.get_by_text("Nothing is found for “quarterly”.").wait_for()
+    assert page.get_by_label("Search names and texts").input_value() == "quarterly"
