@@ -63,7 +63,7 @@ def test_options_go_along(page: Page, paged: LiveService, clip: Path) -> None:
 
 
 def test_a_name_can_only_ever_be_text(page: Page, paged: LiveService, clip: Path) -> None:
-    name = "<img src=x onerror=document.title='run'><script>document.title='run'</script>.wav"
+    name = "<img src=x onerror=document.title='run'><script>document.title='run'.wav"
     drop(page, clip, name)
     row(page, name).and_(page.locator("[data-status=finished]")).wait_for()
     assert page.locator(".row img, .row script").count() == 0
