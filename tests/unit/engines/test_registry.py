@@ -109,7 +109,7 @@ def test_an_engine_that_is_not_installed_says_what_to_install(monkeypatch: pytes
 
 def test_every_extra_is_one_of_the_projects() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = set(project["optional-dependencies"]) - {"dev", "server", "speakers-test"}
+    extras = set(project["optional-dependencies"]) - {"dev", "mcp", "server", "speakers-test"}
     assert set(EXTRAS.values()) <= extras == set(setup_environment.EXTRAS)
     assert set(EXTRAS) == set(LIBRARIES) - {"faster-whisper"}
 
