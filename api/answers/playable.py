@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from worker.store.job_store import JobStore
 
 PROGRAM = "engines.audio.playable"
 PATIENCE = 900.0  # seconds until it is killed; it bounds its processor time itself
-UNFIT = 1  # its exit status if nothing can be made of the recording
+UNFIT = 65  # its exit status if nothing can be made of the recording
+_STOPPED = (-signal.SIGINT, -signal.SIGTERM)  # … and if it was ended together with the service
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ class PlayableCopies:
         try:
             async with self._turn:
                 status = await _run(self._store.source(job_id), copy, track)
-            if status == UNFIT or status < 0:  # of no use to try again
+            if status == UNFIT or (status < 0 and status not in _STOPPED):  # of no use to try again
                 log.info("There is no better copy of the recording of %s to play (status %d)", job_id, status)
                 with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                     await run_in_threadpool(copy.touch, 0o600)
@@ -82,6 +84,7 @@ async def _run(source: Path, copy: Path, track: int) -> int:
         if process.returncode is None:
             process.kill()
             await process.wait()
+        copy.with_name(f"{copy.name}.{process.pid}.part").unlink(missing_ok=True)  # of one that was killed
 
 
 def _has_content(copy: Path) -> bool:

@@ -34,7 +34,9 @@ class StaticFile:
 def static_file(name: str, folder: Path = FOLDER) -> StaticFile | None:
     """The file of this path below the folder; None if there is none. Blocks."""
     path = folder / name
-    if path.suffix not in TYPES or any(part in ("", ".", "..") or "\\" in part for part in name.split("/")):
+    if path.suffix not in TYPES or any(part in ("", ".", "..") for part in name.split("/")):
+        return None
+    if "\\" in name or ":" in name:  # on Windows they part names too, and name drives
         return None
     try:
         status = path.stat()

@@ -26,7 +26,7 @@ from worker.store.job_store import JobNotFound, RecordBroken
 MAX_PLACES = 200  # waiting jobs whose position is told: those that come first
 GATHERING = 0.25  # seconds between two looks at what changed
 REDIS_PAUSE = 1.0  # second until Redis is asked again
-_ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
+_ENTRY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 _PROGRESS = ("id", "progress", "processed_seconds", "total_seconds", "speed", "eta_seconds")
 
 

@@ -10,6 +10,7 @@ A program of its own, as FFmpeg reads what strangers send; bounded in processor 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ from engines.errors import EngineError
 
 MAX_SECONDS = 600  # of processor time: some ten hours of sound in a codec that no browser knows
 NICE = 10
+UNFIT = 65  # the exit status if nothing can be made of the recording; Python's own for any other failure is 1
+PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOENT)  # no fault of the recording
 BIT_RATE = 96_000
 MAX_RATE = 48_000  # Hz
 _IN_BROWSERS = {  # what they play, by demuxer
@@ -133,10 +136,14 @@ def main(source: Path, target: Path, track: int) -> int:
     try:
         write_playable(source, aside, track)
         os.replace(aside, target)
+        if not source.exists():  # it was deleted meanwhile, and whoever did so may not have seen the copy
+            target.unlink(missing_ok=True)
         return 0
     except (EngineError, av.error.FFmpegError, ValueError, IndexError) as error:
+        if isinstance(error, OSError) and error.errno in PASSING:
+            raise
         print(error, file=sys.stderr)
-        return 1
+        return UNFIT
     finally:
         aside.unlink(missing_ok=True)
 

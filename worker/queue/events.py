@@ -28,6 +28,7 @@ EVENTS_LENGTH = 100_000  # entries of one job, about: a day of talk has fewer
 EVENTS_TTL = 24 * 3600  # seconds
 ENDED_TTL = 600  # seconds after a job's end: a reader who comes back later gets the rest from the store
 BEGINNING = "0-0"  # before every entry
+MAX_PLACE = 2**64 - 1  # of both numbers of an entry's id
 STATUS = ("started_at", "processed", "total", "segments")
 NEWS = "news"  # what the feed says of a job that goes on: its own stream has the rest
 CHANGED = "changed"  # … of one that was given another title or other names
@@ -123,8 +124,9 @@ class Events:
         return newest[0][0].decode() if newest else BEGINNING
 
     def since(self, after: str) -> list[FeedEntry] | None:
-        """What the feed told after an entry, oldest first; None if it does not go back so far."""
-        if _place(after) > _place(self.newest()):  # Redis was emptied
+        """What the feed told after an entry, oldest first; None if it does not go back so far, or there can be no such
+        entry."""
+        if max(_place(after)) > MAX_PLACE or _place(after) > _place(self.newest()):  # Redis was emptied
             return None
         oldest: Any = self._redis.xrange(FEED, count=1)
         if oldest and _place(oldest[0][0].decode()) > _place(after) > _place(BEGINNING):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from fastapi import Request
@@ -10,6 +11,8 @@ from fastapi import Request
 from api.http.errors import ApiError
 
 MAX_BODY = 64 * 1024  # bytes
+_ESCAPED = re.compile(rb"\\u[dD]")
+_LONE = re.compile("[\ud800-\udfff]")  # halves of signs, which JSON can hold and UTF-8 cannot
 
 
 async def read_object(request: Request, most: int = MAX_BODY, param: str | None = None) -> dict[str, Any]:
@@ -26,6 +29,8 @@ def parse_object(body: bytes, param: str | None = None) -> dict[str, Any]:
     """Raises ApiError for anything else."""
     try:
         sent = json.loads(body)
+        if _ESCAPED.search(body):
+            sent = json.loads(_LONE.sub("\ufffd", json.dumps(sent, ensure_ascii=False)))
     except (ValueError, RecursionError):
         raise ApiError("invalid_value", "The body is no JSON.", param=param) from None
     if not isinstance(sent, dict):

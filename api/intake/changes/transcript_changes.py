@@ -15,7 +15,6 @@ from worker.store.edits.edits import SegmentChange
 MAX_BODY = 8 * 1024 * 1024  # bytes: every segment of a day of talk
 MAX_TEXT = 10_000  # characters of a segment
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_LONE = re.compile("[\ud800-\udfff]")  # halves of signs, which JSON can hold and UTF-8 cannot
 
 _SEGMENT = {
     "type": "object",
@@ -99,4 +98,4 @@ def _change(sent: Any) -> SegmentChange:
 def _one_line(text: str, number: int) -> str:
     if len(text) > MAX_TEXT:
         raise invalid(f"The text of the segment {number} has more than {MAX_TEXT} characters")
-    return _BREAKS.sub(" ", _LONE.sub("\ufffd", text)).strip()
+    return _BREAKS.sub(" ", text).strip()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from engines.text.unspaced import is_unspaced
 from engines.transcript import Segment, Word
 
+MAX_PAIRS = 100_000  # of units that are compared, which takes some 20 ms
 SURE = 1.0  # the probability of a word that a person wrote
 
 
@@ -100,7 +101,9 @@ def _key(text: str) -> str:
 
 
 def _common(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """The longest common subsequence, as pairs of places."""
+    """The longest common subsequence, as pairs of places; of texts too long for that, what they begin and end with."""
+    if len(old) * len(new) > MAX_PAIRS:
+        return _common_ends(old, new)
     lengths = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
     for a in range(len(old) - 1, -1, -1):
         row, below = lengths[a], lengths[a + 1]
@@ -117,6 +120,14 @@ def _common(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
         else:
             c += 1
     return pairs
+
+
+def _common_ends(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+    shorter = min(len(old), len(new))
+    head = next((at for at in range(shorter) if old[at] != new[at]), shorter)
+    tail = next((at for at in range(shorter - head) if old[-1 - at] != new[-1 - at]), shorter - head)
+    ends = ((len(old) - at, len(new) - at) for at in range(tail, 0, -1))
+    return [*((at, at) for at in range(head)), *ends]
 
 
 def _words(segment: Segment, old: Sequence[_Unit], new: Sequence[str], run: _Run) -> Iterator[Word]:

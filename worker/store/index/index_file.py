@@ -34,6 +34,12 @@ JOBS = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
+_PRAGMAS = {
+    "synchronous": "OFF",
+    "journal_mode": "TRUNCATE",
+    "temp_store": "MEMORY",
+    "secure_delete": "ON",  # what a deleted job said is overwritten
+}
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
@@ -164,7 +170,7 @@ class IndexFile:
 def _connect(path: Path, busy: float) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False)
-    for name, value in (("synchronous", "OFF"), ("journal_mode", "TRUNCATE"), ("temp_store", "MEMORY")):
+    for name, value in _PRAGMAS.items():
         connection.execute(f"PRAGMA {name} = {value}")
     return connection
 

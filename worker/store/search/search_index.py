@@ -25,6 +25,7 @@ ROWS = 128  # of a page
 UNSEEN = 1000  # jobs that are read for a query because the file does not have them yet
 BUSY = 0.25  # seconds: a job need not wait for this
 MAX_NUMBER = 2**63 - 1
+PAGES = 64  # that are written at once to drop what was removed: some 10 ms
 
 _TABLES = (
     """CREATE TABLE docs (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, who TEXT NOT NULL, body TEXT NOT NULL,
@@ -121,11 +122,29 @@ class SearchIndex:
 
         def use(connection: sqlite3.Connection) -> None:
             for each in found:
-                self._remove(connection, each if isinstance(each, str) else each.id)
+                if self._remove(connection, each if isinstance(each, str) else each.id):
+                    connection.execute("INSERT OR REPLACE INTO facts VALUES ('removed', '1')")
                 if isinstance(each, Document):
                     self._add(connection, each)
 
         return self.file.write(use, needed=False)
+
+    def drop_removed(self) -> bool:
+        """FTS5 only strikes out the words of a text that is removed. One step of writing its lists anew without them;
+        whether there are more steps to do."""
+        more = False
+
+        def use(connection: sqlite3.Connection) -> None:
+            nonlocal more
+            if not self._by_words or _fact(connection, "removed") is None:
+                return
+            before = connection.total_changes
+            connection.execute("INSERT INTO words(words, rank) VALUES ('merge', ?)", (-PAGES,))
+            more = connection.total_changes - before > 1  # the statement itself counts as one
+            if not more:
+                connection.execute("DELETE FROM facts WHERE name = 'removed'")
+
+        return self.file.write(use, needed=False) and more
 
     def stamps(self, lowest: str, before: str) -> Mapping[str, int]:
         """When the directories of all known jobs from `lowest` on and below `before` were changed."""
@@ -161,13 +180,15 @@ class SearchIndex:
         if self._by_words:
             connection.execute("INSERT INTO words(rowid, who, body) VALUES (?, ?, ?)", (number, who, document.body))
 
-    def _remove(self, connection: sqlite3.Connection, job_id: str) -> None:
+    def _remove(self, connection: sqlite3.Connection, job_id: str) -> bool:
+        """Whether it was there."""
         row = connection.execute("SELECT number, who, body FROM docs WHERE id = ?", (job_id,)).fetchone()
         if row is None:
-            return
+            return False
         if self._by_words:
             connection.execute("INSERT INTO words(words, rowid, who, body) VALUES ('delete', ?, ?, ?)", row)
         connection.execute("DELETE FROM docs WHERE number = ?", row[:1])
+        return True
 
 
 def _number(job_id: str) -> int:

@@ -61,6 +61,7 @@ class SearchKeeper:
                 self._make(now)
             if self._index.verified_from() or now >= self._scan_at:
                 self._scan()
+                self._drop_removed()
                 self._scan_at = now + self._timing.index_scan
 
     def _discard_old(self) -> None:
@@ -102,6 +103,12 @@ class SearchKeeper:
                 time.sleep(time.perf_counter() - began)
                 began = time.perf_counter()
         self._put(read)
+
+    def _drop_removed(self) -> None:
+        began = time.perf_counter()
+        while self._index.drop_removed():
+            time.sleep(time.perf_counter() - began)
+            began = time.perf_counter()
 
     def _forget(self, names: Sequence[str]) -> None:
         self._put([name for name in names if not (self._jobs / name).exists()])

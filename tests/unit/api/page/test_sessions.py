@@ -103,6 +103,11 @@ class TestSigningIn:
             answer = await running.client.post("/session", content=body, headers=OWN)
             assert answer.status_code == 400
 
+    async def test_half_a_sign_is_no_key(self, tmp_path: Path) -> None:
+        async with serving(tmp_path, api_keys=KEYS) as running:
+            answer = await running.client.post("/session", content=b'{"key": "\\ud800"}', headers=OWN)
+            assert_error(answer, 401, "invalid_api_key")
+
     async def test_on_https_the_cookie_stays_there(self, tmp_path: Path) -> None:
         async with serving(tmp_path, api_keys=KEYS) as running:
             answer = await sign_in(running.client, origin="https://localhost:9001")

@@ -22,13 +22,15 @@ def folder(tmp_path: Path) -> Path:
     (folder / "transcript" / "view.js").write_text(SCRIPT)
     (folder / "notes.txt").write_text("not of the page")
     (tmp_path / "outside.js").write_text("secret")
+    (folder / "C:outside.js").write_text("on another drive of Windows")
     return folder
 
 
 @pytest.mark.parametrize(
     "name",
     ["", "nothing.js", "notes.txt", "../outside.js", "transcript/../../outside.js", "/etc/passwd", "transcript",
-     "transcript//view.js", "./index.html", "a\0.js", "..\\outside.js", "x" * 5000 + ".js"],
+     "transcript//view.js", "./index.html", "a\0.js", "..\\outside.js", "C:/outside.js", "C:outside.js",
+     "x" * 5000 + ".js"],
 )  # fmt: skip
 def test_nothing_else_is_a_file_of_the_page(folder: Path, name: str) -> None:
     assert static_file(name, folder) is None

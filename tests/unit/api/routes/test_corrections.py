@@ -154,6 +154,20 @@ async def test_half_a_sign_is_no_text_that_could_not_be_written(tmp_path: Path) 
         assert answer.json()["segments"][0]["text"] == " a\ufffd b"
 
 
+async def test_half_a_sign_is_nobody_and_no_language(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        url = f"/v1/jobs/{finished(running).id}"
+        nobody = b'{"segments": [{"id": 0, "speaker": "\\ud800"}]}'
+        answer = await running.client.patch(f"{url}/transcript", content=nobody, headers=MATCH)
+        assert_error(answer, 400, "invalid_value", "segments")
+        assert_error(
+            await running.client.patch(url, content=b'{"speakers": {"\\uDFFF": "A"}}'), 400, "invalid_value", "speakers"
+        )
+        headers = {"content-type": "application/json"}
+        answer = await running.client.post(f"{url}/retry", content=b'{"language": "\\ud800"}', headers=headers)
+        assert_error(answer, 400, "invalid_value", "language")
+
+
 async def test_there_has_to_be_a_transcript_of_ones_own(tmp_path: Path) -> None:
     async with serving(tmp_path, api_keys={"ann": "sk-ann", "ben": "sk-ben"}) as running:
         waits, other = running.add_job(owner="ann"), finished(running, owner="ben")

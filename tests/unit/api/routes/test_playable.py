@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,24 @@ async def test_what_cannot_be_read_is_served_as_it_is_and_not_tried_again(tmp_pa
         answer = await running.client.get(f"/v1/jobs/{job.id}/audio?playable=true")
         assert (answer.status_code, answer.content) == (200, WAV)
         assert running.store.playable(job.id).read_bytes() == b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for Python")
+@pytest.mark.parametrize(("does", "is_tried_again"), [("exit 1", True), ("kill -TERM $$", True), ("kill -9 $$", False)])
+async def test_only_what_the_recording_brought_about_is_final(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, is_tried_again: bool
+) -> None:
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\ntouch "$4.$$.part"\n{does}\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    async with serving(tmp_path / "data") as running:
+        job = running.add_job()
+        running.finish(job.id)
+        answer = await running.client.get(f"/v1/jobs/{job.id}/audio?playable=true")
+        assert (answer.status_code, answer.content) == (200, WAV)
+        left = [path.name for path in running.store.source(job.id).parent.glob("playable*")]
+        assert left == ([] if is_tried_again else ["playable"])
 
 
 async def test_of_a_job_that_runs_there_is_the_recording(tmp_path: Path) -> None:

@@ -139,6 +139,16 @@ async def test_where_something_may_be_missing_it_says_so(tmp_path: Path, last: s
             await reader.state(new.id, "queued")
 
 
+@pytest.mark.parametrize("last", ["{}-99999999999999999999", "{}-\u0663"])
+async def test_no_id_of_redis_begins_with_a_reset(tmp_path: Path, last: str) -> None:
+    async with serving(tmp_path, timing=QUICK) as running:
+        await has_begun(running)
+        first = Events(running.redis).newest().partition("-")[0]
+        running.add_job()
+        async with reading(running, last=last.format(first)) as reader:
+            assert (await reader.until(lambda event: True)).name == "reset"
+
+
 async def test_a_feed_that_was_cut_is_a_gap(tmp_path: Path) -> None:
     async with serving(tmp_path, timing=QUICK) as running:
         running.add_job()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from engines.audio import playable
 from engines.audio.playable import main, write_playable
 from tests import media, odd_media
 
@@ -125,7 +128,32 @@ def test_of_what_is_no_recording_nothing_is_left(tmp_path: Path, track: int) -> 
     source.write_bytes(
         b"#EXTM3U\n/etc/passwd\n" if track == 1 else media.write(tmp_path / "a.wav", SAMPLES).read_bytes()
     )
-    assert main(source, tmp_path / "playable", track) == 1
+    assert main(source, tmp_path / "playable", track) == playable.UNFIT
+    assert not list(tmp_path.glob("playable*"))
+
+
+def test_the_copy_goes_with_a_recording_that_is_deleted_while_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = recorded(tmp_path / "source")
+
+    def written_late(source: Path, target: Path, track: int) -> None:
+        write_playable(source, target, track)
+        source.unlink()
+
+    monkeypatch.setattr(playable, "write_playable", written_late)
+    main(source, tmp_path / "playable", 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_no_fault_of_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise av.error.OSError(errno.ENOSPC, "No space left on device")
+
+    source = recorded(tmp_path / "source")
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        main(source, tmp_path / "playable", 1)
     assert not list(tmp_path.glob("playable*"))
 
 

@@ -28,6 +28,15 @@ def times(found: Segment) -> dict[str, tuple[float, float]]:
     return {word.text.strip(): (word.start, word.end) for word in found.words}
 
 
+def test_of_a_text_too_long_to_compare_the_ends_keep_their_times() -> None:
+    said = segment(*(f" w{number}" for number in range(100)))
+    found = aligned(said, "w0 w1 " + "a w50 " * 2500 + "w98 w99")
+    assert [(word.start, word.end) for word in found.words[:2]] == [(10.0, 11.0), (11.0, 12.0)]
+    assert [(word.start, word.end) for word in found.words[-2:]] == [(108.0, 109.0), (109.0, 110.0)]
+    assert (found.words[2].start, found.words[-3].end) == (12.0, 108.0)
+    assert {word.probability for word in found.words[2:-2]} == {1.0}
+
+
 def test_the_example() -> None:
     said = segment(" Good", " mourning", " and", " well", " come", " to")
     found = aligned(said, "Good morning and welcome back to")

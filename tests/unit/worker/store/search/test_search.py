@@ -108,6 +108,17 @@ def test_what_is_deleted_is_not_found(searched: Searched) -> None:
     assert searched.found("said") == []
 
 
+def test_what_is_deleted_leaves_the_file_within_the_hour(filed: Searched) -> None:
+    jobs = [filed.add(" said zqxsecretword zqxanother", filename="x.mp3"), filed.add(" said", filename="y.mp3")]
+    path = filed.store.search.file.current()
+    assert path is not None
+    assert b"secretword" in path.read_bytes()
+    filed.store.delete(jobs[0].id)
+    filed.keep(later=3601)
+    assert not {word for word in (b"secretword", b"another") if word in path.read_bytes()}
+    assert filed.found("said") == [jobs[1].id]
+
+
 def test_a_running_job_is_found_by_its_name(searched: Searched) -> None:
     job = searched.add(filename="talk.mp3")
     assert searched.found("talk") == [job.id]
