@@ -10,7 +10,7 @@ import { show as showList } from "./list.js";
 import { languages, locale, setLocale, t } from "./messages.js";
 import { listenForKeys, showKeys } from "./shortcuts.js";
 import { askForKey, loadSession, session, signOut, watchSession } from "./sign_in.js";
-import { connectUploads } from "./upload.js";
+import { connectUploads, resumeUploads } from "./upload.js";
 import { show as showUse } from "./use_it.js";
 
 const header = document.getElementById("header");
@@ -96,6 +96,7 @@ async function start() {
   watchConnection((isConnected) => {
     notice.hidden = isConnected;
     notice.textContent = isConnected ? "" : t("offline");
+    if (isConnected) resumeUploads();
   });
   document.getElementById("skip").addEventListener("click", (event) => {
     event.preventDefault(); // the address names the view

@@ -35,8 +35,9 @@ export function moment(seconds) {
   return date(then, { dateStyle: "medium" });
 }
 
-export function fullMoment(seconds) {
-  return date(new Date(seconds * 1000), { dateStyle: "full", timeStyle: "short" });
+/** The day and the time. kind: of the day */
+export function fullMoment(seconds, kind = "full") {
+  return date(new Date(seconds * 1000), { dateStyle: kind, timeStyle: "short" });
 }
 
 /** code: of a language as Whisper has it */

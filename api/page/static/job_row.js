@@ -2,7 +2,7 @@
 
 import { h, icon } from "./dom.js";
 import { about, clock, fullMoment, jobName, languageName, moment, percent, size } from "./format.js";
-import { t } from "./messages.js";
+import { reason, t } from "./messages.js";
 
 const CROSS = "M4 4l8 8M12 4l-8 8";
 const AGAIN = "M13 8a5 5 0 1 1-1.6-3.7M13 2.5v2.8h-2.8";
@@ -102,13 +102,13 @@ function below(job, words) {
   const line = (kind, ...content) => h("p", { class: kind }, ...content);
   if (job.status === "queued") return [line("muted", waiting(job))];
   if (job.status === "started") return [line("muted", running(job)), words && line("live", h("bdi", {}, words))].filter(Boolean);
-  if (job.status === "failed") return [line("danger", t("job.failed", { why: job.error?.message ?? "" }))];
+  if (job.status === "failed") return [line("danger", t("job.failed", { why: job.error ? reason(job.error) : "" }))];
   if (job.status === "canceled") return [line("muted", t("job.canceled"))];
-  return [h("span", { class: "aside" }, t("job.finished")), ...job.warnings.map((warning) => line("warn", warning.message))];
+  return [h("span", { class: "aside" }, t("job.finished")), ...job.warnings.map((warning) => line("warn", reason(warning)))];
 }
 
 function waiting(job) {
-  if (job.waiting_for) return t("job.waitingFor", { why: job.waiting_for.message });
+  if (job.waiting_for) return t("job.waitingFor", { why: reason(job.waiting_for) });
   if (job.position == null) return t("job.queued");
   return job.position ? t("job.position", { n: job.position }) : t("job.next");
 }

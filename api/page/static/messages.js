@@ -19,6 +19,11 @@ export function t(key, values = {}) {
   return message.replace(/\{(\w+)\}/g, (whole, name) => shown(values[name] ?? whole));
 }
 
+/** What the server says went wrong: in the reader's language if the page knows it by its code. */
+export function reason({ code, message }) {
+  return LANGUAGES[locale][`why.${code}`] ?? message;
+}
+
 export function setLocale(language) {
   locale = language;
   document.documentElement.lang = language;

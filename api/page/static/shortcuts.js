@@ -45,10 +45,15 @@ export function listenForKeys() {
   });
 }
 
+/** As they stand on the reader's keyboard. */
+function keyNames(names) {
+  return names.replace("Ctrl", t("keys.ctrl")).replace("Space", t("keys.space"));
+}
+
 export function showKeys() {
   const table = (title, keys) => [
     h("h3", {}, t(title)),
-    h("dl", { class: "keys" }, keys.map(([names, what]) => h("div", {}, h("dt", {}, h("kbd", {}, names)), h("dd", {}, t(what))))),
+    h("dl", { class: "keys" }, keys.map(([names, what]) => h("div", {}, h("dt", {}, h("kbd", {}, keyNames(names))), h("dd", {}, t(what))))),
   ];
   const choice = h("input", { type: "checkbox", id: "keys-on", checked: keysAreOn() });
   choice.addEventListener("change", () => {

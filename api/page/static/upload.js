@@ -58,6 +58,11 @@ export function retryUpload(upload) {
   sendNext();
 }
 
+/** Sends what lost the connection, now that there is one again. */
+export function resumeUploads() {
+  uploads.filter((upload) => upload.state === "lost" && upload.isOffline).forEach(retryUpload);
+}
+
 function sendNext() {
   const sending = uploads.filter((upload) => upload.state === "sending").length;
   const waiting = uploads.filter((upload) => upload.state === "waiting");
@@ -89,6 +94,8 @@ async function ended(upload, request) {
     return retryUpload(upload);
   }
   const seconds = Number(request.getResponseHeader("Retry-After"));
+  upload.isOffline = status === 0;
+  upload.isOffline = status === 0;
   const error = status ? readError(status, responseText).message : t("upload.lost");
   if (!PASSING.includes(status)) fail(upload, error);
   else if (!status && !(await isReadable(upload.file))) fail(upload, t("upload.unreadable"));
@@ -139,7 +146,7 @@ function randomKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-addEventListener("online", () => uploads.filter((upload) => upload.state === "lost").forEach(retryUpload));
+addEventListener("online", resumeUploads);
 addEventListener("beforeunload", (event) => {
   if (uploads.some((upload) => upload.state !== "failed")) event.preventDefault();
 });

@@ -41,7 +41,8 @@ function python(base, needsKey) {
 
 client = OpenAI(base_url="${base}", api_key=${key})
 with open("recording.mp3", "rb") as file:
-    print(client.audio.transcriptions.create(model="whisper-1", file=file).text)`;
+    answer = client.audio.transcriptions.create(model="whisper-1", file=file)
+print(answer.text)`;
 }
 
 /** A node that n8n takes from the clipboard. */

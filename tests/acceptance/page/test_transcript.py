@@ -144,7 +144,7 @@ def test_it_finds_and_counts(reading: Page, job: str) -> None:
 def test_an_export_is_what_its_options_say(reading: Page, job: str) -> None:
     show(reading, job)
     reading.get_by_role("button", name="Export").click()
-    reading.get_by_label("Text", exact=True).check()
+    reading.get_by_label("Text (txt)").check()
     reading.get_by_label("Times", exact=True).check()
     with reading.expect_download() as started:
         reading.get_by_role("link", name="Download", exact=True).click()

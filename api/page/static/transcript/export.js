@@ -19,7 +19,7 @@ const FORMATS = {
   verbose_json: [],
   diarized_json: [],
 };
-const NUMBERS = { max_line_width: [10, 200], max_line_count: [1, 10], max_words_per_line: [1, 50] };
+const NUMBERS = { max_line_width: [10, 200, "42"], max_line_count: [1, 10, "2"], max_words_per_line: [1, 50, "–"] }; // from, to, if none is given
 
 /** job: as the API shows it. */
 export function openExport(job) {
@@ -60,8 +60,8 @@ function choice(name, checked) {
 function option(name) {
   const bounds = NUMBERS[name];
   if (!bounds) return h("label", {}, h("input", { type: "checkbox", name, value: "true" }), t(`tr.option_${name}`));
-  const [min, max] = bounds;
-  return h("label", {}, t(`tr.option_${name}`), h("input", { type: "number", name, min: String(min), max: String(max) }));
+  const [min, max, placeholder] = bounds;
+  return h("label", {}, t(`tr.option_${name}`), h("input", { type: "number", name, min: String(min), max: String(max), placeholder }));
 }
 
 function query(format, options, isOriginal) {

@@ -1,9 +1,9 @@
 // What the transcript is called and what is known of it.
 
 import { h } from "../dom.js";
+import { clock, fullMoment, languageName } from "../format.js";
 import { request } from "../http.js";
-import { locale, t } from "../messages.js";
-import { clock } from "./clock.js";
+import { reason, t } from "../messages.js";
 
 export class Heading {
   /** job: as the API shows it. onNamed(job): after a rename. */
@@ -23,16 +23,16 @@ export class Heading {
     this.title.textContent = job.title || job.file.name;
     document.title = `${this.title.textContent} · whisper-native`;
     this.facts.replaceChildren(...this.#facts(job));
-    const lines = (job.warnings ?? []).map(({ message }) => h("p", { class: "tr-warning" }, message));
+    const lines = (job.warnings ?? []).map((warning) => h("p", { class: "tr-warning" }, reason(warning)));
     this.warnings.replaceChildren(...lines);
   }
 
   #facts(job) {
     const language = job.detected_language ?? job.language;
     const facts = [
-      new Date(job.created_at * 1000).toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" }),
+      fullMoment(job.created_at, "medium"),
       job.total_seconds ? clock(job.total_seconds) : null,
-      language ? (new Intl.DisplayNames(locale, { type: "language" }).of(language) ?? language) : null,
+      language ? languageName(language) : null,
       job.model,
       job.title ? job.file.name : null,
     ];

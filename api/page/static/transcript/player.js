@@ -145,7 +145,7 @@ export class Player {
       this.#say(t("tr.audio_unplayable"));
     } catch (error) {
       if (error.status === 404 || error.status === 410) return this.#gone();
-      this.#say(t("tr.audio_failed", { message: error.message }));
+      this.#say(t("tr.audio_failed", { message: error.status ? error.message : t("tr.no_connection") }));
     }
   }
 

@@ -2,9 +2,9 @@
 
 import { announce } from "../announce.js";
 import { h } from "../dom.js";
+import { about, clock, percent } from "../format.js";
 import { request } from "../http.js";
-import { t } from "../messages.js";
-import { clock } from "./clock.js";
+import { reason, t } from "../messages.js";
 
 const ENDED = new Set(["finished", "failed", "canceled", "deleted"]);
 
@@ -37,7 +37,7 @@ export class Running {
     if (job.status !== this.job.status) announce(t(`tr.status_${job.status}`));
     Object.assign(this.job, job);
     const { status, position, waiting_for: trouble } = this.job;
-    if (trouble) this.state.textContent = t("tr.status_waiting", { message: trouble.message });
+    if (trouble) this.state.textContent = t("tr.status_waiting", { message: reason(trouble) });
     else if (status === "queued") this.state.textContent = position ? t("tr.status_position", { n: position }) : t("tr.status_queued");
     else this.state.textContent = this.#progress();
     this.bar.hidden = status === "queued";
@@ -46,8 +46,9 @@ export class Running {
 
   #progress() {
     const { processed_seconds: done, total_seconds: total, eta_seconds: left, progress } = this.job;
-    const values = { done: clock(done), total: total ? clock(total) : "–", percent: Math.floor((progress ?? 0) * 100) };
-    return t("tr.status_running", values) + (left ? ` · ${t("tr.left", { time: clock(left) })}` : "");
+    if (!total) return t("job.opening");
+    const values = { done: clock(done), total: clock(total), percent: percent(progress ?? 0) };
+    return t("tr.status_running", values) + (left ? ` · ${t("job.left", { time: about(left) })}` : "");
   }
 
   /** A hidden tab keeps no connection: browsers have six for a host. */

@@ -4,7 +4,7 @@ import { announce } from "../announce.js";
 import { h } from "../dom.js";
 import { subscribe } from "../events.js";
 import { getJson, request } from "../http.js";
-import { t } from "../messages.js";
+import { reason, t } from "../messages.js";
 import { Heading } from "./heading.js";
 import { load } from "./saving.js";
 
@@ -58,7 +58,7 @@ class View {
 
   async #show(job) {
     if (job.status === "finished") return this.#read(job);
-    if (job.status === "failed") return this.#end("failed", t("tr.status_failed"), job.error?.message);
+    if (job.status === "failed") return this.#end("failed", t("tr.status_failed"), job.error && reason(job.error));
     if (job.status === "canceled") return this.#end("canceled", t("tr.status_canceled"));
     const { Running } = await import("./running.js");
     if (!this.#isOver) this.#put(new Running(job, (ended) => this.#ended(ended)));
