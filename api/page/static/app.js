@@ -72,7 +72,7 @@ function drawHeader() {
     { "aria-label": t("nav.language"), onchange: (event) => switchLanguage(event.target.value) },
     Object.entries(languages).map(([code, name]) => h("option", { value: code, lang: code, selected: code === locale }, name)),
   );
-  const keys = h("button", { type: "button", class: "plain", onclick: showKeys }, t("nav.keys"));
+  const keys = h("button", { type: "button", class: "plain shortcuts", onclick: showKeys }, t("nav.keys"));
   const account = session.needs_key && session.signed_in && [
     h("bdi", { class: "muted" }, session.name),
     h("button", { type: "button", class: "plain", onclick: signOut }, t("nav.signOut")),
@@ -102,7 +102,10 @@ async function start() {
     event.preventDefault(); // the address names the view
     main.focus();
   });
-  addEventListener("hashchange", route);
+  addEventListener("hashchange", () => {
+    main.focus({ preventScroll: true }); // Tab goes on from the view
+    route();
+  });
   listenForKeys();
   takeFromEverywhere();
   try {

@@ -101,6 +101,7 @@ function tell(connected) {
 }
 
 document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+addEventListener("offline", failed); // a server on the same machine may answer all the same
 addEventListener("online", () => {
   close();
   open();

@@ -81,12 +81,14 @@ def test_one_that_waits_or_runs_can_be_canceled(open_page: Open, slow: LiveServi
         assert slow.ended(job)["status"] == "canceled"
 
 
-def test_it_speaks_german_and_keeps_to_it(page: Page) -> None:
+def test_it_speaks_german_and_keeps_to_it(page: Page, paged: LiveService) -> None:
+    failed = paged.submit(Path(__file__))  # which has no sound
     page.get_by_label("Language of this page").select_option("de")
     page.get_by_role("button", name="Aufnahmen hinzufügen").wait_for()
     page.reload()
     page.get_by_role("button", name="Aufnahmen hinzufügen").wait_for()
     assert page.evaluate("document.documentElement.lang") == "de"
+    rows(page, failed).get_by_text("Fehlgeschlagen: Die Datei lässt sich nicht als Audio oder Video lesen.").wait_for()
 
 
 def test_use_it_from_is_filled_in(page: Page, paged: LiveService) -> None:

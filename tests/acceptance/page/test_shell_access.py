@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 Open = Callable[..., "Page"]
 
+COVERED = """[...document.querySelectorAll(".tr-controls > *")].filter(element => {
+  const { left, right, top, bottom } = element.getBoundingClientRect();
+  const at = x => document.elementFromPoint(x, (top + bottom) / 2);
+  return [left + 1, right - 1].some(x => !element.contains(at(x)));
+}).map(element => element.outerHTML)"""  # what something else lies over, or what lies outside the window
+
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(open_page: Open, paged: LiveService, axe: str, theme: str) -> None:
@@ -56,6 +62,20 @@ def test_it_fits_a_phone(open_page: Open, paged: LiveService, clip: Path) -> Non
     page.get_by_role("link", name="Nutzen mit…").click()
     page.get_by_role("heading", name="n8n").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    paged.ended(job)
+    page.evaluate("hash => location.hash = hash", f"#/jobs/{job}")
+    page.wait_for_selector("[data-ready]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate(COVERED) == []
+
+
+def test_a_player_stands_at_the_foot_of_the_window(open_page: Open, paged: LiveService, clip: Path) -> None:
+    job = paged.submit(clip)
+    paged.ended(job)
+    page = open_page(path=f"/page#/jobs/{job}")
+    page.wait_for_selector("[data-ready]")
+    assert page.evaluate("innerHeight - document.querySelector('.tr-foot').getBoundingClientRect().bottom") == 0
+    assert page.evaluate("document.documentElement.scrollHeight - innerHeight") == 0
 
 
 def test_the_keyboard_alone_is_enough(open_page: Open, paged: LiveService, clip: Path) -> None:
@@ -73,3 +93,4 @@ def test_the_keyboard_alone_is_enough(open_page: Open, paged: LiveService, clip:
     assert page.evaluate(focused) == older
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-ready], .tr-live")
+    assert page.evaluate("document.activeElement.id") == "main"  # Tab goes on from what was opened
