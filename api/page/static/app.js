@@ -109,7 +109,9 @@ async function start() {
   listenForKeys();
   takeFromEverywhere();
   try {
+    const info = getJson("/v1/info", { asks: false }).catch(() => null); // asked again if it needs the key
     await loadSession();
+    known = await info;
     if (session.needs_key && !session.signed_in) await askForKey();
     await route();
   } catch (error) {
