@@ -1,4 +1,4 @@
-"""Copies of recordings that browsers play well, each made once, one at a time, by a program of its own."""
+"""Copies of recordings that browsers play well, each made once by a program of its own, one of an owner's at a time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -30,15 +31,15 @@ class PlayableCopies:
         self._store = store
         self._min_free = min_free
         self._making: dict[str, asyncio.Task[None]] = {}
-        self._turn = asyncio.Semaphore(1)
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(1))
 
-    async def of(self, job_id: str, track: int) -> Path:
+    async def of(self, job_id: str, track: int, owner: str) -> Path:
         """The copy of an ended job's recording, or the recording itself if that plays well or nothing better can be
         made. track: the one that was transcribed, from 1. Waits until it is made. Raises JobNotFound."""
         copy = self._store.playable(job_id)
         if not await run_in_threadpool(copy.exists) and await run_in_threadpool(self._has_room, job_id):
             if job_id not in self._making:
-                self._making[job_id] = asyncio.create_task(self._make(job_id, copy, track))
+                self._making[job_id] = asyncio.create_task(self._make(job_id, copy, track, owner))
             await asyncio.shield(self._making[job_id])
         return copy if await run_in_threadpool(_has_content, copy) else self._store.source(job_id)
 
@@ -48,9 +49,9 @@ class PlayableCopies:
         if self._making:
             await asyncio.wait(self._making.values())
 
-    async def _make(self, job_id: str, copy: Path, track: int) -> None:
+    async def _make(self, job_id: str, copy: Path, track: int, owner: str) -> None:
         try:
-            async with self._turn:
+            async with self._turns[owner]:  # nobody waits for another's hundred recordings
                 status = await _run(self._store.source(job_id), copy, track)
             if status == UNFIT or (status < 0 and status not in _STOPPED):  # of no use to try again
                 log.info("There is no better copy of the recording of %s to play (status %d)", job_id, status)

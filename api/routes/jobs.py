@@ -212,7 +212,7 @@ async def _playable(service: AppState, job: JobRequest, owner: str) -> Path:
     if outcome is None:  # nobody knows yet which of its tracks is wanted
         return service.store.source(job.id)
     with service.open_answers.held(owner):
-        return await service.playable.of(job.id, outcome.track or 1)
+        return await service.playable.of(job.id, outcome.track or 1, owner)
 
 
 def _audio(service: AppState, job: JobRequest, request: Request, path: Path) -> Response:

@@ -130,10 +130,10 @@ class _Reader:
         return found
 
     def _view(self, job_id: str) -> dict[str, Any] | None:
-        """None for another's job, and for one that is gone or cannot be read."""
+        """None for another's job, and for one that is gone or cannot be shown."""
         jobs = self._service.jobs
         try:
-            return jobs.view(jobs.request(job_id, self._owner)) if jobs.owner(job_id) == self._owner else None
+            return jobs.shown(job_id, self._owner) if jobs.owner(job_id) == self._owner else None
         except (JobNotFound, RecordBroken, OSError):
             return None
 

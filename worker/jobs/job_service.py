@@ -255,7 +255,9 @@ class JobService:
         found = self._found(owner, asked)
         for job_id in self._begun(found) if asked.statuses == {"started"} else found:
             with contextlib.suppress(JobNotFound):  # another's, or deleted meanwhile
-                if view := self._view_of(job_id, owner, wants_ended):
+                if wants_ended and not self._has_ended(job_id):
+                    continue
+                if view := self.shown(job_id, owner):
                     yield view
 
     def _found(self, owner: str, asked: Asked) -> Iterator[str]:
@@ -276,11 +278,16 @@ class JobService:
             if job_id not in waiting:
                 yield job_id
 
-    def _view_of(self, job_id: str, owner: str, wants_ended: bool) -> dict[str, Any] | None:
-        """None for a job that was not asked for, or that cannot be read or shown: it must not hide the others."""
+    def _has_ended(self, job_id: str) -> bool:
         try:
-            if wants_ended and self._store.outcome(job_id) is None:
-                return None
+            return self._store.outcome(job_id) is not None
+        except (OSError, RecordBroken):
+            return False  # and it cannot be shown
+
+    def shown(self, job_id: str, owner: str) -> dict[str, Any] | None:
+        """The owner's job among others, which it must not hide: None for one that cannot be read or shown. Raises
+        JobNotFound for another's too."""
+        try:
             request = self.request(job_id, owner)
             view = self.view(request)
             json.dumps(view, ensure_ascii=False, allow_nan=False).encode()  # as the whole list will be

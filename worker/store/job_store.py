@@ -109,6 +109,7 @@ class LocalStore:
         """Takes the terminal state back: the job waits again. Raises JobNotFound for one that has none or is gone."""
         directory = self._directory(job_id)
         self.index.reopens(job_id)
+        remove(self.playable(job_id))  # nobody knew then which track is wanted
         try:
             patiently((directory / "outcome.json").unlink)
         except FileNotFoundError:

@@ -11,10 +11,10 @@ import hmac
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
-from http.cookies import CookieError, SimpleCookie
 
 from pydantic import SecretStr
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 
 LASTS = 30 * 24 * 3600  # seconds
 
@@ -54,10 +54,6 @@ def cookie_name(port: int | None) -> str:
 def presented(headers: Headers, name: str) -> str:
     """The cookie's value in a request; empty if there is none."""
     for line in headers.getlist("cookie"):
-        try:
-            cookies = SimpleCookie(line)
-        except CookieError:
-            continue
-        if name in cookies:
-            return cookies[name].value
+        if value := cookie_parser(line).get(name):  # http.cookies gives up if another service's cookie is odd
+            return value
     return ""

@@ -76,20 +76,28 @@ class IndexFile:
                 raise IndexUnavailable from error
 
     def write(self, use: Callable[[sqlite3.Connection], object], *, needed: bool) -> bool:
-        """Whether the change was made. needed: without it the index would be wrong, and is thrown away."""
-        with self._lock:
-            try:
-                with _transaction(self._open()) as connection:
-                    use(connection)
-                return True
-            except IndexUnavailable:
-                return False
-            except sqlite3.Error as error:
-                if self._is_gone():
-                    return self.write(use, needed=needed)  # in the next one, if there is one
-                if needed or not _is_passing(error):
-                    self.discard(error)
-                return False
+        """Whether the change was made. needed: without it the index would be wrong, and is thrown away. Whatever else
+        waits no longer for a thread that reads than for another process."""
+        if not self._lock.acquire(timeout=-1 if needed else self._busy):
+            return False
+        try:
+            return self._write(use, needed=needed)
+        finally:
+            self._lock.release()
+
+    def _write(self, use: Callable[[sqlite3.Connection], object], *, needed: bool) -> bool:
+        try:
+            with _transaction(self._open()) as connection:
+                use(connection)
+            return True
+        except IndexUnavailable:
+            return False
+        except sqlite3.Error as error:
+            if self._is_gone():
+                return self._write(use, needed=needed)  # in the next one, if there is one
+            if needed or not _is_passing(error):
+                self.discard(error)
+            return False
 
     def _is_gone(self) -> bool:
         """Whether somebody threw away the file that is open."""
@@ -126,9 +134,9 @@ class IndexFile:
                     (self.directory / name).unlink(missing_ok=True)
 
     def current(self) -> Path | None:
-        """The file there is; each has a name of its own."""
-        with self._lock:
-            return self._path if self._connection is not None and not self._is_gone() else self._find()
+        """The file there is; each has a name of its own. Waits for nobody."""
+        path = self._path
+        return path if path is not None and _inode(path) == self._inode else self._find()
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None and not self._is_gone():

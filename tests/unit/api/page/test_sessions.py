@@ -81,6 +81,14 @@ class TestSigningIn:
             assert (await browser.delete("/session", headers=OWN)).status_code == 204
             assert (await browser.get("/session")).json() == signed_out
 
+    @pytest.mark.parametrize("other", ['theme={"dark":true}', "a b=c", "bare", "x=é"])
+    async def test_cookies_of_other_services_on_the_host_are_no_harm(self, tmp_path: Path, other: str) -> None:
+        async with serving(tmp_path, api_keys=KEYS) as running, running.caller("8.8.8.8") as browser:
+            own = (await sign_in(browser)).headers["set-cookie"].partition(";")[0]
+            browser.cookies.clear()
+            answer = await browser.get("/session", headers=[(b"cookie", f"{other}; {own}".encode())])
+            assert answer.json()["signed_in"] is True
+
     async def test_a_key_that_is_sent_counts_more(self, tmp_path: Path) -> None:
         async with serving(tmp_path, api_keys=KEYS) as running, running.caller() as browser:
             await sign_in(browser)

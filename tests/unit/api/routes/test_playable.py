@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -63,6 +64,35 @@ async def test_only_what_the_recording_brought_about_is_final(
         assert (answer.status_code, answer.content) == (200, WAV)
         left = [path.name for path in running.store.source(job.id).parent.glob("playable*")]
         assert left == ([] if is_tried_again else ["playable"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for Python")
+async def test_nobody_waits_for_the_copies_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, gate = tmp_path / "python", tmp_path / "gate"
+    os.mkfifo(gate)
+    program.write_text(f'#!/bin/sh\ncase $(cat "$3") in long*) read line <"{gate}";; esac\nprintf copy >"$4"\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    keys = {"ann": "sk-ann", "ben": "sk-ben"}
+    async with serving(tmp_path / "data", api_keys=keys) as running:
+
+        async def played(job_id: str, owner: str) -> bytes:
+            headers = {"authorization": f"Bearer sk-{owner}"}
+            answer = await running.client.get(f"/v1/jobs/{job_id}/audio?playable=true", headers=headers)
+            return answer.content
+
+        jobs = [running.add_job(owner=owner) for owner in ("ann", "ann", "ben")]
+        for job, content in zip(jobs, (b"long", b"long", b"short"), strict=True):
+            running.store.source(job.id).write_bytes(content)
+            running.finish(job.id)
+        of_ann = [asyncio.create_task(played(job.id, "ann")) for job in jobs[:2]]
+        async with asyncio.timeout(30):
+            while len(running.service.playable._making) < 2:
+                await asyncio.sleep(0.005)
+            assert await played(jobs[2].id, "ben") == b"copy"
+            for _ in of_ann:
+                await asyncio.to_thread(gate.write_text, "go\n")
+            assert await asyncio.gather(*of_ann) == [b"copy"] * 2
 
 
 async def test_of_a_job_that_runs_there_is_the_recording(tmp_path: Path) -> None:

@@ -149,6 +149,20 @@ async def test_no_id_of_redis_begins_with_a_reset(tmp_path: Path, last: str) -> 
             assert (await reader.until(lambda event: True)).name == "reset"
 
 
+async def test_a_job_that_cannot_be_shown_ends_no_stream(tmp_path: Path) -> None:
+    """Of an earlier version, which took such metadata in."""
+    async with serving(tmp_path, timing=QUICK) as running, reading(running) as reader:
+        await reader.named("")
+        odd = running.add_job()
+        await reader.state(odd.id, "queued")
+        record = running.store.root / "jobs" / odd.id / "job.json"
+        record.write_text(record.read_text().replace('"metadata": {}', '"metadata": {"a": NaN}'))
+        running.finish(odd.id)
+        job = running.add_job()
+        await reader.state(job.id, "queued")
+        assert all(event.data.get("status") != "finished" for event in reader.had)
+
+
 async def test_a_feed_that_was_cut_is_a_gap(tmp_path: Path) -> None:
     async with serving(tmp_path, timing=QUICK) as running:
         running.add_job()

@@ -37,6 +37,15 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
+def test_of_a_job_that_runs_again_no_copy_is_kept(store: LocalStore) -> None:
+    job = add(store)
+    store.finish(job.id, Outcome("canceled"))
+    store.playable(job.id).write_bytes(b"of the first track")
+    store.reopen(job.id)
+    assert not store.playable(job.id).exists()
+    assert store.source(job.id).exists()
+
+
 def test_a_committed_upload_is_a_job(store: LocalStore) -> None:
     upload = store.receive()
     upload.write(b"first ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,25 @@ def test_a_change_that_came_while_another_wrote_is_made_with_the_next(filed: Sea
     first = filed.add(filename="first.mp3")
     writer.execute("ROLLBACK")
     writer.close()
+    filed.add(filename="second.mp3")
+    assert filed.found("first") == [first.id]
+
+
+def test_no_job_waits_for_a_search_that_lasts(filed: Searched) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def search(_: sqlite3.Connection) -> None:
+        begun.set()
+        over.wait(30)
+
+    searching = threading.Thread(target=filed.store.search.file.read, args=(search,))
+    searching.start()
+    assert begun.wait(30)
+    first = filed.add(filename="first.mp3")
+    assert not over.is_set()
+    assert searching.is_alive()
+    over.set()
+    searching.join()
     filed.add(filename="second.mp3")
     assert filed.found("first") == [first.id]
 
