@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi import Request
 from api.http.errors import ApiError
 
 MAX_BODY = 64 * 1024  # bytes
+PATIENCE = 120.0  # seconds for all of it to come; to sign in, nobody needs a key
 _ESCAPED = re.compile(rb"\\u[dD]")
 _LONE = re.compile("[\ud800-\udfff]")  # halves of signs, which JSON can hold and UTF-8 cannot
 
@@ -18,10 +20,15 @@ _LONE = re.compile("[\ud800-\udfff]")  # halves of signs, which JSON can hold an
 async def read_object(request: Request, most: int = MAX_BODY, param: str | None = None) -> dict[str, Any]:
     """Raises ApiError for anything else, or if it is longer than so many bytes. param: what it is about."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise ApiError("field_too_large", f"The body has more than {most} bytes.", param=param)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise ApiError("field_too_large", f"The body has more than {most} bytes.", param=param)
+    except TimeoutError:
+        message = f"The body did not come within {PATIENCE:g} seconds."
+        raise ApiError("upload_stalled", message, param=param) from None
     return parse_object(bytes(body), param)
 
 

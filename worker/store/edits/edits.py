@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter
@@ -67,12 +67,22 @@ def changed(edits: Edits, machine: Transcript, changes: Sequence[SegmentChange])
     A text is aligned with the machine's words every time, so that times do not drift from one edit to the next."""
     originals: Mapping[int, Segment] = {segment.id: segment for segment in machine.segments}
     segments = dict(edits.segments)
-    for change in changes:
+    for change in _merged(changes):
         edited = _changed(segments.get(change.id, EditedSegment()), originals[change.id], change)
         segments.pop(change.id, None)
         if not edited.is_as_it_was:
             segments[change.id] = edited
     return replace(edits, revision=edits.revision + 1, segments=segments)
+
+
+def _merged(changes: Sequence[SegmentChange]) -> Iterable[SegmentChange]:
+    """One of each segment, with what is said of it last: to align a text takes up to 0.2 s."""
+    merged: dict[int, SegmentChange] = {}
+    for change in changes:
+        before = merged.get(change.id, SegmentChange(change.id))
+        last = {name: getattr(change, name) for name in change.sets}
+        merged[change.id] = replace(before, **last, sets=before.sets | change.sets)
+    return merged.values()
 
 
 def _changed(edited: EditedSegment, original: Segment, change: SegmentChange) -> EditedSegment:

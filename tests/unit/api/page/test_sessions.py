@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from api.http.sessions.cookie import LASTS, Sessions
 from api.http.sessions.secret import NAME, session_secret
+from api.intake.changes import json_body
 from tests.unit.api_service import WAV, assert_error, serving
 
 KEYS = {"ann": "sk-ann-0123456789", "n8n.prod": "sk-n8n-0123456789"}
@@ -110,6 +112,19 @@ class TestSigningIn:
         async with serving(tmp_path, api_keys=KEYS) as running:
             answer = await running.client.post("/session", content=body, headers=OWN)
             assert answer.status_code == 400
+
+    async def test_a_key_that_does_not_come_is_not_waited_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(json_body, "PATIENCE", 0.01)
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b'{"key": '
+            await asyncio.sleep(30)
+
+        async with serving(tmp_path, api_keys=KEYS) as running:
+            answer = await running.client.post("/session", content=body(), headers=OWN)
+            assert_error(answer, 408, "upload_stalled", "key")
 
     async def test_half_a_sign_is_no_key(self, tmp_path: Path) -> None:
         async with serving(tmp_path, api_keys=KEYS) as running:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from engines.transcript import Speaker
+from engines.transcript import Segment, Speaker
 from tests.unit.factories import make_request, make_transcript
+from worker.store.edits.alignment import aligned
 from worker.store.edits.edits import EDITS, Edits, SegmentChange
 from worker.store.edits.transcripts import TranscriptChanged
 from worker.store.job_store import JobNotFound, LocalStore
@@ -64,6 +65,22 @@ def test_an_edit_is_taken_back(store: LocalStore, job_id: str) -> None:
         edits, transcript = store.transcripts.change(job_id, None, [text(0, back)])
         assert (edits.segments, transcript) == ({}, original)
     assert store.transcripts.edits(job_id).revision == 4
+
+
+def test_of_many_changes_of_a_segment_the_last_is_aligned(
+    store: LocalStore, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def noted(segment: Segment, text: str) -> Segment:
+        seen.append(text)
+        return aligned(segment, text)
+
+    monkeypatch.setattr("worker.store.edits.edits.aligned", noted)
+    changes = [text(0, "One"), SegmentChange(0, speaker="B", sets=SPEAKER), text(1, "Two"), text(0, "Three")]
+    _, transcript = store.transcripts.change(job_id, 0, changes)
+    assert [(each.text, each.speaker) for each in transcript.segments] == [(" Three", "B"), (" Two", "A")]
+    assert sorted(seen) == ["Three", "Two"]
 
 
 def test_text_and_speaker_are_changed_apart(store: LocalStore, job_id: str) -> None:
