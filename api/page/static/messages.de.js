@@ -71,7 +71,7 @@ export default {
   "list.filter": "Welche Aufnahmen",
   "list.more": "Ältere anzeigen",
   "list.empty": "Noch keine Aufnahmen",
-  "list.emptyHint": "Fügen Sie oben eine hinzu, oder ziehen Sie eine Datei auf diese Seite. Der Text erscheint schon während des Transkribierens und bleibt auf diesem Server.",
+  "list.emptyHint": "Fügen Sie oben eine hinzu, oder ziehen Sie eine Datei auf diese Seite. Sie wird auf diesem Server transkribiert, und der Text erscheint schon währenddessen.",
   "list.noHits": "Zu „{query}“ wird nichts gefunden.",
   "list.noneSo": "In diesem Zustand ist keine Aufnahme.",
   "list.showAll": "Alle anzeigen",

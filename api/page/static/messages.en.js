@@ -71,7 +71,7 @@ export default {
   "list.filter": "Which recordings",
   "list.more": "Show older ones",
   "list.empty": "No recordings yet",
-  "list.emptyHint": "Add one above, or drop a file onto this page. Its text appears while it is being transcribed, and stays on this server.",
+  "list.emptyHint": "Add one above, or drop a file onto this page. It is transcribed on this server, and its text appears meanwhile.",
   "list.noHits": "Nothing is found for “{query}”.",
   "list.noneSo": "There are no recordings in this state.",
   "list.showAll": "Show all",

@@ -9,11 +9,13 @@ import { Waveform } from "./waveform.js";
 
 export const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3];
 const STEP = 5; // seconds
+const PATIENCE = 400; // milliseconds until it is said that there is no sound yet
 
 export class Player {
   #frame = 0;
   #shown = -1; // seconds
   #isGone = false;
+  #waiting = 0; // a timer
 
   /** job: as the API shows it. onTime(seconds, isPlaying): at every frame while it plays, and after every jump. */
   constructor(job, onTime) {
@@ -29,6 +31,7 @@ export class Player {
 
   destroy() {
     cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#waiting);
     this.audio.pause();
     this.audio.removeAttribute("src"); // ends the download
     this.audio.load();
@@ -53,7 +56,7 @@ export class Player {
   async play(time) {
     if (time !== undefined) this.seek(time);
     if (this.#isGone) return;
-    if (!this.audio.readyState) this.#say(t("tr.audio_loading")); // a copy that plays well may have to be made first
+    if (!this.audio.readyState) this.#wait(); // a copy that plays well may have to be made first
     try {
       await this.audio.play();
     } catch (error) {
@@ -103,7 +106,7 @@ export class Player {
     const on = (name, act) => this.audio.addEventListener(name, act);
     for (const name of ["play", "pause", "ended"]) on(name, () => this.#changed());
     for (const name of ["seeked", "loadedmetadata"]) on(name, () => this.#tick());
-    on("waiting", () => this.#say(t("tr.audio_loading")));
+    on("waiting", () => this.#wait());
     for (const name of ["canplay", "playing"]) on(name, () => this.#say(""));
     on("error", () => this.#failed());
   }
@@ -132,7 +135,13 @@ export class Player {
     this.clock.textContent = `${clock(second)} / ${clock(this.length)}`;
   }
 
+  #wait() {
+    clearTimeout(this.#waiting);
+    this.#waiting = setTimeout(() => this.#say(t("tr.audio_loading")), PATIENCE);
+  }
+
   #say(text) {
+    clearTimeout(this.#waiting);
     this.notice.textContent = text;
     this.notice.hidden = !text;
   }
