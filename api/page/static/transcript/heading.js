@@ -42,11 +42,12 @@ export class Heading {
   #edit() {
     const input = h("input", { type: "text", value: this.title.textContent, maxlength: "200", dir: "auto", "aria-label": t("tr.title") });
     const notice = h("span", { role: "status" });
-    const form = h("form", { class: "tr-title" }, input, h("button", { type: "submit" }, t("tr.save")), notice);
     const back = () => {
       form.replaceWith(this.row);
       this.rename.focus();
     };
+    const cancel = h("button", { type: "button", onclick: back }, t("cancel")); // phones have no Escape
+    const form = h("form", { class: "tr-title" }, input, h("button", { type: "submit" }, t("tr.save")), cancel, notice);
     form.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       event.stopPropagation();
