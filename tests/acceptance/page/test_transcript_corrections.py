@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.live import LiveService, until
-from tests.acceptance.page.transcripts import SAVED, correct, finished, said, segments, show, write
+from tests.acceptance.page.transcripts import SAVED, comes_true, correct, finished, said, segments, show, write
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -83,8 +83,13 @@ def test_find_and_replace_over_all_of_it(page: Page, paged: LiveService, talk_fi
     count = " ".join(segment["text"] for segment in segments(paged, job)).count("w1.")
     assert count > 3
     show(page, job)
-    page.get_by_role("button", name="Find").click()
+    page.set_viewport_size({"width": 1280, "height": 400})
+    page.mouse.move(400, 250)
+    page.mouse.wheel(0, 200)
+    comes_true(page, "scrollY > 150")
+    page.keyboard.press("/")
     page.keyboard.type("W1.")
+    assert page.evaluate("scrollY") > 150  # what is read stays in view
     page.get_by_role("button", name="Replace…").click()
     page.get_by_placeholder("Replace with").fill("$& one ")
     page.get_by_role("button", name="Replace all").click()

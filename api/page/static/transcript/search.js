@@ -40,7 +40,7 @@ export class Search {
 
   open() {
     this.element.hidden = false;
-    this.field.focus();
+    this.field.focus({ preventScroll: true }); // it stands in view: the text is to stay where it is read
     this.field.select();
   }
 
@@ -83,7 +83,7 @@ export class Search {
     const opens = button(t("tr.replace_open"), () => {
       replacing.hidden = !replacing.hidden;
       opens.setAttribute("aria-expanded", String(!replacing.hidden));
-      if (!replacing.hidden) this.by.focus();
+      if (!replacing.hidden) this.by.focus({ preventScroll: true });
     });
     opens.setAttribute("aria-expanded", "false");
     return h(
