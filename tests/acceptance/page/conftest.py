@@ -32,8 +32,9 @@ Complaints = list[str]
 Open = Callable[..., "Page"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Ends with the last test of the page: while Playwright runs, no test of this process can start an event loop."""
     program = browsers.find()
     playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
     with playwright.sync_playwright() as started:
