@@ -77,6 +77,20 @@ def test_from_a_word_to_a_correction_to_the_files_and_the_webhook(
     assert page.locator(".tr-deliveries tbody tr").count() >= 1
 
 
+def test_a_view_that_ends_late_takes_no_mark_from_the_next(page: Page) -> None:
+    """As one does that was still loading when the next was opened."""
+    assert page.evaluate(
+        """async () => {
+          const { TranscriptText } = await import("/page/transcript/text.js");
+          const { Words } = await import("/page/transcript/words.js");
+          const made = () => new TranscriptText(new Words([]), { hrefOf: String, nameOf: String, found: () => [] });
+          const [first, second] = [made(), made()];
+          first.destroy();
+          return CSS.highlights.get("spoken") === second.highlights.spoken;
+        }"""
+    )
+
+
 def test_a_link_to_a_moment_opens_there(reading: Page, paged: LiveService, job: str) -> None:
     last = segments(paged, job)[-1]
     show(reading, job, f"?t={last['start'] + 0.2}")

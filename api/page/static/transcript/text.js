@@ -46,7 +46,8 @@ export class TranscriptText {
 
   destroy() {
     this.watcher.disconnect();
-    KINDS.forEach((kind) => globalThis.CSS?.highlights?.delete(kind));
+    for (const [kind, highlight] of Object.entries(this.highlights)) // a view that came later may have its own by now
+      if (highlight && CSS.highlights.get(kind) === highlight) CSS.highlights.delete(kind);
   }
 
   /** The segment an element stands in; -1 if none. */
