@@ -8,10 +8,10 @@ import { reason, t } from "../messages.js";
 import { Heading } from "./heading.js";
 import { load } from "./saving.js";
 
-/** Shows a job in the container. t0: seconds to begin at. Returns what `destroy()` ends. */
-export async function show(container, jobId, { t0 = 0 } = {}) {
+/** Shows a job in the container. t0: seconds to begin at. Returns what `destroy()` ends, loaded or not. */
+export function show(container, jobId, { t0 = 0 } = {}) {
   const view = new View(container, jobId, t0);
-  await view.open();
+  void view.open();
   return view;
 }
 
@@ -35,9 +35,10 @@ class View {
       if (this.#isOver) return;
       this.#head(job);
       await this.#show(job);
+      if (this.#isOver) return;
       this.#unsubscribe ??= subscribe((name, data) => this.#heard(name, data));
     } catch (error) {
-      this.#failed(error);
+      if (!this.#isOver) this.#failed(error);
     }
     this.element.removeAttribute("aria-busy");
   }
