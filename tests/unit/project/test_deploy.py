@@ -126,7 +126,7 @@ def test_the_compose_file_speaks_of_what_there_is() -> None:
 def test_the_unit_is_valid_and_little_exposed(tmp_path: Path) -> None:
     text = (DEPLOY / "systemd" / "whisper-native.service").read_text()
     unit = tmp_path / "whisper-native.service"
-    unit.write_text(text.replace("/opt/whisper-native/.venv/bin/python", sys.executable))
+    unit.write_text(text.replace("/opt/whisper-native/.venv/bin/python", f'"{sys.executable}"'))
     ended = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     ours = [line for line in ended.stderr.splitlines() if "whisper-native" in line and "Failed to " not in line]
     assert ours == []
