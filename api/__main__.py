@@ -15,6 +15,7 @@ from api.answers.waiting import Waiters
 from api.app import create_app
 from api.http.connections import Limits, bounded_protocol
 from api.settings import ApiSettings
+from worker.fleet.store_note import StoreNote
 from worker.runtime import lifeline, log_file, logs, open_files, redis_security
 from worker.runtime.connection import connect, connect_feed
 from worker.runtime.timing import Timing
@@ -56,6 +57,9 @@ def main() -> int:
     logs.set_up("api", worker_settings.log_level, worker_settings.log_format, secrets)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # broken forms are answered, not news
     timing = worker_settings.timing
+    if problem := StoreNote(worker_settings.data_dir, timing).problem(worker_settings.redis_url):
+        print(problem, file=sys.stderr)
+        return 1
     lifeline.watch(timing.grace)
     log_file.follow()
     connections = max(MIN_CONNECTIONS, (open_files.allow_many() - OWN_FILES) // FILES_EACH)

@@ -43,6 +43,7 @@ from api.settings import ApiSettings
 from api.state import AppState
 from engines.speakers.networks.availability import check_installed
 from worker.drain import DrainRequest
+from worker.fleet.store_note import StoreNote
 from worker.jobs.backlog import Backlog
 from worker.jobs.job_service import JobService
 from worker.maintenance.maintenance import Maintenance
@@ -109,6 +110,7 @@ def create_app(
         callbacks=Callbacks(worker_settings, timing.names),
         source_urls=EarlyCheck(worker_settings.url_policy, WHAT, timing.names),
         drain=drain,
+        store_note=StoreNote(worker_settings.data_dir, timing),
         max_audio_hours=worker_settings.max_audio_hours,
         gauges=Gauges(
             store,
@@ -185,6 +187,7 @@ async def _maintain(maintenance: Maintenance, service: AppState) -> None:
     every = service.timing.maintenance
     while True:
         try:
+            await service.redis_threads.run(service.store_note.tell, service.redis)
             await service.redis_threads.run(maintenance.run_once)
             await service.redis_threads.run(service.gauges.totals.add_up, service.redis)
         except RedisError as error:

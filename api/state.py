@@ -20,6 +20,7 @@ from api.intake.webhook_fields import Callbacks
 from api.operations.gauges import Gauges
 from api.settings import ApiSettings
 from worker.drain import DrainRequest
+from worker.fleet.store_note import StoreNote
 from worker.jobs.job_service import JobService
 from worker.outbound.early_check import EarlyCheck
 from worker.queue.events import Events
@@ -49,6 +50,7 @@ class AppState:
     max_audio_hours: float
     gauges: Gauges
     drain: DrainRequest
+    store_note: StoreNote
     check_speakers: Callable[[], None]  # raises EngineUnavailable if they cannot be told apart
 
 

@@ -10,6 +10,7 @@ import sys
 
 from pydantic import ValidationError
 
+from worker.fleet.store_note import StoreNote
 from worker.running.worker_process import WorkerProcess
 from worker.runtime import lifeline, log_file, logs, open_files
 from worker.runtime.exit_codes import STARTS_IDLE
@@ -32,6 +33,9 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    if problem := StoreNote(settings.data_dir, settings.timing).problem(settings.redis_url):
+        print(problem, file=sys.stderr)
+        return 1
     lifeline.watch(settings.timing.grace)
     log_file.follow()
     open_files.allow_many()

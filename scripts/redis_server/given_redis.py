@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from redis.exceptions import AuthenticationError, ConnectionError, RedisError
 
-from worker.queue import heartbeat
+from worker.fleet.store_note import other_stores
+from worker.fleet.store_note import problem_with as problem_with_others
 from worker.runtime.connection import connect_briefly
 
 _UNUSABLE = {
@@ -21,22 +22,13 @@ def problem_with(url: str, store: str) -> str | None:
     try:
         with connect_briefly(url) as redis:
             unusable = _UNUSABLE.get(str(redis.info("server").get("redis_mode")))
-            return unusable or _problem_with_others(heartbeat.other_stores(redis, store))
+            return unusable or problem_with_others(other_stores(redis, store))
     except AuthenticationError:
         return "Redis at WHISPER_REDIS_URL refuses the password (redis://:password@host:6379/0)."
     except ConnectionError as error:
         return _problem_with_certificate(str(error))
     except RedisError:  # slow, or it does not let itself be asked
         return None
-
-
-def _problem_with_others(places: list[str]) -> str | None:
-    if not places:
-        return None
-    return (
-        f"Redis at WHISPER_REDIS_URL has the queues of another data directory, {places[0][:300]}. Give this service a "
-        "database of its own (redis://host:6379/1); or stop the other one, and try again after 15 s."
-    )
 
 
 def _problem_with_certificate(error: str) -> str | None:

@@ -26,6 +26,7 @@ from worker.settings import WorkerSettings
 from worker.store.incoming import Upload
 from worker.store.job_store import LocalStore
 from worker.store.records import JobError, JobRequest, Outcome
+from worker.store.store_id import store_id
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(2000)
 
@@ -135,8 +136,8 @@ class Running:
         return list(self.store.ids())
 
     def leftovers(self) -> list[Path]:
-        """Everything in the store, in whatever state."""
-        return [path for path in self.store.root.rglob("*") if path.is_file()]
+        """Everything in the store, in whatever state, but its name."""
+        return [path for path in self.store.root.rglob("*") if path.is_file() and path.name != "store.id"]
 
     def add_job(self, **changes: Any) -> JobRequest:
         """A job in the store and in its queue."""
@@ -192,6 +193,7 @@ async def serving(
 ) -> AsyncIterator[Running]:
     """The API with its lifespan running."""
     redis_server = FakeServer()
+    store_id(tmp_path)  # the start has made it
     store, redis = LocalStore(tmp_path), FakeRedis(server=redis_server)
     app = create_app(
         api_settings(**settings),

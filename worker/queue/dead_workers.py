@@ -15,6 +15,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from worker.fleet.identity import local_pid, process_of
 from worker.queue import heartbeat
 from worker.queue.job_queue import QUEUES
 from worker.queue.leases import Leases
@@ -60,15 +61,20 @@ class DeadWorkers:
     def bury(self, pid: int, code: int) -> None:
         """Takes a dead worker's heartbeat and its jobs away at once. It would count as ready, and its jobs as running,
         until both expire. code: of its exit; of a signal, negative."""
-        name = heartbeat.process_name(pid)
+
+        def is_its(slot: str) -> bool:
+            return local_pid(process_of(slot)) == pid
+
         is_out_of_memory = self._have_oom_kills_grown() and code == KILLED
         try:
             with connect_briefly(self._redis_url) as client:
-                heartbeat.withdraw(client, name)
+                for worker in heartbeat.workers(client):
+                    if local_pid(worker.name) == pid:
+                        heartbeat.withdraw(client, worker.name)
                 leases = Leases(client, QUEUES)
                 if code not in ASKED_FOR:
-                    self._note(leases.held_by(lambda slot: heartbeat.process_of(slot) == name), is_out_of_memory)
-                leases.release_of(lambda slot: heartbeat.process_of(slot) == name)
+                    self._note(leases.held_by(is_its), is_out_of_memory)
+                leases.release_of(is_its)
                 self._totals.add_up(client)
         except RedisError as error:
             log.warning("The dead worker's jobs stay with it until maintenance finds out: %s", error)

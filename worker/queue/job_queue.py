@@ -21,7 +21,7 @@ from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegis
 from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry
 
-from worker.queue.heartbeat import is_dead
+from worker.fleet.identity import is_dead
 from worker.queue.leases import Leases
 from worker.queue.queued_job import JOB_FUNCTION, RECORD_TTL, QueuedJob, cancel, describe, how_far, put_back
 from worker.queue.worker_record import remove_dead

@@ -14,7 +14,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """There was nothing to do. state: `started`, by another entry of the queue, or `deleted` or `unreadable`."""
+    """There was nothing to do. state: `started`, by another entry of the queue, or `unreadable`."""
 
     state: str
 

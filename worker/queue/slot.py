@@ -24,8 +24,8 @@ from rq.serializers import JSONSerializer
 from rq.suspension import is_suspended
 from rq.worker import WorkerStatus
 
+from worker.fleet.identity import process_name
 from worker.queue.gate import Gate
-from worker.queue.heartbeat import process_name
 from worker.queue.job_queue import FETCH, QUARANTINE, QUEUES, QueueName
 from worker.queue.leases import Leases
 from worker.queue.queued_job import QueuedJob, put_back

@@ -23,13 +23,23 @@ log = logging.getLogger(__name__)
 
 
 class JobAccess:
-    """drop_audio: whether recordings are deleted as their jobs end."""
+    """drop_audio: whether recordings are deleted as their jobs end. other_stores: where those lie that are served on
+    the same Redis by mistake."""
 
-    def __init__(self, store: JobStore, queue: JobQueue, events: Events, *, drop_audio: bool = False) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        queue: JobQueue,
+        events: Events,
+        *,
+        drop_audio: bool = False,
+        other_stores: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self.store = store
         self._queue = queue
         self._events = events
         self._drop_audio = drop_audio
+        self.other_stores = other_stores
 
     def is_over(self, job_id: str) -> bool:
         """Whether the job has its outcome, or is gone."""
@@ -57,8 +67,8 @@ class JobAccess:
         _tell(lambda: self._events.state(job_id, outcome.state))
 
     def forget_deleted(self, job_id: str) -> None:
-        """Removes what a job that was deleted while it ran has told Redis since."""
-        if not self.store.has(job_id):
+        """Removes what a job that was deleted while it ran has told Redis since; another store's may be there."""
+        if not self.store.has(job_id) and not self.other_stores():
             self._queue.forget(job_id)
             self._events.forget(job_id)
 

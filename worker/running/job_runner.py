@@ -29,6 +29,8 @@ from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, RecordBroken
 from worker.store.records import JobError, JobRequest, Outcome
 
+_DELETED = run_end.Canceled("It was deleted.")
+
 log = logging.getLogger(__name__)
 
 
@@ -82,7 +84,7 @@ class JobRunner:
                 return _end(ended)
             request = self._jobs.store.request(job_id)
         except JobNotFound:
-            return Skipped("deleted")
+            return self._without_record(job_id)
         if queue == FETCH or self._fetcher.has_to_fetch(request):
             return self._fetch(request, queue)
         model = self._model_of(request)
@@ -122,7 +124,7 @@ class JobRunner:
         try:
             attempt = Attempt(self._jobs, request, queue, model, batcher, self._limits, diarizer)
         except JobNotFound:  # deleted while its model was loaded
-            return Skipped("deleted")
+            return _DELETED
         if refusal := self.running.enter(attempt):
             return refusal
         try:
@@ -153,7 +155,7 @@ class JobRunner:
             return self._put_aside(job_id, last, patience, has_progressed=setback.has_progressed)
         except FileNotFoundError:
             if self._jobs.is_over(job_id):  # deleted under our hands
-                return Skipped("deleted")
+                return _DELETED
             raise
         self._jobs.store.drop_checkpoints(job_id)  # what the trouble was that it had so far
         return Requeue("Its recording has come.", request.priority)
@@ -164,6 +166,15 @@ class JobRunner:
         if self._jobs.is_over(job_id):
             raise Canceled()
 
+    def _without_record(self, job_id: str) -> End:
+        """Somebody deleted the job this moment, or its record is in another store. What is no success must not be
+        listed as one."""
+        if others := self._jobs.other_stores():
+            log.warning("Job %s is handed back: its record may be in another store, %s", job_id, others[0])
+            return self._retries.later(f"It has no record in this worker's store. Another is served here: {others[0]}.")
+        log.warning("Job %s has no record in the store: it was deleted, or is another store's", job_id)
+        return _DELETED
+
     def _put_aside(self, job_id: str, last: Outcome, patience: Patience, *, has_progressed: bool = False) -> End:
         """The job is tried again later, unless it has been for long enough. last: its outcome in that case."""
         assert last.error is not None
@@ -172,7 +183,7 @@ class JobRunner:
         try:
             end = self._retries.put_aside(job_id, last.error, patience, has_progressed=has_progressed)
         except JobNotFound:
-            return Skipped("deleted")
+            return _DELETED
         if end is None:
             log.error("Job %s is given up after many tries: %s", job_id, last.error.message)
             return self._finish(job_id, last)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from worker.fleet.identity import process_name
+from worker.fleet.store_note import StoreNote
 from worker.queue import heartbeat
-from worker.queue.heartbeat import WorkerHeartbeat, process_name
+from worker.queue.heartbeat import WorkerHeartbeat
 from worker.queue.slots import Slots
 from worker.runtime.timing import Timing
-from worker.store.store_id import store_id
 from worker.telemetry.totals import Totals
 from worker.telemetry.vitals import Vitals, announce_vitals, measure, withdraw_vitals
 
@@ -25,13 +24,12 @@ log = logging.getLogger(__name__)
 
 
 class Presence:
-    """May be used from any thread. model: the default one. data_dir: whose jobs the worker runs."""
+    """May be used from any thread. model: the default one. store: whose jobs the worker runs."""
 
-    def __init__(self, redis: Redis, model: str, data_dir: Path, timing: Timing) -> None:
+    def __init__(self, redis: Redis, model: str, store: StoreNote, timing: Timing) -> None:
         self.now = WorkerHeartbeat(process_name(), "loading", model, pid=os.getpid())
         self._redis = redis
-        self._store = store_id(data_dir)
-        self._place = f"{data_dir.resolve()} on {socket.gethostname()}"
+        self._store = store
         self._timing = timing
         self._totals = Totals()
         self._vitals = Vitals()
@@ -50,7 +48,7 @@ class Presence:
             elif now.takes_work and not (slots and slots.are_serving):
                 now = replace(now, state="loading")
             heartbeat.announce(self._redis, now, self._timing)
-            heartbeat.announce_store(self._redis, self._store, self._place, self._timing)
+            self._store.tell(self._redis)
 
     def tell_more(self, **vitals: Any) -> None:
         """Its vitals, and what was counted. vitals: fields of Vitals that have changed."""

@@ -31,8 +31,13 @@ class Retries:
         self._store = store
         self._first = timing.retry_first
         self.passing = Patience(timing.retry_period, timing.retry_longest)
-        self.unserved = Patience(timing.unserved, min(timing.reconcile, timing.retry_longest))
-        self.no_room = Patience(math.inf, min(timing.reconcile, timing.retry_longest))
+        self._later = min(timing.reconcile, timing.retry_longest)
+        self.unserved = Patience(timing.unserved, self._later)
+        self.no_room = Patience(math.inf, self._later)
+
+    def later(self, why: str) -> Postponed:
+        """For a job that this store has no record of, so nothing can be kept of it."""
+        return Postponed(why, time.time() + self._later)
 
     def put_aside(
         self, job_id: str, cause: JobError, patience: Patience, *, has_progressed: bool = False

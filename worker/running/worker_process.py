@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
-from filelock import FileLock, Timeout
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -23,6 +21,8 @@ from engines.errors import EngineError, EngineUnavailable
 from engines.registry import EngineOptions, create_engine
 from engines.speakers.diarizer import SpeakerOptions
 from worker.drain import DrainRequest
+from worker.fleet.device_lock import device_lock
+from worker.fleet.store_note import StoreNote
 from worker.maintenance.maintenance import Maintenance
 from worker.models.diarizer import SharedDiarizer
 from worker.models.pool import ModelPool
@@ -80,11 +80,18 @@ class WorkerProcess:
             make_room=lambda model: self._runner.running.make_room(model),
             changed=self._on_loaded,
         )
-        jobs = JobAccess(self._store, self._queue(news), self._events, drop_audio=settings.keep.audio == 0)
+        note = StoreNote(settings.data_dir, self._timing)
+        jobs = JobAccess(
+            self._store,
+            self._queue(news),
+            self._events,
+            drop_audio=settings.keep.audio == 0,
+            other_stores=partial(note.others, news),
+        )
         limits = DecodingLimits(settings.beam_size, settings.max_audio_hours * 3600, settings.context)
         diarizer = SharedDiarizer(_speaker_options(settings))
         self._runner = JobRunner(jobs, self._names, self._models, limits, self._fetcher(), self._timing, diarizer)
-        self._presence = Presence(self._redis, self._names.default, settings.data_dir, self._timing)
+        self._presence = Presence(self._redis, self._names.default, note, self._timing)
 
     def _fetcher(self) -> Fetcher:
         settings = self._settings
@@ -99,7 +106,7 @@ class WorkerProcess:
             signal.signal(number, self._on_signal)
         threading.Thread(target=self._beat, name="heart", daemon=True).start()
         self._store.keep_index(self._timing)
-        with self._the_device():
+        with device_lock(self._settings.data_dir, self._settings.device):
             if self._drain.is_there():  # it takes no job, so it needs no model
                 return DRAINED
             if self._is_prepared():
@@ -108,19 +115,6 @@ class WorkerProcess:
                 self._wait_for_end()
         self._presence.withdraw(self._feed_redis)
         return 0 if self._stopped.is_set() else DRAINED if self._is_draining else IDLE
-
-    @contextmanager
-    def _the_device(self) -> Iterator[None]:
-        """Two models on one device would take its memory from each other. The lock ends with its holder."""
-        device = re.sub(r"\W", "-", self._settings.device)
-        lock = FileLock(self._settings.data_dir / f"worker.{device}.lock")
-        while True:
-            try:
-                with lock.acquire(timeout=1.0):
-                    yield
-                    return
-            except Timeout:
-                log.info("Another worker still holds the device %s: waiting for its end", self._settings.device)
 
     def _is_prepared(self) -> bool:
         """Loads the default model, unless that is left to the first job."""

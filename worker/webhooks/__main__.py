@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from types import FrameType
 
 from pydantic import ValidationError
 
+from worker.fleet.identity import process_name
+from worker.fleet.store_note import StoreNote
 from worker.outbound.addresses import AddressBook
 from worker.outbound.client import WebhookClient, tls_context
 from worker.queue.events import FeedReader
@@ -43,6 +44,9 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    if problem := StoreNote(settings.data_dir, settings.timing).problem(settings.redis_url):
+        print(problem, file=sys.stderr)
+        return 1
     lifeline.watch(settings.timing.grace)
     log_file.follow()
     open_files.allow_many()
@@ -58,7 +62,7 @@ def _sender(settings: WorkerSettings, redis_url: str) -> Sender:
     )
     return Sender(
         LocalStore(settings.data_dir),
-        DeliveryQueue(connect(redis_url), f"{socket.gethostname()}-{os.getpid()}", settings.timing),
+        DeliveryQueue(connect(redis_url), process_name(), settings.timing),
         caller,
         SigningConfig(keys, settings.public_url),
         Schedule.parse(settings.webhook_schedule),

@@ -17,6 +17,7 @@ from scripts.service.supervisor import Supervisor
 from tests import media
 from tests.conftest import Sample
 from tests.integration.running_worker import DEADLINE, RunningWorker, redis_server, wait_for
+from worker.fleet.identity import process_of
 from worker.queue import heartbeat
 from worker.queue.dead_workers import DeadWorkers
 from worker.runtime.exit_codes import IDLE
@@ -123,7 +124,7 @@ def test_two_devices_work_on_the_same_queue_at_once(worker: RunningWorker, talk:
     for request in requests:
         worker.wait_until_decoding(request)
     assert {worker.outcome(request).state for request in requests} == {"finished"}
-    assert len({heartbeat.process_of(str(worker.record(request).worker_name)) for request in requests}) == 2
+    assert len({process_of(str(worker.record(request).worker_name)) for request in requests}) == 2
 
 
 def test_a_second_worker_waits_for_its_device(worker: RunningWorker) -> None:

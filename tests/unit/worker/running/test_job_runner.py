@@ -275,8 +275,21 @@ def test_a_job_that_has_its_outcome_is_left_alone(
 def test_a_job_that_is_gone_is_no_error(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     bench.store.delete(job_id)
-    assert bench.runner.run(job_id, "batch") == Skipped("deleted")
-    assert bench.runner.run("job_of_nobody", "batch") == Skipped("deleted")
+    assert bench.runner.run(job_id, "batch") == run_end.Canceled("It was deleted.")
+    assert bench.runner.run("job_of_nobody", "batch") == run_end.Canceled("It was deleted.")
+
+
+def test_a_job_of_another_store_is_handed_back(bench: Bench, talk: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    job_id = bench.add(talk)
+    bench.queue.enqueue(bench.store.request(job_id))
+    bench.store.delete(job_id)
+    bench.jobs.other_stores = lambda: ["/data/other on host"]
+    end = bench.runner.run(job_id, "batch")
+    assert isinstance(end, Postponed)
+    assert end.due_at
+    bench.runner.after(job_id)
+    assert bench.queue.live_ids() == {job_id}
+    assert "/data/other on host" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fakeredis import FakeRedis
 
-from worker.queue.heartbeat import announce_store, other_stores
+from worker.fleet.store_note import announce_store, other_stores
 from worker.runtime.timing import Timing
 from worker.store.store_id import store_id
 

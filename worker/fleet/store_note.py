@@ -1,0 +1,79 @@
+"""Which store the processes on one Redis serve: it may be one alone, or jobs would be looked for where they are not.
+
+whisper:store:<id>  string that expires some seconds after the last process of that store has said that it lives: where
+                    it lies, for people
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.runtime.connection import KEY_PREFIX, connect_briefly
+from worker.runtime.timing import Timing
+from worker.store.store_id import store_id
+
+_STORE = f"{KEY_PREFIX}store:"
+
+
+class StoreNote:
+    """Of the store in this directory, in which its id is made at the first call."""
+
+    def __init__(self, data_dir: Path, timing: Timing = Timing()) -> None:
+        self._directory = data_dir
+        self._timing = timing
+
+    @property
+    def id(self) -> str:
+        return store_id(self._directory)
+
+    def tell(self, redis: Redis) -> None:
+        """To be called with every beat."""
+        announce_store(redis, self.id, f"{self._directory.resolve()} on {socket.gethostname()}", self._timing)
+
+    def others(self, redis: Redis) -> list[str]:
+        """Where other stores lie whose processes are alive; none if Redis does not say."""
+        try:
+            return other_stores(redis, self.id)
+        except RedisError:
+            return []
+
+    def problem(self, url: str) -> str | None:
+        """Why a process with this store must not start on that Redis, and what to do. If Redis does not answer, it may
+        start, and a job that it finds no record of tells."""
+        with connect_briefly(url) as redis:
+            if found := problem_with(self.others(redis)):
+                return found
+            try:
+                self.tell(redis)
+            except RedisError:
+                return None
+            return problem_with(self.others(redis))  # one that started at this moment
+
+
+def problem_with(others: Sequence[str]) -> str | None:
+    """others: of `other_stores`."""
+    if not others:
+        return None
+    return (
+        f"Redis at WHISPER_REDIS_URL has the queues of another data directory, {others[0][:300]}. To serve the same "
+        "jobs, set WHISPER_DATA_DIR to that one; or give this service a database of its own (redis://host:6379/1); or "
+        "stop the other one, and try again after 15 s."
+    )
+
+
+def announce_store(redis: Redis, store: str, place: str, timing: Timing = Timing()) -> None:
+    """Says whose jobs are in this Redis. store: its id; place: for people."""
+    redis.set(f"{_STORE}{store}", place, px=round(timing.presence * 1000))
+
+
+def other_stores(redis: Redis, store: str) -> list[str]:
+    """Where other data directories lie whose processes are alive."""
+    keys: list[Any] = [key for key in redis.scan_iter(f"{_STORE}*", count=1000) if key.decode() != f"{_STORE}{store}"]
+    places: list[Any] = redis.mget(keys) if keys else []
+    return sorted(place.decode(errors="replace") for place in places if place is not None)
