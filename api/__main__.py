@@ -21,6 +21,7 @@ from worker.runtime.connection import connect, connect_feed
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
 from worker.store.job_store import LocalStore
+from worker.telemetry import tracing
 
 OWN_FILES = 150  # that are open or may be without any client: the store, Redis, the feed, threads at work
 FILES_EACH = 2  # of a client: its connection and what it sends or reads
@@ -56,6 +57,7 @@ def main() -> int:
     secrets = (key.get_secret_value() for key in settings.api_keys.values())
     logs.set_up("api", worker_settings.log_level, worker_settings.log_format, secrets)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # broken forms are answered, not news
+    tracing.set_up("api")
     timing = worker_settings.timing
     if problem := StoreNote(worker_settings.data_dir, timing).problem(worker_settings.redis_url):
         print(problem, file=sys.stderr)
@@ -73,6 +75,7 @@ def main() -> int:
     )
     limits = Limits(timing.head, connections)
     Server(_config(app, settings, timing, limits), app.state.service.waiters).run()
+    tracing.shut_down()
     return 0
 
 

@@ -32,6 +32,7 @@ from api.intake.admission import Admission
 from api.intake.served_models import ServedModels
 from api.intake.webhook_fields import Callbacks
 from api.operations.gauges import Gauges
+from api.operations.traces import Traces
 from api.page import routes as page_files
 from api.page import sessions
 from api.routes import audio, deliveries, documentation, health, jobs, models, transcripts
@@ -131,6 +132,7 @@ def create_app(
         lifespan=_lifespan(service, maintenance),
         middleware=[
             Middleware(RequestLine),
+            Middleware(Traces),  # whoever is further out copies the scope, and with it what the router finds
             Middleware(CrossOrigin, settings=settings),
             Middleware(AccessLog),
             Middleware(RefusedUploadDrain),

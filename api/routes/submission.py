@@ -27,6 +27,7 @@ from engines.transcript import TranscriptWarning
 from worker.outbound.target import Refused, without_credentials
 from worker.runtime import logs
 from worker.store.records import JobRequest
+from worker.telemetry import tracing
 
 MAX_NAMED = 20  # names of fields that were not read, in a warning
 
@@ -138,6 +139,7 @@ def _job(received: Received, parameters: Parameters, caller: Submitter) -> JobRe
         layout=parameters.layout,
         url=received.url,
         diarization=parameters.diarization,
+        traceparent=tracing.current(),
     )
 
 

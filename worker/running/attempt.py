@@ -26,6 +26,7 @@ from worker.running.checkpoint import JobCheckpoint
 from worker.running.job_access import JobAccess
 from worker.store.job_store import JobNotFound
 from worker.store.records import JobError, JobRequest, Outcome, Priority, Waveform
+from worker.telemetry import tracing
 from worker.telemetry.instruments import AUDIO_SECONDS, QUEUE_WAIT, REALTIME_FACTOR, model_label
 
 MAX_STRIKES = 3  # crashes in a row that brought no window, after which a job is given up …
@@ -191,6 +192,8 @@ class Attempt:
         if self._checkpoint.is_first:
             waited = max(0.0, time.time() - self.request.created_at)
             QUEUE_WAIT.labels(self.request.priority).observe(waited)
+            request = self.request
+            tracing.note_past("queued", request.traceparent, request.created_at, whisper__job__id=request.id)
         self._began = time.monotonic()
         self._checkpoint.begin()
         self._jobs.tell_started(self.job_id, self._started_at, self.model, self._number)

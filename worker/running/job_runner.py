@@ -19,7 +19,7 @@ from worker.models.remedies import with_remedy
 from worker.outbound.download import SourceRefused
 from worker.queue import run_end
 from worker.queue.job_queue import FETCH, QueueName
-from worker.queue.run_end import End, Failed, Finished, Requeue, Skipped
+from worker.queue.run_end import End, Failed, Finished, Lost, Requeue, Skipped
 from worker.running.attempt import Attempt, DecodingLimits, Setback
 from worker.running.fetching import Fetcher, FetchSetback
 from worker.running.job_access import JobAccess
@@ -28,6 +28,8 @@ from worker.running.running_jobs import RunningJobs
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, RecordBroken
 from worker.store.records import JobError, JobRequest, Outcome
+from worker.telemetry import tracing
+from worker.telemetry.instruments import model_label
 
 _DELETED = run_end.Canceled("It was deleted.")
 
@@ -128,7 +130,12 @@ class JobRunner:
         if refusal := self.running.enter(attempt):
             return refusal
         try:
-            result = attempt.run()
+            with tracing.span("transcribe", request.traceparent, "consumer", whisper__job__id=request.id) as traced:
+                traced.note(
+                    whisper__queue=queue, whisper__model=model_label(model), whisper__engine=batcher.engine.name
+                )
+                result = attempt.run()
+                _trace_end(traced, result)
         finally:
             self.running.leave(attempt)
         if isinstance(result, Setback):
@@ -211,6 +218,15 @@ def _end(outcome: Outcome) -> End:
     if outcome.state == "canceled":
         return run_end.Canceled()
     return Failed(f"{outcome.error.code}: {outcome.error.message}" if outcome.error else "server_error")
+
+
+def _trace_end(traced: tracing.Traced, result: Outcome | Requeue | Lost | Setback) -> None:
+    error = result.cause if isinstance(result, Setback) else result.error if isinstance(result, Outcome) else None
+    if error:
+        traced.fail(error.code)
+    traced.note(whisper__end=result.state if isinstance(result, Outcome) else type(result).__name__.lower())
+    if isinstance(result, Outcome):
+        traced.note(whisper__audio_seconds=result.duration)
 
 
 def _unserved(request: JobRequest) -> Outcome:

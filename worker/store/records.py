@@ -91,6 +91,7 @@ class JobRequest:
     is_default_model: no model was asked for: `model` was the default then, and what is the default later runs it.
     warnings: what of the request was not heeded. url: where the worker fetches the recording, with its credentials, so
     see `shown_url`; empty if it was sent. `size` is 0 then. diarization: None if speakers are not told apart.
+    traceparent: of the request's trace, which the work goes on with; empty if there are no traces.
     """
 
     id: str
@@ -113,6 +114,7 @@ class JobRequest:
     layout: Layout = field(default=Layout(), metadata=SPARSE)
     url: str = field(default="", metadata=SPARSE)
     diarization: Diarization | None = field(default=None, metadata=SPARSE)
+    traceparent: str = field(default="", metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

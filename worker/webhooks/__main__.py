@@ -21,6 +21,7 @@ from worker.runtime.connection import connect, connect_feed
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
 from worker.store.job_store import LocalStore
+from worker.telemetry import tracing
 from worker.telemetry.totals import Totals
 from worker.webhooks.delivery_queue import AGAIN, DeliveryQueue
 from worker.webhooks.keys import key_of, own_secret
@@ -50,7 +51,9 @@ def main() -> int:
     lifeline.watch(settings.timing.grace)
     log_file.follow()
     open_files.allow_many()
+    tracing.set_up("webhooks")
     _serve(_sender(settings, settings.redis_url), settings.redis_url, settings.timing)
+    tracing.shut_down()
     sys.stdout.flush()
     os._exit(0)  # calls that are not done are made again; their threads must not hold the exit up
 

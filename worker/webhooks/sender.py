@@ -22,6 +22,7 @@ from worker.outbound.target import Refused, Target
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest
+from worker.telemetry import tracing
 from worker.telemetry.instruments import WEBHOOK_ATTEMPTS
 from worker.webhooks.delivery_queue import DeliveryQueue
 from worker.webhooks.message import message
@@ -258,8 +259,12 @@ class Sender:
 
     def _attempt(self, request: JobRequest, delivery: Delivery) -> Attempt:
         began, at = time.monotonic(), self._clock()
-        answer = self._call(request, delivery.id, int(at))
-        verdict = self._schedule.judge(answer, delivery.tried, at)
+        with tracing.span("webhook", request.traceparent, "client", whisper__job__id=request.id) as traced:
+            answer = self._call(request, delivery.id, int(at))
+            verdict = self._schedule.judge(answer, delivery.tried, at)
+            traced.note(http__response__status_code=answer.status, whisper__end=verdict.state)
+            if verdict.state != "delivered":
+                traced.fail(verdict.state)
         WEBHOOK_ATTEMPTS.labels(verdict.state).inc()
         next_at = None if verdict.wait is None else self._clock() + verdict.wait
         seconds = round(time.monotonic() - began, 3)
@@ -274,7 +279,8 @@ class Sender:
         edits = self._store.transcripts.edits(request.id)
         body = message(request, outcome, transcript, self._letterhead.public_url, edits)
         signed = signed_headers(self._letterhead.keys, event, timestamp, body)
-        return self._calls.call(webhook.url, {**webhook.headers, **signed}, body)
+        headers = {**tracing.header_beside(webhook.headers), **webhook.headers, **signed}
+        return self._calls.call(webhook.url, headers, body)
 
 
 def _host(url: str) -> str:
