@@ -46,6 +46,7 @@ from engines.speakers.networks.availability import check_installed
 from worker.drain import DrainRequest
 from worker.fleet.store_note import StoreNote
 from worker.jobs.backlog import Backlog
+from worker.jobs.expiry import Expiry
 from worker.jobs.job_service import JobService
 from worker.maintenance.maintenance import Maintenance
 from worker.outbound.download import WHAT
@@ -88,7 +89,8 @@ def create_app(
         is_shared=is_shared,
     )
     maintenance = Maintenance(store, queue, events, redis, worker_settings.keep, timing)
-    job_service, redis_threads = JobService(store, queue, events, backlog), RedisThreads()
+    expiry = Expiry(store, worker_settings.keep.jobs, timing)
+    job_service, redis_threads = JobService(store, queue, events, backlog, expiry), RedisThreads()
     drain = DrainRequest(worker_settings.data_dir)
     admission = Admission(
         backlog, settings.max_uploads, redis_threads, timing, is_shared=is_shared, is_draining=drain.is_there

@@ -41,11 +41,17 @@ def render(
     granularities: Sequence[str] = ("segment",),
     layout: Layout = Layout(),
     title: str = "",
+    *,
+    has_flat_words: bool = True,
 ) -> Rendered:
-    """response_format: one of `ResponseFormat`. granularities: of verbose_json. title: the recording's name."""
+    """response_format: one of `ResponseFormat`. granularities: of verbose_json; has_flat_words: whether it lists words
+    outside of segments too. title: the recording's name."""
     codes = tuple(dict.fromkeys(warning.code for warning in transcript.warnings))
-    shown = transcript if response_format == "verbose_json" else _with_words(transcript)
-    return replace(_rendered(shown, response_format, granularities, layout, title), warnings=codes)
+    if response_format == "verbose_json":
+        rendered = _json(verbose_json(transcript, granularities, has_flat_words=has_flat_words))
+    else:
+        rendered = _rendered(_with_words(transcript), response_format, layout, title)
+    return replace(rendered, warnings=codes)
 
 
 def _with_words(transcript: Transcript) -> Transcript:
@@ -55,14 +61,10 @@ def _with_words(transcript: Transcript) -> Transcript:
     return replace(transcript, segments=tuple(each for each in transcript.segments if each.text.strip()))
 
 
-def _rendered(
-    transcript: Transcript, response_format: str, granularities: Sequence[str], layout: Layout, title: str
-) -> Rendered:
+def _rendered(transcript: Transcript, response_format: str, layout: Layout, title: str) -> Rendered:
     match response_format:
         case "json":
             return _json(plain_json(transcript, layout))
-        case "verbose_json":
-            return _json(verbose_json(transcript, granularities))
         case "diarized_json":
             return _json(diarized_json(transcript))
         case "srt":
@@ -91,7 +93,9 @@ def plain_json(transcript: Transcript, layout: Layout = Layout()) -> dict[str, A
     return {**answer, **spoken, **logprobs(transcript), **_usage(transcript)}
 
 
-def verbose_json(transcript: Transcript, granularities: Sequence[str]) -> dict[str, Any]:
+def verbose_json(
+    transcript: Transcript, granularities: Sequence[str], *, has_flat_words: bool = True
+) -> dict[str, Any]:
     answer = {
         "task": transcript.task,
         **_languages(transcript),
@@ -100,7 +104,7 @@ def verbose_json(transcript: Transcript, granularities: Sequence[str]) -> dict[s
     }
     if "segment" in granularities:
         answer["segments"] = verbose_segments(transcript, granularities)
-    if "word" in granularities and transcript.task == "transcribe":
+    if "word" in granularities and transcript.task == "transcribe" and has_flat_words:
         answer["words"] = [
             {"word": word.text.strip(), "start": round(word.start, 3), "end": round(word.end, 3), **said_by(word)}
             for word in transcript.words

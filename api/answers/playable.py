@@ -1,4 +1,5 @@
-"""Copies of recordings that browsers play well, each made once by a program of its own, one of an owner's at a time."""
+"""Copies of recordings that browsers play well, each made by a program of its own, one of an owner's at a time. Only so
+many bytes of them are kept, as they can be made again."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from worker.store.job_store import JobStore
 
 PROGRAM = "engines.audio.playable"
 PATIENCE = 900.0  # seconds until it is killed; it bounds its processor time itself
+MAX_BYTES = 20 * 2**30  # of all copies: some 450 hours in AAC; the oldest go first
 UNFIT = 65  # its exit status if nothing can be made of the recording
 _STOPPED = (-signal.SIGINT, -signal.SIGTERM)  # … and if it was ended together with the service
 
@@ -57,8 +59,26 @@ class PlayableCopies:
                 log.info("There is no better copy of the recording of %s to play (status %d)", job_id, status)
                 with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                     await run_in_threadpool(copy.touch, 0o600)
+            elif status == 0:
+                await run_in_threadpool(self._drop_oldest)
         finally:
             del self._making[job_id]
+
+    def _drop_oldest(self) -> None:
+        """Whoever listens to one goes on, and has it made again with the next request."""
+        found = []
+        for job_id in self._store.ids():
+            with contextlib.suppress(OSError):  # most have none
+                copy = self._store.playable(job_id)
+                status = copy.stat()
+                found.append((status.st_mtime_ns, status.st_size, copy))
+        total = sum(size for _, size, _ in found)
+        for _, size, copy in sorted(found):
+            if total <= MAX_BYTES:
+                return
+            with contextlib.suppress(OSError):  # open on Windows
+                copy.unlink()
+                total -= size
 
     def _has_room(self, job_id: str) -> bool:
         try:

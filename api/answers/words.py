@@ -9,16 +9,19 @@ from engines.transcript import Segment, TokenLogprob, Transcript, Word
 
 def segment_words(segment: Segment) -> list[dict[str, Any]]:
     """The segment's words, each with how sure the model was of it, and who says it, if that is known."""
-    return [
-        {
-            "word": word.text.strip(),
-            "start": round(word.start, 3),
-            "end": round(word.end, 3),
-            "probability": round(word.probability, 4),
-            **said_by(word),
-        }
-        for word in segment.words
-    ]
+    return [_word(word) for word in segment.words]
+
+
+def _word(word: Word) -> dict[str, Any]:
+    shown = {
+        "word": word.text.strip(),
+        "start": round(word.start, 3),
+        "end": round(word.end, 3),
+        "probability": round(word.probability, 4),
+    }
+    if word.speaker:
+        shown["speaker"] = word.speaker
+    return shown
 
 
 def said_by(part: Segment | Word) -> dict[str, str]:

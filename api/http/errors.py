@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from worker.jobs.backlog import QueueFull
+from worker.store.edits.transcripts import TranscriptBusy
 from worker.store.job_store import JobNotFound
 from worker.store.record_format import RecordUnreadable
 from worker.store.records import JobError
@@ -82,6 +83,7 @@ STATUS: dict[str, int] = {
     "engine_unavailable": 500,
     "redis_unavailable": 503,
     "overloaded": 503,
+    "transcript_busy": 503,
     "shutting_down": 503,
     "sync_timeout": 504,
     "insufficient_storage": 507,
@@ -105,6 +107,7 @@ _PASSING = {
     "overloaded",
     "shutting_down",
     "idempotency_key_in_use",
+    "transcript_busy",
     "queue_full",
     "too_many_uploads",
     "too_many_connections",
@@ -203,6 +206,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(JobNotFound, _on_job_not_found)
     app.add_exception_handler(RecordUnreadable, _on_record_unreadable)
     app.add_exception_handler(QueueFull, _on_queue_full)
+    app.add_exception_handler(TranscriptBusy, _on_transcript_busy)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(OSError, _on_os_error)
@@ -226,6 +230,10 @@ async def _on_record_unreadable(request: Request, error: Exception) -> Response:
 
 async def _on_queue_full(request: Request, error: Exception) -> Response:
     return _answer(request, ApiError("queue_full", str(error), headers={"retry-after": str(RETRY_AFTER_FULL)}))
+
+
+async def _on_transcript_busy(request: Request, error: Exception) -> Response:
+    return _answer(request, ApiError("transcript_busy", str(error), param="id"))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

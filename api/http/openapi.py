@@ -99,7 +99,7 @@ def _codes(method: str, path: str) -> Iterable[str]:
         yield from ("job_not_found", *_OF_A_JOB.get(path.partition("{job_id}")[2], ()))
 
 
-_PRECONDITIONS = ("precondition_required", "transcript_changed")
+_PRECONDITIONS = ("precondition_required", "transcript_changed", "transcript_busy")
 _OF_A_JOB: dict[str, tuple[str, ...]] = {
     "": ("too_many_connections",),
     "/events": ("too_many_connections",),

@@ -181,6 +181,11 @@ class TranscriptQuery(BaseModel):
     paragraphs: Switch | None = Field(None, description=LAYOUT["paragraphs"])
     segments: Switch | None = Field(None, description=LAYOUT["segments"])
     original: Switch | None = Field(None, description="As the machine wrote it, without what was corrected since")
+    flat_words: Switch | None = Field(
+        None,
+        description="Of `verbose_json` with segments and words: `false` leaves out the list `words`, as each segment "
+        "has its own",
+    )
     start: kinds.Seconds = Field(None, description="Leave out what was said before: seconds from the recording's start")
     end: kinds.Seconds = Field(None, description="Leave out what was said after it, likewise")
 

@@ -84,6 +84,11 @@ def wants_original(fields: Fields) -> bool:
     return bool(read_transcript_query(fields).original)
 
 
+def wants_flat_words(fields: Fields) -> bool:
+    """Whether a transcript's words are asked for beside those of its segments."""
+    return read_transcript_query(fields).flat_words is not False
+
+
 def read_excerpt(fields: Fields) -> tuple[float | None, float | None]:
     """Which part of a transcript is asked for, in seconds."""
     query = read_transcript_query(fields)

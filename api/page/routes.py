@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api.answers.transcript_response import takes_gzip
 from api.http.errors import ApiError
-from api.page.static_files import StaticFile, static_file
+from api.page.static_files import StaticFile, static_file, version
 
 router = APIRouter()
 
@@ -19,6 +19,8 @@ POLICY = (
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 START = "index.html"
+ASKED_EACH_TIME = "no-cache"
+KEPT = "public, max-age=31536000, immutable"  # under this address it never changes
 
 
 @router.get("/", include_in_schema=False)
@@ -27,16 +29,23 @@ async def page(request: Request) -> Response:
     return await _answer(request, START)
 
 
+@router.get("/page/v-{wanted}/{name:path}", include_in_schema=False)
+async def versioned_file(wanted: str, name: str, request: Request) -> Response:
+    """Of another version, which a page asks for that was opened before an upgrade, there is only what it is now."""
+    is_current = wanted == await run_in_threadpool(version)
+    return await _answer(request, name, KEPT if is_current else ASKED_EACH_TIME)
+
+
 @router.get("/page/{name:path}", include_in_schema=False)
 async def page_file(name: str, request: Request) -> Response:
     return await _answer(request, name)
 
 
-async def _answer(request: Request, name: str) -> Response:
+async def _answer(request: Request, name: str, caching: str = ASKED_EACH_TIME) -> Response:
     file = await run_in_threadpool(static_file, name)
     if file is None:
         raise ApiError("not_found", f"There is no file '{name[:100]}' of the page.")
-    headers = {"etag": file.etag, "cache-control": "no-cache", "vary": "accept-encoding"}
+    headers = {"etag": file.etag, "cache-control": caching, "vary": "accept-encoding"}
     if name.endswith(".html"):
         headers["content-security-policy"] = POLICY
     if _is_known(request, file):

@@ -1,4 +1,7 @@
-"""The page's files: plain modules and one style sheet, as they lie in `static/`. Only code, so nobody needs a key."""
+"""The page's files: plain modules and style sheets, as they lie in `static/`. Only code, so nobody needs a key.
+
+The page names them with their common version, so that a browser keeps them until one of them changes.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ TYPES = {
     ".ico": "image/x-icon",
     ".webmanifest": "application/manifest+json",
 }
+LINK = b'"/page/'  # how the page's HTML begins the address of another file
 _COMPRESSED = (".html", ".js", ".css", ".svg", ".webmanifest")
 
 
@@ -40,15 +44,32 @@ def static_file(name: str, folder: Path = FOLDER) -> StaticFile | None:
         return None
     try:
         status = path.stat()
-        return _read(path, status.st_mtime_ns, status.st_size) if path.is_file() else None
+        file = _read(path, status.st_mtime_ns, status.st_size) if path.is_file() else None
+        return _linked(file, version(folder)) if file and path.suffix == ".html" else file
     except (OSError, ValueError):  # ValueError: a NUL in the name
         return None
+
+
+def version(folder: Path = FOLDER) -> str:
+    """Another one if any file was changed, but for the page's HTML, which is asked for every time. Blocks."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in TYPES and path.suffix != ".html")
+    stats = [(path, path.stat()) for path in paths]
+    etags = [_read(path, each.st_mtime_ns, each.st_size).etag for path, each in stats]
+    return hashlib.sha256("".join(etags).encode()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=256)
 def _read(path: Path, changed: int, size: int) -> StaticFile:
     """changed, size: of the file as it is now, so that one that is edited is read again."""
-    content = path.read_bytes()
-    gzipped = gzip.compress(content, 9, mtime=0) if path.suffix in _COMPRESSED else content
+    return _file(path.read_bytes(), path.suffix)
+
+
+@lru_cache(maxsize=4)
+def _linked(page: StaticFile, version: str) -> StaticFile:
+    return _file(page.content.replace(LINK, LINK + f"v-{version}/".encode()), ".html")
+
+
+def _file(content: bytes, suffix: str) -> StaticFile:
+    gzipped = gzip.compress(content, 9, mtime=0) if suffix in _COMPRESSED else content
     etag = f'W/"{hashlib.sha256(content).hexdigest()[:20]}"'
-    return StaticFile(content, gzipped if len(gzipped) < len(content) else None, TYPES[path.suffix], etag)
+    return StaticFile(content, gzipped if len(gzipped) < len(content) else None, TYPES[suffix], etag)

@@ -23,7 +23,7 @@ from api.schema.responses import EVENTS, RECORDING, answer, event_schema, json_a
 from api.state import AppState, AppStateDep
 from api.streaming.job_event_stream import END, Cursor
 from api.streaming.transcript_stream import job_events, owner_events
-from worker.jobs.job_service import Asked
+from worker.jobs.asked import Asked
 from worker.store.job_store import JobNotFound
 from worker.store.records import STATES, JobRequest, State, is_job_id
 

@@ -22,12 +22,12 @@ from api.intake.changes.transcript_changes import (
     read_transcript_changes,
 )
 from api.intake.form_document import transcript_parameters
-from api.intake.parameters import read_excerpt, read_transcript_format, wants_original
+from api.intake.parameters import read_excerpt, read_transcript_format, wants_flat_words, wants_original
 from api.routes.jobs import view
 from api.schema.responses import BINARY, ZIP, answer, json_answer, transcript_answer
 from api.schema.transcripts import TranscriptCorrection
 from api.state import AppState, AppStateDep
-from worker.store.edits.edits import SegmentChange
+from worker.store.edits.edits import EditsTooLarge, SegmentChange
 from worker.store.edits.transcripts import TranscriptChanged
 from worker.store.records import JobRequest, Outcome
 
@@ -110,6 +110,8 @@ def _corrected(service: AppState, job: JobRequest, revision: int | None, changes
         raise ApiError("transcript_changed", message, param="If-Match", headers=headers) from None
     except KeyError as error:
         raise invalid(f"The transcript has no segment {error}") from None
+    except EditsTooLarge as error:
+        raise ApiError("invalid_value", f"{error}, or give some of it back.", param="segments") from None
     service.jobs.tell_changed(job.id)
     numbers = {change.id for change in changes}
     part = replace(transcript, segments=tuple(each for each in transcript.segments if each.id in numbers))
@@ -140,7 +142,9 @@ def _rendered(service: AppState, job: JobRequest, fields: Fields) -> Rendered:
     transcripts = service.store.transcripts
     whole = transcripts.original(job.id) if wants_original(fields) else transcripts.read(job.id)
     title = transcripts.edits(job.id).title or job.filename
-    return render(whole.between(*read_excerpt(fields)), response_format, granularities, layout, title)
+    shown = whole.between(*read_excerpt(fields))
+    has_flat_words = "segment" not in granularities or wants_flat_words(fields)
+    return render(shown, response_format, granularities, layout, title, has_flat_words=has_flat_words)
 
 
 def _wanted(service: AppState, owner: str, fields: Fields) -> list[JobRequest]:

@@ -63,6 +63,10 @@ class Job(Answer):
     created_at: UnixSecond
     started_at: UnixSecond | None
     ended_at: UnixSecond | None
+    expires_at: UnixSecond | None = Field(
+        description="When it is deleted with its transcript, once it has ended; a webhook that is still owed "
+        "goes first; `null` if it stays"
+    )
     attempts: int | None = Field(description="How often it was begun, once it has ended; more than 1 after crashes")
     model: str = Field(description="As it was asked for")
     task: Task = Field(description="As it was asked for")

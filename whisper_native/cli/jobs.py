@@ -135,4 +135,6 @@ def _print(job: dict[str, Any], *, as_json: bool) -> None:
     share = f"{job['progress']:4.0%}" if job["status"] in ("started", "finished") else "    "
     name = "".join(sign if sign.isprintable() else "?" for sign in job["file"]["name"])
     error = f"  ({job['error']['message']})" if job["error"] else ""
-    click.echo(f"{job['id']}  {job['status']:8}  {share}  {created}  {name}{error}")
+    until = job.get("expires_at")  # earlier servers do not say
+    kept = f"  (kept until {time.strftime('%Y-%m-%d %H:%M', time.localtime(until))})" if until else ""
+    click.echo(f"{job['id']}  {job['status']:8}  {share}  {created}  {name}{error}{kept}")

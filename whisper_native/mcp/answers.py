@@ -16,7 +16,8 @@ class Job:
     """One recording on the server.
 
     status: uploading, queued, started, finished, failed or canceled. name: of its file. title: what it was called
-    since. created: ISO 8601. progress: 0 to 1. seconds: the recording's length. next: what to do now.
+    since. created, expires: ISO 8601; it is deleted then. progress: 0 to 1. seconds: the recording's length. next: what
+    to do now.
     """
 
     id: str | None
@@ -24,6 +25,7 @@ class Job:
     name: str
     title: str | None = None
     created: str | None = None
+    expires: str | None = None
     progress: float = 0.0
     seconds: float | None = None
     eta_seconds: float | None = None
@@ -51,7 +53,8 @@ def job_of(shown: Mapping[str, Any]) -> Job:
         status=shown["status"],
         name=shown["file"]["name"],
         title=shown.get("title"),
-        created=datetime.fromtimestamp(shown["created_at"], UTC).isoformat(timespec="seconds"),
+        created=_iso(shown["created_at"]),
+        expires=_iso(expires) if (expires := shown.get("expires_at")) else None,
         progress=round(shown["progress"], 3),
         seconds=shown["total_seconds"],
         eta_seconds=shown["eta_seconds"],
@@ -62,6 +65,11 @@ def job_of(shown: Mapping[str, Any]) -> Job:
         warnings=[each["message"] for each in shown.get("warnings") or ()],
         next=_next(shown),
     )
+
+
+def _iso(seconds: int) -> str:
+    """seconds: since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def uploading(name: str, share: float) -> Job:

@@ -9,12 +9,14 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from redis.exceptions import RedisError
 
+from worker.jobs.asked import Asked
 from worker.jobs.backlog import Backlog
+from worker.jobs.expiry import Expiry
 from worker.jobs.job_view import Live, job_view
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
@@ -23,7 +25,7 @@ from worker.store.idempotency import Claim, Claimed
 from worker.store.incoming import Upload
 from worker.store.index.job_row import ABOVE_ALL
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
-from worker.store.records import ENDED, JobRequest, Outcome, State, upload_began_at
+from worker.store.records import JobRequest, Outcome, upload_began_at
 from worker.store.search.words import wanted
 from worker.telemetry.instruments import count_end
 
@@ -41,25 +43,15 @@ class CannotRequeue(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Which jobs of a list are wanted. after: those older than this one. statuses: none for all. query: words that have
-    to stand in the name, the title, the metadata or the transcript."""
-
-    after: str | None = None
-    statuses: frozenset[State] = frozenset()
-    query: str = ""
-
-    @property
-    def are_ended(self) -> bool:
-        return bool(self.statuses) and self.statuses <= set(ENDED)
-
-
 class JobService:
     """The store's word is final; Redis is told, and if it is away it finds out later."""
 
-    def __init__(self, store: JobStore, queue: JobQueue, events: Events, backlog: Backlog) -> None:
+    def __init__(
+        self, store: JobStore, queue: JobQueue, events: Events, backlog: Backlog, expiry: Expiry | None = None
+    ) -> None:
+        """expiry: None if jobs stay."""
         self._store = store
+        self._expiry = expiry or Expiry(store)
         self._queue = queue
         self._events = events
         self._backlog = backlog
@@ -106,13 +98,16 @@ class JobService:
     def ended_view(self, request: JobRequest) -> dict[str, Any] | None:
         """The job object of a job that has ended, which the store has."""
         outcome = self._store.outcome(request.id)
-        return job_view(self._measured(request), outcome, None, self._edits(request)) if outcome else None
+        return self._shown(request, outcome, None) if outcome else None
 
     def view(self, request: JobRequest) -> dict[str, Any]:
         """The job object; raises RedisError only for a job that has not ended."""
         outcome = self._store.outcome(request.id)
-        live = None if outcome else self._live(request)
-        return job_view(self._measured(request), outcome, live, self._edits(request))
+        return self._shown(request, outcome, None if outcome else self._live(request))
+
+    def _shown(self, request: JobRequest, outcome: Outcome | None, live: Live | None) -> dict[str, Any]:
+        expires_at = self._expiry.shown(request, outcome) if outcome else None
+        return job_view(self._measured(request), outcome, live, self._edits(request), expires_at)
 
     def tell_changed(self, job_id: str) -> None:
         """Lets those who follow their jobs know that one has another title, other names or another text."""

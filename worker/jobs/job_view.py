@@ -47,8 +47,15 @@ class _Progress:
         return max(0.0, self.total - self.processed) / self.speed
 
 
-def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None, edits: Edits = Edits()) -> dict[str, Any]:
-    """The job object. Times are unix seconds, `eta_seconds` what is probably left, `speed` in times real time."""
+def job_view(
+    request: JobRequest,
+    outcome: Outcome | None,
+    live: Live | None,
+    edits: Edits = Edits(),
+    expires_at: int | None = None,
+) -> dict[str, Any]:
+    """The job object. Times are unix seconds, `eta_seconds` what is probably left, `speed` in times real time.
+    expires_at: see `Expiry`."""
     progress = _ended(outcome) if outcome else _running(live)
     state = _state(outcome, live)
     return {
@@ -58,6 +65,7 @@ def job_view(request: JobRequest, outcome: Outcome | None, live: Live | None, ed
         "created_at": int(request.created_at),
         "started_at": _whole(progress.started_at),
         "ended_at": _whole(outcome.ended_at) if outcome else None,
+        "expires_at": expires_at,
         "attempts": outcome.attempts if outcome else None,
         "model": request.model,
         "task": request.options.task,

@@ -6,6 +6,7 @@ import logging
 
 from redis.exceptions import RedisError
 
+from worker.jobs.expiry import Expiry
 from worker.maintenance.retention_periods import RetentionPeriods
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
@@ -27,6 +28,7 @@ class Retention:
         self._queue = queue
         self._events = events
         self._keep = keep
+        self._expiry = Expiry(store, keep.jobs, timing)
         self._timing = timing
         self._outbox = Outbox(store)
 
@@ -34,7 +36,7 @@ class Retention:
         """Removes what is due; returns when there is more to do, in unix seconds, or None if the job is gone. now: unix
         seconds."""
         audio_until = outcome.ended_at + (0.0 if request.kind == "sync" else min(self._keep.audio, self._keep.jobs))
-        until = self._kept_until(request, outcome)
+        until = self._expiry.at(request, outcome)
         if now >= audio_until:
             self._store.drop_source(request.id)  # a client that waits may have gone with an earlier API process
         if now >= until and not self._owes_a_call(request, now):
@@ -44,14 +46,6 @@ class Retention:
         if now >= until:
             return now + self._timing.reconcile
         return until if now >= audio_until else audio_until
-
-    def _kept_until(self, request: JobRequest, outcome: Outcome) -> float:
-        if request.kind == "job":
-            return outcome.ended_at + self._keep.jobs
-        answered_at = self._store.answered_at(request.id)
-        if answered_at is None:
-            return outcome.ended_at + self._timing.unanswered
-        return answered_at + self._timing.answered
 
     def _owes_a_call(self, request: JobRequest, now: float) -> bool:
         """Whether a receiver is still to be told, by a link to this very job."""

@@ -70,6 +70,7 @@ def _sender(settings: WorkerSettings, redis_url: str) -> Sender:
         SigningConfig(keys, settings.public_url),
         Schedule.parse(settings.webhook_schedule),
         timing=settings.timing,
+        keep=settings.keep.jobs,
     )
 
 

@@ -34,12 +34,13 @@ def message(
     transcript: Transcript | None,
     public_url: str | None,
     edits: Edits = Edits(),
+    expires_at: int | None = None,
 ) -> bytes:
     """public_url: what the links begin with, such as `https://whisper.example.com`; without it they begin with the
     address the job was sent to, if that is known, or are paths."""
     webhook = request.webhook or Webhook("")
     base_url = (public_url or webhook.base_url).rstrip("/")
-    data = job_view(request, outcome, None, edits)
+    data = job_view(request, outcome, None, edits, expires_at)
     data["urls"] = {name: base_url + path for name, path in data["urls"].items()}
     if transcript is not None:
         data |= _words(transcript, webhook.include)

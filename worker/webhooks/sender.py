@@ -7,6 +7,7 @@ read from the store again.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -17,6 +18,7 @@ from typing import Protocol
 
 from redis.exceptions import RedisError
 
+from worker.jobs.expiry import Expiry
 from worker.outbound.answer import Answer
 from worker.outbound.target import Refused, Target
 from worker.runtime.timing import Timing
@@ -88,8 +90,11 @@ class Sender:
         schedule: Schedule,
         clock: Callable[[], float] = time.time,
         timing: Timing = Timing(),
+        keep: float = math.inf,
     ) -> None:
+        """keep: seconds for which a job stays after its end."""
         self._store = store
+        self._expiry = Expiry(store, keep, timing)
         self._due = due
         self._calls = calls
         self._letterhead = letterhead
@@ -277,7 +282,8 @@ class Sender:
             raise JobNotFound(request.id)
         transcript = self._store.transcript(request.id) if outcome.state == "finished" else None
         edits = self._store.transcripts.edits(request.id)
-        body = message(request, outcome, transcript, self._letterhead.public_url, edits)
+        expires_at = self._expiry.shown(request, outcome)
+        body = message(request, outcome, transcript, self._letterhead.public_url, edits, expires_at)
         signed = signed_headers(self._letterhead.keys, event, timestamp, body)
         headers = {**tracing.header_beside(webhook.headers), **webhook.headers, **signed}
         return self._calls.call(webhook.url, headers, body)

@@ -5,13 +5,13 @@ import { takeFromEverywhere } from "./bring.js";
 import { h } from "./dom.js";
 import { watchConnection } from "./events.js";
 import { getJson, onSignedOut } from "./http.js";
-import { putJob } from "./jobs.js";
+import { followJobs, putJob } from "./jobs.js";
 import { show as showList } from "./list.js";
 import { languages, locale, setLocale, t } from "./messages.js";
+import { loadPart } from "./part.js";
+import { askForKey, loadSession, session, signOut, watchSession } from "./session.js";
 import { listenForKeys, showKeys } from "./shortcuts.js";
-import { askForKey, loadSession, session, signOut, watchSession } from "./sign_in.js";
 import { connectUploads, resumeUploads } from "./upload.js";
-import { show as showUse } from "./use_it.js";
 
 const header = document.getElementById("header");
 const main = document.getElementById("main");
@@ -41,11 +41,11 @@ async function route() {
 async function open(place, hash) {
   const job = JOB.exec(hash);
   if (job) {
-    const { show } = await import("./transcript/view.js");
+    const { show } = await loadPart("transcript", "view", { hasStyle: true });
     return show(place, job[1], { t0: Number(new URLSearchParams(job[2]).get("t")) || 0 });
   }
   const info = await serverInfo();
-  if (hash.startsWith("#/help")) return showUse(place, info);
+  if (hash.startsWith("#/help")) return (await loadPart("help", "use_it")).show(place, info);
   return showList(place, info);
 }
 
@@ -84,8 +84,12 @@ function drawHeader() {
   document.getElementById("skip").textContent = t("skip");
 }
 
-function switchLanguage(language) {
-  setLocale(language);
+async function switchLanguage(language) {
+  try {
+    await setLocale(language);
+  } catch {
+    return showFailure({ status: 0 });
+  }
   route();
   header.querySelector("select").focus();
 }
@@ -108,6 +112,7 @@ async function start() {
   });
   listenForKeys();
   takeFromEverywhere();
+  followJobs();
   try {
     const info = getJson("/v1/info", { asks: false }).catch(() => null); // asked again if it needs the key
     await loadSession();

@@ -2,16 +2,17 @@
 
 import { announce } from "./announce.js";
 import { h, icon } from "./dom.js";
-import { clock } from "./format.js";
 import { t } from "./messages.js";
-import { keepOptions, keptOptions, optionFields, summary } from "./options.js";
-import * as recorder from "./record.js";
+import { keepOptions, keptOptions, summary } from "./options.js";
 import { addUploads } from "./upload.js";
 
 const PLUS = "M8 3v10M3 8h10";
 const MICROPHONE = "M8 2a2 2 0 0 1 2 2v4a2 2 0 0 1-4 0V4a2 2 0 0 1 2-2zM4 8a4 4 0 0 0 8 0M8 12v2.5";
 
+const REFUSALS = { NotAllowedError: "record.refused", TypeError: "failed.offline" }; // by the error's name
+
 let fields = keptOptions();
+let recorder = null; // the module, once somebody records
 
 /** The bar above the list. info: GET /v1/info */
 export function bringBar(info) {
@@ -19,13 +20,6 @@ export function bringBar(info) {
   input.addEventListener("change", () => {
     bring([...input.files]);
     input.value = "";
-  });
-  const options = optionFields(fields, info);
-  const chosen = h("span", { class: "muted" }, summary(fields));
-  options.element.addEventListener("input", () => {
-    fields = options.read();
-    keepOptions(fields);
-    chosen.textContent = summary(fields);
   });
   return h(
     "section",
@@ -38,8 +32,28 @@ export function bringBar(info) {
       recordControls(),
       h("span", { class: "muted hint" }, t("bring.hint")),
     ),
-    h("details", { class: "options" }, h("summary", {}, t("options.title"), " ", chosen), options.element),
+    optionsPanel(info),
   );
+}
+
+/** What is chosen, in few words; the fields come when it is opened. */
+function optionsPanel(info) {
+  const chosen = h("span", { class: "muted" }, summary(fields));
+  const inside = h("div", {});
+  const fill = async () => {
+    const { optionFields } = await import("./option_fields.js");
+    if (inside.firstChild) return;
+    const options = optionFields(fields, info);
+    options.element.addEventListener("input", () => {
+      fields = options.read();
+      keepOptions(fields);
+      chosen.textContent = summary(fields);
+    });
+    inside.append(options.element);
+  };
+  const panel = h("details", { class: "options" }, h("summary", {}, t("options.title"), " ", chosen), inside);
+  panel.addEventListener("toggle", () => panel.open && fill().catch(() => announce(t("failed.offline"))));
+  return panel;
 }
 
 function bring(files) {
@@ -50,51 +64,42 @@ function bring(files) {
 }
 
 function recordControls() {
-  const reason = recorder.whyNotRecord();
+  const reason = whyNotRecord();
   if (reason) return phoneRecorder(reason);
   const box = h("div", { class: "record" });
-  const draw = (...children) => box.replaceChildren(...children);
-  const idle = () => draw(h("button", { type: "button", onclick: begin }, icon(MICROPHONE), t("record.start")));
-  const begin = async () => {
-    try {
-      await recorder.startRecording();
-      announce(t("record.running"));
-      running();
-      box.querySelector("button").focus();
-    } catch (error) {
-      idle();
-      box.append(h("span", { class: "danger", role: "alert" }, t(error.name === "NotAllowedError" ? "record.refused" : "record.failed")));
-    }
-  };
-  const running = () => {
-    const time = h("span", { class: "record-time", role: "timer" });
-    const tick = () => {
-      if (!recorder.isRecording() || !time.isConnected) return;
-      time.textContent = clock(recorder.recordedSeconds());
-      setTimeout(tick, 250);
-    };
-    const button = (key, act, kind) => h("button", { type: "button", class: kind, onclick: act }, t(key));
-    const pause = button(recorder.isPaused() ? "record.resume" : "record.pause", () => {
-      recorder.togglePause();
-      pause.textContent = t(recorder.isPaused() ? "record.resume" : "record.pause");
-      box.classList.toggle("paused", recorder.isPaused());
-    });
-    const discard = () => {
-      recorder.discardRecording();
-      announce(t("record.discarded"));
-      idle();
-    };
-    draw(h("span", { class: "record-dot", "aria-hidden": "true" }), time, button("record.stop", finish), pause, button("record.discard", discard, "plain"));
-    queueMicrotask(tick);
-  };
-  const finish = async () => {
-    const at = new Date(Date.now() - new Date().getTimezoneOffset() * 60_000).toISOString();
-    const file = await recorder.stopRecording(t("record.name", { time: at.slice(0, 16).replace("T", " ").replace(":", ".") }));
-    idle();
-    bring([file]);
-  };
-  recorder.isRecording() ? running() : idle();
+  if (recorder?.isRecording()) recorder.showControls(box, (file) => recorded(box, file));
+  else offerRecording(box);
   return box;
+}
+
+/** Why the browser cannot record, as a key of a message; null if it can. */
+function whyNotRecord() {
+  if (!window.isSecureContext) return "record.insecure";
+  return navigator.mediaDevices?.getUserMedia && window.MediaRecorder ? null : "record.missing";
+}
+
+function offerRecording(box) {
+  box.replaceChildren(h("button", { type: "button", onclick: () => record(box) }, icon(MICROPHONE), t("record.start")));
+}
+
+async function record(box) {
+  try {
+    recorder ??= await import("./record.js");
+    await recorder.startRecording();
+  } catch (error) {
+    offerRecording(box);
+    box.append(h("span", { class: "danger", role: "alert" }, t(REFUSALS[error.name] ?? "record.failed")));
+    return;
+  }
+  announce(t("record.running"));
+  recorder.showControls(box, (file) => recorded(box, file));
+  box.querySelector("button").focus();
+}
+
+/** file: null if it was discarded. */
+function recorded(box, file) {
+  offerRecording(box);
+  if (file) bring([file]);
 }
 
 /** What phones have without https: the recorder of the system. */

@@ -8,6 +8,8 @@ const CROSS = "M4 4l8 8M12 4l-8 8";
 const AGAIN = "M13 8a5 5 0 1 1-1.6-3.7M13 2.5v2.8h-2.8";
 const BIN = "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.6 8.5h5.8l.6-8.5";
 
+const SOON = 86400; // seconds before it is deleted, from which on the list says so
+
 /** {element, draw(job), text(words)}; actions: {cancel, retry, remove}, each called with the job. */
 export function jobRow(job, actions) {
   const row = frame(h("a", { class: "name", dir: "auto", href: `#/jobs/${job.id}` }));
@@ -87,6 +89,7 @@ function action(key, name, path, act) {
 }
 
 function facts(job) {
+  const left = job.expires_at ? job.expires_at - Date.now() / 1000 : 0; // seconds
   const language = job.detected_language ?? job.language;
   const parts = [
     job.title && job.file.name !== job.title && job.file.name,
@@ -94,6 +97,7 @@ function facts(job) {
     job.speakers?.length > 1 && t("job.speakers", { n: job.speakers.length }),
     language && languageName(language),
     job.total_seconds != null && clock(job.total_seconds),
+    left > 0 && left < SOON && t("job.expires", { time: about(left) }),
   ];
   return parts.filter(Boolean).join(" · ");
 }

@@ -23,7 +23,7 @@ export function watchJobs(watcher) {
 /** Reads the list anew; changes.query and changes.filter are what is looked for from now on. */
 export async function loadJobs(changes = {}) {
   Object.assign(jobs, changes);
-  follow();
+  followJobs();
   await whenOpen();
   const count = changes.query === undefined && changes.filter === undefined ? jobs.items.length : 0;
   const page = await read(Math.min(Math.max(FIRST, count), MORE));
@@ -71,6 +71,15 @@ export function showJob(job) {
   putJob(job);
 }
 
+export async function cancelJob(job) {
+  try {
+    putJob(await getJson(`/v1/jobs/${job.id}/cancel`, { method: "POST" }));
+  } catch (error) {
+    if (error.code !== "job_already_ended") throw error;
+    putJob(await getJson(`/v1/jobs/${job.id}`));
+  }
+}
+
 function fits(job) {
   const wanted = FILTERS[jobs.filter];
   return !wanted || wanted.split(",").includes(job.status);
@@ -91,7 +100,8 @@ async function read(limit, after) {
   }
 }
 
-function follow() {
+/** Opens the stream; it can be done before anything else. */
+export function followJobs() {
   if (isFollowed) return;
   isFollowed = true;
   subscribe((name, data) => {

@@ -2,14 +2,12 @@
 
 import { announce } from "./announce.js";
 import { bringBar } from "./bring.js";
-import { deleteJob } from "./deleting.js";
 import { h } from "./dom.js";
 import { jobName } from "./format.js";
 import { jobRow, uploadRow } from "./job_row.js";
-import { FILTERS, jobs, loadJobs, loadMore, watchJobs } from "./jobs.js";
+import { cancelJob, FILTERS, jobs, loadJobs, loadMore, watchJobs } from "./jobs.js";
 import { followText } from "./live_text.js";
 import { t } from "./messages.js";
-import { askForRetry, cancelJob } from "./retry.js";
 import { cancelUpload, retryUpload, uploads, watchUploads } from "./upload.js";
 
 const TYPING = 250; // milliseconds without a key until it is searched
@@ -23,10 +21,17 @@ export async function show(container, info) {
   const state = h("div", { class: "state", hidden: true });
   const more = h("button", { type: "button", class: "more", hidden: true, onclick: () => guard(loadMore) }, t("list.more"));
   const sendingRows = new Map();
-  const actions = { cancel: (job) => guard(() => cancelJob(job)), retry: (job) => askForRetry(job, info), remove };
+  const actions = { cancel: (job) => guard(() => cancelJob(job)), retry: (job) => guard(() => retry(job)), remove: (job) => guard(() => remove(job)) };
 
-  function remove(job) {
-    const row = rows.get(job.id).element;
+  async function retry(job) {
+    const { askForRetry } = await import("./retry.js");
+    askForRetry(job, info);
+  }
+
+  async function remove(job) {
+    const { deleteJob } = await import("./deleting.js");
+    const row = rows.get(job.id)?.element;
+    if (!row) return; // somebody else was quicker
     const next = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector(".name");
     deleteJob(job);
     (next ?? search).focus();

@@ -1,31 +1,40 @@
-// What the page says, in the reader's language.
+// What the page says, in the reader's language: of each part its texts, once somebody opens it.
 
-import de from "./messages.de.js";
-import en from "./messages.en.js";
-import trDe from "./transcript/messages.de.js";
-import trEn from "./transcript/messages.en.js";
-
-const LANGUAGES = { en: { ...en, ...trEn }, de: { ...de, ...trDe } };
 const CHOICE = "whisper-native.language";
+
+const texts = {};
+const parts = new Set(); // whose texts are there
 
 export const languages = { en: "English", de: "Deutsch" };
 export let locale = chosen();
 document.documentElement.lang = locale;
+await learn("");
+
+/** Loads the texts of a part. part: its folder, such as "help/". */
+export async function learn(part) {
+  if (parts.has(part)) return;
+  Object.assign(texts, (await import(`./${part}messages.${locale}.js`)).default);
+  parts.add(part);
+}
 
 /** The message of this key. values: for its {names}; values.n also chooses among {one, other}. */
 export function t(key, values = {}) {
-  let message = LANGUAGES[locale][key] ?? LANGUAGES.en[key] ?? key;
+  let message = texts[key] ?? key;
   if (typeof message !== "string") message = message[new Intl.PluralRules(locale).select(values.n)] ?? message.other;
   return message.replace(/\{(\w+)\}/g, (whole, name) => shown(values[name] ?? whole));
 }
 
 /** What the server says went wrong: in the reader's language if the page knows it by its code. */
 export function reason({ code, message }) {
-  return LANGUAGES[locale][`why.${code}`] ?? message;
+  return texts[`why.${code}`] ?? message;
 }
 
-export function setLocale(language) {
+export async function setLocale(language) {
+  const known = [...parts];
   locale = language;
+  for (const key of Object.keys(texts)) delete texts[key]; // German has some that English has not
+  parts.clear();
+  await Promise.all(known.map(learn));
   document.documentElement.lang = language;
   try {
     localStorage.setItem(CHOICE, language);
@@ -42,5 +51,5 @@ function chosen() {
     kept = localStorage.getItem(CHOICE);
   } catch {}
   const wanted = [kept, ...navigator.languages.map((tag) => tag.slice(0, 2))];
-  return wanted.find((language) => language in LANGUAGES) ?? "en";
+  return wanted.find((language) => language in languages) ?? "en";
 }

@@ -1,21 +1,19 @@
 // The microphone: what is recorded becomes a file as any other.
 
+import { announce } from "./announce.js";
+import { h } from "./dom.js";
+import { clock } from "./format.js";
+import { t } from "./messages.js";
+
 const TYPES = [["audio/webm;codecs=opus", "webm"], ["audio/mp4", "m4a"], ["audio/ogg;codecs=opus", "ogg"]];
 const PART = 1000; // milliseconds: what is kept if the recorder fails
 
 let current = null;
 
-/** Why the browser cannot record, as a key of a message; null if it can. */
-export function whyNotRecord() {
-  if (!window.isSecureContext) return "record.insecure";
-  if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder) return "record.missing";
-  return type() ? null : "record.missing";
-}
-
 /** Asks for the microphone and begins; throws what the browser says if it is refused. */
 export async function startRecording() {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
-  const [mime, suffix] = type();
+  const [mime, suffix] = TYPES.find(([each]) => MediaRecorder.isTypeSupported(each)) ?? ["", "webm"];
   const recorder = new MediaRecorder(stream, { mimeType: mime });
   current = { recorder, stream, suffix, mime, parts: [], began: performance.now(), before: 0 };
   recorder.addEventListener("dataavailable", (event) => event.data.size && current?.parts.push(event.data));
@@ -26,17 +24,51 @@ export function isRecording() {
   return current !== null;
 }
 
-export function isPaused() {
+/** Into the box, in place of what is there. onEnd(file): null if it was discarded. */
+export function showControls(box, onEnd) {
+  const time = h("span", { class: "record-time", role: "timer" });
+  const button = (key, act, kind) => h("button", { type: "button", class: kind, onclick: act }, t(key));
+  const pause = button("record.pause", () => {
+    togglePause();
+    showPause();
+  });
+  const showPause = () => {
+    pause.textContent = t(isPaused() ? "record.resume" : "record.pause");
+    box.classList.toggle("paused", isPaused());
+  };
+  const discard = () => {
+    discardRecording();
+    announce(t("record.discarded"));
+    onEnd(null);
+  };
+  const dot = h("span", { class: "record-dot", "aria-hidden": "true" });
+  const stop = async () => onEnd(await stopRecording(newName()));
+  box.replaceChildren(dot, time, button("record.stop", stop), pause, button("record.discard", discard, "plain"));
+  showPause();
+  const tick = () => {
+    if (!current || !box.contains(time)) return;
+    time.textContent = clock(recordedSeconds());
+    setTimeout(tick, 250);
+  };
+  tick();
+}
+
+function newName() {
+  const at = new Date(Date.now() - new Date().getTimezoneOffset() * 60_000).toISOString();
+  return t("record.name", { time: at.slice(0, 16).replace("T", " ").replace(":", ".") });
+}
+
+function isPaused() {
   return current?.recorder.state === "paused";
 }
 
 /** Of sound, without the pauses. */
-export function recordedSeconds() {
+function recordedSeconds() {
   if (!current) return 0;
   return (current.before + (isPaused() ? 0 : performance.now() - current.began)) / 1000;
 }
 
-export function togglePause() {
+function togglePause() {
   if (isPaused()) {
     current.began = performance.now();
     current.recorder.resume();
@@ -47,7 +79,7 @@ export function togglePause() {
 }
 
 /** The recording as a File. name: without its suffix */
-export async function stopRecording(name) {
+async function stopRecording(name) {
   const { recorder, parts, suffix, mime } = current;
   if (recorder.state !== "inactive") {
     const stopped = new Promise((done) => recorder.addEventListener("stop", done));
@@ -58,14 +90,10 @@ export async function stopRecording(name) {
   return new File(parts, `${name}.${suffix}`, { type: mime });
 }
 
-export function discardRecording() {
+function discardRecording() {
   if (current.recorder.state !== "inactive") current.recorder.stop();
   for (const track of current.stream.getTracks()) track.stop();
   current = null;
-}
-
-function type() {
-  return TYPES.find(([mime]) => MediaRecorder.isTypeSupported(mime));
 }
 
 addEventListener("beforeunload", (event) => current && event.preventDefault());

@@ -3,10 +3,10 @@
 import { openDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { jobName } from "./format.js";
-import { getJson, request } from "./http.js";
+import { getJson } from "./http.js";
 import { putJob } from "./jobs.js";
 import { t } from "./messages.js";
-import { optionFields } from "./options.js";
+import { optionFields } from "./option_fields.js";
 
 export function askForRetry(job, info) {
   const before = {
@@ -54,13 +54,4 @@ function changed(job, before, now) {
   if (now.diarize && before.diarize && !now.num_speakers) delete fields.diarize;
   if (job.status === "finished" && !Object.keys(fields).length) fields.task = before.task;
   return fields;
-}
-
-export async function cancelJob(job) {
-  try {
-    putJob(await getJson(`/v1/jobs/${job.id}/cancel`, { method: "POST" }));
-  } catch (error) {
-    if (error.code !== "job_already_ended") throw error;
-    putJob(await (await request(`/v1/jobs/${job.id}`)).json());
-  }
 }

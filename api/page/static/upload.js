@@ -4,7 +4,7 @@
 import { announce } from "./announce.js";
 import { readError } from "./http.js";
 import { t } from "./messages.js";
-import { askForKey } from "./sign_in.js";
+import { askForKey } from "./session.js";
 
 const AT_ONCE = 3;
 const FIRST_PAUSE = 1; // seconds
@@ -94,7 +94,6 @@ async function ended(upload, request) {
     return retryUpload(upload);
   }
   const seconds = Number(request.getResponseHeader("Retry-After"));
-  upload.isOffline = status === 0;
   upload.isOffline = status === 0;
   const error = status ? readError(status, responseText).message : t("upload.lost");
   if (!PASSING.includes(status)) fail(upload, error);

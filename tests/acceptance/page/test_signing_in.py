@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.acceptance.live import LiveService
+from tests.acceptance.page.transcripts import SAVED, finished, said, segments, show, write
 from tests.services import KEYS
 
 if TYPE_CHECKING:
@@ -45,3 +48,36 @@ def test_a_session_that_ends_asks_again_and_goes_on(open_page: Open, keyed: Live
     sign_in(page, KEYS["ben"])
     page.get_by_text("Nothing is found for “quarterly”.").wait_for()
     assert page.get_by_label("Search names and texts").input_value() == "quarterly"
+
+
+@pytest.mark.slow
+def test_a_key_that_is_changed_ends_its_sessions_and_loses_no_draft(
+    open_page: Open, tmp_path: Path, clip: Path
+) -> None:
+    """Takes some 10 s: two starts of a service."""
+    service = LiveService(tmp_path, {"WHISPER_ENGINE": "fake", "WHISPER_API_KEYS": "anna:sk-before"}, "sk-before")
+    service.start()
+    try:
+        job, port = finished(service, clip), service.port
+        page = open_page(service)
+        sign_in(page, "sk-before")
+        page.locator(f"[data-id={job}]").wait_for()
+        show(page, job)
+        service.stop()
+        write(page, 0, "Written while the server was away")
+        page.keyboard.press("Enter")
+        page.locator(".tr-save.trouble").wait_for()
+        service.settings = {
+            "WHISPER_ENGINE": "fake", "WHISPER_API_KEYS": "anna:sk-after", "NATIVE_WHISPER_PORT": str(port),
+        }  # fmt: skip
+        service.key = "sk-after"
+        service.start()
+        page.get_by_text("Your key no longer opens this server.").wait_for()  # by itself: the draft is sent again
+        assert said(page, 0).inner_text() == "Written while the server was away"
+        sign_in(page, "sk-before")
+        page.get_by_text("The server does not know this key.").wait_for()
+        sign_in(page, "sk-after")
+        page.wait_for_selector(SAVED)
+        assert segments(service, job)[0]["text"].strip() == "Written while the server was away"
+    finally:
+        service.stop()

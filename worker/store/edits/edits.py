@@ -11,6 +11,17 @@ from engines.transcript import SPARSE, Segment, Transcript, Word
 from worker.store.edits.alignment import aligned
 from worker.store.record_format import RecordFormat
 
+MAX_BYTES = 32 * 1024 * 1024  # of edits.json, about: a day of talk has a quarter of a million words, which take 18 MB
+WORD_BYTES = 60  # that a word takes beside its letters
+
+
+class EditsTooLarge(Exception):
+    """The corrections of one transcript would take more room than those of any recording do."""
+
+    def __init__(self) -> None:
+        limit = f"{MAX_BYTES // 2**20} MB"
+        super().__init__(f"The corrections of this transcript would take more than {limit}: correct less text")
+
 
 @dataclass(frozen=True, slots=True)
 class EditedSegment:
@@ -73,6 +84,20 @@ def changed(edits: Edits, machine: Transcript, changes: Sequence[SegmentChange])
         if not edited.is_as_it_was:
             segments[change.id] = edited
     return replace(edits, revision=edits.revision + 1, segments=segments)
+
+
+def check_size(edits: Edits, changes: Sequence[SegmentChange]) -> None:
+    """Before any text is aligned, which takes longer. Raises EditsTooLarge unless they become smaller."""
+    sizes = {number: _bytes_of(segment.text) for number, segment in edits.segments.items()}
+    before = sum(sizes.values())
+    sizes |= {change.id: _bytes_of(change.text) for change in changes if "text" in change.sets}
+    if before < sum(sizes.values()) > MAX_BYTES:
+        raise EditsTooLarge
+
+
+def _bytes_of(text: str | None) -> int:
+    """Of a corrected text on disk, about: it stands there as a whole, and word by word."""
+    return 2 * len(text.encode(errors="replace")) + WORD_BYTES * len(text.split()) if text else 0
 
 
 def _merged(changes: Sequence[SegmentChange]) -> Iterable[SegmentChange]:

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from engines.transcript import Transcript
 from worker.runtime.file_lock import try_lock
-from worker.store.edits.edits import EDITS, Edits, SegmentChange, changed
+from worker.store.edits.edits import EDITS, Edits, SegmentChange, changed, check_size
 from worker.store.record_files import JobNotFound, RecordBroken, RecordFiles
 from worker.store.records import NAMES, TRANSCRIPT, SpeakerNames
 
@@ -31,6 +31,13 @@ class TranscriptChanged(Exception):
     def __init__(self, revision: int) -> None:
         super().__init__(f"The transcript was changed meanwhile: its revision is {revision} now.")
         self.revision = revision
+
+
+class TranscriptBusy(Exception):
+    """Others are changing it all the time."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"Somebody else is changing the transcript of {job_id}. Send it again in a moment.")
 
 
 class Transcripts:
@@ -61,12 +68,14 @@ class Transcripts:
 
     def change(self, job_id: str, revision: int | None, changes: Sequence[SegmentChange]) -> tuple[Edits, Transcript]:
         """What the edits are now, and the transcript with them. revision: which they were made on, None for whichever
-        there is; raises TranscriptChanged if there is another, and KeyError for a segment that is not there."""
+        there is; raises TranscriptChanged if there is another, KeyError for a segment that is not there, and
+        EditsTooLarge."""
         original = self.original(job_id)
         with self._alone(job_id):
             edits = self.edits(job_id)
             if revision not in (None, edits.revision):
                 raise TranscriptChanged(edits.revision)
+            check_size(edits, changes)
             edits = changed(edits, original, changes)
             self._files.replace(job_id, EDITS, edits)
         self._changed(job_id)
@@ -93,7 +102,7 @@ class Transcripts:
 
     @contextmanager
     def _alone(self, job_id: str) -> Iterator[None]:
-        """Nobody else changes the job, in whichever process. Raises TimeoutError."""
+        """Nobody else changes the job, in whichever process. Raises TranscriptBusy."""
         try:
             descriptor = os.open(self._files.directory(job_id) / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:
@@ -102,7 +111,7 @@ class Transcripts:
             deadline = time.monotonic() + PATIENCE
             while not _is_locked(descriptor):
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"Somebody has been changing {job_id} for {PATIENCE:g} s")
+                    raise TranscriptBusy(job_id)
                 time.sleep(PAUSE)
             yield
         finally:

@@ -62,10 +62,18 @@ class SearchIndex:
 
     def update(self, job_id: str) -> None:
         """After something of the job was changed, or it is gone."""
+        self._update({job_id})
+
+    def catch_up(self) -> None:
+        """With what could not be written yet."""
+        if self._missed:
+            self._update(set())
+
+    def _update(self, job_ids: set[str]) -> None:
         if self.file.current() is None:
             return
         missed, self._missed = self._missed, set()
-        ids = {job_id, *missed}
+        ids = job_ids | missed
         if not self.put([read_document(self._jobs / each) or each for each in ids]):
             self._missed |= ids
 
@@ -136,15 +144,14 @@ class SearchIndex:
 
         def use(connection: sqlite3.Connection) -> None:
             nonlocal more
-            if not self._by_words or _fact(connection, "removed") is None:
-                return
             before = connection.total_changes
             connection.execute("INSERT INTO words(words, rank) VALUES ('merge', ?)", (-PAGES,))
             more = connection.total_changes - before > 1  # the statement itself counts as one
             if not more:
                 connection.execute("DELETE FROM facts WHERE name = 'removed'")
 
-        return self.file.write(use, needed=False) and more
+        is_due = self._by_words and self.file.read(lambda connection: _fact(connection, "removed")) is not None
+        return is_due and self.file.write(use, needed=False) and more
 
     def stamps(self, lowest: str, before: str) -> Mapping[str, int]:
         """When the directories of all known jobs from `lowest` on and below `before` were changed."""

@@ -1,5 +1,6 @@
-"""Keeps what jobs are searched by: makes it, newest first, and looks once an hour for what was changed behind its back,
-by the times of the jobs' directories. A pause after each piece as long as it took, so it takes half a core at most."""
+"""Keeps what jobs are searched by: makes it, newest first, drops the words of what was removed, and looks once an hour
+for what was changed behind its back, by the times of the jobs' directories. It pauses after each piece as long as that
+took, so it takes half a core at most."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ LOCK = "search.lock"
 PIECE = 256  # directories that are compared at once
 AT_ONCE = 64  # documents of a transaction …
 MAX_TEXT = 200_000  # … and about so many characters of them, or others would wait too long
+DROPPING = 20  # times as long as it took to drop what was removed until it is done again: it writes everything anew
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class SearchKeeper:
         self._jobs = jobs
         self._index = index
         self._timing = timing
-        self._make_at = self._scan_at = float("-inf")  # monotonic seconds
+        self._make_at = self._scan_at = self._drop_at = float("-inf")  # monotonic seconds
 
     def start(self) -> None:
         threading.Thread(target=self.run, args=(threading.Event(),), name="search", daemon=True).start()
@@ -43,6 +45,7 @@ class SearchKeeper:
         while not stopped.is_set():
             try:
                 self._index.file.directory.mkdir(mode=0o700, exist_ok=True)
+                self._index.catch_up()
                 with held(self._index.file.directory / LOCK) as is_held:
                     while is_held() and not stopped.is_set():
                         self.keep(time.monotonic())
@@ -56,13 +59,15 @@ class SearchKeeper:
     def keep(self, now: float) -> None:
         """Does what is due. now: monotonic seconds."""
         with contextlib.suppress(IndexUnavailable):  # it was thrown away, or cannot be made
+            self._index.catch_up()
             self._discard_old()
             if self._index.file.current() is None:
                 self._make(now)
             if self._index.verified_from() or now >= self._scan_at:
                 self._scan()
-                self._drop_removed()
                 self._scan_at = now + self._timing.index_scan
+            if now >= self._drop_at:
+                self._drop_at = now + DROPPING * self._drop_removed()
 
     def _discard_old(self) -> None:
         if self._index.file.current() is not None and not self._index.is_of_this_boot():
@@ -104,11 +109,13 @@ class SearchKeeper:
                 began = time.perf_counter()
         self._put(read)
 
-    def _drop_removed(self) -> None:
-        began = time.perf_counter()
+    def _drop_removed(self) -> float:
+        """Returns how many seconds it took."""
+        began = step = time.perf_counter()
         while self._index.drop_removed():
-            time.sleep(time.perf_counter() - began)
-            began = time.perf_counter()
+            time.sleep(time.perf_counter() - step)
+            step = time.perf_counter()
+        return time.perf_counter() - began
 
     def _forget(self, names: Sequence[str]) -> None:
         self._put([name for name in names if not (self._jobs / name).exists()])

@@ -12,7 +12,7 @@ const moment = (seconds) => new Date(seconds * 1000).toLocaleString(locale, { da
 
 /** job: as the API shows it. */
 export function openDeliveries(job) {
-  const shown = h("div", { class: "tr-deliveries" }, t("tr.loading"));
+  const shown = h("div", { class: "tr-deliveries" }, t("loading"));
   const notice = h("p", { role: "status", class: "tr-dialog-notice" });
   const again = h("button", { type: "button" }, t("tr.redeliver"));
   let timer = 0;

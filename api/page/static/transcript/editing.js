@@ -1,8 +1,8 @@
 // Corrects one segment at a time, in place. The text goes to the server as it is typed; what it is to be shown as, and
 // when its words are said, comes back from there.
 
+import { clock } from "../format.js";
 import { t } from "../messages.js";
-import { clock } from "./clock.js";
 import { shownText } from "./words.js";
 
 const WHILE = {

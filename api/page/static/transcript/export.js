@@ -1,10 +1,10 @@
 // Takes the transcript along: every format with its options, to a file or the clipboard.
 
+import { copy } from "../copy.js";
 import { openDialog } from "../dialog.js";
 import { h } from "../dom.js";
 import { request } from "../http.js";
 import { t } from "../messages.js";
-import { copy } from "./copy.js";
 
 const LINES = ["max_line_width", "max_line_count", "max_words_per_line", "highlight_words"];
 const FORMATS = {
@@ -28,7 +28,7 @@ export function openExport(job) {
   const options = h("div", { class: "tr-options" });
   const original = h("input", { type: "checkbox" });
   const download = h("a", { class: "button primary", download: "" }, t("tr.download"));
-  const copied = h("button", { type: "button" }, t("tr.copy"));
+  const copied = h("button", { type: "button" }, t("copy"));
   const notice = h("p", { role: "status", class: "tr-dialog-notice" });
   const format = () => choices.find(({ input }) => input.checked).input.value;
   const address = () => `/v1/jobs/${job.id}/transcript?${query(format(), options, original.checked)}`;
@@ -79,7 +79,7 @@ function query(format, options, isOriginal) {
 async function copyFrom(address) {
   try {
     const text = await (await request(address)).text();
-    return (await copy(text)) ? t("tr.copied") : t("tr.not_copied");
+    return (await copy(text)) ? t("copied") : t("tr.not_copied");
   } catch (error) {
     return error.message;
   }

@@ -35,6 +35,7 @@ export class Heading {
       language ? languageName(language) : null,
       job.model,
       job.title ? job.file.name : null,
+      job.expires_at ? t("tr.kept_until", { date: fullMoment(job.expires_at, "medium") }) : null,
     ];
     return facts.filter(Boolean).map((fact) => h("span", { dir: "auto" }, fact));
   }

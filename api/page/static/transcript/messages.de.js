@@ -2,7 +2,6 @@
 
 export default {
   "tr.all_jobs": "Alle Aufnahmen",
-  "tr.loading": "Wird geladen …",
   "tr.load_failed": "Das Transkript konnte nicht geladen werden",
   "tr.load_again": "Neu laden",
   "tr.no_connection": "Keine Verbindung zum Server",
@@ -21,7 +20,7 @@ export default {
   "tr.status_canceled": "Die Transkription wurde abgebrochen",
   "tr.status_deleted": "Das Transkript wurde gelöscht",
   "tr.progress": "Fortschritt",
-  "tr.cancel": "Abbrechen",
+  "tr.kept_until": "Bleibt bis {date}",
   "tr.rename": "Umbenennen",
   "tr.title": "Titel",
   "tr.save": "Speichern",
@@ -109,8 +108,6 @@ export default {
   "tr.option_highlight_words": "Jedes gesprochene Wort unterstreichen",
   "tr.export_original": "Wie gehört, ohne Korrekturen",
   "tr.download": "Herunterladen",
-  "tr.copy": "Kopieren",
-  "tr.copied": "Kopiert",
   "tr.not_copied": "Dieser Browser lässt die Seite nicht kopieren. Laden Sie es stattdessen herunter.",
   "tr.recording": "Aufnahme herunterladen",
   "tr.redeliver": "Erneut zustellen",

@@ -2,7 +2,6 @@
 
 export default {
   "tr.all_jobs": "All recordings",
-  "tr.loading": "Loading…",
   "tr.load_failed": "The transcript could not be loaded",
   "tr.load_again": "Load again",
   "tr.no_connection": "No connection to the server",
@@ -21,7 +20,7 @@ export default {
   "tr.status_canceled": "The transcription was canceled",
   "tr.status_deleted": "The transcript was deleted",
   "tr.progress": "Progress",
-  "tr.cancel": "Cancel",
+  "tr.kept_until": "Kept until {date}",
   "tr.rename": "Rename",
   "tr.title": "Title",
   "tr.save": "Save",
@@ -109,8 +108,6 @@ export default {
   "tr.option_highlight_words": "Underline each word as it is said",
   "tr.export_original": "As it was heard, without corrections",
   "tr.download": "Download",
-  "tr.copy": "Copy",
-  "tr.copied": "Copied",
   "tr.not_copied": "This browser does not let the page copy. Download it instead.",
   "tr.recording": "Download the recording",
   "tr.redeliver": "Deliver again",

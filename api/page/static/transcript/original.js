@@ -8,7 +8,7 @@ import { shownText } from "./words.js";
 
 /** segment: as the server has it now. onRestore(text). */
 export async function openOriginal(jobId, segment, onRestore) {
-  const heard = h("p", { dir: "auto" }, t("tr.loading"));
+  const heard = h("p", { dir: "auto" }, t("loading"));
   const restore = h("button", { type: "button", disabled: true }, t("tr.restore"));
   const now = h("div", { class: "tr-version" }, h("b", {}, t("tr.now")), h("p", { dir: "auto" }, shownText(segment)));
   const then = h("div", { class: "tr-version" }, h("b", {}, t("tr.heard")), heard, restore);

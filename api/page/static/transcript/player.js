@@ -2,9 +2,9 @@
 
 import { announce } from "../announce.js";
 import { h } from "../dom.js";
+import { clock } from "../format.js";
 import { request } from "../http.js";
 import { t } from "../messages.js";
-import { clock } from "./clock.js";
 import { Waveform } from "./waveform.js";
 
 export const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3];

@@ -19,7 +19,7 @@ export class Running {
     this.state = h("p", { class: "tr-state" });
     this.bar = h("progress", { max: "1", "aria-label": t("tr.progress") });
     this.text = h("div", { class: "tr-text tr-live", lang: job.language ?? null });
-    this.cancel = h("button", { type: "button", onclick: () => this.#cancel() }, t("tr.cancel"));
+    this.cancel = h("button", { type: "button", onclick: () => this.#cancel() }, t("cancel"));
     this.element = h("section", { class: "tr-running" }, h("div", { class: "tr-running-state" }, this.state, this.bar, this.cancel), this.text);
     this.show(job);
     addEventListener("scroll", () => this.#scrolled(), { passive: true, signal: this.#stops.signal });

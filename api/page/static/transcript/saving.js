@@ -9,7 +9,7 @@ const PAUSE = 1000; // ms after the last key
 const RETRIES = [2, 4, 8, 15, 30]; // s
 const BATCH = 1000; // segments a request
 const PASSING = new Set([0, 408, 425, 429]); // statuses of a trouble that passes, beside all of 5xx
-export const WORDS = "format=verbose_json&timestamp_granularities[]=word&timestamp_granularities[]=segment";
+const WORDS = "format=verbose_json&timestamp_granularities[]=word&timestamp_granularities[]=segment&flat_words=false";
 
 const revisionOf = (response) => response.headers.get("etag")?.replace(/^W\/|"/g, "") ?? null;
 

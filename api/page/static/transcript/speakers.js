@@ -2,9 +2,9 @@
 
 import { openDialog } from "../dialog.js";
 import { h } from "../dom.js";
+import { clock } from "../format.js";
 import { request } from "../http.js";
 import { t } from "../messages.js";
-import { clock } from "./clock.js";
 
 /** Names and merges speakers. onSaved(job): the job as it is now. */
 export function openSpeakers(job, onSaved) {

@@ -4,8 +4,8 @@
 // ten times as much at a hundred thousand words.
 
 import { h } from "../dom.js";
+import { clock } from "../format.js";
 import { t } from "../messages.js";
-import { clock } from "./clock.js";
 import { shownText } from "./words.js";
 
 const UNSURE = 0.5; // words of a lower probability are marked

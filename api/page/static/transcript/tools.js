@@ -1,10 +1,10 @@
 // What can be done with one segment: a few buttons beside the one that is pointed at, focused or was clicked.
 
 import { announce } from "../announce.js";
+import { copy } from "../copy.js";
 import { h } from "../dom.js";
+import { clock } from "../format.js";
 import { t } from "../messages.js";
-import { clock } from "./clock.js";
-import { copy } from "./copy.js";
 
 export class Tools {
   #i = -1;

@@ -28,7 +28,7 @@ class View {
   }
 
   async open() {
-    this.#say("loading", t("tr.loading"));
+    this.#say("loading", t("loading"));
     this.element.setAttribute("aria-busy", "true");
     try {
       const job = await getJson(`/v1/jobs/${this.jobId}`);

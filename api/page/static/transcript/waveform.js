@@ -1,9 +1,9 @@
 // The recording at a glance: its peaks on a canvas, and a slider over them to jump.
 
 import { h } from "../dom.js";
+import { clock } from "../format.js";
 import { getJson } from "../http.js";
 import { t } from "../messages.js";
-import { clock } from "./clock.js";
 
 const BAR = 3; // px, with the gap after it
 const KEYS = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5, PageDown: -60, PageUp: 60 }; // seconds

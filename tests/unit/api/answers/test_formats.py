@@ -95,6 +95,13 @@ def test_segments_have_the_ten_keys_and_their_own_numbers() -> None:
         assert first[key] != second[key]
 
 
+def test_words_need_not_be_there_twice() -> None:
+    rendered = render(make_transcript(), "verbose_json", ("segment", "word"), has_flat_words=False)
+    answer = json.loads(rendered.body)
+    assert "words" not in answer
+    assert all(segment["words"] for segment in answer["segments"])
+
+
 def test_granularities_choose_what_is_there() -> None:
     assert "words" not in as_json(make_transcript(), "segment")
     words_alone = as_json(make_transcript(), "word")

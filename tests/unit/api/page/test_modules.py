@@ -29,7 +29,7 @@ def test_the_browser_is_told_at_once_which_modules_it_needs() -> None:
     assert sorted(preloaded) == sorted(needed)
 
 
-@pytest.mark.parametrize("folder", [FOLDER, FOLDER / "transcript"], ids=["shell", "transcript"])
+@pytest.mark.parametrize("folder", [FOLDER, FOLDER / "transcript", FOLDER / "help"], ids=lambda folder: folder.name)
 def test_every_message_is_there_in_both_languages(folder: Path) -> None:
     english, german = (
         _MESSAGE.findall((folder / f"messages.{language}.js").read_text(encoding="utf-8")) for language in ("en", "de")

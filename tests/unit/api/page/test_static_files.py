@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.page import routes
-from api.page.static_files import static_file
+from api.page.static_files import static_file, version
 from tests.unit.api_service import assert_error, serving
 
 SCRIPT = "export const words = [];\n" * 100
@@ -18,7 +18,8 @@ SCRIPT = "export const words = [];\n" * 100
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "static"
     (folder / "transcript").mkdir(parents=True)
-    (folder / "index.html").write_text("<!doctype html>" + "<p>page</p>" * 100)
+    link = '<link rel="modulepreload" href="/page/transcript/view.js">'
+    (folder / "index.html").write_text(f"<!doctype html>{link}" + "<p>page</p>" * 100)
     (folder / "transcript" / "view.js").write_text(SCRIPT)
     (folder / "notes.txt").write_text("not of the page")
     (tmp_path / "outside.js").write_text("secret")
@@ -44,6 +45,28 @@ def test_a_file_that_changes_is_read_again(folder: Path) -> None:
     assert after is not None
     assert (before.content, after.content) == (SCRIPT.encode(), b"changed")
     assert before.etag != after.etag
+
+
+@pytest.mark.asyncio
+async def test_a_browser_keeps_files_until_one_is_changed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "static_file", lambda name: static_file(name, folder))
+    monkeypatch.setattr(routes, "version", lambda: version(folder))
+    async with serving(tmp_path / "data") as running:
+
+        async def link() -> str:
+            page = await running.client.get("/")
+            assert page.headers["cache-control"] == "no-cache"
+            return page.text.partition('href="')[2].partition('"')[0]
+
+        before = await link()
+        kept = await running.client.get(before)
+        assert (kept.text, kept.headers["cache-control"]) == (SCRIPT, routes.KEPT)
+        (folder / "transcript" / "view.js").write_text("changed")
+        assert await link() != before
+        late = await running.client.get(before)  # a page that was opened before
+        assert (late.text, late.headers["cache-control"]) == ("changed", "no-cache")
 
 
 @pytest.mark.asyncio

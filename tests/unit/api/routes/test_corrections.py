@@ -14,6 +14,8 @@ import pytest
 from api.streaming.owner_stream import watch_jobs
 from engines.transcript import Speaker
 from tests.unit.api_service import Running, assert_error, make_segment, make_transcript, serving
+from worker.runtime.file_lock import try_lock
+from worker.store.edits import edits, transcripts
 from worker.store.records import Diarization, JobRequest, Outcome, Webhook
 
 pytestmark = pytest.mark.asyncio
@@ -114,6 +116,33 @@ async def test_two_who_correct_at_once_hear_of_each_other(tmp_path: Path) -> Non
         assert (await transcript(running, job, format="text")).text.strip() == "First Second"
         anyway = await correct(running, job, {"id": 1, "text": None}, headers={"if-match": "*"})
         assert anyway.json()["segments"][0]["text"] == " welcome two all."
+
+
+async def test_whoever_waits_for_another_in_vain_is_told_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcripts, "PATIENCE", 0.0)
+    async with serving(tmp_path) as running:
+        job = finished(running)
+        with open(running.store.source(job.id).parent / transcripts.LOCK, "wb") as file:
+            assert try_lock(file.fileno())
+            for answer in (
+                await correct(running, job, {"id": 0, "text": "x"}),
+                await running.client.patch(f"/v1/jobs/{job.id}", json={"title": "x"}),
+            ):
+                assert_error(answer, 503, "transcript_busy", "id")
+                assert answer.headers["retry-after"]
+
+
+async def test_more_than_anybody_says_is_no_correction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edits, "MAX_BYTES", 1000)
+    async with serving(tmp_path) as running:
+        job = finished(running)
+        message = assert_error(
+            await correct(running, job, {"id": 0, "text": "word " * 100}), 400, "invalid_value", "segments"
+        )
+        assert "more than" in message
+        assert not running.store.transcripts.edits(job.id).segments
 
 
 async def test_without_a_revision_nothing_is_changed(tmp_path: Path) -> None:

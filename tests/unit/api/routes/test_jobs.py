@@ -18,8 +18,8 @@ from worker.store.records import Diarization, JobError, Outcome, Retry, new_job_
 
 pytestmark = pytest.mark.asyncio
 KEYS = {
-    "id", "object", "status", "created_at", "started_at", "ended_at", "attempts", "model", "task", "language",
-    "detected_language",
+    "id", "object", "status", "created_at", "started_at", "ended_at", "expires_at", "attempts", "model", "task",
+    "language", "detected_language",
     "priority", "file", "url", "progress", "processed_seconds", "total_seconds", "speed", "eta_seconds", "position",
     "waiting_for", "error", "track", "speakers", "warnings", "metadata", "webhook", "urls", "title", "edited",
 }  # fmt: skip
@@ -35,7 +35,7 @@ async def test_a_job_is_promised_with_its_object(tmp_path: Path) -> None:
         assert (job["object"], job["status"], job["position"]) == ("transcription.job", "queued", 0)
         assert (job["model"], job["task"], job["language"], job["priority"]) == ("base", "transcribe", "de", "batch")
         assert (job["file"], job["metadata"]) == ({"name": "m.wav", "bytes": len(WAV)}, {"meeting": 7})
-        assert (job["progress"], job["error"], job["ended_at"]) == (0.0, None, None)
+        assert (job["progress"], job["error"], job["ended_at"], job["expires_at"]) == (0.0, None, None, None)
         assert abs(job["created_at"] - time.time()) < 60
         assert (await running.client.get(response.headers["location"])).json() == job
 
@@ -107,6 +107,7 @@ async def test_a_finished_job_sums_up(tmp_path: Path) -> None:
         assert (job["status"], job["started_at"], job["ended_at"]) == ("finished", 2000, 2004)
         assert (job["progress"], job["processed_seconds"], job["speed"], job["eta_seconds"]) == (1.0, 8.0, 2.0, None)
         assert (job["warnings"], job["error"], job["position"]) == ([warning], None, None)
+        assert job["expires_at"] == 2004 + 7 * 24 * 3600
 
 
 async def test_a_failed_job_says_why(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from api.answers import playable
 from tests import media
 from tests.unit.api_service import WAV, assert_error, make_request, make_transcript, serving
 from worker.store.records import Outcome
@@ -91,6 +93,25 @@ async def test_nobody_waits_for_the_copies_of_another(tmp_path: Path, monkeypatc
             assert await played(jobs[2].id, "ben") == b"copy"
             gate.touch()
             assert await asyncio.gather(*of_ann) == [b"copy"] * 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for Python")
+async def test_the_oldest_copies_make_room_for_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "python"
+    program.write_text('#!/bin/sh\nprintf copy >"$4"\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(playable, "MAX_BYTES", len(b"copy") * 2)
+    async with serving(tmp_path / "data") as running:
+        copies = []
+        for age in (3, 2, 1):
+            job = running.add_job()
+            running.finish(job.id)
+            answer = await running.client.get(f"/v1/jobs/{job.id}/audio?playable=true")
+            assert answer.content == b"copy"
+            copies.append(running.store.playable(job.id))
+            os.utime(copies[-1], (1_000_000 - age, 1_000_000 - age))
+        assert [copy.exists() for copy in copies] == [False, True, True]
 
 
 async def test_of_a_job_that_runs_there_is_the_recording(tmp_path: Path) -> None:

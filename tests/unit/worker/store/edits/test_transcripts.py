@@ -11,9 +11,12 @@ import pytest
 
 from engines.transcript import Segment, Speaker
 from tests.unit.factories import make_request, make_transcript
+from worker.runtime.file_lock import try_lock
+from worker.store.edits import edits as edits_module
+from worker.store.edits import transcripts as transcripts_module
 from worker.store.edits.alignment import aligned
-from worker.store.edits.edits import EDITS, Edits, SegmentChange
-from worker.store.edits.transcripts import TranscriptChanged
+from worker.store.edits.edits import EDITS, Edits, EditsTooLarge, SegmentChange
+from worker.store.edits.transcripts import LOCK, TranscriptBusy, TranscriptChanged
 from worker.store.job_store import JobNotFound, LocalStore
 from worker.store.records import new_job_id
 
@@ -164,3 +167,26 @@ def test_a_later_versions_edits_are_read_as_far_as_they_are_known(store: LocalSt
     path.write_text(json.dumps(record))
     assert store.transcripts.edits(job_id) == EDITS.read(record)
     assert store.transcript(job_id).text == "Hallo Bye."
+
+
+def test_corrections_have_a_size_that_no_talk_has(
+    store: LocalStore, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edits_module, "MAX_BYTES", 10_000)
+    store.transcripts.change(job_id, None, [text(0, "word " * 100)])
+    with pytest.raises(EditsTooLarge):
+        store.transcripts.change(job_id, None, [text(1, "word " * 100)])
+    edits, _ = store.transcripts.change(job_id, None, [text(0, "less"), text(1, "word " * 50)])
+    assert edits.revision == 2
+    monkeypatch.setattr(edits_module, "MAX_BYTES", 10)  # as an earlier version let it grow
+    assert store.transcripts.change(job_id, None, [text(1, "word")])[0].revision == 3
+
+
+def test_whoever_changes_it_all_the_time_keeps_others_waiting_for_a_while_only(
+    store: LocalStore, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcripts_module, "PATIENCE", 0.0)
+    with open(store.source(job_id).parent / LOCK, "wb") as file:
+        assert try_lock(file.fileno())
+        with pytest.raises(TranscriptBusy, match="in a moment"):
+            store.transcripts.change(job_id, None, [text(0, "Hallo")])

@@ -1,6 +1,6 @@
 // The clipboard, also where the browser keeps its own from pages without https.
 
-import { h } from "../dom.js";
+import { h } from "./dom.js";
 
 /** Returns whether the text is there now. */
 export async function copy(text) {
@@ -13,7 +13,7 @@ export async function copy(text) {
 }
 
 function copyOldWay(text) {
-  const field = h("textarea", { class: "tr-hidden", readonly: true });
+  const field = h("textarea", { class: "aside", readonly: true });
   field.value = text;
   const before = document.activeElement;
   (document.querySelector("dialog[open]") ?? document.body).append(field); // a dialog makes all else inert

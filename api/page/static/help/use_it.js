@@ -1,8 +1,9 @@
 // How other programs use this server, filled in with its address.
 
-import { announce } from "./announce.js";
-import { h } from "./dom.js";
-import { t } from "./messages.js";
+import { announce } from "../announce.js";
+import { copy } from "../copy.js";
+import { h } from "../dom.js";
+import { t } from "../messages.js";
 
 export function show(container, info) {
   const base = `${location.origin}/v1`;
@@ -66,17 +67,13 @@ function n8n(base, needsKey) {
 }
 
 function example(name, text) {
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      announce(t("copied"));
-      button.textContent = t("copied");
-      setTimeout(() => (button.textContent = t("copy")), 2000);
-    } catch {
-      getSelection().selectAllChildren(code); // without https the clipboard is closed to pages
-    }
+  const take = async () => {
+    if (!(await copy(text))) return getSelection().selectAllChildren(code);
+    announce(t("copied"));
+    button.textContent = t("copied");
+    setTimeout(() => (button.textContent = t("copy")), 2000);
   };
   const code = h("pre", { tabindex: "0", role: "region", "aria-label": name }, text);
-  const button = h("button", { type: "button", "aria-label": `${t("copy")}: ${name}`, onclick: copy }, t("copy"));
+  const button = h("button", { type: "button", "aria-label": `${t("copy")}: ${name}`, onclick: take }, t("copy"));
   return h("div", { class: "example" }, code, button);
 }
