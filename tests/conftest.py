@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +19,7 @@ settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("ours")
 
 LEVELS = ("unit", "integration", "acceptance", "faults")
+WITH_BROWSER = "tests/acceptance/page/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(level)
     if hasattr(config, "workerinput"):  # of several files at a time: the short ones fill up what the long ones leave
         items.sort(key=lambda item: LEVELS.index(_level(item)) if _level(item) in LEVELS else -1, reverse=True)
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The files that need a browser count as one: they share it, and the service that it shows."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return WITH_BROWSER if nodeid.startswith(WITH_BROWSER) else str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def _level(item: pytest.Item) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -19,6 +21,7 @@ POLICY = (
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 START = "index.html"
+VERSIONED = re.compile(r"v-(\w+)/(.+)", re.DOTALL)
 ASKED_EACH_TIME = "no-cache"
 KEPT = "public, max-age=31536000, immutable"  # under this address it never changes
 
@@ -29,16 +32,14 @@ async def page(request: Request) -> Response:
     return await _answer(request, START)
 
 
-@router.get("/page/v-{wanted}/{name:path}", include_in_schema=False)
-async def versioned_file(wanted: str, name: str, request: Request) -> Response:
-    """Of another version, which a page asks for that was opened before an upgrade, there is only what it is now."""
-    is_current = wanted == await run_in_threadpool(version)
-    return await _answer(request, name, KEPT if is_current else ASKED_EACH_TIME)
-
-
 @router.get("/page/{name:path}", include_in_schema=False)
 async def page_file(name: str, request: Request) -> Response:
-    return await _answer(request, name)
+    """Of another version, which a page asks for that was opened before an upgrade, there is only what it is now."""
+    versioned = VERSIONED.fullmatch(name)
+    if versioned is None:
+        return await _answer(request, name)
+    is_current = versioned[1] == await run_in_threadpool(version)
+    return await _answer(request, versioned[2], KEPT if is_current else ASKED_EACH_TIME)
 
 
 async def _answer(request: Request, name: str, caching: str = ASKED_EACH_TIME) -> Response:

@@ -25,6 +25,7 @@ DROP = """([names, content]) => {
 
 
 def drop(page: Page, path: Path, *names: str) -> None:
+    page.locator(".bring").wait_for()
     page.evaluate(DROP, [names, base64.b64encode(path.read_bytes()).decode()])
 
 
@@ -40,7 +41,6 @@ def named(service: LiveService, name: str) -> list[dict[str, Any]]:
 def test_two_that_are_dropped_are_transcribed_before_the_readers_eyes(
     page: Page, paged: LiveService, clip: Path
 ) -> None:
-    page.locator(".bring").wait_for()
     drop(page, clip, "one.wav", "two.wav")
     for name in ("one.wav", "two.wav"):
         row(page, name).and_(page.locator("[data-status=finished]")).wait_for()

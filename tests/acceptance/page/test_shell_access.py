@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.live import LiveService
-from tests.acceptance.page.test_transcript_access import check
+from tests.acceptance.page.test_transcript_access import DARK, RULES, check
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -23,8 +23,10 @@ COVERED = """[...document.querySelectorAll(".tr-controls > *")].filter(element =
 }).map(element => element.outerHTML)"""  # what something else lies over, or what lies outside the window
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing(open_page: Open, paged: LiveService, axe: str, theme: str) -> None:
+@pytest.mark.parametrize(("theme", "rules"), [("light", RULES), ("dark", DARK)])
+def test_axe_finds_nothing(
+    open_page: Open, paged: LiveService, axe: str, theme: str, rules: list[str]
+) -> None:
     failed = paged.submit(Path(__file__))  # which has no sound
     paged.ended(failed)
     page = open_page(color_scheme=theme, bypass_csp=True)
@@ -32,21 +34,21 @@ def test_axe_finds_nothing(open_page: Open, paged: LiveService, axe: str, theme:
     page.locator(f"[data-id={failed}]").wait_for()
     page.get_by_text("Options:").click()
     page.get_by_label("Spoken language").wait_for()
-    check(page, "list")
+    check(page, "list", rules)
     page.locator(f"[data-id={failed}]").get_by_role("button", name="Transcribe again").click()
     page.locator("dialog").wait_for()
-    check(page, "retry")
+    check(page, "retry", rules)
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     page.get_by_role("heading", name="Shortcuts").wait_for()
-    check(page, "keys")
+    check(page, "keys", rules)
     page.keyboard.press("Escape")
     page.locator(f"[data-id={failed}]").get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Undo").wait_for()
-    check(page, "deleted")
+    check(page, "deleted", rules)
     page.get_by_role("link", name="Use it from…").click()
     page.get_by_role("heading", name="n8n").wait_for()
-    check(page, "use it from")
+    check(page, "use it from", rules)
 
 
 def test_axe_finds_nothing_where_one_signs_in(open_page: Open, keyed: LiveService, axe: str) -> None:
