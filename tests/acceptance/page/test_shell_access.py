@@ -24,9 +24,7 @@ COVERED = """[...document.querySelectorAll(".tr-controls > *")].filter(element =
 
 
 @pytest.mark.parametrize(("theme", "rules"), [("light", RULES), ("dark", DARK)])
-def test_axe_finds_nothing(
-    open_page: Open, paged: LiveService, axe: str, theme: str, rules: list[str]
-) -> None:
+def test_axe_finds_nothing(open_page: Open, paged: LiveService, axe: str, theme: str, rules: list[str]) -> None:
     failed = paged.submit(Path(__file__))  # which has no sound
     paged.ended(failed)
     page = open_page(color_scheme=theme, bypass_csp=True)
