@@ -291,8 +291,9 @@ def test_a_job_whose_client_left_is_canceled_30_seconds_after_the_last_who_waite
     assert time.monotonic() - began < 15, "the model is free: the job had 20 s of work left"
 
 
+@pytest.mark.slow
 def test_jobs_that_were_promised_outlive_a_restart(start_service: Start, talk_file: Path, clip: Path) -> None:
-    """Takes 10 s: two starts of a service."""
+    """Slow: two starts of a service; test_drain.py and test_events.py restart one with jobs, too."""
     settings = {"WHISPER_ENGINE": "fake", "WHISPER_MODEL": "1", "WHISPER_LANES": "1", "WHISPER_BATCH_SLOTS": "1"}
     service = start_service("restarted", **settings)
     running, *waiting = [service.submit(path) for path in (talk_file, clip, clip)]

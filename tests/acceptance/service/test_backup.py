@@ -6,6 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.live import ROOT, LiveService
 
 PAGE = ROOT / "docs" / "DEPLOY.md"
@@ -20,8 +22,9 @@ def backup(source: Path, target: Path) -> None:
     subprocess.run(["sh", "-eu", "-c", script], check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_nothing_that_was_promised_is_lost(slow: LiveService, clip: Path, tmp_path: Path) -> None:
-    """Takes as long as a second service, whose empty Redis has to be filled, and three jobs of 3 s."""
+    """Takes as long as a second service, whose empty Redis has to be filled, and three jobs of 3 s: slow."""
     header = {"idempotency-key": "backed-up"}
 
     def submit(service: LiveService) -> str:

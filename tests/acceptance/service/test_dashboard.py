@@ -156,7 +156,9 @@ def test_requeue_runs_a_canceled_job_to_its_end(writable: LiveService, clip: Pat
 
 
 @pytest.mark.fault(132)
+@pytest.mark.slow
 def test_after_a_restart_only_the_new_processes_workers_are_listed(start_service: Start) -> None:
+    """Slow: two starts."""
     service = start_service("restarted", WHISPER_ENGINE="fake", WHISPER_MODEL="0", WHISPER_BATCH_SLOTS="1")
     before = {row["name"] for row in data(service, "workers")["workers"]}
     assert len(before) >= 3

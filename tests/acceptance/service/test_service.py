@@ -252,7 +252,9 @@ class TestStarted:
         assert (again.returncode, again.stdout) == (0, "whisper-native is not running.\n")
 
 
+@pytest.mark.slow
 def test_children_die_with_a_killed_supervisor_and_the_stale_pid_file_is_no_obstacle(launcher: Launcher) -> None:
+    """Slow: two starts; tests/faults/crashes/test_crashes.py kills a supervisor, too."""
     launcher.start()
     pid, children = launcher.pid, list(launcher.children().values())
     assert len(children) == 4
@@ -266,7 +268,9 @@ def test_children_die_with_a_killed_supervisor_and_the_stale_pid_file_is_no_obst
     assert launcher.pid != pid
 
 
+@pytest.mark.slow
 def test_a_pid_file_whose_number_belongs_to_another_program_harms_nobody(launcher: Launcher) -> None:
+    """Slow: two starts; the pid file has its unit tests."""
     launcher.start()
     os.kill(launcher.pid, signal.SIGKILL)
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])

@@ -154,11 +154,10 @@ def is_taken_over(worker: RunningWorker, lecture: Path) -> None:
 
 
 @pytest.mark.fault(2)
-@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
-def test_kills_in_a_row_end_no_job_that_gets_further(
-    worker: RunningWorker, sample: Sample, tmp_path: Path, kills: int
-) -> None:
-    """Takes over 10 s: each worker that follows starts anew and waits for the lease of the last."""
+@pytest.mark.slow
+def test_kills_in_a_row_end_no_job_that_gets_further(worker: RunningWorker, sample: Sample, tmp_path: Path) -> None:
+    """Slow: ten starts, each after the lease of the last; one kill is tried by the tests above."""
+    kills = 10
     lecture = repeated(sample, 10 + 2 * kills, tmp_path)
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # shown where the test fails
@@ -204,8 +203,9 @@ def test_a_recording_that_kills_its_worker_is_given_up_and_nobody_else_pays(
 
 
 @pytest.mark.fault(112)
+@pytest.mark.slow
 def test_three_losses_of_power_within_a_window_end_no_job(tmp_path: Path, clip: Path) -> None:
-    """Takes over 10 s: four starts of a service."""
+    """Slow: four starts of a service."""
     settings = {"WHISPER_ENGINE": "fake", "WHISPER_MODEL": "100", "WHISPER_TIME_SCALE": str(SCALE)}
     service = LiveService(tmp_path, settings)
     service.start()
@@ -275,8 +275,9 @@ def test_a_job_that_two_workers_are_told_of_runs_once(worker: RunningWorker, lec
     assert worker.told(request).count("state") == 3, "queued, started, finished"
 
 
+@pytest.mark.slow
 def test_a_hung_pass_ends_the_worker_and_the_job_is_given_up_in_the_end(worker: RunningWorker, lecture: Path) -> None:
-    """Takes over 10 s: three workers that hang, and a lease after each."""
+    """Slow: three workers that hang, and a lease after each."""
     options = DecodeOptions(words=True, prompt="hang at 0")
     request = worker.submit(lecture, options=options)
     for _ in range(3):
@@ -303,7 +304,7 @@ def test_windows_in_hand_are_kept_when_a_worker_is_stopped(worker: RunningWorker
 
 
 @pytest.mark.fault(19)
-@pytest.mark.parametrize("most", [1, 0])
+@pytest.mark.parametrize("most", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_memory_that_runs_out_halves_the_passes(worker: RunningWorker, lecture: Path, most: int) -> None:
     """Takes over 10 s: passes of a second, so that windows gather for the next on a busy machine, too."""
     process = worker.start(model="1", lanes="1", max_batch="4")

@@ -19,7 +19,9 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.fault(67)
+@pytest.mark.slow
 def test_a_service_starts_and_serves_in_spite_of_damaged_records(start_service: Start, clip: Path) -> None:
+    """Slow: two starts and eight jobs; what becomes of each damage is in tests/unit/worker/store and maintenance."""
     service: LiveService = start_service("damaged", WHISPER_ENGINE="fake")
     places = [(how, name) for how in DAMAGE for name in ("job.json", "outcome.json")]
     damaged = {place: service.submit(clip) for place in places}

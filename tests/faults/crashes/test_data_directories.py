@@ -17,7 +17,9 @@ UNUSUAL = """my "project" (ü) [a-z]*? 100%#'\n$HOME """ + 50 * "long"
 
 
 @pytest.mark.fault(90)
-@pytest.mark.parametrize("name", ["my project (ü)", UNUSUAL], ids=["space", "unusual"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("my project (ü)", id="space", marks=pytest.mark.slow), pytest.param(UNUSUAL, id="unusual")]
+)
 def test_a_job_runs_wherever_the_service_lies(name: str, start_service: Callable[..., LiveService], clip: Path) -> None:
     service = start_service(name, WHISPER_ENGINE="fake", WHISPER_TIME_SCALE="0.1")
     assert service.ended(service.submit(clip))["status"] == "finished"
@@ -27,9 +29,11 @@ def test_a_job_runs_wherever_the_service_lies(name: str, start_service: Callable
 
 
 @pytest.mark.fault(93)
+@pytest.mark.slow
 def test_a_copy_of_the_data_runs_beside_the_original(
     start_service: Callable[..., LiveService], tmp_path: Path, clip: Path
 ) -> None:
+    """Slow: two services."""
     original = start_service("original", WHISPER_ENGINE="fake", WHISPER_TIME_SCALE="0.1")
     job = original.submit(clip)
     assert original.ended(job)["status"] == "finished"

@@ -39,7 +39,9 @@ def record(worker: RunningWorker, request: JobRequest) -> bytes:
 
 
 @pytest.mark.fault(2)
+@pytest.mark.slow
 def test_three_kills_change_no_label(worker: RunningWorker, tmp_path: Path) -> None:
+    """Slow: four workers one after another."""
     turns = [(pitch, 4.0 + at % 3) for at in range(10) for pitch in (200.0, 400.0, 600.0, 420.0)]
     meeting = media.write(tmp_path / "meeting.wav", hum(*turns).astype(np.float32))  # about seven windows
     worker.start(speaker_model="fake")

@@ -18,8 +18,11 @@ SETTINGS = {"WHISPER_ENGINE": "fake", "WHISPER_TIME_SCALE": "0.1"}
 
 
 @pytest.mark.fault(110)
+@pytest.mark.slow
 def test_a_backlog_outlives_a_change_of_the_model(start_service: Callable[..., LiveService], clip: Path) -> None:
-    """What names no model takes the new default; what names one that is gone waits until it is served again."""
+    """What names no model takes the new default; what names one that is gone waits until it is served again.
+
+    Slow: three starts; the rules are in tests/unit/worker/running."""
     service = start_service("remodeled", **SETTINGS, WHISPER_MODEL="30", WHISPER_LANES="1", WHISPER_BATCH_SLOTS="1")
     holder = service.submit(clip)  # keeps the others waiting
     until(lambda: service.job(holder)["status"] == "started", "it runs")

@@ -150,7 +150,7 @@ def patient(start_service: Start) -> LiveService:
 
 
 @pytest.mark.fault(63)
-@pytest.mark.parametrize("crowd", [200, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("crowd", [80, pytest.param(1000, marks=pytest.mark.slow)])
 def test_a_crowd_at_once_is_taken_or_refused_and_none_is_lost(
     patient: LiveService, clip: Path, capsys: pytest.CaptureFixture[str], crowd: int
 ) -> None:

@@ -70,7 +70,9 @@ def test_the_sound_of_a_film_is_transcribed(service: LiveService, sample: Sample
 
 
 @pytest.mark.fault(29)
+@pytest.mark.slow
 def test_hours_of_silence_between_words_cost_no_memory(service: LiveService, sample: Sample, tmp_path: Path) -> None:
+    """Slow: a quarter of an hour through real weights."""
     talk = media.read(sample.path)
     ends = (talk, talk[8 * RATE :])  # the last sentence again: all of them twice would be a text that repeats itself
     path = mostly_silence(tmp_path / "long.flac", HOURS, ends)

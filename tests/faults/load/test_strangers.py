@@ -21,6 +21,7 @@ from tests.services import Start
 LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 # Seconds; more if others are at work on this machine, as other test files are if they run in parallel.
 MOST = 0.25 * max(1.0, LOAD / (os.cpu_count() or 1), 6.0 if "PYTEST_XDIST_WORKER" in os.environ else 1.0)
+SECONDS = 0.5 if "PYTEST_XDIST_WORKER" in os.environ else 2.0  # of asking, beside a flood; alone, for figures
 POST = b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: localhost\r\n"
 CHUNKED = POST + b"content-type: multipart/form-data; boundary=x\r\ntransfer-encoding: chunked\r\n\r\n"
 FLOODS = {
@@ -64,7 +65,7 @@ def test_health_stays_quick(keyed: LiveService, what: str) -> None:
     for thread in threads:
         thread.start()
     try:
-        assert slowest_health(keyed, 2.0) < MOST
+        assert slowest_health(keyed, SECONDS) < MOST
     finally:
         for thread in threads:
             thread.join()

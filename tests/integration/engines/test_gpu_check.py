@@ -31,7 +31,9 @@ def test_a_trial_on_a_cpu_runs_every_step_and_is_called_one(tmp_path: Path, tiny
     assert names[1:] == ["words other than the CPU's", "a pass of 1", "a pass of 2", "the sample of 11.6 s, whole"]
 
 
-@pytest.mark.parametrize(("device", "says"), [("cuda", "GPU"), ("npu", "cuda:1 (a number)")])
+@pytest.mark.parametrize(
+    ("device", "says"), [("cuda", "GPU"), pytest.param("npu", "cuda:1 (a number)", marks=pytest.mark.slow)]
+)
 def test_what_is_missing_stands_in_the_result(tmp_path: Path, tiny_en_model: Path, device: str, says: str) -> None:
     ctranslate2 = pytest.importorskip("ctranslate2")
     if device == "cuda" and ctranslate2.get_cuda_device_count():
