@@ -10,10 +10,9 @@ import logging
 import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from redis.exceptions import RedisError
@@ -26,6 +25,7 @@ from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest
 from worker.telemetry import tracing
 from worker.telemetry.instruments import WEBHOOK_ATTEMPTS
+from worker.webhooks.calls_in_hand import CallsInHand
 from worker.webhooks.delivery_queue import DeliveryQueue
 from worker.webhooks.message import message
 from worker.webhooks.outbox import Attempt, Delivery, Outbox
@@ -34,7 +34,6 @@ from worker.webhooks.schedule import Schedule
 from worker.webhooks.signature import signed_headers
 
 AT_ONCE = 32  # calls
-TO_ONE_HOST = 4  # calls at once
 PAGE_SIZE = 200  # jobs looked at in a round
 BUSY_SLEEP = 0.25  # seconds
 
@@ -53,29 +52,6 @@ class SigningConfig:
 
     keys: Sequence[bytes]
     public_url: str | None = None
-
-
-@dataclass
-class _Hand:
-    """The calls being made: the host of each job."""
-
-    hosts: dict[str, str] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def take(self, job_id: str, host: str) -> bool:
-        with self.lock:
-            is_crowded = Counter(self.hosts.values())[host] >= TO_ONE_HOST
-            if not is_crowded:
-                self.hosts[job_id] = host
-            return not is_crowded
-
-    def drop(self, job_id: str) -> None:
-        with self.lock:
-            self.hosts.pop(job_id, None)
-
-    def jobs(self) -> list[str]:
-        with self.lock:
-            return list(self.hosts)
 
 
 class Sender:
@@ -103,7 +79,7 @@ class Sender:
         self._timing = timing
         self._outbox = Outbox(store, schedule.first_wait())
         self._ledger = PendingDeliveries(store, self._outbox)
-        self._hand = _Hand()
+        self._hand = CallsInHand()
         self._pool = ThreadPoolExecutor(AT_ONCE, "call")
         self._woken = threading.Event()
         self._stopped = threading.Event()

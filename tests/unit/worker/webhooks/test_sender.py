@@ -19,7 +19,7 @@ from worker.outbound.answer import Answer
 from worker.runtime.timing import Timing
 from worker.store.job_store import LocalStore
 from worker.store.records import JobError, JobRequest, Outcome, Webhook
-from worker.webhooks import sender as sending
+from worker.webhooks import calls_in_hand
 from worker.webhooks.delivery_queue import CLAIM, DUE, DeliveryQueue
 from worker.webhooks.keys import key_of, new_secret
 from worker.webhooks.message import event_id
@@ -272,20 +272,20 @@ def test_a_sender_that_dies_before_it_has_written_it_down_is_followed_by_one_tha
 
 def test_a_slow_host_does_not_hold_the_others(office: Office) -> None:
     office.post.gate.clear()
-    for _ in range(sending.TO_ONE_HOST + 3):
+    for _ in range(calls_in_hand.TO_ONE_HOST + 3):
         office.job("https://slow.example.com/hook")
     office.sender.send_due()
-    wait_for(lambda: len(office.post.calls) == sending.TO_ONE_HOST)
+    wait_for(lambda: len(office.post.calls) == calls_in_hand.TO_ONE_HOST)
     office.job("https://quick.example.com/hook")
     office.sender.scan()
     office.sender.send_due()
     wait_for(lambda: office.post.calls[-1].url == "https://quick.example.com/hook")
-    assert office.post.most == sending.TO_ONE_HOST + 1
+    assert office.post.most == calls_in_hand.TO_ONE_HOST + 1
     office.post.gate.set()
     wait_for(office.sender.is_idle)
     office.now += Timing().webhook_crowded
     office.work()
-    assert len(office.post.calls) == sending.TO_ONE_HOST + 4
+    assert len(office.post.calls) == calls_in_hand.TO_ONE_HOST + 4
 
 
 def test_a_deleted_jobs_call_goes_with_it(office: Office) -> None:
