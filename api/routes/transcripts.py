@@ -23,6 +23,7 @@ from api.intake.changes.transcript_changes import (
 )
 from api.intake.form_document import transcript_parameters
 from api.intake.parameters import read_excerpt, read_transcript_format, wants_flat_words, wants_original
+from api.intake.speakers.names import check_name
 from api.routes.jobs import view
 from api.schema.responses import BINARY, ZIP, answer, json_answer, transcript_answer
 from api.schema.transcripts import TranscriptCorrection
@@ -33,6 +34,7 @@ from worker.store.records import JobRequest, Outcome
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
+MAX_SPEAKERS = 100  # of a job, with those that people add
 MAX_EXPORTED = 200  # jobs; more ids would not fit into a path
 _IDS = {
     "in": "query",
@@ -101,7 +103,7 @@ def _corrected(service: AppState, job: JobRequest, revision: int | None, changes
     outcome = service.store.outcome(job.id)
     if outcome is None or outcome.state != "finished":
         raise ApiError("job_not_finished", f"The job {job.id} has no transcript that could be corrected.", param="id")
-    _check_speakers(outcome, changes)
+    changes = _with_speakers(service, job, outcome, changes)
     try:
         edits, transcript = service.store.transcripts.change(job.id, revision, changes)
     except TranscriptChanged as error:
@@ -120,12 +122,29 @@ def _corrected(service: AppState, job: JobRequest, revision: int | None, changes
     return JSONResponse(answer, headers={"etag": entity_tag(edits.revision)})
 
 
-def _check_speakers(outcome: Outcome, changes: list[SegmentChange]) -> None:
-    known = [speaker.label for speaker in outcome.speakers]
-    wanted = (change.speaker for change in changes if change.speaker)
-    if strange := next((speaker for speaker in wanted if speaker not in known), None):
-        there = f"it has {', '.join(known[:20])}" if known else "nobody was told apart in it"
-        raise invalid(f"The job has no speaker '{strange[:100]}'; {there}")
+def _with_speakers(
+    service: AppState, job: JobRequest, outcome: Outcome, changes: list[SegmentChange]
+) -> list[SegmentChange]:
+    """With the labels of speakers as they are kept; one that is not known yet is a new speaker. Raises ApiError."""
+    if not any(change.speaker for change in changes):
+        return changes
+    if not outcome.speakers:
+        raise invalid("Nobody was told apart in the job: it has no speakers")
+    known = service.store.transcripts.edits(job.id).speakers(outcome.speakers, {})
+    labels = {speaker.label for speaker in known}
+    checked = [replace(change, speaker=_label(change.speaker, labels)) for change in changes]
+    if len(labels | {change.speaker for change in checked if change.speaker}) > max(MAX_SPEAKERS, len(labels)):
+        raise invalid(f"A job has {MAX_SPEAKERS} speakers at most")
+    return checked
+
+
+def _label(speaker: str | None, known: set[str]) -> str | None:
+    if speaker is None or speaker in known:
+        return speaker
+    try:
+        return check_name(speaker)
+    except ValueError as error:
+        raise invalid(f"'speaker' {error}") from None
 
 
 def _check(service: AppState, job: JobRequest, outcome: Outcome) -> None:

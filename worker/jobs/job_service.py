@@ -107,7 +107,9 @@ class JobService:
 
     def _shown(self, request: JobRequest, outcome: Outcome | None, live: Live | None) -> dict[str, Any]:
         expires_at = self._expiry.shown(request, outcome) if outcome else None
-        return job_view(self._measured(request), outcome, live, self._edits(request), expires_at)
+        edits = self._edits(request)
+        names = self._store.transcripts.names(request.id) if edits.moved else {}
+        return job_view(self._measured(request), outcome, live, edits, expires_at, names)
 
     def tell_changed(self, job_id: str) -> None:
         """Lets those who follow their jobs know that one has another title, other names or another text."""

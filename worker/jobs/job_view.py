@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 from worker.outbound.target import shown_url
@@ -53,9 +54,10 @@ def job_view(
     live: Live | None,
     edits: Edits = Edits(),
     expires_at: int | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The job object. Times are unix seconds, `eta_seconds` what is probably left, `speed` in times real time.
-    expires_at: see `Expiry`."""
+    expires_at: see `Expiry`. names: of speakers, by label."""
     progress = _ended(outcome) if outcome else _running(live)
     state = _state(outcome, live)
     return {
@@ -84,7 +86,7 @@ def job_view(
         "waiting_for": _waiting_for(live.retry) if live and state == "queued" else None,
         "error": {"code": outcome.error.code, "message": outcome.error.message} if outcome and outcome.error else None,
         "track": (outcome.track if outcome else None) or request.options.listening.track,
-        "speakers": _speakers(request, outcome),
+        "speakers": _speakers(request, outcome, edits, names),
         "edited": bool(edits.segments),
         "warnings": [asdict(warning) for warning in (*request.warnings, *(outcome.warnings if outcome else ()))],
         "metadata": request.metadata,
@@ -108,13 +110,15 @@ def job_urls(job_id: str) -> dict[str, str]:
     }
 
 
-def _speakers(request: JobRequest, outcome: Outcome | None) -> list[dict[str, Any]] | None:
+def _speakers(
+    request: JobRequest, outcome: Outcome | None, edits: Edits, names: Mapping[str, str]
+) -> list[dict[str, Any]] | None:
     """None if they were not asked for, or are not known yet."""
     if request.diarization is None or outcome is None or outcome.state != "finished":
         return None
     return [
         {"id": each.label, "name": each.name or each.label, "seconds": round(each.seconds, 1)}
-        for each in outcome.speakers
+        for each in edits.speakers(outcome.speakers, names)
     ]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from engines.transcript import Transcript
@@ -35,12 +37,13 @@ def message(
     public_url: str | None,
     edits: Edits = Edits(),
     expires_at: int | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     """public_url: what the links begin with, such as `https://whisper.example.com`; without it they begin with the
-    address the job was sent to, if that is known, or are paths."""
+    address the job was sent to, if that is known, or are paths. names: of speakers, by label."""
     webhook = request.webhook or Webhook("")
     base_url = (public_url or webhook.base_url).rstrip("/")
-    data = job_view(request, outcome, None, edits, expires_at)
+    data = job_view(request, outcome, None, edits, expires_at, names)
     data["urls"] = {name: base_url + path for name, path in data["urls"].items()}
     if transcript is not None:
         data |= _words(transcript, webhook.include)

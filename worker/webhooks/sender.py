@@ -258,8 +258,9 @@ class Sender:
             raise JobNotFound(request.id)
         transcript = self._store.transcript(request.id) if outcome.state == "finished" else None
         edits = self._store.transcripts.edits(request.id)
+        names = self._store.transcripts.names(request.id)
         expires_at = self._expiry.shown(request, outcome)
-        body = message(request, outcome, transcript, self._letterhead.public_url, edits, expires_at)
+        body = message(request, outcome, transcript, self._letterhead.public_url, edits, expires_at, names)
         signed = signed_headers(self._letterhead.keys, event, timestamp, body)
         headers = {**tracing.header_beside(webhook.headers), **webhook.headers, **signed}
         return self._calls.call(webhook.url, headers, body)

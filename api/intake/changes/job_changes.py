@@ -81,7 +81,7 @@ def _check_speakers(store: JobStore, job: JobRequest, names: Names) -> None:
         if not store.has(job.id):
             raise JobNotFound(job.id)
         raise ApiError("job_not_finished", f"The speakers of {job.id} are known once it has finished.", param="id")
-    known = [speaker.label for speaker in outcome.speakers]
+    known = [speaker.label for speaker in store.transcripts.edits(job.id).speakers(outcome.speakers, {})]
     if strange := next((label for label in names if label not in known), None):
         there = f"it has {', '.join(known[:20])}" if known else "nobody was told apart in it"
         raise _invalid(f"The job has no speaker '{strange[:100]}'; {there}")

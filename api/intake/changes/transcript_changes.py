@@ -28,7 +28,8 @@ _SEGMENT = {
         },
         "speaker": {
             "type": ["string", "null"],
-            "description": "Who says it, by the `id` the job lists them with; null: who the machine thought",
+            "description": "Who says it, by the `id` the job lists them with, or a new one; null: who the machine "
+            "thought",
         },
     },
 }

@@ -120,6 +120,10 @@ def test_speakers_are_named_merged_and_told_apart_anew(page: Page, paged: LiveSe
     assert segments(paged, job)[0]["speaker"] == "B"
     page.get_by_role("button", name="Undo").click()
     until(lambda: segments(paged, job)[0]["speaker"] == "Anna & <i>", "it is undone")
+    said(page, 0).hover()
+    page.get_by_role("button", name="Speaker", exact=True).click()
+    page.locator("dialog").get_by_role("button", name="Somebody else").click()
+    until(lambda: [speaker["id"] for speaker in paged.job(job)["speakers"]] == ["A", "B", "C"], "there is another")
 
 
 def test_a_title_replaces_the_files_name(page: Page, paged: LiveService, job: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter
 
-from engines.transcript import SPARSE, Segment, Transcript, Word
+from engines.transcript import SPARSE, Segment, Speaker, Transcript, Word
 from worker.store.edits.alignment import aligned
 from worker.store.record_format import RecordFormat
 
@@ -38,11 +39,22 @@ class EditedSegment:
 
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """revision: how often segments were changed. title: what people call the job. segments: by number."""
+    """revision: how often segments were changed. title: what people call the job. segments: by number. moved: seconds
+    that speakers have gained or lost by segments that were given to others, by label."""
 
     revision: int = 0
     title: str | None = None
     segments: dict[int, EditedSegment] = field(default_factory=dict)
+    moved: dict[str, float] = field(default_factory=dict, metadata=SPARSE)
+
+    def speakers(self, known: Sequence[Speaker], names: Mapping[str, str]) -> tuple[Speaker, ...]:
+        """Who speaks: those that are known, and those that people have added since."""
+        labels = {speaker.label for speaker in known}
+        added = [Speaker(label, 0.0).named(names) for label in self.moved if label and label not in labels]
+        everybody = (*known, *sorted(added, key=lambda each: each.label))
+        return tuple(
+            replace(each, seconds=max(0.0, each.seconds + self.moved.get(each.label, 0.0))) for each in everybody
+        )
 
     def applied(self, transcript: Transcript) -> Transcript:
         if not self.segments:
@@ -83,7 +95,17 @@ def changed(edits: Edits, machine: Transcript, changes: Sequence[SegmentChange])
         segments.pop(change.id, None)
         if not edited.is_as_it_was:
             segments[change.id] = edited
-    return replace(edits, revision=edits.revision + 1, segments=segments)
+    return replace(edits, revision=edits.revision + 1, segments=segments, moved=_moved(segments, originals))
+
+
+def _moved(segments: Mapping[int, EditedSegment], originals: Mapping[int, Segment]) -> dict[str, float]:
+    moved: defaultdict[str, float] = defaultdict(float)
+    for number, edited in segments.items():
+        if edited.speaker and (original := originals.get(number)):
+            seconds = original.end - original.start
+            moved[original.speaker] -= seconds
+            moved[edited.speaker] += seconds
+    return dict(moved)
 
 
 def check_size(edits: Edits, changes: Sequence[SegmentChange]) -> None:

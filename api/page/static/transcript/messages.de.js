@@ -88,6 +88,7 @@ export default {
   "tr.speakers_hint": "Ein Name gilt für alles, was jemand sagt, auch in jedem Export. Zwei Sprecher mit gleichem Namen werden einer.",
   "tr.merges": "Die Sprecher namens {name} werden einer.",
   "tr.who_speaks": "Wer sagt das?",
+  "tr.somebody_else": "Jemand anderes",
   "tr.format": "Format",
   "tr.format_docx": "Word (docx)",
   "tr.format_text": "Text (txt)",

@@ -88,6 +88,7 @@ export default {
   "tr.speakers_hint": "A name goes for all that somebody says, in every export. Two speakers with one name become one.",
   "tr.merges": "The speakers named {name} become one.",
   "tr.who_speaks": "Who says this?",
+  "tr.somebody_else": "Somebody else",
   "tr.format": "Format",
   "tr.format_docx": "Word (docx)",
   "tr.format_text": "Text (txt)",

@@ -62,6 +62,11 @@ export class Reader {
     this.player.destroy();
   }
 
+  /** The job as it is now: who speaks in it, and for how long. */
+  know(job) {
+    this.job = job;
+  }
+
   /** The transcript as it is on the server; what is not saved here stays as it is. */
   reloaded({ segments }) {
     let count = 0;

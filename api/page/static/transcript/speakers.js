@@ -6,6 +6,8 @@ import { clock } from "../format.js";
 import { request } from "../http.js";
 import { t } from "../messages.js";
 
+const LETTERS = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"];
+
 /** Names and merges speakers. onSaved(job): the job as it is now. */
 export function openSpeakers(job, onSaved) {
   const list = h("datalist", { id: "tr-names" }, job.speakers.map(({ name }) => h("option", { value: name })));
@@ -48,7 +50,7 @@ async function rename(job, names, onSaved) {
   await onSaved(await response.json());
 }
 
-/** Gives one segment to another speaker. known: [{ id, name }]. onChoose(id). */
+/** Gives one segment to another speaker, known or new. known: [{ id, name }]. onChoose(id). */
 export function chooseSpeaker(known, current, onChoose) {
   const choose = (id) => () => {
     dialog.close();
@@ -57,5 +59,7 @@ export function chooseSpeaker(known, current, onChoose) {
   const buttons = known.map(({ id, name }) =>
     h("button", { type: "button", dir: "auto", "aria-pressed": String(id === current), onclick: choose(id) }, name),
   );
+  const free = LETTERS.find((letter) => known.every(({ id, name }) => id !== letter && name !== letter));
+  if (free) buttons.push(h("button", { type: "button", onclick: choose(free) }, t("tr.somebody_else")));
   const dialog = openDialog(t("tr.who_speaks"), h("div", { class: "tr-choices" }, buttons));
 }

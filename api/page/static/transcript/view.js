@@ -93,7 +93,9 @@ class View {
     if (data.id !== this.jobId) return;
     if (name === "deleted") return this.#gone();
     if (this.#part?.show && (name === "progress" || name === "job")) this.#part.show(data);
-    if (name === "job") this.heading.show(data);
+    if (name !== "job") return;
+    this.heading.show(data);
+    this.#part?.know?.(data);
   }
 
   #gone() {

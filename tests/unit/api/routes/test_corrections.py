@@ -214,6 +214,12 @@ async def test_speakers_are_reassigned_by_their_ids_and_shown_by_their_names(tmp
         await running.client.patch(f"/v1/jobs/{job.id}", json={"speakers": {"B": "Ben"}})
         answer = await correct(running, job, {"id": 0, "speaker": "B"})
         assert answer.json()["segments"][0]["speaker"] == "Ben"
+        new = await correct(running, job, {"id": 1, "speaker": "C"}, headers={"if-match": "*"})
+        assert new.status_code == 200
+        named = await running.client.patch(f"/v1/jobs/{job.id}", json={"speakers": {"C": "Carl"}})
+        shown = [(each["id"], each["name"], each["seconds"]) for each in named.json()["speakers"]]
+        assert shown == [("A", "A", 3.0), ("B", "Ben", 5.0), ("C", "Carl", 2.5)]
+        await correct(running, job, {"id": 1, "speaker": None}, headers={"if-match": "*"})
         await running.client.patch(f"/v1/jobs/{job.id}", json={"speakers": {"A": "Ben", "B": "Ben"}})
         assert "Ben: Good mourning" in (await transcript(running, job, format="text", paragraphs="true")).text
 

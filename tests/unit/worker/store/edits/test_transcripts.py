@@ -190,3 +190,16 @@ def test_whoever_changes_it_all_the_time_keeps_others_waiting_for_a_while_only(
         assert try_lock(file.fileno())
         with pytest.raises(TranscriptBusy, match="in a moment"):
             store.transcripts.change(job_id, None, [text(0, "Hallo")])
+
+
+def test_who_is_given_a_segment_has_its_seconds_and_may_be_new(store: LocalStore, job_id: str) -> None:
+    known = (Speaker("A", 1.0), Speaker("B", 0.5))
+    spoken = store.transcripts.original(job_id).segments[1]
+    seconds = spoken.end - spoken.start
+    edits, _ = store.transcripts.change(job_id, None, [SegmentChange(1, speaker="C", sets=SPEAKER)])
+    speakers = edits.speakers(known, {"C": "Carl"})
+    assert [(each.label, each.name, each.seconds) for each in speakers] == [
+        ("A", "", 1.0 - seconds), ("B", "", 0.5), ("C", "Carl", seconds),
+    ]  # fmt: skip
+    edits, _ = store.transcripts.change(job_id, None, [SegmentChange(1, speaker=None, sets=SPEAKER)])
+    assert edits.speakers(known, {}) == known
