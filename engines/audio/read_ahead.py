@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Generic, NamedTuple, Self, TypeVar
 
-AT_ONCE = 8  # items that are taken without a thread: a clip has no more
+AT_ONCE = 24  # items that are taken without a thread: a clip of 12 s has no more
 AHEAD = 8  # items that lie ready at most
 
 Item = TypeVar("Item")

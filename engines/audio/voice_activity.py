@@ -8,6 +8,7 @@ half a second late or not at all, so while nobody speaks it is held within bound
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +41,6 @@ def speech_frames(blocks: Iterable[Samples]) -> Iterator[tuple[Samples, NDArray[
 class _Detector:
     def __init__(self) -> None:
         self._session = speech_session()
-        room = np.random.default_rng(0).normal(0, _ROOM, (_BLOCK_FRAMES, FRAME))
-        self._room = room.astype(np.float32)
         self._quiet_blocks = 0
         self._hidden, self._cell, self._context = _fresh()
 
@@ -60,7 +59,7 @@ class _Detector:
         if float(levels(frames).min()) >= _SOME_ROOM:
             return frames
         rooms = -(-len(frames) // _BLOCK_FRAMES)
-        return frames + np.tile(self._room, (rooms, 1))[: len(frames)]
+        return frames + np.tile(_room(), (rooms, 1))[: len(frames)]
 
     def _hear(self, frames: Samples) -> NDArray[np.float32]:
         before = np.concatenate([self._context, frames[:-1, -CONTEXT:]])
@@ -69,6 +68,12 @@ class _Detector:
         self._context = frames[-1:, -CONTEXT:].copy()
         probabilities: NDArray[np.float32] = output.reshape(-1)
         return probabilities
+
+
+@cache
+def _room() -> Samples:
+    """A room's noise, the same in every block."""
+    return np.random.default_rng(0).normal(0, _ROOM, (_BLOCK_FRAMES, FRAME)).astype(np.float32)
 
 
 def _fresh() -> tuple[Samples, Samples, Samples]:

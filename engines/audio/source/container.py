@@ -7,12 +7,14 @@ and network addresses.
 from __future__ import annotations
 
 import errno
+import math
 from pathlib import Path
 
 import av
 import av.error
 from av.container.input import InputContainer
 
+from engines.audio.source.chunk import JOINED
 from engines.audio.source.wav_header import wav_header
 from engines.errors import UnsupportedMedia
 
@@ -20,6 +22,9 @@ FORMATS = (
     "aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,matroska,webm,mov,m4a,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"  # demuxers
 )
 NO_ROOM = (errno.EMFILE, errno.ENFILE)  # errors of the system that no damaged file brings about
+PACKET = 4096  # bytes FFmpeg reads of PCM at once
+MAX_PACKET = 1 << 20
+PROBE = 32 << 10  # bytes of plain PCM it looks at
 OPEN_TIMEOUT = 10.0  # seconds a read may take; the file is local
 
 
@@ -30,6 +35,9 @@ def open_container(path: Path) -> InputContainer:
         pass
     if (header := wav_header(path)) and header.is_cut_short:
         options["ignore_length"] = "1"  # FFmpeg would stop where the header says
+    if header and header.is_plain:  # FFmpeg would look all through it for another sound, and read it in bits of 4 KiB
+        size = min(math.ceil(JOINED * header.byte_rate / PACKET) * PACKET, MAX_PACKET)
+        options |= {"max_size": str(size), "probesize": str(PROBE)}
     try:
         return av.open(str(path), mode="r", options=options, metadata_errors="ignore", timeout=OPEN_TIMEOUT)
     except (av.error.FFmpegError, ValueError) as error:

@@ -15,12 +15,14 @@ LEFT_OUT = 0.2  # seconds of sound behind the declared end from which the length
 @dataclass(frozen=True, slots=True)
 class WavHeader:
     """byte_rate: bytes a second. claimed: bytes of sound by the header; held: bytes there are from the sound's
-    beginning to the file's end. follows: the eight bytes behind the declared end."""
+    beginning to the file's end. follows: the eight bytes behind the declared end. is_plain: whether it is one channel
+    of 16-bit PCM, which can hold nothing else."""
 
     byte_rate: int
     claimed: int
     held: int
     follows: bytes = b""
+    is_plain: bool = False
 
     @property
     def declared(self) -> float | None:
@@ -50,7 +52,7 @@ def wav_header(path: Path) -> WavHeader | None:
 
 
 def _header(file: BinaryIO, length: int) -> WavHeader | None:
-    byte_rate = 0
+    byte_rate, is_plain = 0, False
     for _ in range(MAX_CHUNKS):
         header = file.read(8)
         if len(header) < 8:
@@ -59,10 +61,10 @@ def _header(file: BinaryIO, length: int) -> WavHeader | None:
         if header[:4] == b"data":
             at = file.tell()
             file.seek(at + size + (size & 1))
-            return WavHeader(byte_rate, size, length - at, file.read(8))
+            return WavHeader(byte_rate, size, length - at, file.read(8), is_plain)
         body = file.read(min(size, 64))
         if header[:4] == b"fmt ":
-            byte_rate = _byte_rate(body)
+            byte_rate, is_plain = _byte_rate(body), body[:4] == b"\1\0\1\0" and body[12:16] == b"\2\0\x10\0"
         file.seek(size + (size & 1) - len(body), 1)
     return None
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engines.audio.reader import AudioReader
+from engines.audio.source.container import open_container
 from engines.errors import EmptyAudio, EngineError, NoAudioStream, UnsupportedMedia
 from tests import media
 from tests.playlists import PLAYLISTS, Canary, watched
@@ -189,6 +192,20 @@ def test_a_codec_nobody_knows_is_refused(files: dict[str, Path], tmp_path: Path)
     (tmp_path / "source").write_bytes(data)
     with pytest.raises(UnsupportedMedia, match="cannot be decoded"):
         decode(tmp_path / "source")
+
+
+@pytest.mark.parametrize(("offset", "content"), [(24, 0xFFFFFFFF), (24, 0), (32, 0)])
+def test_a_plain_wav_comes_in_half_seconds_whatever_its_header_says(
+    files: dict[str, Path], tmp_path: Path, offset: int, content: int
+) -> None:
+    with open_container(files[".wav"]) as container:
+        assert sum(packet.size > 0 for packet in container.demux(audio=0)) <= 2 * SECONDS + 1
+    odd = bytearray(files[".wav"].read_bytes())
+    struct.pack_into("<I", odd, offset, content)
+    path = tmp_path / "odd.wav"
+    path.write_bytes(odd)
+    with suppress(EngineError):
+        decode(path)
 
 
 def test_a_streamed_wav_of_unknown_length_decodes(files: dict[str, Path], tmp_path: Path) -> None:
