@@ -66,19 +66,24 @@ class Events:
     def state(self, job_id: str, state: str) -> None:
         """Tells everyone who follows that a job changed its state."""
         pipeline = self._redis.pipeline(transaction=False)
+        self._add_state(pipeline, job_id, state)
+        pipeline.execute()
+
+    def _add_state(self, pipeline: Any, job_id: str, state: str) -> None:
         self._add(pipeline, job_id, "state", {"state": state})
         if state in ENDED:
             for kind in ("events", "status"):
                 pipeline.expire(f"{KEY_PREFIX}{kind}:{job_id}", ENDED_TTL)
         pipeline.xadd(FEED, {"job": job_id, "state": state}, maxlen=FEED_LENGTH, approximate=True)
-        pipeline.execute()
 
     def started(self, job_id: str, at: float) -> None:
         """Tells that a slot has begun with the job, or goes on with it. at: unix seconds."""
         key = f"{KEY_PREFIX}status:{job_id}"
-        self._redis.hsetnx(key, "started_at", str(at))
-        self._redis.expire(key, EVENTS_TTL)
-        self.state(job_id, "started")
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.hsetnx(key, "started_at", str(at))
+        pipeline.expire(key, EVENTS_TTL)
+        self._add_state(pipeline, job_id, "started")
+        pipeline.execute()
 
     def window(self, job_id: str, processed: float, total: float, segments: Sequence[Segment]) -> None:
         """Tells how far the job is. processed, total: seconds of audio. segments: all there are, from the first. What

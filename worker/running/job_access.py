@@ -87,7 +87,8 @@ class JobAccess:
     def tell_progress(self, job_id: str, progress: Progress, segments: Sequence[Segment]) -> None:
         """segments: all there are so far."""
         _tell(lambda: self._events.window(job_id, progress.processed, progress.total, segments))
-        _tell(lambda: self._queue.describe(job_id, how_far(progress.processed, progress.total)))
+        if progress.processed < progress.total:  # else its end is about to be told, and how far it is with it
+            _tell(lambda: self._queue.describe(job_id, how_far(progress.processed, progress.total)))
 
     def does_interactive_wait(self) -> bool:
         """Whether a client's job waits for an interactive slot, as far as is known."""
