@@ -7,10 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from api.page.static_files import FOLDER
+from api.page.static_files import FOLDER, static_file
 
 _IMPORT = re.compile(r'^import [^;]*?from "(\.[^"]+)";', re.MULTILINE)
 _MESSAGE = re.compile(r'^ {2}"([\w.]+)":', re.MULTILINE)
+
+
+def compressed(path: Path) -> int:
+    """Bytes of a file as it is sent."""
+    file = static_file(str(path.resolve().relative_to(FOLDER.resolve())))
+    assert file is not None
+    assert file.gzipped is not None
+    return len(file.gzipped)
 
 
 def imported(module: Path, found: set[Path]) -> set[Path]:
@@ -27,6 +35,18 @@ def test_the_browser_is_told_at_once_which_modules_it_needs() -> None:
     needed = {f"/page/{path.relative_to(FOLDER.resolve())}" for path in imported(start, set()) - {start}}
     preloaded = re.findall(r'rel="modulepreload" href="([^"]+)"', (FOLDER / "index.html").read_text(encoding="utf-8"))
     assert sorted(preloaded) == sorted(needed)
+
+
+def test_little_is_loaded_until_the_list_and_a_transcript_are_there() -> None:
+    """As a browser loads it, file by file, in one language; dialogs and the help come when they are opened."""
+    names = ("app.js", "index.html", "style.css", "icon.svg", "messages.en.js")
+    folder = FOLDER.resolve()
+    first = imported(folder / "app.js", set()) | {folder / name for name in names}
+    assert sum(map(compressed, first)) < 27_000
+    names = ("view.js", "reader.js", "style.css", "messages.en.js")
+    modules = [folder / "transcript" / name for name in names]
+    transcript = {*modules, *imported(modules[0], set()), *imported(modules[1], set())} - first
+    assert sum(map(compressed, transcript)) < 31_500
 
 
 @pytest.mark.parametrize("folder", [FOLDER, FOLDER / "transcript", FOLDER / "help"], ids=lambda folder: folder.name)
