@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -71,9 +71,10 @@ async def list_jobs(
     after: str | None = None,
     status: Annotated[str, Query(description=_STATUSES)] = "",
     q: Annotated[str, Query(max_length=200, description=_QUERY)] = "",
+    order: Annotated[Literal["asc", "desc"], Query(description="By when they came: `desc` is newest first")] = "desc",
 ) -> JSONResponse:
     """The caller's own jobs, newest first; `after` is the last id of the page before."""
-    asked = Asked(after, _statuses(status), q)
+    asked = Asked(after, _statuses(status), q, order == "asc")
     if after is not None and not is_job_id(after):
         raise ApiError("invalid_value", "'after' is the id of a job, such as the last answer's last_id.", param="after")
     run = run_in_threadpool if asked.are_ended else service.redis_threads.run  # what has ended is on disk

@@ -160,7 +160,7 @@ class JobService:
             return False
 
     def views(self, owner: str, limit: int, asked: Asked) -> tuple[list[dict[str, Any]], bool]:
-        """The owner's newest jobs of those that are asked for, and whether there are more."""
+        """The owner's first jobs of those that are asked for, and whether there are more."""
         found = (
             view for view in self._views_of(owner, asked) if not asked.statuses or view["status"] in asked.statuses
         )
@@ -258,6 +258,9 @@ class JobService:
                     yield view
 
     def _found(self, owner: str, asked: Asked) -> Iterator[str]:
+        if asked.oldest_first:
+            newest_first = self._found(owner, replace(asked, after=None, oldest_first=False))
+            return reversed([job_id for job_id in newest_first if job_id > (asked.after or "")])
         if not wanted(asked.query):
             return self._store.catalog.of_owner(owner, asked.after, *asked.statuses)
 

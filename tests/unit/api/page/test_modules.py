@@ -39,9 +39,9 @@ def test_the_browser_is_told_at_once_which_modules_it_needs() -> None:
 
 def test_little_is_loaded_until_the_list_and_a_transcript_are_there() -> None:
     """As a browser loads it, file by file, in one language; dialogs and the help come when they are opened."""
-    names = ("app.js", "index.html", "style.css", "icon.svg", "messages.en.js")
+    beside = ("index.html", "style.css", "icon.svg", "messages.en.js")
     folder = FOLDER.resolve()
-    first = imported(folder / "app.js", set()) | {folder / name for name in names}
+    first = imported(folder / "app.js", set()) | {folder / name for name in beside}
     assert sum(map(compressed, first)) < 27_000
     names = ("view.js", "reader.js", "style.css", "messages.en.js")
     modules = [folder / "transcript" / name for name in names]

@@ -146,6 +146,10 @@ async def test_pages_newest_first(tmp_path: Path) -> None:
         running.service.jobs.delete(running.store.request(ids[1]))  # a page may go on after a job that is gone
         rest = (await running.client.get("/v1/jobs", params={"after": ids[1]})).json()
         assert [job["id"] for job in rest["data"]] == ids[2:]
+        oldest = (await running.client.get("/v1/jobs", params={"order": "asc", "limit": 2})).json()
+        assert [job["id"] for job in oldest["data"]] == ids[:-3:-1]
+        newer = (await running.client.get("/v1/jobs", params={"order": "asc", "after": oldest["last_id"]})).json()
+        assert [job["id"] for job in newer["data"]] == [each for each in ids[-3::-1] if each != ids[1]]
         beyond = (await running.client.get("/v1/jobs", params={"after": ids[-1]})).json()
         assert beyond == {"object": "list", "data": [], "has_more": False, "last_id": None}
 
@@ -172,7 +176,7 @@ async def test_the_one_job_that_runs_is_found_among_those_that_wait(tmp_path: Pa
 
 async def test_bad_queries_are_named(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
-        for query in ("limit=0", "limit=101", "limit=x", "after=nonsense", "status=done"):
+        for query in ("limit=0", "limit=101", "limit=x", "after=nonsense", "status=done", "order=up"):
             response = await running.client.get(f"/v1/jobs?{query}")
             assert_error(response, 400, "invalid_value", query.partition("=")[0])
 
