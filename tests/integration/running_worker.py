@@ -23,6 +23,7 @@ from scripts.redis_server.program import find_server
 from tests.acceptance.live import until
 from tests.unit.factories import make_request
 from worker.jobs.backlog import Backlog
+from worker.jobs.expiry import Expiry
 from worker.jobs.job_service import JobService
 from worker.maintenance.maintenance import Maintenance
 from worker.queue import heartbeat
@@ -100,9 +101,8 @@ class RunningWorker:
         self.store = LocalStore(directory / "data")
         self.queue = JobQueue(self.redis, timing=self.timing)
         self.events = Events(self.redis)
-        self.jobs = JobService(
-            self.store, self.queue, self.events, Backlog(self.store, self.queue, max_jobs=1000, max_hours=1000)
-        )
+        backlog = Backlog(self.store, self.queue, max_jobs=1000, max_hours=1000)
+        self.jobs = JobService(self.store, self.queue, self.events, backlog, Expiry(self.store, timing=self.timing))
         self.maintenance = self.new_maintenance()
         self.processes: list[subprocess.Popen[bytes]] = []
 

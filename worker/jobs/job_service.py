@@ -46,12 +46,9 @@ class CannotRequeue(Exception):
 class JobService:
     """The store's word is final; Redis is told, and if it is away it finds out later."""
 
-    def __init__(
-        self, store: JobStore, queue: JobQueue, events: Events, backlog: Backlog, expiry: Expiry | None = None
-    ) -> None:
-        """expiry: None if jobs stay."""
+    def __init__(self, store: JobStore, queue: JobQueue, events: Events, backlog: Backlog, expiry: Expiry) -> None:
         self._store = store
-        self._expiry = expiry or Expiry(store)
+        self._expiry = expiry
         self._queue = queue
         self._events = events
         self._backlog = backlog

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.factories import make_request
 from worker.jobs.backlog import Backlog, QueueFull
+from worker.jobs.expiry import Expiry
 from worker.jobs.job_service import JobService
 from worker.jobs.shares import has_share, turn
 from worker.queue.events import Events
@@ -34,7 +35,7 @@ class Bench:
         self.backlog = Backlog(
             self.store, self.queue, max_jobs=16, max_hours=24, timing=Timing(backlog=1e-6), is_shared=is_shared
         )
-        self.service = JobService(self.store, self.queue, Events(self.redis), self.backlog)
+        self.service = JobService(self.store, self.queue, Events(self.redis), self.backlog, Expiry(self.store))
 
     def submit(self, owner: str, hours: float = 1.0) -> JobRequest:
         """As the API does: it asks first, and then reads the recording."""
