@@ -34,20 +34,15 @@ async def page(request: Request) -> Response:
 
 @router.get("/page/{name:path}", include_in_schema=False)
 async def page_file(name: str, request: Request) -> Response:
-    """Of another version, which a page asks for that was opened before an upgrade, there is only what it is now."""
-    versioned = VERSIONED.fullmatch(name)
-    if versioned is None:
-        return await _answer(request, name)
-    is_current = versioned[1] == await run_in_threadpool(version)
-    return await _answer(request, versioned[2], KEPT if is_current else ASKED_EACH_TIME)
+    return await _answer(request, name)
 
 
-async def _answer(request: Request, name: str, caching: str = ASKED_EACH_TIME) -> Response:
-    file = await run_in_threadpool(static_file, name)
+async def _answer(request: Request, name: str) -> Response:
+    file, caching = await run_in_threadpool(_found, name)
     if file is None:
         raise ApiError("not_found", f"There is no file '{name[:100]}' of the page.")
     headers = {"etag": file.etag, "cache-control": caching, "vary": "accept-encoding"}
-    if name.endswith(".html"):
+    if file.content_type.startswith("text/html"):
         headers["content-security-policy"] = POLICY
     if _is_known(request, file):
         return Response(status_code=304, headers=headers)
@@ -55,6 +50,15 @@ async def _answer(request: Request, name: str, caching: str = ASKED_EACH_TIME) -
     if file.gzipped is not None and takes_gzip(",".join(request.headers.getlist("accept-encoding"))):
         body, headers["content-encoding"] = file.gzipped, "gzip"
     return Response(body, headers={**headers, "content-type": file.content_type})
+
+
+def _found(name: str) -> tuple[StaticFile | None, str]:
+    """And for how long it may be kept. Of another version, which a page asks for that was opened before an upgrade,
+    there is only what it is now. Blocks."""
+    versioned = VERSIONED.fullmatch(name)
+    if versioned is None:
+        return static_file(name), ASKED_EACH_TIME
+    return static_file(versioned[2]), KEPT if versioned[1] == version() else ASKED_EACH_TIME
 
 
 def _is_known(request: Request, file: StaticFile) -> bool:

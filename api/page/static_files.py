@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -51,7 +52,14 @@ def static_file(name: str, folder: Path = FOLDER) -> StaticFile | None:
 
 
 def version(folder: Path = FOLDER) -> str:
-    """Another one if any file was changed, but for the page's HTML, which is asked for every time. Blocks."""
+    """Another one a second after any file was changed, but for the page's HTML, which is asked for every time.
+    Blocks."""
+    return _version(folder, int(time.monotonic()))
+
+
+@lru_cache(maxsize=4)
+def _version(folder: Path, second: int) -> str:
+    """second: by any clock; a browser asks for twenty files in one."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in TYPES and path.suffix != ".html")
     stats = [(path, path.stat()) for path in paths]
     etags = [_read(path, each.st_mtime_ns, each.st_size).etag for path, each in stats]
