@@ -44,6 +44,7 @@ from api.settings import ApiSettings
 from api.state import AppState
 from engines.speakers.networks.availability import check_installed
 from worker.drain import DrainRequest
+from worker.fleet.clock import RedisClock
 from worker.fleet.store_note import StoreNote
 from worker.jobs.backlog import Backlog
 from worker.jobs.expiry import Expiry
@@ -77,7 +78,8 @@ def create_app(
 
     feed: a client whose reads may block; None for the one that does the rest. connections: how many there may be.
     """
-    queue = JobQueue(redis, timing=timing, shows_names=worker_settings.dashboard_filenames)
+    clock = RedisClock()
+    queue = JobQueue(redis, timing=timing, clock=clock, shows_names=worker_settings.dashboard_filenames)
     events = Events(redis)
     is_shared = settings.has_several_owners
     backlog = Backlog(
@@ -88,7 +90,7 @@ def create_app(
         timing=timing,
         is_shared=is_shared,
     )
-    maintenance = Maintenance(store, queue, events, redis, worker_settings.keep, timing)
+    maintenance = Maintenance(store, queue, events, redis, worker_settings.keep, timing, clock)
     expiry = Expiry(store, worker_settings.keep.jobs, timing)
     job_service, redis_threads = JobService(store, queue, events, backlog, expiry), RedisThreads()
     drain = DrainRequest(worker_settings.data_dir)
@@ -100,6 +102,7 @@ def create_app(
         settings=settings,
         sessions=sign_ins,
         timing=timing,
+        clock=clock,
         store=store,
         redis=redis,
         redis_threads=redis_threads,
@@ -124,6 +127,7 @@ def create_app(
             DeliveryQueue(redis, timing=timing),
             worker_settings.model_names.all,
             Totals(),
+            clock,
         ),
         check_speakers=partial(check_installed, worker_settings.speaker_model, worker_settings.data_dir),
     )
@@ -154,7 +158,7 @@ def create_app(
         app.include_router(routes.router)
     describe(app, server=worker_settings.public_url or "/", needs_key=settings.needs_key)
     redis_url = worker_settings.redis_url or "redis://localhost"
-    actions = DashboardActions(job_service, store, redis)
+    actions = DashboardActions(job_service, store, redis, clock)
     app.add_route(PATH, _to_dashboard, include_in_schema=False)
     app.mount(PATH, Dashboard(redis, redis_url, actions, may_write=settings.dashboard_write))
     return app
@@ -191,6 +195,7 @@ async def _maintain(maintenance: Maintenance, service: AppState) -> None:
     every = service.timing.maintenance
     while True:
         try:
+            await service.redis_threads.run(service.clock.measure, service.redis)
             await service.redis_threads.run(service.store_note.tell, service.redis)
             await service.redis_threads.run(maintenance.run_once)
             await service.redis_threads.run(service.gauges.totals.add_up, service.redis)

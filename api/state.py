@@ -20,6 +20,7 @@ from api.intake.webhook_fields import Callbacks
 from api.operations.gauges import Gauges
 from api.settings import ApiSettings
 from worker.drain import DrainRequest
+from worker.fleet.clock import RedisClock
 from worker.fleet.store_note import StoreNote
 from worker.jobs.job_service import JobService
 from worker.outbound.early_check import EarlyCheck
@@ -35,6 +36,7 @@ class AppState:
     settings: ApiSettings
     sessions: Sessions
     timing: Timing
+    clock: RedisClock
     store: JobStore
     redis: Redis
     redis_threads: RedisThreads

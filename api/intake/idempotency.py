@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -112,7 +111,7 @@ def submit_once(
         job_service.submit(upload, job)
         return job
     try:
-        earlier = _unanswered(store, claim.read(), timing)
+        earlier = _unanswered(store, claim.read(), job_service.clock.now() - timing.repeatable)
         if earlier is None:
             job_service.submit_claimed(upload, job, claim, own_fingerprint)
         return earlier or job
@@ -151,14 +150,14 @@ def _standing(store: JobStore, claimed: Claimed | None) -> Claimed | None:
     return None if was_left else claimed
 
 
-def _unanswered(store: JobStore, claimed: Claimed | None, timing: Timing) -> JobRequest | None:
-    """The job, if it runs still or ended a short while ago and nobody had its answer."""
+def _unanswered(store: JobStore, claimed: Claimed | None, since: float) -> JobRequest | None:
+    """The job, if it runs still or ended a short while ago and nobody had its answer. since: unix seconds."""
     try:
         if _standing(store, claimed) is None or claimed is None:
             return None
         outcome = store.outcome(claimed.job_id)
         if outcome is not None:
-            is_old = outcome.ended_at < time.time() - timing.repeatable
+            is_old = outcome.ended_at < since
             if is_old or store.answered_at(claimed.job_id) is not None:
                 return None
         return store.request(claimed.job_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,6 +12,7 @@ from redis.exceptions import RedisError
 
 from api.intake.admission import Admission
 from api.operations.present_workers import PresentWorker, present_workers
+from worker.fleet.clock import Clock
 from worker.jobs.backlog import Backlog
 from worker.queue.job_queue import JobQueue
 from worker.runtime.version import VERSION
@@ -39,6 +39,7 @@ class Gauges:
     deliveries: DeliveryQueue
     models: Sequence[str]
     totals: Totals
+    clock: Clock
 
     def collect(self) -> Iterator[Metric]:
         """As a collector of prometheus-client. Without Redis only what is known here, and that it is away."""
@@ -55,7 +56,7 @@ class Gauges:
         yield from found
 
     def _of_queues(self) -> Iterator[Metric]:
-        waiting, now = self.queue.ids_by_queue(), time.time()
+        waiting, now = self.queue.ids_by_queue(), self.clock.now()
         yield _gauge("queue_jobs", "Jobs that wait for a slot", _each(waiting, len), "queue")
         seconds = [((name,), self.backlog.audio_seconds(name, waiting[name])) for name in PRIORITIES]
         yield _gauge("queue_audio_seconds", "Seconds of audio that wait, as the files declare", seconds, "queue")
@@ -63,7 +64,7 @@ class Gauges:
         yield _gauge("queue_oldest_seconds", "Age of the oldest job that waits", ages, "queue")
 
     def _of_webhooks(self) -> Iterator[Metric]:
-        pending, due = self.deliveries.counts(time.time())
+        pending, due = self.deliveries.counts(self.clock.now())
         yield _gauge("webhook_pending", "Jobs with a webhook to be delivered", [((), pending)])
         yield _gauge("webhook_due", "Those of them whose next attempt is due", [((), due)])
 

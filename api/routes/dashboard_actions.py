@@ -14,6 +14,7 @@ from rq.registry import BaseRegistry
 from rq.serializers import JSONSerializer
 
 from api.http.errors import ApiError, record_unreadable
+from worker.fleet.clock import Clock
 from worker.jobs.backlog import QueueFull
 from worker.jobs.job_service import CannotRequeue, JobService
 from worker.store.job_store import JobNotFound, JobStore
@@ -28,9 +29,9 @@ FlaskAnswer = tuple[dict[str, Any], int, dict[str, str]]  # body, status, header
 class DashboardActions:
     """Stands in for the views of rq-dashboard that change something."""
 
-    def __init__(self, jobs: JobService, store: JobStore, redis: Redis) -> None:
+    def __init__(self, jobs: JobService, store: JobStore, redis: Redis, clock: Clock) -> None:
         self._jobs = jobs
-        self._outbox = Outbox(store)
+        self._outbox = Outbox(store, now=clock.now)
         self._redis = redis
 
     def replace_views(self, app: Flask) -> None:

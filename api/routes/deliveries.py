@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any
 
 from fastapi import APIRouter
@@ -47,14 +46,14 @@ async def redeliver(job_id: str, service: AppStateDep, owner: Owner) -> dict[str
 
 
 def _again(service: AppState, job: JobRequest) -> Delivery:
-    outbox = Outbox(service.store)
+    outbox = Outbox(service.store, now=service.clock.now)
     if job.webhook is None:
         raise ApiError("no_webhook", f"The job {job.id} was sent without a 'webhook_url'.", param="id")
     if outbox.delivery(job) is None:
         raise ApiError("job_not_finished", f"The job {job.id} has not ended; it calls back when it does.", param="id")
     outbox.again(job.id)
     try:
-        DeliveryQueue(service.redis, timing=service.timing).again(job.id, time.time())
+        DeliveryQueue(service.redis, timing=service.timing).again(job.id, service.clock.now())
     except RedisError as error:  # it stands in the store, where the sender looks every minute
         log.warning("%s is due for redelivery, but Redis could not be told: %s", job.id, error)
     delivery = outbox.delivery(job)

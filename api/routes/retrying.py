@@ -39,7 +39,8 @@ async def retry(request: Request, service: AppState, job: JobRequest) -> JobRequ
     sent = [(name, value) for name, value in (*request.query_params.multi_items(), *fields) if value.strip()]
     if not {_base(name) for name, _ in sent} & set(Form.model_fields):
         try:
-            return await service.redis_threads.run(Outbox(service.store).requeue, service.jobs, job.id)
+            outbox = Outbox(service.store, now=service.clock.now)
+            return await service.redis_threads.run(outbox.requeue, service.jobs, job.id)
         except CannotRequeue as error:
             if error.code != "job_already_ended":
                 raise ApiError(error.code, str(error), param="id") from None

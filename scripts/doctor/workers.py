@@ -9,11 +9,11 @@ from redis.exceptions import RedisError
 from api.operations.present_workers import UNKNOWN, PresentWorker, present_workers
 from scripts.doctor.finding import Finding, failure, ok, warning
 from scripts.service.pid_file import Running
+from worker.fleet.clock import redis_time
 from worker.runtime.connection import connect_briefly
 from worker.runtime.version import VERSION
-from worker.telemetry.vitals import redis_time
 
-MAX_SKEW = 1.0  # seconds; times of jobs and webhooks are wrong by as much
+MAX_SKEW = 1.0  # seconds; jobs and webhooks go by Redis' clock, but the times in its log are wrong by as much
 
 
 def workers(running: Running | None) -> Iterator[Finding]:
@@ -43,7 +43,9 @@ def _of(worker: PresentWorker, now: float) -> Finding:
     last = f"last beat {max(0.0, now - vitals.beat_at):.0f} s ago, clock {vitals.skew:+.3f} s"
     detail = f"{detail}; version {vitals.version}, {vitals.jobs} jobs in hand, {last}"
     if abs(vitals.skew) > MAX_SKEW:
-        return warning("worker", f"{detail}. Its clock and Redis' differ: set both by NTP.")
+        return warning(
+            "worker", f"{detail}. Its clock and Redis' differ: set both by NTP. Jobs and webhooks go by Redis'."
+        )
     if vitals.version != VERSION:
         return warning("worker", f"{detail}. This is version {VERSION}: restart the service.")
     return ok("worker", detail)

@@ -47,6 +47,7 @@ class JobService:
     """The store's word is final; Redis is told, and if it is away it finds out later."""
 
     def __init__(self, store: JobStore, queue: JobQueue, events: Events, backlog: Backlog, expiry: Expiry) -> None:
+        self.clock = queue.clock
         self._store = store
         self._expiry = expiry
         self._queue = queue
@@ -133,12 +134,9 @@ class JobService:
 
     def _live(self, request: JobRequest) -> Live:
         retry = self._store.retry(request.id)
-        return Live(
-            self._events.status(request.id),
-            self._queue.position(request),
-            retry,
-            retry is not None and self._queue.is_put_aside(request.id),
-        )
+        is_aside = retry is not None and self._queue.is_put_aside(request.id)
+        status, position = self._events.status(request.id), self._queue.position(request)
+        return Live(status, position, retry, is_aside, self.clock.now())
 
     def places(self, owner: str, most: int) -> dict[str, int]:
         """The positions of those of the owner's waiting jobs that come first, so many at most. Far
@@ -167,9 +165,10 @@ class JobService:
     def cancel(self, job_id: str) -> bool:
         """Ends the job, waiting or running; returns False if it had ended before."""
         request = self._store.request(job_id)
-        if not self._store.finish(job_id, Outcome("canceled")):
+        ended_at = self.clock.now()
+        if not self._store.finish(job_id, Outcome("canceled", ended_at=ended_at)):
             return False
-        count_end(upload_began_at(job_id), "canceled")
+        count_end(ended_at - upload_began_at(job_id), "canceled")
         try:
             self._call_off(request)
         except RedisError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -16,12 +16,14 @@ from worker.store.records import JobRequest, Outcome, Retry, State, Webhook
 @dataclass(frozen=True, slots=True)
 class Live:
     """What is known of a job that has not ended. status: see worker.queue.events; position: jobs ahead in the queue;
-    retry: what its last try came to, if that was trouble; is_put_aside: whether it is to be tried again later."""
+    retry: what its last try came to, if that was trouble; is_put_aside: whether it is to be tried again later. now:
+    unix seconds."""
 
     status: Mapping[str, float]
     position: int | None
     retry: Retry | None = None
     is_put_aside: bool = False
+    now: float = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def _ended(outcome: Outcome) -> _Progress:
 def _running(live: Live | None) -> _Progress:
     status = live.status if live else {}
     started_at = status.get("started_at")
-    seconds = time.time() - started_at if started_at else 0.0
+    seconds = live.now - started_at if live and started_at else 0.0
     total = status.get("total") or None  # 0 until the file has been opened
     return _Progress(started_at, status.get("processed", 0.0), total, seconds)
 

@@ -16,6 +16,7 @@ from redis import Redis
 from redis.exceptions import LockError
 from redis.lock import Lock
 
+from worker.fleet.clock import Clock
 from worker.maintenance.damaged_jobs import DamagedJobs
 from worker.maintenance.retention import Retention
 from worker.maintenance.retention_periods import RetentionPeriods
@@ -52,12 +53,14 @@ class Maintenance:
         redis: Redis,
         keep: RetentionPeriods = KEEP_A_WEEK,
         timing: Timing = Timing(),
+        clock: Clock = Clock(),
     ) -> None:
         self._store = store
         self._queue = queue
         self._events = events
         self._redis = redis
         self._timing = timing
+        self._clock = clock
         self._retention = Retention(store, queue, events, keep, timing)
         self._damaged = DamagedJobs(store, timing)
         self._rules = f"audio {keep.audio} s, jobs {keep.jobs} s"
@@ -106,7 +109,7 @@ class Maintenance:
             pipeline.delete(MISSING)
             if missing:
                 pipeline.zadd(MISSING, missing)
-            pipeline.set(NEXT, time.time() + wait)
+            pipeline.set(NEXT, self._clock.now() + wait)
             pipeline.set(KNOWN, "1")
             pipeline.execute()
         self._is_new = False
@@ -114,7 +117,7 @@ class Maintenance:
     def _queue_due(self) -> None:
         """Queues jobs that were put aside and are due. One that Redis lost as it was is found at the next look at all
         jobs."""
-        for job_id in self._queue.take_due(time.time()):
+        for job_id in self._queue.take_due(self._clock.now()):
             try:
                 if self._store.outcome(job_id) is None:
                     self._queue.enqueue(self._store.request(job_id))
@@ -130,7 +133,7 @@ class Maintenance:
         soon as those that still run have made themselves known."""
         if self._redis.exists(KNOWN):
             self._empty_since = None
-            return self._is_new or not 0 < self._next_at() - time.time() <= self._timing.reconcile
+            return self._is_new or not 0 < self._next_at() - self._clock.now() <= self._timing.reconcile
         if self._empty_since is None:
             log.info("Redis knows of no jobs: what the store has is queued in %.0f s", self._timing.settle)
             self._empty_since = now
@@ -153,7 +156,7 @@ class Maintenance:
                     continue
                 if seen.id not in live:
                     self._revive(self._store.request(seen.id), before, missing)
-        for seen in self._store.catalog.due(time.time(), ENDED_AT_ONCE):
+        for seen in self._store.catalog.due(self._clock.now(), ENDED_AT_ONCE):
             looked_at += seen.revision is not None  # without an index these are all that have ended
             with self._looking(seen, damaged):
                 self._has_ended(seen)
@@ -177,7 +180,7 @@ class Maintenance:
             damaged.add(seen.id)
             self._damaged.found(seen.id, error, time.monotonic())
             if error.newer is not None:
-                self._store.index.put_off(seen, time.time() + self._timing.index_scan)
+                self._store.index.put_off(seen, self._clock.now() + self._timing.index_scan)
         except OSError:
             log.exception("The record of %s cannot be read", seen.id)
 
@@ -185,7 +188,7 @@ class Maintenance:
         outcome = self._store.outcome(seen.id)
         if outcome is None:
             return False
-        again_at = self._retention.look_after(self._store.request(seen.id), outcome, time.time())
+        again_at = self._retention.look_after(self._store.request(seen.id), outcome, self._clock.now())
         if again_at is not None:
             self._store.index.looked_at(seen, outcome.state, again_at)
         return True
@@ -194,7 +197,7 @@ class Maintenance:
         """A job without an outcome that is in no queue and in nobody's hands. It may be on its way into the queue this
         very moment, so it is queued again only when it has been missing for a while, or is older than that. One that
         was put aside is not queued before it is due."""
-        now = time.time()
+        now = self._clock.now()
         retry = self._store.retry(request.id)
         if retry and not retry.is_due(now):
             return

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegis
 from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry
 
+from worker.fleet.clock import Clock
 from worker.fleet.identity import is_dead
 from worker.queue.leases import Leases
 from worker.queue.queued_job import JOB_FUNCTION, RECORD_TTL, QueuedJob, cancel, describe, how_far, put_back
@@ -53,12 +53,14 @@ class JobQueue:
         redis: Redis,
         is_dead: Callable[[str], bool] = is_dead,
         timing: Timing = Timing(),
+        clock: Clock = Clock(),
         *,
         shows_names: bool = False,
     ) -> None:
         self._shows_names = shows_names
-        self.leases = Leases(redis, QUEUES, timing)
+        self.leases = Leases(redis, QUEUES, timing, clock)
         self._timing = timing
+        self.clock = clock
         self._taking_turns = threading.Lock()
         self._redis = redis
         self._is_dead = is_dead
@@ -176,7 +178,7 @@ class JobQueue:
         for queue in self._queues.values():
             for registry in _OF_ENDED:
                 # RQ's own clean-up leaves canceled jobs out, and that of other registries would meddle
-                self._redis.zremrangebyscore(registry(queue=queue).key, 0, time.time())
+                self._redis.zremrangebyscore(registry(queue=queue).key, 0, self.clock.now())
             clean_worker_registry(queue)
             self._put_back_stranded(queue, now)
 

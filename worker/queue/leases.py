@@ -8,7 +8,6 @@ queue ─► slot takes the job: lease for 30 s ─► renewed every 5 s ─► 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from redis import Redis
 from redis.client import Pipeline
 from rq.job import JobStatus
 
+from worker.fleet.clock import Clock
 from worker.runtime.timing import Timing
 from worker.telemetry.instruments import TAKEOVERS
 
@@ -37,19 +37,20 @@ class Lease:
 
 
 class Leases:
-    """The leases of all jobs in these queues."""
+    """The leases of all jobs in these queues. clock: Redis', or a worker whose own is wrong would seem silent."""
 
-    def __init__(self, redis: Redis, queues: Sequence[str], timing: Timing = Timing()) -> None:
+    def __init__(self, redis: Redis, queues: Sequence[str], timing: Timing = Timing(), clock: Clock = Clock()) -> None:
         self._redis = redis
         self._queues = tuple(queues)
         self._timing = timing
+        self._clock = clock
         self._expired: dict[Lease, float] = {}  # since when, in monotonic seconds
 
     def take(self, job_id: str, begin: Callable[[Pipeline], None]) -> bool:
         """Calls `begin` with the transaction that is to make the lease; returns False if somebody runs the job."""
 
         def change(pipeline: Pipeline) -> bool:
-            is_held = any(_ends(pipeline, queue, job_id) > time.time() for queue in self._queues)
+            is_held = any(_ends(pipeline, queue, job_id) > self._clock.now() for queue in self._queues)
             pipeline.multi()
             if not is_held:
                 begin(pipeline)
@@ -64,7 +65,7 @@ class Leases:
     def renew(self, lease: Lease) -> bool:
         """Whether the run may go on. A lease that went with the contents of Redis is made anew, and a job that was
         given back to its queue while we were silent is taken out again; one that another runs is lost."""
-        ends = {lease.member: time.time() + self._timing.lease}
+        ends = {lease.member: self._clock.now() + self._timing.lease}
         self._redis.zadd(_wip(lease.queue), ends, xx=True)
         if self._redis.zscore(_wip(lease.queue), lease.member) is not None:
             return True
@@ -91,7 +92,7 @@ class Leases:
 
     def release_expired(self, now: float) -> None:
         """Gives jobs back whose lease ran out and stays so. now: monotonic seconds."""
-        silent = {lease for lease, ends in self._all() if ends <= time.time()}
+        silent = {lease for lease, ends in self._all() if ends <= self._clock.now()}
         self._expired = {lease: since for lease, since in self._expired.items() if lease in silent}
         for lease in silent:
             if now - self._expired.setdefault(lease, now) < self._timing.confirm:
@@ -123,7 +124,7 @@ class Leases:
             pipeline.lrem(_list(queue), 0, lease.job_id)
         if is_known:
             pipeline.hset(_job(lease.job_id), mapping={"status": JobStatus.STARTED.value, "origin": lease.queue})
-        pipeline.zadd(_wip(lease.queue), {lease.member: time.time() + self._timing.lease})
+        pipeline.zadd(_wip(lease.queue), {lease.member: self._clock.now() + self._timing.lease})
         return True
 
     def _whole(self, change: Callable[[Pipeline], bool], *keys: str) -> bool:

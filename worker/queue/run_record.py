@@ -24,10 +24,12 @@ Recorded = Finished | Skipped | Failed | Canceled | Postponed  # the ends after 
 class RunRecord:
     """Begins with the lease, in the same transaction; `end` writes the end and drops the lease in another.
 
-    ttl: seconds of the lease.
+    ttl: seconds of the lease. now: unix seconds, by Redis' clock.
     """
 
-    def __init__(self, job: QueuedJob, queue: Queue, worker: WorkerRecord, ttl: int, pipeline: Pipeline) -> None:
+    def __init__(
+        self, job: QueuedJob, queue: Queue, worker: WorkerRecord, ttl: int, pipeline: Pipeline, now: float
+    ) -> None:
         job.origin = queue.name  # whatever the record says: the lease is one of this queue
         self._job = job
         self._queue = queue
@@ -35,6 +37,8 @@ class RunRecord:
         self._ttl = ttl
         self._execution = Execution.create(job, ttl, pipeline, worker_name=worker.name)
         self.lease = Lease(queue.name, job.id, self._execution.id)
+        # RQ has just counted the lease from this machine's time
+        pipeline.zadd(job.started_job_registry.key, {self.lease.member: now + ttl})
         job.prepare_for_execution(worker.name, pipeline)
         pipeline.persist(job.key)
         pipeline.lrem(queue.intermediate_queue_key, 1, job.id)

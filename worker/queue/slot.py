@@ -24,6 +24,7 @@ from rq.serializers import JSONSerializer
 from rq.suspension import is_suspended
 from rq.worker import WorkerStatus
 
+from worker.fleet.clock import Clock
 from worker.fleet.identity import process_name
 from worker.queue.gate import Gate
 from worker.queue.job_queue import FETCH, QUARANTINE, QUEUES, QueueName
@@ -62,13 +63,21 @@ class Work(Protocol):
 class Slot:
     """`serve` takes and runs jobs until `stop`; `beat` and `give_back` are called from other threads."""
 
-    def __init__(self, queue: QueueName, redis: Redis, work: Work, gate: Gate, timing: Timing = Timing()) -> None:
+    def __init__(
+        self,
+        queue: QueueName,
+        redis: Redis,
+        work: Work,
+        gate: Gate,
+        timing: Timing = Timing(),
+        clock: Clock = Clock(),
+    ) -> None:
         self._name = queue
         self._redis = redis
         self._work = work
         self._gate = gate
         self._queue = Queue(queue, connection=redis, serializer=JSONSerializer, job_class=QueuedJob)
-        self._leases = Leases(redis, QUEUES, timing)
+        self._leases, self._clock = Leases(redis, QUEUES, timing, clock), clock
         self._lease_ttl = math.ceil(timing.lease)  # RQ counts whole seconds
         self._look = math.ceil(timing.idle_look)
         name = f"{queue}.{process_name()}.{uuid4().hex[:8]}"
@@ -164,7 +173,7 @@ class Slot:
 
         def begin(pipeline: Pipeline) -> None:
             nonlocal begun
-            begun = RunRecord(job, self._queue, self._worker, self._lease_ttl, pipeline)
+            begun = RunRecord(job, self._queue, self._worker, self._lease_ttl, pipeline, self._clock.now())
             self._worker.show(WorkerStatus.BUSY, pipeline)
 
         if not self._leases.take(job.id, begin):

@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 
+from worker.fleet.clock import Clock
 from worker.queue.gate import Gate
 from worker.queue.heartbeat import SLOTS_FAIL
 from worker.queue.job_queue import FETCH, QUARANTINE, QueueName
@@ -29,8 +30,16 @@ log = logging.getLogger(__name__)
 class Slots:
     """All slots of a worker process, each on a thread that starts over if it fails."""
 
-    def __init__(self, redis: Redis, work: Work, counts: dict[Priority, int], timing: Timing = Timing()) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        work: Work,
+        counts: dict[Priority, int],
+        timing: Timing = Timing(),
+        clock: Clock = Clock(),
+    ) -> None:
         self._timing = timing
+        self._clock = clock
         self._redis = redis
         self._work = work
         self._counts: dict[QueueName, int] = {QUARANTINE: 1, FETCH: FETCHES}
@@ -108,7 +117,8 @@ class Slots:
     def _serve(self, number: int, queue: QueueName) -> None:
         while not self._stopping.is_set():
             try:
-                slot = self._slots[number] = Slot(queue, self._redis, self._work, self._gate, self._timing)
+                slot = Slot(queue, self._redis, self._work, self._gate, self._timing, self._clock)
+                self._slots[number] = slot
                 slot.serve()
             except Exception as error:  # noqa: BLE001 - logged once, and counted
                 self._count_failure(number, queue, error)

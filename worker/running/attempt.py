@@ -190,7 +190,7 @@ class Attempt:
         if self._jobs.is_over(self.job_id):  # ended after the first look, before a cancel could find it running
             return self._canceled()
         if self._checkpoint.is_first:
-            waited = max(0.0, time.time() - self.request.created_at)
+            waited = max(0.0, self._jobs.clock.now() - self.request.created_at)
             QUEUE_WAIT.labels(self.request.priority).observe(waited)
             request = self.request
             tracing.note_past("queued", request.traceparent, request.created_at, whisper__job__id=request.id)

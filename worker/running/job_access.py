@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from engines.decoding.transcriber import Progress
 from engines.transcript import Segment
+from worker.fleet.clock import Clock
 from worker.jobs.job_view import job_urls
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
@@ -34,12 +35,14 @@ class JobAccess:
         *,
         drop_audio: bool = False,
         other_stores: Callable[[], Sequence[str]] = tuple,
+        clock: Clock = Clock(),
     ) -> None:
         self.store = store
         self._queue = queue
         self._events = events
         self._drop_audio = drop_audio
         self.other_stores = other_stores
+        self.clock = clock
 
     def is_over(self, job_id: str) -> bool:
         """Whether the job has its outcome, or is gone."""
@@ -51,8 +54,10 @@ class JobAccess:
     def finish(self, job_id: str, outcome: Outcome) -> Outcome:
         """Gives the job its outcome and tells of it. Returns the one that was first; a deleted job counts as
         canceled."""
+        outcome = replace(outcome, ended_at=self.clock.now())
         if self.store.finish(job_id, outcome):
-            count_end(upload_began_at(job_id), outcome.state, outcome.error.code if outcome.error else "")
+            seconds = outcome.ended_at - upload_began_at(job_id)
+            count_end(seconds, outcome.state, outcome.error.code if outcome.error else "")
         else:
             outcome = self.store.outcome(job_id) or Outcome("canceled")
         if self._drop_audio:
@@ -75,9 +80,9 @@ class JobAccess:
     def began_at(self, job_id: str) -> float:
         """When the job's first attempt began, in unix seconds."""
         try:
-            return self._events.status(job_id).get("started_at") or time.time()
+            return self._events.status(job_id).get("started_at") or self.clock.now()
         except RedisError:
-            return time.time()
+            return self.clock.now()
 
     def tell_started(self, job_id: str, at: float, model: str, attempt: int) -> None:
         """at: unix seconds of the first attempt. attempt: the number of this one."""

@@ -65,7 +65,7 @@ class JobRunner:
         self._limits = limits
         self._fetcher = fetcher
         self._diarizer = diarizer or SharedDiarizer(SpeakerOptions())
-        self._retries = Retries(jobs.store, timing)
+        self._retries = Retries(jobs.store, timing, jobs.clock)
 
     def run(self, job_id: str, queue: QueueName) -> End:
         """How the run ends. Raises OSError if the store failed. queue: the slot's own.

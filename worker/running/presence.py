@@ -11,6 +11,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+from worker.fleet.clock import Clock
 from worker.fleet.identity import process_name
 from worker.fleet.store_note import StoreNote
 from worker.queue import heartbeat
@@ -18,7 +19,7 @@ from worker.queue.heartbeat import WorkerHeartbeat
 from worker.queue.slots import Slots
 from worker.runtime.timing import Timing
 from worker.telemetry.totals import Totals
-from worker.telemetry.vitals import Vitals, announce_vitals, measure, withdraw_vitals
+from worker.telemetry.vitals import Vitals, announce_vitals, withdraw_vitals
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,12 @@ log = logging.getLogger(__name__)
 class Presence:
     """May be used from any thread. model: the default one. store: whose jobs the worker runs."""
 
-    def __init__(self, redis: Redis, model: str, store: StoreNote, timing: Timing) -> None:
+    def __init__(self, redis: Redis, model: str, store: StoreNote, timing: Timing, clock: Clock) -> None:
         self.now = WorkerHeartbeat(process_name(), "loading", model, pid=os.getpid())
         self._redis = redis
         self._store = store
         self._timing = timing
+        self._clock = clock
         self._totals = Totals()
         self._vitals = Vitals()
         self._showing = threading.Lock()
@@ -52,9 +54,9 @@ class Presence:
 
     def tell_more(self, **vitals: Any) -> None:
         """Its vitals, and what was counted. vitals: fields of Vitals that have changed."""
-        at, skew = measure(self._redis)
+        at = self._clock.now()
         started_at = self._vitals.started_at or at
-        self._vitals = replace(self._vitals, started_at=started_at, beat_at=at, skew=skew, **vitals)
+        self._vitals = replace(self._vitals, started_at=started_at, beat_at=at, **vitals)
         announce_vitals(self._redis, self.now.name, self._vitals, self._timing)
         self._totals.add_up(self._redis)
 

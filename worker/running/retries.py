@@ -7,9 +7,9 @@ trouble ─► retry.json ─► Postponed ─► RQ's list of scheduled jobs �
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
+from worker.fleet.clock import Clock
 from worker.queue.run_end import Postponed
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobStore
@@ -27,7 +27,8 @@ class Patience:
 class Retries:
     """Which trouble a job has had, and whether it may be tried again."""
 
-    def __init__(self, store: JobStore, timing: Timing = Timing()) -> None:
+    def __init__(self, store: JobStore, timing: Timing = Timing(), clock: Clock = Clock()) -> None:
+        self._clock = clock
         self._store = store
         self._first = timing.retry_first
         self.passing = Patience(timing.retry_period, timing.retry_longest)
@@ -37,7 +38,7 @@ class Retries:
 
     def later(self, why: str) -> Postponed:
         """For a job that this store has no record of, so nothing can be kept of it."""
-        return Postponed(why, time.time() + self._later)
+        return Postponed(why, self._clock.now() + self._later)
 
     def put_aside(
         self, job_id: str, cause: JobError, patience: Patience, *, has_progressed: bool = False
@@ -46,7 +47,7 @@ class Retries:
 
         has_progressed: whether the run got further than all before it, which makes its trouble the first.
         """
-        now, before = time.time(), self._store.retry(job_id)
+        now, before = self._clock.now(), self._store.retry(job_id)
         retry = Retry(cause, 1, now, min(self._first, patience.longest))
         if before and not has_progressed:
             counts = before.is_due(now)  # a run before its time, after a requeue by hand, takes no try away

@@ -21,6 +21,7 @@ from engines.errors import EngineError, EngineUnavailable
 from engines.registry import EngineOptions, create_engine
 from engines.speakers.diarizer import SpeakerOptions
 from worker.drain import DrainRequest
+from worker.fleet.clock import RedisClock
 from worker.fleet.device_lock import device_lock
 from worker.fleet.store_note import StoreNote
 from worker.maintenance.maintenance import Maintenance
@@ -64,8 +65,10 @@ class WorkerProcess:
         self._timing = settings.timing
         self._redis_url = redis_url
         self._starts_idle = starts_idle
+        self._clock = RedisClock()
         self._redis = connect(redis_url, patient=True)
         news = connect(redis_url)  # a run goes on without Redis, so what it tells must not wait for it
+        self._clock.try_to_measure(news)
         self._events = Events(news)
         self._feed_redis = connect_feed(redis_url, self._timing)
         self._store = LocalStore(settings.data_dir)
@@ -87,11 +90,12 @@ class WorkerProcess:
             self._events,
             drop_audio=settings.keep.audio == 0,
             other_stores=partial(note.others, news),
+            clock=self._clock,
         )
         limits = DecodingLimits(settings.beam_size, settings.max_audio_hours * 3600, settings.context)
         diarizer = SharedDiarizer(_speaker_options(settings))
         self._runner = JobRunner(jobs, self._names, self._models, limits, self._fetcher(), self._timing, diarizer)
-        self._presence = Presence(self._redis, self._names.default, note, self._timing)
+        self._presence = Presence(self._redis, self._names.default, note, self._timing, self._clock)
 
     def _fetcher(self) -> Fetcher:
         settings = self._settings
@@ -167,7 +171,7 @@ class WorkerProcess:
     def _serve(self) -> None:
         runner = self._runner
         with self._models.use(self._names.default) if self._models.loaded else nullcontext() as batcher:
-            slots = self._slots = Slots(self._redis, runner, self._slot_counts(batcher), self._timing)
+            slots = self._slots = Slots(self._redis, runner, self._slot_counts(batcher), self._timing, self._clock)
         feed = FeedReader(
             self._feed_redis,
             lambda job_id, state: runner.running.cancel(job_id) if state == "canceled" else None,
@@ -222,12 +226,15 @@ class WorkerProcess:
         """A heartbeat for the process and a renewed lease for every running job."""
         while True:
             try:
+                skew = self._clock.measure(self._redis)  # before the leases, which go by it
                 if self._slots:
                     self._slots.beat()
                 self._presence.tell(self._slots)
                 lanes, passes = self._models.lanes()
                 jobs = self._slots.busy if self._slots else 0
-                self._presence.tell_more(jobs=jobs, lanes=lanes, busy_lanes=passes, is_draining=self._is_draining)
+                self._presence.tell_more(
+                    skew=skew, jobs=jobs, lanes=lanes, busy_lanes=passes, is_draining=self._is_draining
+                )
             except Exception:  # whatever it is, a heart that stopped would have running jobs taken away
                 log.exception("Heartbeat failed")
             if self._stopped.wait(self._timing.beat):
@@ -244,13 +251,14 @@ class WorkerProcess:
         os._exit(HUNG)
 
     def _queue(self, redis: Redis) -> JobQueue:
-        return JobQueue(redis, timing=self._timing, shows_names=self._settings.dashboard_filenames)
+        return JobQueue(redis, timing=self._timing, clock=self._clock, shows_names=self._settings.dashboard_filenames)
 
     def _maintain(self) -> None:
         """The API does this too; a worker that runs without one must not depend on it."""
         redis = connect(self._redis_url)
         queue, every = self._queue(redis), self._timing.maintenance
-        maintenance = Maintenance(self._store, queue, self._events, redis, self._settings.keep, self._timing)
+        keep = self._settings.keep
+        maintenance = Maintenance(self._store, queue, self._events, redis, keep, self._timing, self._clock)
         while not self._stopped.wait(every):
             try:
                 maintenance.run_once()

@@ -7,7 +7,6 @@ beforehand: never a job's id, an owner, a file or the host of a receiver.
 from __future__ import annotations
 
 import re
-import time
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
@@ -67,10 +66,10 @@ WEBHOOK_ATTEMPTS = Counter(
 )
 
 
-def count_end(began_at: float, state: str, code: str = "") -> None:
-    """A job has its outcome. began_at: of its upload, in unix seconds. code: of the error, if it failed."""
+def count_end(seconds: float, state: str, code: str = "") -> None:
+    """A job has its outcome. seconds: since its upload began. code: of the error, if it failed."""
     JOBS.labels(state, code).inc()
-    JOB_SECONDS.labels(state).observe(max(0.0, time.time() - began_at))
+    JOB_SECONDS.labels(state).observe(max(0.0, seconds))
 
 
 def model_label(model: str) -> str:

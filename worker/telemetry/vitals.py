@@ -6,7 +6,6 @@ whisper:vitals:<name>  string that expires with the heartbeat: JSON
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,18 +39,6 @@ class Vitals:
 
 
 VITALS = RecordFormat("the vitals of a worker", TypeAdapter(Vitals))
-
-
-def measure(redis: Redis) -> tuple[float, float]:
-    """The time by Redis' clock, in unix seconds, and by how many seconds this machine's clock is ahead of it."""
-    before = time.time()
-    at = redis_time(redis)
-    return at, (before + time.time()) / 2 - at
-
-
-def redis_time(redis: Redis) -> float:
-    seconds, micros = redis.time()
-    return float(seconds) + float(micros) / 1e6
 
 
 def announce_vitals(redis: Redis, name: str, vitals: Vitals, timing: Timing = Timing()) -> None:

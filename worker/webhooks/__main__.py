@@ -11,6 +11,7 @@ from types import FrameType
 
 from pydantic import ValidationError
 
+from worker.fleet.clock import RedisClock
 from worker.fleet.identity import process_name
 from worker.fleet.store_note import StoreNote
 from worker.outbound.addresses import AddressBook
@@ -52,13 +53,15 @@ def main() -> int:
     log_file.follow()
     open_files.allow_many()
     tracing.set_up("webhooks")
-    _serve(_sender(settings, settings.redis_url), settings.redis_url, settings.timing)
+    clock = RedisClock()
+    clock.keep_measuring(connect(settings.redis_url), settings.timing.beat)
+    _serve(_sender(settings, settings.redis_url, clock), settings.redis_url, settings.timing)
     tracing.shut_down()
     sys.stdout.flush()
     os._exit(0)  # calls that are not done are made again; their threads must not hold the exit up
 
 
-def _sender(settings: WorkerSettings, redis_url: str) -> Sender:
+def _sender(settings: WorkerSettings, redis_url: str, clock: RedisClock) -> Sender:
     keys = settings.webhook_keys or [key_of(own_secret(settings.data_dir))]
     caller = WebhookClient(
         AddressBook(settings.webhook_policy), tls_context(settings.webhook_ca_file), settings.webhook_timeout
@@ -69,6 +72,7 @@ def _sender(settings: WorkerSettings, redis_url: str) -> Sender:
         caller,
         SigningConfig(keys, settings.public_url),
         Schedule.parse(settings.webhook_schedule),
+        clock.now,
         timing=settings.timing,
         keep=settings.keep.jobs,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
@@ -68,11 +68,12 @@ class Delivery:
 
 
 class Outbox:
-    """Reads and writes deliveries in the store."""
+    """Reads and writes deliveries in the store. now: unix seconds, as of the sender's clock."""
 
-    def __init__(self, store: JobStore, first_wait: float = 0.0) -> None:
+    def __init__(self, store: JobStore, first_wait: float = 0.0, now: Callable[[], float] = time.time) -> None:
         self._store = store
         self._first_wait = first_wait
+        self._now = now
 
     def delivery(self, request: JobRequest) -> Delivery | None:
         """None for a job that names no receiver or has not ended; raises JobNotFound for one that is gone."""
@@ -87,7 +88,7 @@ class Outbox:
 
     def again(self, job_id: str, *, is_new_end: bool = False) -> None:
         """Begins anew, whatever became of the attempts so far. is_new_end: with the next message of the job."""
-        self._write(job_id, Redelivery(time.time(), is_new_end))
+        self._write(job_id, Redelivery(self._now(), is_new_end))
 
     def requeue(self, jobs: JobService, job_id: str) -> JobRequest:
         """Has a job run again whose receiver is then owed its new end. Raises as JobService.requeue does."""

@@ -17,7 +17,6 @@ from fakeredis import FakeRedis, FakeServer
 
 import engines.decoding.schedule
 import engines.decoding.transcriber
-import worker.running.retries
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.decoding.batcher import Batcher
 from engines.errors import Canceled
@@ -80,6 +79,13 @@ class Bench:
         self.limits = DecodingLimits(3, max_seconds)
         self.jobs = JobAccess(self.store, self.queue, self.events, drop_audio=drop_audio)
         self.runner = self.new_runner()
+
+    def set_by_hand(self) -> list[float]:
+        """The clock's unix seconds, to be changed."""
+        now = [time.time()]
+        self.jobs.clock = SimpleNamespace(now=lambda: now[0])  # type: ignore[assignment]  # all it is asked
+        self.runner = self.new_runner()
+        return now
 
     def new_runner(self) -> JobRunner:
         pool = ModelPool(lambda model: self.batcher)
@@ -551,11 +557,8 @@ def test_memory_that_is_short_for_a_while_ends_no_job(bench: Bench, talk: bytes)
 
 
 @pytest.mark.fault(111)
-def test_trouble_that_does_not_pass_ends_a_job_after_an_hour_with_its_last_cause(
-    bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [time.time()]
-    monkeypatch.setattr(worker.running.retries, "time", SimpleNamespace(time=lambda: now[0]))
+def test_trouble_that_does_not_pass_ends_a_job_after_an_hour_with_its_last_cause(bench: Bench, talk: bytes) -> None:
+    now = bench.set_by_hand()
     bench.engine._hear = lambda _: (_ for _ in ()).throw(RuntimeError("no"))
     job_id, began = bench.add(talk), now[0]
     pauses: list[float] = []
@@ -598,12 +601,9 @@ def test_a_job_without_a_model_takes_what_is_the_default_when_it_runs(bench: Ben
 
 
 @pytest.mark.fault(110)
-def test_a_job_waits_a_day_for_a_model_that_is_served_no_more(
-    bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_waits_a_day_for_a_model_that_is_served_no_more(bench: Bench, talk: bytes) -> None:
     """Here for a little more than an hour, as each of its 1440 tries is synced to the disk."""
-    now = [time.time()]
-    monkeypatch.setattr(worker.running.retries, "time", SimpleNamespace(time=lambda: now[0]))
+    now = bench.set_by_hand()
     assert Timing().unserved == 24 * 3600
     bench.timing = Timing(unserved=3700.0)
     bench.runner = bench.new_runner()
