@@ -93,7 +93,7 @@ def create_app(
     maintenance = Maintenance(store, queue, events, redis, worker_settings.keep, timing, clock)
     expiry = Expiry(store, worker_settings.keep.jobs, timing)
     job_service, redis_threads = JobService(store, queue, events, backlog, expiry), RedisThreads()
-    drain = DrainRequest(worker_settings.data_dir)
+    drain = DrainRequest.of(worker_settings.data_dir)
     admission = Admission(
         backlog, settings.max_uploads, redis_threads, timing, is_shared=is_shared, is_draining=drain.is_there
     )

@@ -14,7 +14,8 @@ param(
     [string] $Model,
     [string] $Device,
     [string] $ComputeType,
-    [string] $Engine
+    [string] $Engine,
+    [string] $Only
 )
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
@@ -22,7 +23,7 @@ $ErrorActionPreference = 'Stop'
 $root = Split-Path -Parent $PSScriptRoot
 $names = @{
     Port = '--port'; BindHost = '--host'; Model = '--model'
-    Device = '--device'; ComputeType = '--compute-type'; Engine = '--engine'
+    Device = '--device'; ComputeType = '--compute-type'; Engine = '--engine'; Only = '--only'
 }
 $arguments = @((Join-Path $PSScriptRoot 'whisper-native.py'), 'run')
 foreach ($name in $names.Keys) {

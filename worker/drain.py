@@ -3,20 +3,27 @@ to see it: workers end when they have nothing in hand, the API refuses who would
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 FILE = "whisper-native.drain"  # in the data directory; holds the seconds that jobs in hand may take
+DRAIN_FILE = "WHISPER_DRAIN_FILE"  # from the supervisor, if it is another one: of a part of the service on this machine
 
 
 class DrainRequest:
-    """Of the service with this data directory."""
+    """Of the processes that look at this file."""
 
-    def __init__(self, data_dir: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._path = data_dir / FILE
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
         self._clock = clock
         self._seen_at: float | None = None
+
+    @classmethod
+    def of(cls, data_dir: Path) -> DrainRequest:
+        """Of the service this process is a part of."""
+        return cls(Path(os.environ.get(DRAIN_FILE) or data_dir / FILE))
 
     def ask(self, patience: float) -> None:
         """Again is no harm: the first patience counts."""

@@ -68,8 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     stop = commands.add_parser("stop", help="stop the service")
     stop.add_argument("--drain", action="store_true", help="take no new jobs, and stop once those in hand have ended")
     stop.add_argument("--wait", type=float, default=900.0, help="seconds they may take (900); the rest goes on later")
-    commands.add_parser("doctor", help="look at all the service needs; exit code 1 if something is missing")
-    commands.add_parser("status", help="whether it runs; exit code 0 ready, 1 running but not ready, 3 not running")
+    doctor = commands.add_parser("doctor", help="look at all the service needs; exit code 1 if something is missing")
+    status = commands.add_parser(
+        "status", help="whether it runs; exit code 0 ready, 1 running but not ready, 3 not running"
+    )
+    for command in (stop, doctor, status):
+        command.add_argument("--only", metavar="ONLY", help="these parts of it; instead of WHISPER_ROLES")
     secret = commands.add_parser("webhook-secret", help="print the secret that webhooks are signed with")
     secret.add_argument("--new", action="store_true", help="make one up, to put into WHISPER_WEBHOOK_SECRET")
     download = commands.add_parser("download", help="fetch models ahead, or for a machine without a network")

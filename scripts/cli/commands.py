@@ -8,16 +8,18 @@ import sys
 import time
 import webbrowser
 from collections.abc import Mapping
+from dataclasses import replace
 
 from scripts.cli.command_line import NOT_RUNNING
 from scripts.doctor.report import report
+from scripts.fleet.roles import Roles
 from scripts.service.background import StartFailed, start_and_wait
 from scripts.service.config import ServiceConfig, SettingsInvalid
 from scripts.service.foreground import run
 from scripts.service.guide import SCRIPT, usage
 from scripts.service.log_file import show
-from scripts.service.pid_file import AlreadyRunning, PidFile
-from scripts.service.readiness import ask
+from scripts.service.pid_file import AlreadyRunning, PidFile, Running
+from scripts.service.readiness import ask_parts
 from scripts.service.stopping import drain_running, stop_running
 from scripts.setup_environment import is_checkout
 from worker.webhooks.keys import key_of, new_secret, own_secret
@@ -60,8 +62,9 @@ def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:
 
 
 def start(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> int:
-    if running := PidFile(service.pid_file).holder():
-        print(f"whisper-native is already running: {running.url} (pid {running.pid}).")
+    if other := _running(service):
+        service, running = other
+        print(f"whisper-native is already running: {running.url or service.roles} (pid {running.pid}).")
         if overrides:
             print(f"The options were not applied. To change them: {SCRIPT} restart ...")
         return 0
@@ -70,26 +73,36 @@ def start(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> 
     except StartFailed as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"\n{usage(running.url, needs_key=bool(service.api.api_keys), stop=_how_to_stop(), log=running.log)}")
+    how, needs_key = _how_to_stop(), bool(service.api.api_keys)
+    print(f"\n{usage(running.url, needs_key=needs_key, stop=how, log=running.log, parts=str(service.roles))}")
     return 0
 
 
 def restart(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> int:
     """With the options it was started with, except if new ones are given."""
-    running = PidFile(service.pid_file).holder()
-    if running is None:
+    running = _held(service)
+    if not running:
         return start(service, overrides, wait)
-    merged = {**running.overrides, **overrides}
-    os.environ.update(merged)
-    return stop(service) or start(ServiceConfig.from_settings(), merged, wait)
+    environment = dict(os.environ)
+    for part, holder in running:
+        merged = {**holder.overrides, **overrides}
+        os.environ.clear()  # of what another part was started with
+        os.environ.update({**environment, **merged})
+        if code := _stop(part, holder) or start(ServiceConfig.from_settings(), merged, wait):
+            return code
+    return 0
 
 
 def stop(service: ServiceConfig, drain: float | None = None) -> int:
-    """drain: seconds that jobs in hand may take to end first."""
-    running = PidFile(service.pid_file).holder()
-    if running is None:
+    """drain: seconds that jobs in hand may take to end first. All parts that run on this machine, unless --only or the
+    settings name some."""
+    running = _held(service)
+    if not running:
         print("whisper-native is not running.")
-        return 0
+    return max((_stop(part, holder, drain) for part, holder in running), default=0)
+
+
+def _stop(service: ServiceConfig, running: Running, drain: float | None = None) -> int:
     try:
         end = stop_running(running, service) if drain is None else drain_running(running, service, drain)
     except KeyboardInterrupt:
@@ -103,20 +116,38 @@ def stop(service: ServiceConfig, drain: float | None = None) -> int:
 
 
 def status(service: ServiceConfig) -> int:
-    running = PidFile(service.pid_file).holder()
-    if running is None:
+    running = _held(service)
+    if not running:
         print(f"whisper-native is not running. Start it with: {SCRIPT} start")
         return NOT_RUNNING
-    readiness = ask(running.url)
+    return max(_status(part, holder) for part, holder in running)
+
+
+def _status(service: ServiceConfig, running: Running) -> int:
+    readiness = ask_parts(service.roles, running.url, running.redis_url)
     state = "ready" if readiness.ready else "not ready"
     uptime = _duration(time.time() - running.started_at)
-    print(f"whisper-native is running and {state}: {running.url} (pid {running.pid}, up {uptime})")
+    what = "" if service.roles.are_all else f" ({service.roles})"
+    where = f": {running.url}" if running.url else ""
+    print(f"whisper-native{what} is running and {state}{where} (pid {running.pid}, up {uptime})")
     if not readiness.answers:
-        print("  api      does not answer (yet)")
+        print("  api      does not answer (yet)" if running.url else "  worker   is not heard of (yet)")
     for name, (is_ok, detail) in readiness.checks.items():
         print(f"  {name:8} {'' if is_ok else 'NOT OK: '}{detail}")
     print(f"  log      {running.log or 'the terminal it runs in'}")
     return 0 if readiness.ready else 1
+
+
+def _running(service: ServiceConfig) -> tuple[ServiceConfig, Running] | None:
+    """What runs on this machine already of what is to be started."""
+    found = _held(replace(service, roles=Roles()))
+    return next(((part, holder) for part, holder in found if part.roles.overlap(service.roles)), None)
+
+
+def _held(service: ServiceConfig) -> list[tuple[ServiceConfig, Running]]:
+    """All parts of it that run on this machine."""
+    found = ((part, PidFile(part.pid_file).holder()) for part in service.parts_here())
+    return [(part, holder) for part, holder in found if holder]
 
 
 def logs(service: ServiceConfig, lines: int, *, follow: bool) -> int:

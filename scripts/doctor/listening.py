@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from api.settings import ApiSettings
 from scripts.doctor.finding import Finding, failure, ok, warning
+from scripts.fleet.roles import Roles
 from scripts.service.address import problem_with
 from scripts.service.config import ServiceConfig
 from scripts.service.guide import START
 from scripts.service.pid_file import AlreadyRunning, PidFile, Running
-from scripts.service.readiness import ask
+from scripts.service.readiness import ask_parts
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def running_service(service: ServiceConfig) -> Running | None:
-    try:
-        return PidFile(service.pid_file).holder()
-    except AlreadyRunning:  # it is just starting or stopping and says nothing yet
-        return None
+def running_service(service: ServiceConfig) -> tuple[ServiceConfig, Running | None]:
+    """What runs here of it, or else what would."""
+    for part in service.parts_here():
+        with contextlib.suppress(AlreadyRunning):  # it is just starting or stopping and says nothing yet
+            if running := PidFile(part.pid_file).holder():
+                return part, running
+    return service, None
 
 
-def state(running: Running | None) -> Finding:
+def state(running: Running | None, roles: Roles = Roles()) -> Finding:
     if running is None:
         return ok("service", f"not running; {START} starts it")
-    readiness = ask(running.url)
+    readiness = ask_parts(roles, running.url, running.redis_url)
     if readiness.ready:
-        return ok("service", f"runs and is ready: {running.url}")
+        return ok("service", f"runs and is ready: {running.url or roles}")
     return failure("service", f"runs (pid {running.pid}) and is not ready: {readiness.reason}. See its log.")
 
 

@@ -40,21 +40,28 @@ def examine() -> Iterator[Finding]:
 
 
 def _of(service: ServiceConfig) -> Iterator[Finding]:
+    service, running = listening.running_service(service)
+    if "worker" in service.roles:
+        yield from _of_a_worker(service)
+    yield from queues.queues(
+        service.worker.redis_url, running.redis_url if running else None, store_id(service.worker.data_dir)
+    )
+    if "api" in service.roles:
+        yield listening.port(service.api, running)
+        yield listening.access(service.api)
+    if "webhooks" in service.roles:
+        yield callbacks(service.worker)
+    yield machine.disk(service.worker.data_dir, service.api.min_free_bytes)
+    yield listening.state(running, service.roles)
+    yield from workers(running)
+
+
+def _of_a_worker(service: ServiceConfig) -> Iterator[Finding]:
     driver = find_driver()
     yield libraries.engines(service.worker.engine)
     yield from machine.gpu(service.worker.devices or (service.worker.device,), driver, has_cublas=_has_cublas(driver))
     for model in service.worker.model_names.all:
         yield weights(model, service.worker.data_dir, service.worker.engine)
-    running = listening.running_service(service)
-    yield from queues.queues(
-        service.worker.redis_url, running.redis_url if running else None, store_id(service.worker.data_dir)
-    )
-    yield listening.port(service.api, running)
-    yield listening.access(service.api)
-    yield callbacks(service.worker)
-    yield machine.disk(service.worker.data_dir, service.api.min_free_bytes)
-    yield listening.state(running)
-    yield from workers(running)
 
 
 def _has_cublas(driver: Driver | None) -> bool:

@@ -85,7 +85,7 @@ GROUPS = {
         "WHISPER_KEEP_AUDIO",
         "WHISPER_KEEP_JOBS",
     ),
-    "Logs": ("WHISPER_LOG_DIR", "WHISPER_LOG_FORMAT", "WHISPER_LOG_LEVEL"),
+    "Logs": ("WHISPER_LOG_DIR", "WHISPER_ROLES", "WHISPER_LOG_FORMAT", "WHISPER_LOG_LEVEL"),
     "For tests": ("WHISPER_TIME_SCALE",),
 }
 
@@ -107,9 +107,9 @@ _OPTIONS = """\
 ## Command-line options
 
 `python3 scripts/whisper-native.py start`, `restart` and `run` take `--port`, `--host`, `--model`, `--device`,
-`--compute-type` and `--engine` in place of the settings of those names. `scripts/run_server.sh` (macOS, Linux; the same
-options) and `scripts/run_server.ps1` (Windows; `-Port`, `-BindHost`, `-Model`, `-Device`, `-ComputeType` and `-Engine`)
-run the service in the foreground.
+`--compute-type`, `--engine` and `--only` (`WHISPER_ROLES`) in place of the settings of those names.
+`scripts/run_server.sh` (macOS, Linux; the same options) and `scripts/run_server.ps1` (Windows; `-Port`, `-BindHost`,
+`-Model`, `-Device`, `-ComputeType`, `-Engine` and `-Only`) run the service in the foreground.
 """
 
 _ENVIRONMENT = """\

@@ -17,10 +17,10 @@ from scripts.service.config import ServiceConfig
 from scripts.service.guide import SCRIPT
 from scripts.service.log_file import rotate, tail
 from scripts.service.pid_file import PidFile, Running
-from scripts.service.readiness import Readiness, ask
+from scripts.service.readiness import Readiness, ask_parts, local_workers
 from scripts.service.start_options import OPTIONS
 from scripts.service.stopping import stop_running
-from worker.queue.heartbeat import WorkerHeartbeat, workers
+from worker.queue.heartbeat import WorkerHeartbeat
 from worker.runtime.connection import connect_briefly
 from worker.store.store_id import store_id
 
@@ -35,9 +35,9 @@ class StartFailed(Exception):
 
 def start_and_wait(service: ServiceConfig, overrides: Mapping[str, str], wait: float) -> Running:
     """Returns once it is ready, `wait` seconds at most; raises StartFailed."""
-    if service.api.port and (problem := problem_with(service.api.host, service.api.port)):
+    if "api" in service.roles and service.api.port and (problem := problem_with(service.api.host, service.api.port)):
         raise StartFailed(problem)
-    if (address := service.wyoming.address) and (problem := problem_with_wyoming(*address)):
+    if "api" in service.roles and (address := service.wyoming.address) and (problem := problem_with_wyoming(*address)):
         raise StartFailed(problem)
     redis_url = service.worker.redis_url
     if redis_url and (problem := problem_with_redis(redis_url, store_id(service.worker.data_dir))):
@@ -107,13 +107,14 @@ class _Watch:
         return running if running is not None and running.started_at >= self._launched_at - 1 else None
 
     def _is_ready(self, running: Running) -> bool:
-        readiness = ask(running.url)
+        roles = self._service.roles
+        readiness = ask_parts(roles, running.url, running.redis_url)
         if readiness.ready:
             return True
-        present = _workers(running.redis_url)
+        present = local_workers(running.redis_url) if "worker" in roles else []
         if present and all(worker.state == "failed" for worker in present):
             self._give_up(running, present[0])
-        if readiness.answers and readiness.checks["worker"][0]:
+        if "api" in roles and readiness.answers and ("worker" not in roles or readiness.checks["worker"][0]):
             raise StartFailed(f"whisper-native runs at {running.url} but takes no work: {readiness.reason}")
         self._say(_progress(readiness, present))
         return False
@@ -137,7 +138,7 @@ class _Watch:
 
 def _progress(readiness: Readiness, present: list[WorkerHeartbeat]) -> str:
     for name, (is_ok, detail) in readiness.checks.items():
-        if name != "worker" and not is_ok:
+        if not name.startswith("worker") and not is_ok:
             return detail
     for worker in present:
         if worker.state == "loading":
@@ -151,11 +152,3 @@ def _answers(url: str) -> bool:
             return bool(redis.ping())
     except RedisError:
         return False
-
-
-def _workers(url: str) -> list[WorkerHeartbeat]:
-    try:
-        with connect_briefly(url) as redis:
-            return workers(redis)
-    except RedisError:
-        return []

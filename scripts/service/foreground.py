@@ -14,6 +14,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from scripts.fleet.roles import Roles
 from scripts.redis_server.given_redis import problem_with as problem_with_redis
 from scripts.redis_server.program import RedisUnavailable
 from scripts.service.address import free_port, problem_with, problem_with_wyoming, url_for
@@ -22,9 +23,9 @@ from scripts.service.embedded_redis import EmbeddedRedis
 from scripts.service.guide import SCRIPT, usage
 from scripts.service.log_file import LogRotation
 from scripts.service.pid_file import AlreadyRunning, PidFile, Running
-from scripts.service.readiness import ask
+from scripts.service.readiness import ask_parts
 from scripts.service.supervisor import ChildCannotStart, ChildSpec, Supervisor
-from worker.drain import DrainRequest
+from worker.drain import DRAIN_FILE, DrainRequest
 from worker.queue import heartbeat
 from worker.queue.dead_workers import DeadWorkers
 from worker.queue.job_queue import QUEUES
@@ -51,23 +52,23 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
     open_files.allow_many()
     try:
         with _alone(service) as pid_file:
-            port = _choose_port(service)
+            port = _choose_port(service) if "api" in service.roles else 0
             _check_wyoming(service)
             redis = None if service.worker.redis_url else EmbeddedRedis.plan(service.worker.data_dir, service.log_dir)
             redis_url = redis.url if redis else _given_redis(service.worker)
-            url = url_for(service.api.host, port)
+            url = url_for(service.api.host, port) if port else ""
             timing = service.worker.timing
             dead_workers = DeadWorkers(redis_url, LocalStore(service.worker.data_dir))
             children = [
-                *_children(redis, redis_url, port, dead_workers, service.worker.devices, timing),
+                *_children(redis, redis_url, port, dead_workers, service.worker.devices, timing, service.roles),
                 *_wyoming(service, url),
             ]
             pid_file.write(Running(os.getpid(), time.time(), url, log_file, redis_url, dict(overrides)))
             if log_file is None:
-                announce = (url, bool(service.api.api_keys), wait)
-                threading.Thread(target=_say_when_ready, args=announce, daemon=True).start()
+                threading.Thread(target=_say_when_ready, args=(service, url, redis_url, wait), daemon=True).start()
             rotation = _rotation(service, log_file)
-            drain = DrainRequest(service.worker.data_dir)
+            drain = DrainRequest(service.drain_file)
+            os.environ[DRAIN_FILE] = str(service.drain_file.resolve())
             supervisor = Supervisor(
                 children,
                 should_stop=lambda: service.stop_file.exists() or drain.is_overdue(),
@@ -111,8 +112,8 @@ def _rotation(service: ServiceConfig, log_file: str | None) -> LogRotation:
 
 @contextlib.contextmanager
 def _alone(service: ServiceConfig) -> Iterator[PidFile]:
-    """Holds the pid file: there is one service for one data directory."""
-    pid_file, drain = PidFile(service.pid_file), DrainRequest(service.worker.data_dir)
+    """Holds the pid file: there is one service for one data directory, or one of its part on this machine."""
+    pid_file, drain = PidFile(service.pid_file), DrainRequest(service.drain_file)
     pid_file.hold()
     try:
         service.stop_file.unlink(missing_ok=True)
@@ -133,13 +134,13 @@ def _choose_port(service: ServiceConfig) -> int:
 
 def _check_wyoming(service: ServiceConfig) -> None:
     """Or a port that another program has would end the whole service."""
-    if (address := service.wyoming.address) and (problem := problem_with_wyoming(*address)):
+    if "api" in service.roles and (address := service.wyoming.address) and (problem := problem_with_wyoming(*address)):
         raise CannotListen(problem)
 
 
 def _wyoming(service: ServiceConfig, url: str) -> list[ChildSpec]:
     """The process that speaks it, if it is asked for."""
-    if service.wyoming.address is None:
+    if service.wyoming.address is None or "api" not in service.roles:
         return []
     return [ChildSpec("wyoming", (sys.executable, "-m", "scripts.wyoming", url), {"PYTHONUNBUFFERED": "1"})]
 
@@ -151,6 +152,7 @@ def _children(
     dead_workers: DeadWorkers,
     devices: Sequence[str] = (),
     timing: Timing = Timing(),
+    roles: Roles = Roles(),
 ) -> list[ChildSpec]:
     """In the order they start; they stop in the reverse. devices: one worker for each, instead of the one there is."""
     env = {"WHISPER_REDIS_URL": redis_url, "NATIVE_WHISPER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
@@ -165,10 +167,10 @@ def _children(
     workers = [
         replace(worker, name=f"worker {device}", env={**env, "WHISPER_DEVICE": device}) for device in devices
     ] or [worker]
+    others = {"api": "api", "webhooks": "worker.webhooks"}  # the module of each
     programs = [
-        *workers,
-        ChildSpec("api", (sys.executable, "-m", "api"), env),
-        ChildSpec("webhooks", (sys.executable, "-m", "worker.webhooks"), env),
+        *(workers if "worker" in roles else []),
+        *(ChildSpec(name, (sys.executable, "-m", others[name]), env) for name in roles.names if name in others),
     ]
     if redis is None:
         return programs
@@ -199,10 +201,11 @@ def _forgets_earlier_workers(answers: Callable[[], bool], redis_url: str) -> Cal
     return ready
 
 
-def _say_when_ready(url: str, needs_key: bool, wait: float) -> None:
-    deadline = time.monotonic() + wait
+def _say_when_ready(service: ServiceConfig, url: str, redis_url: str, wait: float) -> None:
+    deadline, needs_key = time.monotonic() + wait, bool(service.api.api_keys)
     while time.monotonic() < deadline:
-        if ask(url).ready:
-            print(f"\n{usage(url, needs_key=needs_key, stop='Ctrl-C', log=None)}\n", flush=True)
+        if ask_parts(service.roles, url, redis_url).ready:
+            text = usage(url, needs_key=needs_key, stop="Ctrl-C", log=None, parts=str(service.roles))
+            print(f"\n{text}\n", flush=True)
             return
         time.sleep(0.5)

@@ -13,8 +13,11 @@ START = "make whisper-native" if is_checkout() else "whisper-native serve"
 SAMPLE = Path("samples/meeting.mp3")
 
 
-def usage(url: str, *, needs_key: bool, stop: str, log: str | None) -> str:
-    """stop: how to stop it, in words to type."""
+def usage(url: str, *, needs_key: bool, stop: str, log: str | None, parts: str = "") -> str:
+    """url: empty without an API. stop: how to stop it, in words to type. parts: that run here."""
+    end = [*([f"  Log                      {log}"] if log else []), f"  Stop it                  {stop}"]
+    if not url:
+        return "\n".join([f"whisper-native ({parts}) is ready.", "", *end])
     curl = "curl.exe" if os.name == "nt" else "curl"  # `curl` is something else in Windows' own PowerShell
     sample = SAMPLE.as_posix() if SAMPLE.exists() else "recording.mp3"
     key = ' -H "Authorization: Bearer YOUR_KEY"' if needs_key else ""
@@ -25,7 +28,6 @@ def usage(url: str, *, needs_key: bool, stop: str, log: str | None) -> str:
         f"  OpenAI clients           base_url={url}/v1" + (", your key as api_key" if needs_key else ""),
         f"  Web page                 {url}/",
         f"  Queue dashboard          {url}/rq",
-        *([f"  Log                      {log}"] if log else []),
-        f"  Stop it                  {stop}",
+        *end,
     ]
     return "\n".join(lines)

@@ -1,12 +1,19 @@
-"""Asks a running service how it is."""
+"""Asks a running service, or the parts of it that run here, how it is."""
 
 from __future__ import annotations
 
 import json
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from redis.exceptions import RedisError
+
+from scripts.fleet.roles import Roles
+from worker.fleet.identity import local_pid
+from worker.queue.heartbeat import WorkerHeartbeat, workers
+from worker.runtime.connection import connect_briefly
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no business on this machine
 TIMEOUT = 5.0  # seconds
@@ -36,6 +43,36 @@ def ask(url: str, timeout: float = TIMEOUT) -> Readiness:
         return Readiness(answers=True, ready=body["status"] == "ready", checks=checks)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Readiness(answers=False)
+
+
+def ask_parts(roles: Roles, url: str, redis_url: str) -> Readiness:
+    """As `ask`, of those parts that run here: an API is ready without a worker, and a worker without an API."""
+    if "api" in roles:
+        found = ask(url)
+        if "worker" in roles or not found.answers:
+            return found
+        return replace(found, ready=all(is_ok for name, (is_ok, _) in found.checks.items() if name != "worker"))
+    if "worker" not in roles:
+        return Readiness(answers=True, ready=True)
+    present = local_workers(redis_url)
+    checks = {f"worker {worker.device}".strip(): (worker.takes_work, _described(worker)) for worker in present}
+    return Readiness(answers=bool(present), ready=any(worker.takes_work for worker in present), checks=checks)
+
+
+def local_workers(redis_url: str) -> list[WorkerHeartbeat]:
+    """Those on this machine that are heard of; none if Redis does not answer."""
+    try:
+        with connect_briefly(redis_url) as redis:
+            return [worker for worker in workers(redis) if local_pid(worker.name) is not None]
+    except RedisError:
+        return []
+
+
+def _described(worker: WorkerHeartbeat) -> str:
+    if worker.state == "failed":
+        return worker.trouble
+    loaded = worker.loaded.replace(",", " ") or f"{worker.model}, which is not in memory"
+    return " ".join(filter(None, (worker.state, loaded, worker.engine)))
 
 
 def _get(url: str, timeout: float) -> Any:

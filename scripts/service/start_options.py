@@ -9,5 +9,6 @@ OPTIONS = {
     "model": ("WHISPER_MODEL", "model name, Hugging Face id or directory"),
     "device": ("WHISPER_DEVICE", "auto, cpu, cuda, cuda:1 ..."),
     "compute-type": ("WHISPER_COMPUTE_TYPE", "auto, int8, float16, float32 ..."),
+    "only": ("WHISPER_ROLES", "parts that run here, beside others elsewhere: api,webhooks or worker"),
     "engine": ("WHISPER_ENGINE", "which engine decodes"),
 }

@@ -30,7 +30,9 @@ def stop_running(running: Running, service: ServiceConfig, patience: float | Non
 def drain_running(running: Running, service: ServiceConfig, patience: float) -> str | None:
     """As `stop_running`, once what runs has ended. patience: seconds that may take; what is left goes on with the next
     start. Interrupted, it leaves the service draining."""
-    DrainRequest(service.worker.data_dir).ask(patience)
+    if "worker" not in service.roles:  # it has no jobs in hand
+        return stop_running(running, service)
+    DrainRequest(service.drain_file).ask(patience)
     pid_file, deadline, told = PidFile(service.pid_file), time.monotonic() + patience, -1
     while time.monotonic() < deadline and pid_file.is_held():
         jobs = _jobs_in_hand(running)

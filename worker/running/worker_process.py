@@ -74,7 +74,7 @@ class WorkerProcess:
         self._store = LocalStore(settings.data_dir)
         self._stopped = threading.Event()
         self._slots: Slots | None = None
-        self._drain, self._is_draining = DrainRequest(settings.data_dir), False
+        self._drain, self._is_draining = DrainRequest.of(settings.data_dir), False
         self._names = settings.model_names
         self._models = ModelPool(
             self._load,

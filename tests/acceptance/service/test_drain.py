@@ -27,7 +27,7 @@ def test_what_runs_ends_and_what_waits_goes_on_with_the_next_start(
 ) -> None:
     running, waiting = steady.submit(clip), steady.submit(clip)
     steady.in_state(running, "started")
-    DrainRequest(steady.data).ask(60)
+    DrainRequest.of(steady.data).ask(60)
     answer = steady.transcribe(clip)
     assert_error(answer, 503, "shutting_down")
     assert int(answer.headers["retry-after"]) > 0
@@ -49,9 +49,9 @@ def test_what_runs_ends_and_what_waits_goes_on_with_the_next_start(
 def test_a_stop_ends_a_drain_at_once(steady: LiveService, talk_file: Path) -> None:
     job = steady.submit(talk_file)
     steady.in_state(job, "started")
-    DrainRequest(steady.data).ask(600)
+    DrainRequest.of(steady.data).ask(600)
     until(lambda: "Draining" in steady.log(), "the worker drains")
     steady.stop()
     assert steady._process.returncode == 0
     assert not (steady.data / "jobs" / job / "outcome.json").exists()
-    assert not DrainRequest(steady.data).is_there()
+    assert not DrainRequest.of(steady.data).is_there()

@@ -9,10 +9,10 @@ from worker.drain import DrainRequest
 
 def test_it_is_overdue_once_its_patience_has_passed_since_it_was_seen(tmp_path: Path) -> None:
     now = [100.0]
-    request = DrainRequest(tmp_path, lambda: now[0])
+    request = DrainRequest(tmp_path / "drain", lambda: now[0])
     assert not request.is_overdue()
-    DrainRequest(tmp_path).ask(30)
-    DrainRequest(tmp_path).ask(9000)
+    DrainRequest(tmp_path / "drain").ask(30)
+    DrainRequest(tmp_path / "drain").ask(9000)
     assert request.is_there()
     assert not request.is_overdue()
     now[0] += 29
@@ -25,5 +25,5 @@ def test_it_is_overdue_once_its_patience_has_passed_since_it_was_seen(tmp_path: 
 
 
 def test_one_that_cannot_be_read_waits_for_nothing(tmp_path: Path) -> None:
-    (tmp_path / "whisper-native.drain").write_text("soon")
-    assert DrainRequest(tmp_path).is_overdue()
+    (tmp_path / "drain").write_text("soon")
+    assert DrainRequest(tmp_path / "drain").is_overdue()
