@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,26 +53,46 @@ def paged(start_lasting: Start) -> LiveService:
     )
 
 
+@pytest.fixture(scope="package")
+def everyday(browser: Browser) -> Iterator[BrowserContext]:
+    """For tests that want nothing special of the browser: it has the page's files already."""
+    with context_of(browser) as context:
+        yield context
+
+
 @pytest.fixture
-def open_page(browser: Browser, paged: LiveService) -> Iterator[Open]:
-    """Opens the page of a service (`paged`, if it is not said) in a context of its own, with Playwright's options."""
-    contexts: list[BrowserContext] = []
+def open_page(browser: Browser, everyday: BrowserContext, paged: LiveService) -> Iterator[Open]:
+    """Opens the page of a service (`paged`, if it is not said); with Playwright's options in a context of its own."""
     complaints: Complaints = []
+    with ExitStack() as opened:
 
-    def start(service: LiveService = paged, path: str = "/page", **options: object) -> Page:
-        context = browser.new_context(**{"locale": "en-GB", **options})  # type: ignore[arg-type]  # as they come
-        context.set_default_timeout(DEADLINE)
-        context.add_init_script(VIOLATIONS)
-        contexts.append(context)
-        page = context.new_page()
-        watch(page, service.url, complaints)
-        page.goto(f"{service.url}{path}")
-        return page
+        def start(service: LiveService = paged, path: str = "/page", **options: object) -> Page:
+            context = opened.enter_context(context_of(browser, **options)) if options else everyday
+            page = context.new_page()
+            opened.callback(leave, page)
+            watch(page, service.url, complaints)
+            page.goto(f"{service.url}{path}")
+            return page
 
-    yield start
-    for context in contexts:
-        context.close()
+        yield start
     assert complaints == []
+
+
+@contextmanager
+def context_of(browser: Browser, **options: object) -> Iterator[BrowserContext]:
+    context = browser.new_context(**{"locale": "en-GB", **options})  # type: ignore[arg-type]  # as they come
+    context.set_default_timeout(DEADLINE)
+    context.add_init_script(VIOLATIONS)
+    yield context
+    context.close()
+
+
+def leave(page: Page) -> None:
+    """Leaves nothing behind that the next page in the same context would find."""
+    if page.url.startswith("http"):
+        page.evaluate("localStorage.clear()")
+    page.close()
+    page.context.clear_cookies()
 
 
 @pytest.fixture

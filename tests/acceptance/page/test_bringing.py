@@ -24,6 +24,13 @@ DROP = """([names, content]) => {
 }"""
 
 
+LISTEN = """() => {
+  const region = document.getElementById("announcements");
+  window.announced = [];
+  new MutationObserver(() => announced.push(region.textContent)).observe(region, {childList: true});
+}"""  # to what a screen reader says
+
+
 def drop(page: Page, path: Path, *names: str) -> None:
     page.locator(".bring").wait_for()
     page.evaluate(DROP, [names, base64.b64encode(path.read_bytes()).decode()])
@@ -84,25 +91,32 @@ def test_a_microphone_becomes_a_recording(page: Page, paged: LiveService) -> Non
 
 
 def test_a_line_that_breaks_makes_no_second_job(page: Page, paged: LiveService, clip: Path) -> None:
-    """The first try breaks before the server has it, the second after: its answer is lost."""
+    """The first try breaks before the server has it, the second after: its answer is lost. Then it is busy."""
     keys: list[str] = []
 
     def break_line(route: Route) -> None:
         if route.request.method != "POST":
             return route.continue_()
         keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            return route.abort()
         if len(keys) == 2:
             route.fetch()
-        return route.abort() if len(keys) < 3 else route.continue_()
+            return route.abort()
+        if len(keys) == 3:
+            error = {"message": "The server is busy.", "type": "server_error", "param": None, "code": "overloaded"}
+            body = json.dumps({"error": error})
+            return route.fulfill(status=503, headers={"retry-after": "600"}, body=body, content_type="application/json")
+        return route.continue_()
 
     page.route("**/v1/jobs", break_line)
+    page.evaluate(LISTEN)
     drop(page, clip, "broken.wav")
-    lost = row(page, "broken.wav").get_by_text("The connection was lost.")
-    lost.wait_for()
+    row(page, "broken.wav").get_by_text("The server is busy.").wait_for()  # by itself, after two pauses
+    assert "broken.wav: The connection was lost." in page.evaluate("window.announced")
     row(page, "broken.wav").get_by_role("button", name="Send now").click()
-    until(lambda: len(keys) >= 2, "it is sent again")
-    lost.wait_for()
-    row(page, "broken.wav").and_(page.locator("[data-status=finished]")).wait_for()  # by itself, after a pause
+    row(page, "broken.wav").and_(page.locator("[data-status=finished]")).wait_for()
+    assert len(keys) == 4
     assert len(set(keys)) == 1
     assert len(named(paged, "broken.wav")) == 1
 
