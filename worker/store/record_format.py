@@ -7,6 +7,7 @@ those whose first readers refused unknown fields, so that one can go back to suc
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -54,6 +55,9 @@ class RecordFormat(Generic[Record]):
 
     def load(self, content: bytes | str) -> Record:
         """Raises RecordUnreadable."""
+        if not self.keys:
+            with contextlib.suppress(ValidationError):  # what is wrong, and whether it counts, is seen below
+                return self.adapter.validate_json(content)  # at once, which takes half as long
         try:
             data = json.loads(content)
         except (ValueError, RecursionError) as error:

@@ -19,6 +19,7 @@ READY = "document.querySelector('[data-ready]')"
 def test_a_word_is_heard_and_a_passage_corrected_in_firefox(
     paged: LiveService, talk_file: Path, tmp_path: Path
 ) -> None:
+    """Takes up to 20 s: Firefox starts slowly, with a profile of its own."""
     job = finished(paged, talk_file)
     second = segments(paged, job)[1]
     with browsing(tmp_path) as firefox:
