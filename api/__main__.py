@@ -20,7 +20,7 @@ from worker.runtime import lifeline, log_file, logs, open_files, redis_security
 from worker.runtime.connection import connect, connect_feed
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
-from worker.store.job_store import LocalStore
+from worker.store.factory import open_store
 from worker.telemetry import tracing
 
 OWN_FILES = 150  # that are open or may be without any client: the store, Redis, the feed, threads at work
@@ -65,7 +65,7 @@ def main() -> int:
     lifeline.watch(timing.grace)
     log_file.follow()
     connections = max(MIN_CONNECTIONS, (open_files.allow_many() - OWN_FILES) // FILES_EACH)
-    store, redis = LocalStore(worker_settings.data_dir), connect(worker_settings.redis_url)
+    store, redis = open_store(worker_settings), connect(worker_settings.redis_url)
     store.keep_index(timing)
     feed = connect_feed(worker_settings.redis_url, timing)
     for warning in [*redis_security.warnings(worker_settings.redis_url), *redis_security.findings(redis)]:

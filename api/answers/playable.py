@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -35,15 +36,16 @@ class PlayableCopies:
         self._making: dict[str, asyncio.Task[None]] = {}
         self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(1))
 
-    async def of(self, job_id: str, track: int, owner: str) -> Path:
-        """The copy of an ended job's recording, or the recording itself if that plays well or nothing better can be
+    async def has(self, job_id: str, track: int, owner: str) -> bool:
+        """Whether there is a copy of an ended job's recording; else that plays well itself, or nothing better can be
         made. track: the one that was transcribed, from 1. Waits until it is made. Raises JobNotFound."""
-        copy = self._store.playable(job_id)
-        if not await run_in_threadpool(copy.exists) and await run_in_threadpool(self._has_room, job_id):
+        size = await run_in_threadpool(self._store.playable_size, job_id)
+        if size is None and await run_in_threadpool(self._has_room, job_id):
             if job_id not in self._making:
-                self._making[job_id] = asyncio.create_task(self._make(job_id, copy, track, owner))
+                self._making[job_id] = asyncio.create_task(self._make(job_id, track, owner))
             await asyncio.shield(self._making[job_id])
-        return copy if await run_in_threadpool(_has_content, copy) else self._store.source(job_id)
+            size = await run_in_threadpool(self._store.playable_size, job_id)
+        return bool(size)
 
     async def stop(self) -> None:
         for task in list(self._making.values()):
@@ -51,41 +53,36 @@ class PlayableCopies:
         if self._making:
             await asyncio.wait(self._making.values())
 
-    async def _make(self, job_id: str, copy: Path, track: int, owner: str) -> None:
+    async def _make(self, job_id: str, track: int, owner: str) -> None:
+        target = self._store.playable_target(job_id)
         try:
             async with self._turns[owner]:  # nobody waits for another's hundred recordings
-                status = await _run(self._store.source(job_id), copy, track)
+                status = await self._run(job_id, target, track)
             if status == UNFIT or (status < 0 and status not in _STOPPED):  # of no use to try again
                 log.info("There is no better copy of the recording of %s to play (status %d)", job_id, status)
                 with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                    await run_in_threadpool(copy.touch, 0o600)
-            elif status == 0:
-                await run_in_threadpool(self._drop_oldest)
+                    await run_in_threadpool(target.touch, 0o600)
+            elif status:
+                return
+            await run_in_threadpool(self._keep, job_id)
+        except FileNotFoundError:
+            log.info("The recording of %s was deleted before a copy of it was made", job_id)
         finally:
             del self._making[job_id]
 
-    def _drop_oldest(self) -> None:
-        """Whoever listens to one goes on, and has it made again with the next request."""
-        found = []
-        for job_id in self._store.ids():
-            with contextlib.suppress(OSError):  # most have none
-                copy = self._store.playable(job_id)
-                status = copy.stat()
-                found.append((status.st_mtime_ns, status.st_size, copy))
-        total = sum(size for _, size, _ in found)
-        for _, size, copy in sorted(found):
-            if total <= MAX_BYTES:
-                return
-            with contextlib.suppress(OSError):  # open on Windows
-                copy.unlink()
-                total -= size
+    def _keep(self, job_id: str) -> None:
+        """Whoever listens to an older one that is dropped goes on, and has it made again with the next request."""
+        self._store.keep_playable(job_id)
+        self._store.bound_playables(MAX_BYTES)
+
+    async def _run(self, job_id: str, target: Path, track: int) -> int:
+        with ExitStack() as held:
+            source = await run_in_threadpool(held.enter_context, self._store.local_source(job_id))
+            return await _run(source, target, track)
 
     def _has_room(self, job_id: str) -> bool:
-        try:
-            size = self._store.source(job_id).stat().st_size
-        except FileNotFoundError:
-            return False
-        return self._store.free_bytes() - size >= self._min_free
+        size = self._store.source_size(job_id)
+        return size is not None and self._store.free_bytes() - size >= self._min_free
 
 
 async def _run(source: Path, copy: Path, track: int) -> int:
@@ -106,10 +103,3 @@ async def _run(source: Path, copy: Path, track: int) -> int:
             process.kill()
             await process.wait()
         copy.with_name(f"{copy.name}.{process.pid}.part").unlink(missing_ok=True)  # of one that was killed
-
-
-def _has_content(copy: Path) -> bool:
-    try:
-        return copy.stat().st_size > 0
-    except FileNotFoundError:
-        return False

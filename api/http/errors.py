@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from worker.jobs.backlog import QueueFull
-from worker.store.edits.transcripts import TranscriptBusy
+from worker.store.errors import TranscriptBusy
 from worker.store.job_store import JobNotFound
 from worker.store.record_format import RecordUnreadable
 from worker.store.records import JobError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -122,8 +121,8 @@ async def retrieve_audio(
 ) -> Response:
     """The recording as it was sent; Range requests are served."""
     job = await run_in_threadpool(service.jobs.request, job_id, owner)
-    path = await _playable(service, job, owner) if playable else service.store.source(job.id)
-    return await run_in_threadpool(_audio, service, job, request, path)
+    is_copy = playable and await _has_playable(service, job, owner)
+    return await run_in_threadpool(_audio, service, job, request, is_copy)
 
 
 @router.get("/{job_id}/peaks", response_model=None, responses=json_answer(Peaks, "The waveform"))
@@ -208,17 +207,19 @@ def _statuses(text: str) -> frozenset[State]:
     return frozenset(state for state in STATES if state in names)
 
 
-async def _playable(service: AppState, job: JobRequest, owner: str) -> Path:
+async def _has_playable(service: AppState, job: JobRequest, owner: str) -> bool:
     outcome = await run_in_threadpool(service.store.outcome, job.id)
     if outcome is None:  # nobody knows yet which of its tracks is wanted
-        return service.store.source(job.id)
+        return False
     with service.open_answers.held(owner):
-        return await service.playable.of(job.id, outcome.track or 1, owner)
+        return await service.playable.has(job.id, outcome.track or 1, owner)
 
 
-def _audio(service: AppState, job: JobRequest, request: Request, path: Path) -> Response:
+def _audio(service: AppState, job: JobRequest, request: Request, is_copy: bool) -> Response:
+    open_local = service.store.local_playable if is_copy else service.store.local_source
     try:
-        recording = RecordingResponse(path, job.filename)
+        with open_local(job.id) as path:
+            recording = RecordingResponse(path, job.filename)
     except FileNotFoundError:
         if not service.store.has(job.id):  # deleted this moment
             raise JobNotFound(job.id) from None

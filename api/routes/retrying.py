@@ -79,7 +79,8 @@ def _with_known_speakers(job: JobRequest, parameters: Parameters) -> Parameters:
 def _add_references(store: JobStore, job: JobRequest, parameters: Parameters, upload: Upload) -> None:
     try:
         for number, _ in enumerate(parameters.diarization.known_names if parameters.diarization else ()):
-            upload.add_reference(store.reference(job.id, number).read_bytes())
+            with store.local_reference(job.id, number) as reference:
+                upload.add_reference(reference.read_bytes())
     except FileNotFoundError:
         raise _audio_deleted() from None
 

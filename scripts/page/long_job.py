@@ -30,7 +30,7 @@ def prolong(store: LocalStore, job_id: str, words: int) -> float:
     store.reopen(job_id)
     store.finish(job_id, replace(outcome, duration=duration))
     _write_silence(str(store.source(job_id)), duration)
-    store.playable(job_id).touch()  # browsers play it as it is
+    store.playable_target(job_id).touch()  # browsers play it as it is
     return duration
 
 

@@ -36,7 +36,7 @@ from worker.runtime.exit_codes import DRAINED, IDLE, STARTS_IDLE
 from worker.runtime.log_file import LOG_FILE
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings
-from worker.store.job_store import LocalStore
+from worker.store.factory import open_store
 from worker.store.store_id import store_id
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
             redis_url = redis.url if redis else _given_redis(service.worker)
             url = url_for(service.api.host, port) if port else ""
             timing = service.worker.timing
-            dead_workers = DeadWorkers(redis_url, LocalStore(service.worker.data_dir))
+            dead_workers = DeadWorkers(redis_url, open_store(service.worker))
             children = [
                 *_children(redis, redis_url, port, dead_workers, service.worker.devices, timing, service.roles),
                 *_wyoming(service, url),

@@ -127,10 +127,8 @@ class JobService:
         """With the size of a recording that was fetched, as long as it is there."""
         if not request.url or request.size:
             return request
-        try:
-            return replace(request, size=self._store.source(request.id).stat().st_size)
-        except FileNotFoundError:
-            return request
+        size = self._store.source_size(request.id)
+        return request if size is None else replace(request, size=size)
 
     def _live(self, request: JobRequest) -> Live:
         retry = self._store.retry(request.id)
@@ -233,7 +231,7 @@ class JobService:
             raise CannotRequeue("job_not_finished", "The job has not ended: there is nothing to requeue.")
         if outcome.state == "finished":
             raise CannotRequeue("job_already_ended", "The job has finished. Only failed and canceled jobs run again.")
-        if not self._store.source(job_id).exists() and not request.url:
+        if self._store.source_size(job_id) is None and not request.url:
             raise CannotRequeue("audio_deleted", "The recording is deleted by now: send it again as a new job.")
         if job_id in self._queue.live_ids():  # canceled a moment ago
             raise CannotRequeue("job_not_finished", "A worker is about to let go of the job. Try again in a moment.")

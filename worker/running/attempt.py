@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 
 from engines.audio.windows import PLAN
 from engines.decoding.batcher import Batcher
-from engines.decoding.speaker_references import KnownSpeaker
 from engines.decoding.speaker_tracking import SpeakerTracking, SpeakerWishes
 from engines.decoding.transcriber import Progress, Transcription
 from engines.errors import Canceled, EngineError
@@ -24,6 +23,7 @@ from worker.queue.job_queue import QUARANTINE, QueueName
 from worker.queue.run_end import Lost, Requeue
 from worker.running.checkpoint import JobCheckpoint
 from worker.running.job_access import JobAccess
+from worker.running.recording import LocalRecording
 from worker.store.job_store import JobNotFound
 from worker.store.records import JobError, JobRequest, Outcome, Priority, Waveform
 from worker.telemetry import tracing
@@ -67,6 +67,7 @@ class Attempt:
         self,
         jobs: JobAccess,
         request: JobRequest,
+        recording: LocalRecording,
         queue: QueueName,
         model: str,
         batcher: Batcher,
@@ -90,13 +91,13 @@ class Attempt:
         self._checkpoint = JobCheckpoint(jobs.store, request.id, {**plan, "options": options})
         self._transcription = Transcription(
             batcher,
-            jobs.store.source(request.id),
+            recording.path,
             request.options,
             queue if queue == "interactive" or queue == "batch" else request.priority,
             limits.max_seconds,
             self._checkpoint,
             context=limits.context,
-            speakers=self._speakers(diarizer),
+            speakers=self._speakers(diarizer, recording),
         )
         self._started_at = jobs.began_at(request.id)
         self._segments: list[Segment] = []  # so far
@@ -152,16 +153,12 @@ class Attempt:
         """Ends the attempt in good order in the eyes of the next one. May be called twice."""
         self._checkpoint.end()
 
-    def _speakers(self, loaded: LoadedDiarizer | None) -> SpeakerTracking | None:
+    def _speakers(self, loaded: LoadedDiarizer | None, recording: LocalRecording) -> SpeakerTracking | None:
         asked = self.request.diarization
         if loaded is None or asked is None:
             return None
-        known = tuple(
-            KnownSpeaker(name, self._jobs.store.reference(self.job_id, number))
-            for number, name in enumerate(asked.known_names)
-        )
         count = SpeakerCount(asked.num_speakers, asked.min_speakers, asked.max_speakers)
-        return SpeakerTracking(loaded.diarizer, loaded.threads, SpeakerWishes(count, known), self._checkpoint)
+        return SpeakerTracking(loaded.diarizer, loaded.threads, SpeakerWishes(count, recording.known), self._checkpoint)
 
     def _run(self) -> Outcome | Requeue | Lost | Setback:
         history = self._checkpoint.history

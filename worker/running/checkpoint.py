@@ -1,14 +1,14 @@
 """What a job has decoded so far, kept window by window, so that whoever goes on with it need not begin anew.
 
-checkpoint.<n>.jsonl   one file for each attempt, which nobody else writes to
+lines of attempt <n>   which nobody else writes (worker.store.attempts)
   first line           the plan: whatever, if it were different, would give other windows or other words, and `format`
   every other line     a window and its result, or a window and the voices in it, if speakers are told apart; of two
                        lines for one window the later counts
 
 Voices have voiceprints, which are biometric data: they are nowhere else, and gone with the checkpoint.
 
-The files are also the job's history: an attempt whose file was not ended died with its worker, a note beside it says
-that somebody saw it die (worker.store.attempts), and the number of the newest says whose work counts.
+The attempts are also the job's history: one that was not ended died with its worker, a note says that somebody saw it
+die, and the number of the newest says whose work counts.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from engines.base import Window, WindowResult
 from engines.speakers.voice_piece import VoicePiece
-from worker.store.attempts import Attempt
+from worker.store.attempts import Attempt, AttemptLog
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.record_format import FIRST, KEY, RecordFormat, RecordUnreadable, encoded
 
@@ -80,10 +80,10 @@ class History:
 
 
 class JobCheckpoint:
-    """The results of one job's earlier attempts, and a file for those of this one.
+    """The results of one job's earlier attempts, and a log for those of this one.
 
-    plan: JSON of what the results depend on; files of another plan are left out. A job goes on without a
-    checkpoint where its file cannot be written.
+    plan: JSON of what the results depend on; attempts of another plan are left out. A job goes on without a
+    checkpoint if its log cannot be written.
     """
 
     def __init__(self, store: JobStore, job_id: str, plan: Mapping[str, Any]) -> None:
@@ -98,14 +98,15 @@ class JobCheckpoint:
         self._results = {each.window: each.result for each in saved if isinstance(each, Saved)}
         self._voices = {each.window: each.voices for each in saved if isinstance(each, SavedVoices)}
         self._writing = threading.Lock()
-        self._number = 0
-        self._file: BinaryIO | None = None
+        self._log: AttemptLog | None = None
+        self._is_writing = False
 
     def begin(self) -> None:
-        """Opens this attempt's file: from here on a crash is one of this job, and earlier attempts are too late."""
+        """Begins this attempt's log: from here on a crash is one of this job, and earlier attempts are too late."""
         self._began = time.monotonic()
         try:
-            self._number, self._file = self._store.begin_attempt(self._job_id)
+            self._log = self._store.begin_attempt(self._job_id)
+            self._is_writing = True
             self._write(encoded(self._plan))
         except (OSError, JobNotFound) as error:
             self._give_up(error)
@@ -113,7 +114,7 @@ class JobCheckpoint:
     @property
     def is_overtaken(self) -> bool:
         """Whether another attempt has begun since: what this one finds out counts no more."""
-        return 0 < self._number < self._store.newest_attempt(self._job_id)
+        return self._log is not None and self._log.number < self._store.newest_attempt(self._job_id)
 
     @property
     def has_progressed(self) -> bool:
@@ -123,7 +124,7 @@ class JobCheckpoint:
     @property
     def has_kept(self) -> bool:
         """Whether a window of this attempt is kept for the next one."""
-        return self.has_progressed and self._file is not None
+        return self.has_progressed and self._is_writing
 
     @property
     def has_paid_off(self) -> bool:
@@ -155,30 +156,29 @@ class JobCheckpoint:
 
     def end(self) -> None:
         """Ends this attempt in good order, unless it was overtaken: then it counts as a crash. May be called twice."""
-        with self._writing:
-            file, self._file = self._file, None
+        if self._log is None:
+            return
         try:
-            if file is not None:
-                file.close()
-            if self._number and not self.is_overtaken:
-                self._store.end_attempt(self._job_id, self._number)
+            is_overtaken = self.is_overtaken
+            with self._writing:
+                self._is_writing = False
+                self._log.close() if is_overtaken else self._log.end()
         except OSError as error:
             log.warning("The checkpoint of %s could not be ended: %s", self._job_id, error)
 
     def _give_up(self, error: Exception) -> None:
         log.warning("Job %s goes on without a checkpoint: %s", self._job_id, error)
         with self._writing:
-            file, self._file = self._file, None
-        if file is not None:
-            with contextlib.suppress(OSError):  # what it still holds does not fit either
-                file.close()
+            self._is_writing = False
+            if self._log is not None:
+                with contextlib.suppress(OSError):  # what it still holds does not fit either
+                    self._log.close()
 
     def _write(self, line: bytes) -> None:
-        """Nothing once the file is closed."""
+        """Nothing once it is over."""
         with self._writing:
-            if self._file is not None:
-                self._file.write(line + b"\n")
-                self._file.flush()
+            if self._log is not None and self._is_writing:
+                self._log.append(line + b"\n")
 
 
 def _place(window: Window) -> Place:
@@ -187,8 +187,8 @@ def _place(window: Window) -> Place:
     return window.index, first.source, last.source + last.length, len(window.samples)
 
 
-def _known(files: list[bytes], plan: Mapping[str, Any]) -> Iterator[Saved | SavedVoices]:
-    for content in files:
+def _known(contents: list[bytes], plan: Mapping[str, Any]) -> Iterator[Saved | SavedVoices]:
+    for content in contents:
         lines = _lines(content)
         if _plan(next(lines, b"")) != plan:
             continue

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker.outbound.download import Downloader, SourceAway
+from worker.store.incoming import PartialSource, PartTaken
 from worker.store.job_store import JobStore
-from worker.store.partial_source import PartialSource, PartTaken
 from worker.store.records import JobError, JobRequest
 
 
@@ -31,12 +31,12 @@ class Fetcher:
         self._min_free = min_free
 
     def has_to_fetch(self, request: JobRequest) -> bool:
-        return bool(request.url) and not self._store.source(request.id).exists()
+        return bool(request.url) and self._store.source_size(request.id) is None
 
     def fetch(self, request: JobRequest, check: Callable[[], None]) -> None:
         """Raises FetchSetback, SourceRefused, FileNotFoundError if the job is gone, and what check raises."""
         try:
-            with PartialSource(self._store.source(request.id)) as part:
+            with self._store.fetched_source(request.id) as part:
                 self._fill(part, request.url, check)
         except PartTaken:
             raise FetchSetback(JobError("url_unreachable", "Another worker is fetching the recording.")) from None

@@ -23,6 +23,7 @@ from worker.queue.run_end import End, Failed, Finished, Lost, Requeue, Skipped
 from worker.running.attempt import Attempt, DecodingLimits, Setback
 from worker.running.fetching import Fetcher, FetchSetback
 from worker.running.job_access import JobAccess
+from worker.running.recording import LocalRecording, local_recording
 from worker.running.retries import Patience, Retries
 from worker.running.running_jobs import RunningJobs
 from worker.runtime.timing import Timing
@@ -104,7 +105,12 @@ class JobRunner:
             return self._put_aside(job_id, Outcome("failed", error=cause), self._retries.passing)
         try:
             diarizer = self._diarizer.loaded() if request.diarization else None
-            return self._attempt(request, queue, model, batcher, diarizer)
+            with local_recording(self._jobs.store, request) as recording:
+                return self._attempt(request, recording, queue, model, batcher, diarizer)
+        except FileNotFoundError:
+            if self._jobs.is_over(job_id):  # deleted under our hands
+                return Skipped("deleted")
+            raise
         except EngineError as error:
             cause = JobError(error.code, with_remedy(error))
             log.error("Job %s wants its speakers, who cannot be told apart: %s", job_id, cause.message)
@@ -121,10 +127,16 @@ class JobRunner:
         self.running.cancel_if(self._jobs.is_over)
 
     def _attempt(
-        self, request: JobRequest, queue: QueueName, model: str, batcher: Batcher, diarizer: LoadedDiarizer | None
+        self,
+        request: JobRequest,
+        recording: LocalRecording,
+        queue: QueueName,
+        model: str,
+        batcher: Batcher,
+        diarizer: LoadedDiarizer | None,
     ) -> End:
         try:
-            attempt = Attempt(self._jobs, request, queue, model, batcher, self._limits, diarizer)
+            attempt = Attempt(self._jobs, request, recording, queue, model, batcher, self._limits, diarizer)
         except JobNotFound:  # deleted while its model was loaded
             return _DELETED
         if refusal := self.running.enter(attempt):

@@ -42,7 +42,7 @@ from worker.running.presence import Presence
 from worker.runtime.connection import connect, connect_feed
 from worker.runtime.exit_codes import ASKED_TWICE, DRAINED, HUNG, IDLE
 from worker.settings import WorkerSettings
-from worker.store.job_store import LocalStore
+from worker.store.factory import open_store
 from worker.store.records import Priority
 from worker.store.upload_limits import MIN_BYTES
 from worker.telemetry.instruments import BATCH_WINDOWS
@@ -71,7 +71,7 @@ class WorkerProcess:
         self._clock.try_to_measure(news)
         self._events = Events(news)
         self._feed_redis = connect_feed(redis_url, self._timing)
-        self._store = LocalStore(settings.data_dir)
+        self._store = open_store(settings)
         self._stopped = threading.Event()
         self._slots: Slots | None = None
         self._drain, self._is_draining = DrainRequest.of(settings.data_dir), False

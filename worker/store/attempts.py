@@ -1,22 +1,9 @@
-"""The runs of one job, each with a file of its own in the job's directory.
-
-checkpoint.<n>.jsonl        what attempt n has decoded so far
-checkpoint.<n>.ended.jsonl  … once it left in good order
-checkpoint.<n>.crashed      its worker died of its own, as its supervisor saw
-"""
+"""The runs of one job, each with lines of its own that nobody else writes."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
-
-from worker.store.files import private
-
-_CHECKPOINT = re.compile(r"checkpoint\.(\d+)(\.ended)?\.jsonl")
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,52 +17,24 @@ class Attempt:
     is_noted: bool = False
 
 
-def read_all(directory: Path) -> list[Attempt]:
-    """All runs of the job so far, the first one first."""
-    while True:
-        try:
-            return [
-                Attempt(number, has_ended, path.read_bytes(), _note(directory, number).exists())
-                for number, has_ended, path in _files(directory)
-            ]
-        except FileNotFoundError:  # one was ended, and so renamed, since they were listed
-            continue
+class AttemptLog(Protocol):
+    """Where one run writes. Of what was appended shortly before a crash a few seconds may be lost; what is there is
+    there in order, and its last line may be torn."""
 
+    @property
+    def number(self) -> int:
+        """From 1; of two runs the one with the higher number counts."""
+        ...
 
-def newest(directory: Path) -> int:
-    """The number of the latest attempt, 0 for none."""
-    return max((number for number, _, _ in _files(directory)), default=0)
+    def append(self, lines: bytes) -> None:
+        """Whole lines with their ends; after `close` and `end` nothing happens. From one thread at a time. Raises
+        OSError."""
+        ...
 
+    def close(self) -> None:
+        """Writes nothing from now on, as if the worker had died. May be called twice. Raises OSError."""
+        ...
 
-def begin(directory: Path) -> tuple[int, BinaryIO]:
-    """The number of a new attempt and its file; raises FileNotFoundError for a job that is gone."""
-    number = newest(directory)
-    while True:
-        number += 1
-        try:
-            return number, open(directory / f"checkpoint.{number}.jsonl", "xb", opener=private)
-        except FileExistsError:
-            continue
-
-
-def end(directory: Path, number: int) -> None:
-    """Notes that an attempt left in good order; a name needs no room on a full disk."""
-    path = directory / f"checkpoint.{number}.jsonl"
-    with contextlib.suppress(FileNotFoundError):  # the job is deleted, or has its outcome
-        os.rename(path, path.with_name(f"checkpoint.{number}.ended.jsonl"))
-
-
-def note_crash(directory: Path) -> None:
-    """Notes that the newest attempt's worker died of its own. Means nothing if the attempt has ended."""
-    if number := newest(directory):
-        with contextlib.suppress(FileNotFoundError):  # the job is deleted
-            _note(directory, number).touch(mode=0o600)
-
-
-def _note(directory: Path, number: int) -> Path:
-    return directory / f"checkpoint.{number}.crashed"
-
-
-def _files(directory: Path) -> list[tuple[int, bool, Path]]:
-    names = ((_CHECKPOINT.fullmatch(path.name), path) for path in directory.glob("checkpoint.*"))
-    return sorted((int(found[1]), found[2] is not None, path) for found, path in names if found)
+    def end(self) -> None:
+        """As `close`, and notes that the run left in good order."""
+        ...

@@ -1,27 +1,17 @@
-"""A recording on its way into the store."""
+"""A recording on its way into the store: sent by a client, or fetched by a worker."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import logging
-import os
-import shutil
-import time
-from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO, Protocol
 
-from worker.store.files import is_abandoned, private, share, sync_directory, take, write_synced
-from worker.store.index.job_index import JobIndex
-from worker.store.records import JOB, JobRequest, new_job_id
+from worker.store.records import JobRequest
 
 MAX_REFERENCES = 4  # recordings of known speakers
 
-log = logging.getLogger(__name__)
-
 
 def reference_name(number: int) -> str:
-    """The file of a known speaker's recording, beside the source. number: from 0."""
+    """What a known speaker's recording is called, beside the source. number: from 0."""
     return f"reference.{number}"
 
 
@@ -34,113 +24,52 @@ class Upload(Protocol):
 
     @property
     def digest(self) -> str: ...
-    def read(self) -> BinaryIO: ...
-
-    def write(self, chunk: bytes) -> None: ...
-    def refer(self, url: str) -> None: ...
-    def add_reference(self, content: bytes) -> None: ...
-    def commit(self, request: JobRequest) -> None: ...
-    def discard(self) -> None: ...
-
-
-class LocalUpload:
-    """Grows in `incoming/<id>/` and moves into `jobs/` as a whole. recording: of a job that is there, to begin with:
-    the two share the file, which nobody changes. Raises FileNotFoundError if it is gone."""
-
-    def __init__(self, incoming: Path, jobs: Path, index: JobIndex, recording: Path | None = None) -> None:
-        self.id = new_job_id()
-        self.size = 0
-        self._references = 0
-        self._directory = incoming / self.id
-        self._target = jobs / self.id
-        self._index = index
-        self._hash = hashlib.sha256()
-        self._directory.mkdir(mode=0o700)
-        try:
-            self._file = self._begun(recording)
-        except BaseException:
-            self._remove()
-            raise
-        take(self._file)
-
-    def _begun(self, recording: Path | None) -> BinaryIO:
-        source = self._directory / "source"
-        if recording is None:
-            return open(source, "xb", opener=private)
-        share(recording, source)
-        self.size = source.stat().st_size
-        self._hash.update(f"the recording of {recording.parent.name}".encode())  # its bytes were read once
-        return open(source, "r+b")
-
-    def write(self, chunk: bytes) -> None:
-        self._file.write(chunk)
-        self._hash.update(chunk)
-        self.size += len(chunk)
-
-    def refer(self, url: str) -> None:
-        """The recording is at this URL, and comes once it is a job."""
-        self._hash.update(f"the recording at {url}".encode())
-
-    def add_reference(self, content: bytes) -> None:
-        """A known speaker's, once the recording is whole. One after the other."""
-        assert self._references < MAX_REFERENCES
-        write_synced(self._directory / reference_name(self._references), content)
-        self._hash.update(hashlib.sha256(content).digest())
-        self._references += 1
-
-    @property
-    def digest(self) -> str:
-        return self._hash.hexdigest()
 
     def read(self) -> BinaryIO:
         """What has come so far, as a file of its own; close it."""
-        self._file.flush()
-        return open(self._directory / "source", "rb")
+        ...
+
+    def write(self, chunk: bytes) -> None: ...
+
+    def refer(self, url: str) -> None:
+        """The recording is at this URL, and comes once it is a job."""
+        ...
+
+    def add_reference(self, content: bytes) -> None:
+        """A known speaker's, once the recording is whole. One after the other."""
+        ...
 
     def commit(self, request: JobRequest) -> None:
         """After this the job survives a loss of power."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        if os.name == "nt":  # which moves nothing that is open; elsewhere the open file keeps sweepers away
-            self._file.close()
-        write_synced(self._directory / "job.json", JOB.dump(request))
-        if request.url and not self.size:
-            (self._directory / "source").unlink()  # as it is to be fetched
-        sync_directory(self._directory)
-        told = self._index.comes(request)
-        os.rename(self._directory, self._target)
-        self._index.came(request, told)
-        self._file.close()
-        sync_directory(self._target.parent)
+        ...
 
-    def discard(self) -> None:
-        try:
-            self._file.close()
-        except OSError as error:  # what it still held does not fit on a full disk, and is not wanted
-            log.warning("An upload was dropped unwritten: %s", error)
-        self._remove()
-
-    def _remove(self) -> None:
-        """By name: walking a directory takes a file descriptor, and this may be called because there is none left."""
-        with contextlib.suppress(OSError):
-            for name in ("source", "job.json", *map(reference_name, range(MAX_REFERENCES))):
-                (self._directory / name).unlink(missing_ok=True)
-            self._directory.rmdir()
+    def discard(self) -> None: ...
 
 
-def sweep(incoming: Path, older_than: float, just_begun: float) -> None:
-    """Removes what uploads cut off by a crash left behind: if the system says that nobody has the file open any more,
-    else once untouched for `older_than` seconds; never before it is `just_begun` seconds old."""
-    for directory in incoming.iterdir():
-        try:
-            newest = max((file.stat().st_mtime for file in directory.iterdir()), default=directory.stat().st_mtime)
-        except OSError:  # it was committed or discarded this moment
-            continue
-        age = time.time() - newest
-        if age > older_than or (age > just_begun and _is_abandoned(directory)):
-            shutil.rmtree(directory, ignore_errors=True)
+class PartTaken(Exception):
+    """Another process is fetching the same recording."""
 
 
-def _is_abandoned(upload: Path) -> bool:
-    """Whether nobody works on it: it has no recording, or one that nobody has open."""
-    return not (upload / "source").exists() or is_abandoned(upload / "source")
+class PartialSource(Protocol):
+    """A job's recording while it is fetched. Of all processes one has it at a time: use it in a `with` block, which
+    raises PartTaken, or FileNotFoundError if the job is gone. size: bytes so far; validator: see
+    worker.outbound.download."""
+
+    size: int
+    validator: str
+
+    def __enter__(self) -> PartialSource: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def begin(self, validator: str) -> None:
+        """Drops what there is."""
+        ...
+
+    def write(self, chunk: bytes) -> None: ...
+
+    def complete(self) -> None:
+        """Makes it the job's recording. Raises FileNotFoundError if the job is gone."""
+        ...

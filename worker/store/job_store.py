@@ -27,23 +27,27 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from engines.transcript import Transcript
 from worker.runtime.timing import Timing
-from worker.store import attempts
 from worker.store.attempts import Attempt
 from worker.store.edits.transcripts import Transcripts
+from worker.store.errors import JobNotFound, RecordBroken
 from worker.store.files import append_synced, create, patiently, remove, sync_directory, write_synced
-from worker.store.idempotency import Claims
-from worker.store.incoming import LocalUpload, reference_name, sweep
+from worker.store.incoming import reference_name
 from worker.store.index.catalog import Catalog
 from worker.store.index.job_index import JobIndex
 from worker.store.index.job_row import job_ids
 from worker.store.index.keeper import IndexKeeper, distrust_unkept
+from worker.store.local import attempts
+from worker.store.local.attempts import LocalAttemptLog
+from worker.store.local.claims import LocalClaims
+from worker.store.local.partial_source import LocalPartialSource
+from worker.store.local.record_files import RecordFiles
+from worker.store.local.upload import LocalUpload, sweep
 from worker.store.protocol import JobStore
-from worker.store.record_files import JobNotFound, RecordBroken, RecordFiles
 from worker.store.records import JOB, OUTCOME, RETRY, WAVEFORM, JobRequest, Outcome, Retry, Waveform, is_job_id
 from worker.store.search.search_index import SearchIndex
 from worker.store.search.search_keeper import SearchKeeper
@@ -54,14 +58,14 @@ JUST_BEGUN = 2.0  # seconds; an upload takes its file within a millisecond of ma
 
 
 class LocalStore:
-    """Jobs as directories below `root`."""
+    """See JobStore; jobs as directories below `root`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._incoming, self._jobs, self._broken = (root / name for name in ("incoming", "jobs", "broken"))
         for directory in (self._incoming, self._jobs, self._broken):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.claims = Claims(root / "claims")
+        self.claims = LocalClaims(root / "claims")
         self.search = SearchIndex(root / "index", self._jobs)
         self.index = JobIndex(root / "index", self.search.update)
         self.catalog = Catalog(self._jobs, self.index)
@@ -70,27 +74,22 @@ class LocalStore:
         distrust_unkept(self.index)
 
     def keep_index(self, timing: Timing) -> None:
-        """For whoever serves: from now on there is an index."""
         IndexKeeper(self._jobs, self.index, timing).start()
         SearchKeeper(self._jobs, self.search, timing).start()
 
     def receive(self, again: str | None = None) -> LocalUpload:
-        """again: a job whose recording it is once more. Raises FileNotFoundError if that is gone."""
         return LocalUpload(self._incoming, self._jobs, self.index, self.source(again) if again else None)
 
     def request(self, job_id: str) -> JobRequest:
-        """Raises JobNotFound, or RecordBroken if the job is there and its record cannot be read."""
         return self._files.read(job_id, JOB)
 
     def outcome(self, job_id: str) -> Outcome | None:
-        """None for a job that has not ended or is gone; raises RecordBroken."""
         try:
             return self._files.read(job_id, OUTCOME).named(self.transcripts.names(job_id))
         except JobNotFound:
             return None
 
     def finish(self, job_id: str, outcome: Outcome) -> bool:
-        """Writes the terminal state and returns True, or False if the job has one already or is gone."""
         directory = self._directory(job_id)
         aside = directory / f"outcome.{os.getpid()}.{time.monotonic_ns()}.tmp"
         seen = self.index.ends(job_id)
@@ -106,10 +105,9 @@ class LocalStore:
         return True
 
     def reopen(self, job_id: str) -> None:
-        """Takes the terminal state back: the job waits again. Raises JobNotFound for one that has none or is gone."""
         directory = self._directory(job_id)
         self.index.reopens(job_id)
-        remove(self.playable(job_id))  # nobody knew then which track is wanted
+        remove(self.playable_target(job_id))  # nobody knew then which track is wanted
         try:
             patiently((directory / "outcome.json").unlink)
         except FileNotFoundError:
@@ -118,14 +116,12 @@ class LocalStore:
         sync_directory(directory)
 
     def transcript(self, job_id: str) -> Transcript:
-        """As `request`; as people have made it since."""
         return self.transcripts.read(job_id)
 
     def save_transcript(self, job_id: str, transcript: Transcript) -> None:
         self.transcripts.save(job_id, transcript)
 
     def waveform(self, job_id: str) -> Waveform | None:
-        """None for a job that has none, or whose record of it cannot be read."""
         try:
             return self._files.read(job_id, WAVEFORM)
         except (JobNotFound, RecordBroken):
@@ -135,71 +131,92 @@ class LocalStore:
         self._files.replace(job_id, WAVEFORM, waveform)
 
     def retry(self, job_id: str) -> Retry | None:
-        """None for a job that was never put aside, or whose record of it cannot be read."""
         try:
             return self._files.read(job_id, RETRY)
         except (JobNotFound, RecordBroken):
             return None
 
     def put_aside(self, job_id: str, retry: Retry) -> None:
-        """Raises JobNotFound for a job that is gone."""
         self._files.replace(job_id, RETRY, retry)
 
     def attempts(self, job_id: str) -> list[Attempt]:
-        """All runs of the job so far, the first one first."""
         return attempts.read_all(self._directory(job_id))
 
-    def begin_attempt(self, job_id: str) -> tuple[int, BinaryIO]:
-        """The number of a new attempt and a file of its own; raises JobNotFound for a job that is gone."""
+    def begin_attempt(self, job_id: str) -> LocalAttemptLog:
         try:
-            return attempts.begin(self._directory(job_id))
+            return LocalAttemptLog(self._directory(job_id))
         except FileNotFoundError:
             raise JobNotFound(job_id) from None
 
     def newest_attempt(self, job_id: str) -> int:
-        """The number of the job's latest attempt, 0 for none."""
         return attempts.newest(self._directory(job_id))
 
-    def end_attempt(self, job_id: str, number: int) -> None:
-        """Notes that an attempt left in good order."""
-        attempts.end(self._directory(job_id), number)
-
     def note_crash(self, job_id: str) -> None:
-        """Notes that the worker of the latest attempt died of its own."""
         attempts.note_crash(self._directory(job_id))
 
     def drop_checkpoints(self, job_id: str) -> None:
-        """Removes all that attempts left in an ended job, also what a killed one had half written."""
         for pattern in ("checkpoint.*", "retry.json", "fetch.*", "*.tmp"):
             for path in self._directory(job_id).glob(pattern):
                 path.unlink(missing_ok=True)
 
     def source(self, job_id: str) -> Path:
+        """Where it is; only this store has such a place."""
         return self._directory(job_id) / "source"
 
-    def playable(self, job_id: str) -> Path:
-        """A copy of the recording for players; empty if the recording itself is good enough."""
+    def source_size(self, job_id: str) -> int | None:
+        return _size(self.source(job_id))
+
+    @contextmanager
+    def local_source(self, job_id: str) -> Iterator[Path]:
+        yield self.source(job_id)
+
+    @contextmanager
+    def local_reference(self, job_id: str, number: int) -> Iterator[Path]:
+        yield self._directory(job_id) / reference_name(number)
+
+    def fetched_source(self, job_id: str) -> LocalPartialSource:
+        return LocalPartialSource(self.source(job_id))
+
+    def playable_size(self, job_id: str) -> int | None:
+        return _size(self.playable_target(job_id))
+
+    @contextmanager
+    def local_playable(self, job_id: str) -> Iterator[Path]:
+        yield self.playable_target(job_id)
+
+    def playable_target(self, job_id: str) -> Path:
         return self._directory(job_id) / "playable"
 
-    def reference(self, job_id: str, number: int) -> Path:
-        """The recording of a known speaker. number: in the order of their names, from 0."""
-        return self._directory(job_id) / reference_name(number)
+    def keep_playable(self, job_id: str) -> None:
+        """It is where it belongs."""
+
+    def bound_playables(self, most: int) -> None:
+        found = []
+        for job_id in self.ids():
+            with suppress(OSError):  # most have none
+                copy = self.playable_target(job_id)
+                status = copy.stat()
+                found.append((status.st_mtime_ns, status.st_size, copy))
+        total = sum(size for _, size, _ in found)
+        for _, size, copy in sorted(found):
+            if total <= most:
+                return
+            with suppress(OSError):  # open on Windows
+                copy.unlink()
+                total -= size
 
     def drop_source(self, job_id: str) -> None:
-        """The recording, its copy for players, and those of known speakers."""
         directory = self._directory(job_id)
         for path in (self.source(job_id), *directory.glob("playable*"), *directory.glob("reference.*")):
             remove(path)
 
     def deliveries(self, job_id: str) -> bytes:
-        """The lines of all delivery attempts; empty before the first."""
         try:
             return (self._directory(job_id) / "deliveries.jsonl").read_bytes()
         except FileNotFoundError:
             return b""
 
     def add_delivery(self, job_id: str, line: bytes) -> None:
-        """Appends in one piece, whoever else does; raises JobNotFound for a job that is gone."""
         path = self._directory(job_id) / "deliveries.jsonl"
         self.index.owes(job_id)
         try:
@@ -216,7 +233,6 @@ class LocalStore:
         self.index.look_soon(job_id)
 
     def answered_at(self, job_id: str) -> float | None:
-        """When a waiting client had its answer, in unix seconds."""
         try:
             return (self._directory(job_id) / "answered").stat().st_mtime
         except FileNotFoundError:
@@ -232,21 +248,16 @@ class LocalStore:
         shutil.rmtree(doomed, ignore_errors=True)
 
     def set_aside(self, job_id: str) -> None:
-        """Moves a job whose record is damaged out of the way, as it is. Raises OSError if another process was first,
-        or if on Windows a file of it is open."""
         os.rename(self._directory(job_id), self._broken / job_id)
         self.index.forget(job_id)
 
     def has(self, job_id: str) -> bool:
-        """Whether the job is there, whatever became of it."""
         return is_job_id(job_id) and (self._jobs / job_id).is_dir()
 
     def ids(self) -> Iterator[str]:
-        """All jobs, newest first."""
         yield from job_ids(self._jobs)
 
     def sweep_incoming(self, older_than: float) -> None:
-        """Removes what uploads cut off by a crash left behind: see `sweep`."""
         sweep(self._incoming, older_than, JUST_BEGUN)
 
     def free_bytes(self) -> int:
@@ -254,3 +265,10 @@ class LocalStore:
 
     def _directory(self, job_id: str) -> Path:
         return self._files.directory(job_id)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None

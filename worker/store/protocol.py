@@ -1,16 +1,22 @@
-"""What a store of jobs can do, wherever it keeps them."""
+"""What a store of jobs can do, wherever it keeps them.
+
+Recordings are given out as files of this machine, since FFmpeg and range requests want to seek: for the length of a
+`with` block, whatever becomes of the job meanwhile. A path from such a block is only to be read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from engines.transcript import Transcript
-from worker.store.attempts import Attempt
+from worker.runtime.timing import Timing
+from worker.store.attempts import Attempt, AttemptLog
 from worker.store.edits.transcripts import Transcripts
 from worker.store.idempotency import Claims
-from worker.store.incoming import Upload
+from worker.store.incoming import PartialSource, Upload
 from worker.store.index.catalog import Catalog
 from worker.store.index.job_index import JobIndex
 from worker.store.records import JobRequest, Outcome, Retry, Waveform
@@ -18,43 +24,170 @@ from worker.store.search.search_index import SearchIndex
 
 
 class JobStore(Protocol):
-    """Where jobs live. Local are `source`, `playable` and `reference`: paths; `begin_attempt`: a file; `claims`: file
-    locks."""
+    """Where jobs live. All may raise OSError, and for what can be no job's id JobNotFound."""
 
-    claims: Claims
+    @property
+    def claims(self) -> Claims: ...
+
     catalog: Catalog
     index: JobIndex
     search: SearchIndex
     transcripts: Transcripts
 
-    def receive(self, again: str | None = None) -> Upload: ...
-    def request(self, job_id: str) -> JobRequest: ...
-    def outcome(self, job_id: str) -> Outcome | None: ...
-    def finish(self, job_id: str, outcome: Outcome) -> bool: ...
-    def reopen(self, job_id: str) -> None: ...
-    def transcript(self, job_id: str) -> Transcript: ...
+    def keep_index(self, timing: Timing) -> None:
+        """For whoever serves: from now on there is an index."""
+        ...
+
+    # Jobs
+
+    def receive(self, again: str | None = None) -> Upload:
+        """again: a job whose recording it is once more. Raises FileNotFoundError if that is gone."""
+        ...
+
+    def request(self, job_id: str) -> JobRequest:
+        """Raises JobNotFound, or RecordBroken if the job is there and its record cannot be read."""
+        ...
+
+    def has(self, job_id: str) -> bool:
+        """Whether the job is there, whatever became of it."""
+        ...
+
+    def ids(self) -> Iterator[str]:
+        """All jobs, newest first."""
+        ...
+
+    def delete(self, job_id: str) -> None:
+        """Raises JobNotFound."""
+        ...
+
+    def set_aside(self, job_id: str) -> None:
+        """Moves a job whose record is damaged out of the way, as it is. Raises OSError if another process was first,
+        or if on Windows a file of it is open."""
+        ...
+
+    # How a job ends
+
+    def outcome(self, job_id: str) -> Outcome | None:
+        """None for a job that has not ended or is gone; raises RecordBroken."""
+        ...
+
+    def finish(self, job_id: str, outcome: Outcome) -> bool:
+        """Writes the terminal state and returns True, or False if the job has one already or is gone."""
+        ...
+
+    def reopen(self, job_id: str) -> None:
+        """Takes the terminal state back: the job waits again. Raises JobNotFound for one that has none or is gone."""
+        ...
+
+    def mark_answered(self, job_id: str) -> None:
+        """A waiting client has had its answer."""
+        ...
+
+    def answered_at(self, job_id: str) -> float | None:
+        """When a waiting client had its answer, in unix seconds."""
+        ...
+
+    def deliveries(self, job_id: str) -> bytes:
+        """The lines of all delivery attempts; empty before the first."""
+        ...
+
+    def add_delivery(self, job_id: str, line: bytes) -> None:
+        """Appends in one piece, whoever else does; raises JobNotFound for a job that is gone."""
+        ...
+
+    # What it comes to
+
+    def transcript(self, job_id: str) -> Transcript:
+        """As `request`; as people have made it since."""
+        ...
+
     def save_transcript(self, job_id: str, transcript: Transcript) -> None: ...
-    def waveform(self, job_id: str) -> Waveform | None: ...
+
+    def waveform(self, job_id: str) -> Waveform | None:
+        """None for a job that has none, or whose record of it cannot be read."""
+        ...
+
     def save_waveform(self, job_id: str, waveform: Waveform) -> None: ...
-    def retry(self, job_id: str) -> Retry | None: ...
-    def put_aside(self, job_id: str, retry: Retry) -> None: ...
-    def attempts(self, job_id: str) -> list[Attempt]: ...
-    def begin_attempt(self, job_id: str) -> tuple[int, BinaryIO]: ...
-    def newest_attempt(self, job_id: str) -> int: ...
-    def end_attempt(self, job_id: str, number: int) -> None: ...
-    def note_crash(self, job_id: str) -> None: ...
-    def drop_checkpoints(self, job_id: str) -> None: ...
-    def source(self, job_id: str) -> Path: ...
-    def playable(self, job_id: str) -> Path: ...
-    def reference(self, job_id: str, number: int) -> Path: ...
-    def drop_source(self, job_id: str) -> None: ...
-    def deliveries(self, job_id: str) -> bytes: ...
-    def add_delivery(self, job_id: str, line: bytes) -> None: ...
-    def mark_answered(self, job_id: str) -> None: ...
-    def answered_at(self, job_id: str) -> float | None: ...
-    def delete(self, job_id: str) -> None: ...
-    def set_aside(self, job_id: str) -> None: ...
-    def has(self, job_id: str) -> bool: ...
-    def ids(self) -> Iterator[str]: ...
-    def sweep_incoming(self, older_than: float) -> None: ...
-    def free_bytes(self) -> int: ...
+
+    # Its runs
+
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """All runs of the job so far, the first one first."""
+        ...
+
+    def begin_attempt(self, job_id: str) -> AttemptLog:
+        """Of a new attempt; raises JobNotFound for a job that is gone."""
+        ...
+
+    def newest_attempt(self, job_id: str) -> int:
+        """The number of the job's latest attempt, 0 for none."""
+        ...
+
+    def note_crash(self, job_id: str) -> None:
+        """Notes that the worker of the latest attempt died of its own. Means nothing if the attempt has ended."""
+        ...
+
+    def drop_checkpoints(self, job_id: str) -> None:
+        """Removes all that attempts left in an ended job, also what a killed one had half written."""
+        ...
+
+    def retry(self, job_id: str) -> Retry | None:
+        """None for a job that was never put aside, or whose record of it cannot be read."""
+        ...
+
+    def put_aside(self, job_id: str, retry: Retry) -> None:
+        """Raises JobNotFound for a job that is gone."""
+        ...
+
+    # Its recording
+
+    def source_size(self, job_id: str) -> int | None:
+        """In bytes; None for a recording that is deleted, or has not come yet."""
+        ...
+
+    def local_source(self, job_id: str) -> AbstractContextManager[Path]:
+        """The recording. Raises FileNotFoundError if it is gone, at once or when it is opened."""
+        ...
+
+    def local_reference(self, job_id: str, number: int) -> AbstractContextManager[Path]:
+        """The recording of a known speaker, as `local_source`. number: in the order of their names, from 0."""
+        ...
+
+    def fetched_source(self, job_id: str) -> PartialSource:
+        """The recording of a job with a URL, while it comes."""
+        ...
+
+    def drop_source(self, job_id: str) -> None:
+        """The recording, its copy for players, and those of known speakers."""
+        ...
+
+    def playable_size(self, job_id: str) -> int | None:
+        """Of the copy for players, in bytes: None as long as nobody made one, 0 if the recording plays well itself."""
+        ...
+
+    def local_playable(self, job_id: str) -> AbstractContextManager[Path]:
+        """That copy, as `local_source`."""
+        ...
+
+    def playable_target(self, job_id: str) -> Path:
+        """Where a program may make that copy: under another name beside it, and renamed once it is whole."""
+        ...
+
+    def keep_playable(self, job_id: str) -> None:
+        """Once there is something at that target."""
+        ...
+
+    def bound_playables(self, most: int) -> None:
+        """Drops those copies that were made first, so that all together have so many bytes."""
+        ...
+
+    # Room
+
+    def sweep_incoming(self, older_than: float) -> None:
+        """Removes what uploads cut off by a crash left behind, once untouched for so many seconds, or as soon as it is
+        sure that nobody works on them."""
+        ...
+
+    def free_bytes(self) -> int:
+        """For recordings on their way in."""
+        ...

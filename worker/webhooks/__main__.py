@@ -21,7 +21,7 @@ from worker.runtime import lifeline, log_file, logs, open_files
 from worker.runtime.connection import connect, connect_feed
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings, explain
-from worker.store.job_store import LocalStore
+from worker.store.factory import open_store
 from worker.telemetry import tracing
 from worker.telemetry.totals import Totals
 from worker.webhooks.delivery_queue import AGAIN, DeliveryQueue
@@ -67,7 +67,7 @@ def _sender(settings: WorkerSettings, redis_url: str, clock: RedisClock) -> Send
         AddressBook(settings.webhook_policy), tls_context(settings.webhook_ca_file), settings.webhook_timeout
     )
     return Sender(
-        LocalStore(settings.data_dir),
+        open_store(settings),
         DeliveryQueue(connect(redis_url), process_name(), settings.timing),
         caller,
         SigningConfig(keys, settings.public_url),

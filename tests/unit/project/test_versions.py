@@ -155,11 +155,11 @@ def lines_of_deliveries(shared: Shared) -> None:
 
 
 def files_beside_a_jobs_own(shared: Shared) -> None:
-    number, file = shared.store.begin_attempt(shared.id)
-    file.close()
+    log = shared.store.begin_attempt(shared.id)
+    log.close()
     for name in ("checkpoint.1.of_later", "checkpoint.of_later.jsonl", "of_later.json"):
         (shared.directory / name).write_text("{}")
-    assert [attempt.number for attempt in shared.store.attempts(shared.id)] == [number]
+    assert [attempt.number for attempt in shared.store.attempts(shared.id)] == [log.number]
     shared.store.drop_checkpoints(shared.id)
     assert not list(shared.directory.glob("checkpoint.*"))
 

@@ -7,22 +7,35 @@ speakers.json    names that were given to its speakers
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from engines.transcript import Transcript
-from worker.runtime.file_lock import try_lock
 from worker.store.edits.edits import EDITS, Edits, SegmentChange, changed, check_size
-from worker.store.record_files import JobNotFound, RecordBroken, RecordFiles
+from worker.store.errors import JobNotFound, RecordBroken
+from worker.store.record_format import Record, RecordFormat
 from worker.store.records import NAMES, TRANSCRIPT, SpeakerNames
 
-LOCK = "edits.lock"
-PATIENCE = 5.0  # seconds for whoever else changes the same job, which takes milliseconds
-PAUSE = 0.01  # seconds between two looks
+
+class Records(Protocol):
+    """The records of jobs, wherever they are kept."""
+
+    def read(self, job_id: str, form: RecordFormat[Record]) -> Record:
+        """Raises JobNotFound if there is no such record, or RecordBroken."""
+        ...
+
+    def replace(self, job_id: str, form: RecordFormat[Record], record: Record) -> None:
+        """In one step. Raises JobNotFound for a job that is gone, or OSError."""
+        ...
+
+    def update(
+        self, job_id: str, form: RecordFormat[Record], change: Callable[[Record | None], Record], *, mends: bool = False
+    ) -> Record:
+        """Makes the record of what there is, which is None for none, and returns it; nobody else changes it meanwhile,
+        in whichever process. `change` may be called again, and what it raises is passed on. mends: whether a record
+        that cannot be read counts as none. Raises as `read` does, or TranscriptBusy."""
+        ...
 
 
 class TranscriptChanged(Exception):
@@ -33,19 +46,12 @@ class TranscriptChanged(Exception):
         self.revision = revision
 
 
-class TranscriptBusy(Exception):
-    """Others are changing it all the time."""
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"Somebody else is changing the transcript of {job_id}. Send it again in a moment.")
-
-
 class Transcripts:
     """All raise JobNotFound for a job that is gone, and RecordBroken."""
 
-    def __init__(self, files: RecordFiles, changed: Callable[[str], None] = lambda job_id: None) -> None:
+    def __init__(self, records: Records, changed: Callable[[str], None] = lambda job_id: None) -> None:
         """changed: called with the id of each job that has another text or title."""
-        self._files = files
+        self._records = records
         self._changed = changed
 
     def read(self, job_id: str) -> Transcript:
@@ -54,15 +60,15 @@ class Transcripts:
 
     def original(self, job_id: str) -> Transcript:
         """The machine's."""
-        return self._files.read(job_id, TRANSCRIPT)
+        return self._records.read(job_id, TRANSCRIPT)
 
     def save(self, job_id: str, transcript: Transcript) -> None:
-        self._files.replace(job_id, TRANSCRIPT, transcript)
+        self._records.replace(job_id, TRANSCRIPT, transcript)
 
     def edits(self, job_id: str) -> Edits:
         """None were made of a job that is gone."""
         try:
-            return self._files.read(job_id, EDITS)
+            return self._records.read(job_id, EDITS)
         except JobNotFound:
             return Edits()
 
@@ -71,54 +77,35 @@ class Transcripts:
         there is; raises TranscriptChanged if there is another, KeyError for a segment that is not there, and
         EditsTooLarge."""
         original = self.original(job_id)
-        with self._alone(job_id):
-            edits = self.edits(job_id)
+
+        def change(found: Edits | None) -> Edits:
+            edits = found or Edits()
             if revision not in (None, edits.revision):
                 raise TranscriptChanged(edits.revision)
             check_size(edits, changes)
-            edits = changed(edits, original, changes)
-            self._files.replace(job_id, EDITS, edits)
+            return changed(edits, original, changes)
+
+        edits = self._records.update(job_id, EDITS, change)
         self._changed(job_id)
         return edits, edits.applied(original).named(self.names(job_id))
 
     def entitle(self, job_id: str, title: str | None) -> None:
         """None takes the title back."""
-        with self._alone(job_id):
-            self._files.replace(job_id, EDITS, replace(self.edits(job_id), title=title))
+        self._records.update(job_id, EDITS, lambda found: replace(found or Edits(), title=title))
         self._changed(job_id)
 
     def names(self, job_id: str) -> Mapping[str, str]:
         """Given to speakers by label; none if their record cannot be read."""
         try:
-            return self._files.read(job_id, NAMES).names
+            return self._records.read(job_id, NAMES).names
         except (JobNotFound, RecordBroken):
             return {}
 
     def name_speakers(self, job_id: str, names: Mapping[str, str | None]) -> None:
         """names: by label; None takes one back."""
-        with self._alone(job_id):
-            known = {label: name for label, name in {**self.names(job_id), **names}.items() if name}
-            self._files.replace(job_id, NAMES, SpeakerNames(known))
 
-    @contextmanager
-    def _alone(self, job_id: str) -> Iterator[None]:
-        """Nobody else changes the job, in whichever process. Raises TranscriptBusy."""
-        try:
-            descriptor = os.open(self._files.directory(job_id) / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        except FileNotFoundError:
-            raise JobNotFound(job_id) from None
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while not _is_locked(descriptor):
-                if time.monotonic() > deadline:
-                    raise TranscriptBusy(job_id)
-                time.sleep(PAUSE)
-            yield
-        finally:
-            os.close(descriptor)
+        def change(found: SpeakerNames | None) -> SpeakerNames:
+            known = {**(found.names if found else {}), **names}
+            return SpeakerNames({label: name for label, name in known.items() if name})
 
-
-def _is_locked(descriptor: int) -> bool:
-    with contextlib.suppress(OSError):
-        return try_lock(descriptor)
-    return True  # on a file system that knows no locks
+        self._records.update(job_id, NAMES, change, mends=True)

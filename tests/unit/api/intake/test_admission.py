@@ -17,7 +17,7 @@ from tests.unit.api_service import WAV, Running, assert_error, serving, until
 from worker.jobs.backlog import Backlog, QueueFull
 from worker.queue.job_queue import JobQueue
 from worker.runtime.timing import Timing
-from worker.store.incoming import LocalUpload
+from worker.store.local.upload import LocalUpload
 
 pytestmark = pytest.mark.asyncio
 ROUTE = "/v1/audio/transcriptions"

@@ -18,7 +18,7 @@ import pytest
 
 from api.intake import uploads
 from tests.unit.api_service import WAV, Running, assert_error, serving, until
-from worker.store.incoming import LocalUpload
+from worker.store.local.upload import LocalUpload
 
 pytestmark = pytest.mark.asyncio
 TRANSCRIPTIONS = "/v1/audio/transcriptions"

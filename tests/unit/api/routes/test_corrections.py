@@ -15,7 +15,8 @@ from api.streaming.owner_stream import watch_jobs
 from engines.transcript import Speaker
 from tests.unit.api_service import Running, assert_error, make_segment, make_transcript, serving
 from worker.runtime.file_lock import try_lock
-from worker.store.edits import edits, transcripts
+from worker.store.edits import edits
+from worker.store.local import record_files
 from worker.store.records import Diarization, JobRequest, Outcome, Webhook
 
 pytestmark = pytest.mark.asyncio
@@ -121,10 +122,10 @@ async def test_two_who_correct_at_once_hear_of_each_other(tmp_path: Path) -> Non
 async def test_whoever_waits_for_another_in_vain_is_told_to_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transcripts, "PATIENCE", 0.0)
+    monkeypatch.setattr(record_files, "PATIENCE", 0.0)
     async with serving(tmp_path) as running:
         job = finished(running)
-        with open(running.store.source(job.id).parent / transcripts.LOCK, "wb") as file:
+        with open(running.store.source(job.id).parent / record_files.LOCK, "wb") as file:
             assert try_lock(file.fileno())
             for answer in (
                 await correct(running, job, {"id": 0, "text": "x"}),

@@ -27,16 +27,16 @@ async def test_a_copy_is_made_once_and_served_by_ranges(tmp_path: Path) -> None:
         running.finish(job.id)
         url = f"/v1/jobs/{job.id}/audio"
         first, second = await asyncio.gather(*(running.client.get(f"{url}?playable=true") for _ in range(2)))
-        assert first.content == second.content == running.store.playable(job.id).read_bytes()
+        assert first.content == second.content == running.store.playable_target(job.id).read_bytes()
         assert b"Info" in first.content or b"Xing" in first.content
         assert first.headers["content-type"] == "audio/mpeg"
         assert (await running.client.get(url)).content == bare
-        made_at = running.store.playable(job.id).stat().st_mtime_ns
+        made_at = running.store.playable_target(job.id).stat().st_mtime_ns
         part = await running.client.get(f"{url}?playable=true", headers={"range": "bytes=0-9"})
         assert (part.status_code, part.content) == (206, first.content[:10])
-        assert running.store.playable(job.id).stat().st_mtime_ns == made_at
+        assert running.store.playable_target(job.id).stat().st_mtime_ns == made_at
         running.store.drop_source(job.id)
-        assert not running.store.playable(job.id).exists()
+        assert not running.store.playable_target(job.id).exists()
         assert_error(await running.client.get(f"{url}?playable=true"), 410, "audio_deleted", "id")
 
 
@@ -46,7 +46,7 @@ async def test_what_cannot_be_read_is_served_as_it_is_and_not_tried_again(tmp_pa
         running.finish(job.id)
         answer = await running.client.get(f"/v1/jobs/{job.id}/audio?playable=true")
         assert (answer.status_code, answer.content) == (200, WAV)
-        assert running.store.playable(job.id).read_bytes() == b""
+        assert running.store.playable_target(job.id).read_bytes() == b""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for Python")
@@ -109,7 +109,7 @@ async def test_the_oldest_copies_make_room_for_new_ones(tmp_path: Path, monkeypa
             running.finish(job.id)
             answer = await running.client.get(f"/v1/jobs/{job.id}/audio?playable=true")
             assert answer.content == b"copy"
-            copies.append(running.store.playable(job.id))
+            copies.append(running.store.playable_target(job.id))
             os.utime(copies[-1], (1_000_000 - age, 1_000_000 - age))
         assert [copy.exists() for copy in copies] == [False, True, True]
 
@@ -119,7 +119,7 @@ async def test_of_a_job_that_runs_there_is_the_recording(tmp_path: Path) -> None
         job = running.add_job()
         answer = await running.client.get(f"/v1/jobs/{job.id}/audio?playable=true")
         assert answer.content == WAV
-        assert not running.store.playable(job.id).exists()
+        assert not running.store.playable_target(job.id).exists()
 
 
 async def test_a_full_disk_has_no_room_for_copies(tmp_path: Path) -> None:
@@ -131,4 +131,4 @@ async def test_a_full_disk_has_no_room_for_copies(tmp_path: Path) -> None:
         running.store.finish(upload.id, Outcome("finished"))
         answer = await running.client.get(f"/v1/jobs/{upload.id}/audio?playable=true")
         assert answer.content == WAV
-        assert not running.store.playable(upload.id).exists()
+        assert not running.store.playable_target(upload.id).exists()

@@ -89,10 +89,9 @@ def test_a_job_is_kept_a_week_by_default(attic: Attic) -> None:
 
 def test_what_attempts_left_in_a_job_canceled_between_them_goes(attic: Attic) -> None:
     request = attic.ended()
-    number, file = attic.store.begin_attempt(request.id)
-    file.write(b"what was said\n")
-    file.close()
-    attic.store.end_attempt(request.id, number)
+    attempt = attic.store.begin_attempt(request.id)
+    attempt.append(b"what was said\n")
+    attempt.end()
     attic.clean()
     assert attic.store.attempts(request.id) == []
     assert attic.store.has(request.id)

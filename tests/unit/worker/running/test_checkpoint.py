@@ -97,8 +97,8 @@ def attempt(store: LocalStore, job_id: str, windows: int, *, crashes: bool, is_s
     for _ in range(windows):
         checkpoint.save(make_window(), make_result())
     if crashes:
-        assert checkpoint._file is not None
-        checkpoint._file.close()  # as the end of a process does
+        assert checkpoint._log is not None
+        checkpoint._log.close()  # as the end of a process does
         if is_seen:
             store.note_crash(job_id)
     else:

@@ -28,8 +28,9 @@ from worker.running.attempt import DecodingLimits
 from worker.running.fetching import Fetcher
 from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
+from worker.store.incoming import PartTaken
 from worker.store.job_store import LocalStore
-from worker.store.partial_source import PartialSource, PartTaken
+from worker.store.local.partial_source import LocalPartialSource
 from worker.store.records import Outcome, Priority
 
 BODY = bytes(range(256)) * 1024
@@ -190,17 +191,17 @@ def test_a_worker_that_stops_hands_it_back_with_what_it_has(bench: Bench, silent
 def test_two_workers_do_not_write_into_the_same_file(bench: Bench) -> None:
     with receiving(serves(BODY)) as source:
         job_id = bench.add(source.url())
-        with PartialSource(bench.store.source(job_id)):
+        with LocalPartialSource(bench.store.source(job_id)):
             assert isinstance(bench.runner.run(job_id, FETCH), Postponed)
         assert isinstance(bench.new_runner().run(job_id, FETCH), Requeue)
 
 
 def test_a_file_that_was_finished_since_it_was_opened_is_left_alone(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    with PartialSource(source) as part:
+    with LocalPartialSource(source) as part:
         part.begin("")
         part.write(BODY)
-        late = PartialSource(source)
+        late = LocalPartialSource(source)
         with pytest.raises(PartTaken), late:
             pass
         part.complete()
@@ -210,13 +211,13 @@ def test_a_file_that_was_finished_since_it_was_opened_is_left_alone(tmp_path: Pa
 def test_what_was_written_before_the_machine_was_started_anew_is_not_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with PartialSource(tmp_path / "source") as part:
+    with LocalPartialSource(tmp_path / "source") as part:
         part.begin('"v1"')
         part.write(BODY)
-    with PartialSource(tmp_path / "source") as part:
+    with LocalPartialSource(tmp_path / "source") as part:
         assert (part.size, part.validator) == (len(BODY), '"v1"')
-    monkeypatch.setattr("worker.store.partial_source.boot", lambda: "another")
-    with PartialSource(tmp_path / "source") as part:
+    monkeypatch.setattr("worker.store.local.partial_source.boot", lambda: "another")
+    with LocalPartialSource(tmp_path / "source") as part:
         assert part.validator == ""
 
 

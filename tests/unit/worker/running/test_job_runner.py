@@ -712,9 +712,9 @@ def test_without_redis_a_long_job_goes_on_where_it_is(bench: Bench, talk: bytes)
 
 def crash(bench: Bench, job_id: str, windows: int = 0, *, is_seen: bool = True) -> None:
     """What is left of an attempt whose worker died after so many windows."""
-    _, file = bench.store.begin_attempt(job_id)
-    with file:
-        file.write(b"{}\n" + b'{"window": [99, 0, 0, 0], "result": {}}\n' * windows)
+    log = bench.store.begin_attempt(job_id)
+    log.append(b"{}\n" + b'{"window": [99, 0, 0, 0], "result": {}}\n' * windows)
+    log.close()
     if is_seen:
         bench.store.note_crash(job_id)
 

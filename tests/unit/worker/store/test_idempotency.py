@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from worker.store.idempotency import Claim, ClaimBusy, Claimed, Claims
+from worker.store.local.claims import LocalClaims
 from worker.store.record_format import RecordUnreadable
 
 ROOT = Path(__file__).parents[4]
@@ -19,7 +20,7 @@ JOB = Claimed("job_1", "abc")
 
 @pytest.fixture
 def claims(tmp_path: Path) -> Claims:
-    return Claims(tmp_path / "claims")
+    return LocalClaims(tmp_path / "claims")
 
 
 def files(tmp_path: Path) -> list[Path]:
@@ -31,7 +32,7 @@ def test_what_was_written_is_read_by_everyone(claims: Claims, tmp_path: Path) ->
     claim.write(JOB)
     assert claims.read("key", "anna", "1") == JOB  # while it is held
     claim.release()
-    assert Claims(tmp_path / "claims").read("key", "anna", "1") == JOB
+    assert LocalClaims(tmp_path / "claims").read("key", "anna", "1") == JOB
     again = claims.hold("key", "anna", "1")
     assert again.read() == JOB
     again.write(Claimed("job_2", "a"))  # shorter than what stood there
@@ -110,8 +111,8 @@ def test_fifty_threads_one_holder(claims: Claims) -> None:
 
 def test_a_killed_process_holds_nothing(claims: Claims, tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from worker.store.idempotency import Claims\n"
-        "claim = Claims(pathlib.Path(sys.argv[1])).hold('key')\n"
+        "import sys, pathlib; from worker.store.local.claims import LocalClaims\n"
+        "claim = LocalClaims(pathlib.Path(sys.argv[1])).hold('key')\n"
         "print('held', flush=True); sys.stdin.read()"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

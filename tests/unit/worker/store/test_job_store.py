@@ -40,9 +40,9 @@ def names(directory: Path) -> list[str]:
 def test_of_a_job_that_runs_again_no_copy_is_kept(store: LocalStore) -> None:
     job = add(store)
     store.finish(job.id, Outcome("canceled"))
-    store.playable(job.id).write_bytes(b"of the first track")
+    store.playable_target(job.id).write_bytes(b"of the first track")
     store.reopen(job.id)
-    assert not store.playable(job.id).exists()
+    assert not store.playable_target(job.id).exists()
     assert store.source(job.id).exists()
 
 
@@ -67,7 +67,9 @@ def test_references_lie_beside_the_recording_and_go_with_it(store: LocalStore) -
         upload.add_reference(content)
     assert upload.digest != alone
     upload.commit(make_request(upload.id))
-    assert [store.reference(upload.id, number).read_bytes() for number in (0, 1)] == [b"anna", b"ben"]
+    for number, content in enumerate((b"anna", b"ben")):
+        with store.local_reference(upload.id, number) as path:
+            assert path.read_bytes() == content
     store.drop_source(upload.id)
     assert names(store.source(upload.id).parent) == ["job.json"]
     dropped = store.receive()

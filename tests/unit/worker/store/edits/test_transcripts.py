@@ -13,11 +13,12 @@ from engines.transcript import Segment, Speaker
 from tests.unit.factories import make_request, make_transcript
 from worker.runtime.file_lock import try_lock
 from worker.store.edits import edits as edits_module
-from worker.store.edits import transcripts as transcripts_module
 from worker.store.edits.alignment import aligned
 from worker.store.edits.edits import EDITS, Edits, EditsTooLarge, SegmentChange
-from worker.store.edits.transcripts import LOCK, TranscriptBusy, TranscriptChanged
+from worker.store.edits.transcripts import TranscriptChanged
+from worker.store.errors import TranscriptBusy
 from worker.store.job_store import JobNotFound, LocalStore
+from worker.store.local import record_files
 from worker.store.records import new_job_id
 
 TEXT = frozenset({"text"})
@@ -185,8 +186,8 @@ def test_corrections_have_a_size_that_no_talk_has(
 def test_whoever_changes_it_all_the_time_keeps_others_waiting_for_a_while_only(
     store: LocalStore, job_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transcripts_module, "PATIENCE", 0.0)
-    with open(store.source(job_id).parent / LOCK, "wb") as file:
+    monkeypatch.setattr(record_files, "PATIENCE", 0.0)
+    with open(store.source(job_id).parent / record_files.LOCK, "wb") as file:
         assert try_lock(file.fileno())
         with pytest.raises(TranscriptBusy, match="in a moment"):
             store.transcripts.change(job_id, None, [text(0, "Hallo")])

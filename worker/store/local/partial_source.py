@@ -1,4 +1,4 @@
-"""A job's recording while it is fetched.
+"""A job's recording while it is fetched, as a file that grows.
 
 fetch.part   what has come so far; renamed to `source` once it is whole
 fetch.json   which version of the source that is, so that the rest of it can be asked for later, until the machine is
@@ -13,24 +13,19 @@ from pathlib import Path
 from types import TracebackType
 
 from worker.store.files import private, sync_directory, take
+from worker.store.incoming import PartTaken
 from worker.store.index.boot import boot
 
 
-class PartTaken(Exception):
-    """Another process is fetching the same recording."""
-
-
-class PartialSource:
-    """Of all processes one has it at a time: use it in a `with` block, which raises PartTaken, or FileNotFoundError if
-    the job is gone. source: where the recording belongs. size: bytes so far; validator: see worker.outbound.download.
-    """
+class LocalPartialSource:
+    """See PartialSource. source: where the recording belongs."""
 
     def __init__(self, source: Path) -> None:
         self._source = source
         self._part = source.with_name("fetch.part")
         self._note = source.with_name("fetch.json")
 
-    def __enter__(self) -> PartialSource:
+    def __enter__(self) -> LocalPartialSource:
         self._file = open(os.open(self._part, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)
         try:
             if not self._is_ours():
@@ -58,7 +53,6 @@ class PartialSource:
         return os.path.samestat(named, os.fstat(self._file.fileno()))
 
     def begin(self, validator: str) -> None:
-        """Drops what there is."""
         self._note.unlink(missing_ok=True)  # first: with it, what is written next would pass for the other version
         self._file.seek(0)
         self._file.truncate()
@@ -75,7 +69,6 @@ class PartialSource:
             view = view[written:]
 
     def complete(self) -> None:
-        """Makes it the job's recording. Raises FileNotFoundError if the job is gone."""
         os.fsync(self._file.fileno())
         self._note.unlink(missing_ok=True)
         if os.name == "nt":  # which renames nothing that is open

@@ -1,0 +1,1 @@
+"""How a data directory keeps what a store promises: names, links, locks and syncs of its file system."""
