@@ -111,6 +111,7 @@ lock: ## pin the newest versions that pyproject.toml allows (needs uv; ARGS=--up
 	$(lock) $(ARGS) --extra mlx --output-file requirements-mlx.txt
 	$(lock) $(ARGS) --extra speakers --output-file requirements-speakers.txt
 	$(lock) $(ARGS) --extra cuda --output-file requirements-cuda.txt
+	$(lock) $(ARGS) --extra s3 --output-file requirements-s3.txt
 
 clean: ## remove the environment and caches; recordings, transcripts and logs stay
 	@if [ -x $(venv)/python ]; then $(service) stop; fi

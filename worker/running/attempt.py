@@ -201,7 +201,7 @@ class Attempt:
         for progress in self._transcription:
             self._segments += progress.segments
             self._jobs.tell_progress(self.job_id, progress, self._segments)
-            if self._jobs.is_over(self.job_id):  # ended as we took it, or while Redis could not tell us
+            if self._jobs.seems_over(self.job_id):  # ended as we took it, or while Redis could not tell us
                 return self._canceled()
             if end := self._loss() or self._demotion() or self._end_of_quarantine(progress):
                 return end

@@ -16,9 +16,11 @@ from worker.jobs.job_view import job_urls
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.queue.queued_job import how_far
-from worker.store.job_store import JobStore, RecordBroken
+from worker.store.job_store import JobStore
 from worker.store.records import Outcome, upload_began_at
 from worker.telemetry.instruments import count_end
+
+ROUGHLY = 5.0  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +48,11 @@ class JobAccess:
 
     def is_over(self, job_id: str) -> bool:
         """Whether the job has its outcome, or is gone."""
-        try:
-            return not self.store.has(job_id) or self.store.outcome(job_id) is not None
-        except RecordBroken:
-            return True  # a newer version's outcome, or a damaged one: either way there is one
+        return self.store.is_over(job_id)
+
+    def seems_over(self, job_id: str) -> bool:
+        """As `is_over`, for whoever asks again and again and is also told of a cancel."""
+        return self.store.is_over(job_id, ROUGHLY)
 
     def finish(self, job_id: str, outcome: Outcome) -> Outcome:
         """Gives the job its outcome and tells of it. Returns the one that was first; a deleted job counts as

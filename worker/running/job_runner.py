@@ -182,7 +182,7 @@ class JobRunner:
     def _check_fetch(self, job_id: str) -> None:
         if self.running.is_stopping:
             raise _Refused(Requeue("The worker is stopping."))
-        if self._jobs.is_over(job_id):
+        if self._jobs.seems_over(job_id):
             raise Canceled()
 
     def _without_record(self, job_id: str) -> End:
@@ -220,7 +220,7 @@ class JobRunner:
         """Ends the waiting of a job for its model, if need be."""
         if refusal := self.running.refusal(job_id):
             raise _Refused(refusal)
-        if self._jobs.is_over(job_id):
+        if self._jobs.seems_over(job_id):
             raise Canceled()
 
 

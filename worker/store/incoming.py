@@ -55,8 +55,11 @@ class PartialSource(Protocol):
     raises PartTaken, or FileNotFoundError if the job is gone. size: bytes so far; validator: see
     worker.outbound.download."""
 
-    size: int
-    validator: str
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def validator(self) -> str: ...
 
     def __enter__(self) -> PartialSource: ...
 

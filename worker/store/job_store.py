@@ -39,22 +39,21 @@ from worker.store.files import append_synced, create, patiently, remove, sync_di
 from worker.store.incoming import reference_name
 from worker.store.index.catalog import Catalog
 from worker.store.index.job_index import JobIndex
-from worker.store.index.job_row import job_ids
+from worker.store.index.job_row import LocalRows, job_ids
 from worker.store.index.keeper import IndexKeeper, distrust_unkept
 from worker.store.local import attempts
 from worker.store.local.attempts import LocalAttemptLog
 from worker.store.local.claims import LocalClaims
 from worker.store.local.partial_source import LocalPartialSource
 from worker.store.local.record_files import RecordFiles
-from worker.store.local.upload import LocalUpload, sweep
+from worker.store.local.upload import JUST_BEGUN, LocalUpload, sweep
 from worker.store.protocol import JobStore
 from worker.store.records import JOB, OUTCOME, RETRY, WAVEFORM, JobRequest, Outcome, Retry, Waveform, is_job_id
+from worker.store.search.document import read_document
 from worker.store.search.search_index import SearchIndex
 from worker.store.search.search_keeper import SearchKeeper
 
 __all__ = ["JobNotFound", "JobStore", "LocalStore", "RecordBroken"]
-
-JUST_BEGUN = 2.0  # seconds; an upload takes its file within a millisecond of making it
 
 
 class LocalStore:
@@ -66,9 +65,9 @@ class LocalStore:
         for directory in (self._incoming, self._jobs, self._broken):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.claims = LocalClaims(root / "claims")
-        self.search = SearchIndex(root / "index", self._jobs)
+        self.search = SearchIndex(root / "index", lambda job_id: read_document(self._jobs / job_id))
         self.index = JobIndex(root / "index", self.search.update)
-        self.catalog = Catalog(self._jobs, self.index)
+        self.catalog = Catalog(LocalRows(self._jobs), self.index)
         self._files = RecordFiles(self._jobs)
         self.transcripts = Transcripts(self._files, self.search.update)
         distrust_unkept(self.index)
@@ -88,6 +87,12 @@ class LocalStore:
             return self._files.read(job_id, OUTCOME).named(self.transcripts.names(job_id))
         except JobNotFound:
             return None
+
+    def is_over(self, job_id: str, within: float = 0.0) -> bool:
+        try:
+            return not self.has(job_id) or self.outcome(job_id) is not None
+        except RecordBroken:
+            return True  # a newer version's outcome, or a damaged one: either way there is one
 
     def finish(self, job_id: str, outcome: Outcome) -> bool:
         directory = self._directory(job_id)

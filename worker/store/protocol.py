@@ -71,6 +71,11 @@ class JobStore(Protocol):
         """None for a job that has not ended or is gone; raises RecordBroken."""
         ...
 
+    def is_over(self, job_id: str, within: float = 0.0) -> bool:
+        """Whether the job has its outcome, or is gone. within: seconds for which an answer that was right then will
+        do, if the store is far away."""
+        ...
+
     def finish(self, job_id: str, outcome: Outcome) -> bool:
         """Writes the terminal state and returns True, or False if the job has one already or is gone."""
         ...

@@ -20,6 +20,7 @@ LOCKS = (
     "requirements.txt",
     "requirements-dev.txt",
     "requirements-cuda.txt",
+    "requirements-s3.txt",
     "requirements-mlx.txt",
     "requirements-speakers.txt",
     "requirements-engines.txt",
@@ -43,6 +44,7 @@ def test_the_tests_run_on_the_versions_that_users_get() -> None:
     assert users <= pins("requirements-mlx.txt") <= pins("requirements-engines.txt")
     assert users <= pins("requirements-speakers.txt") <= pins("requirements-engines.txt")
     assert users <= pins("requirements-cuda.txt")
+    assert users <= pins("requirements-s3.txt")
 
 
 def test_speakers_bring_one_package() -> None:
@@ -59,6 +61,7 @@ def test_what_is_declared_is_in_the_lock() -> None:
         (project["optional-dependencies"]["mlx"], "requirements-mlx.txt"),
         (project["optional-dependencies"]["speakers"], "requirements-speakers.txt"),
         (project["optional-dependencies"]["cuda"], "requirements-cuda.txt"),
+        (project["optional-dependencies"]["s3"], "requirements-s3.txt"),
         *(
             (extra, "requirements-engines.txt")
             for name, extra in project["optional-dependencies"].items()

@@ -5,21 +5,20 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from worker.store.index.index_file import IndexUnavailable
 from worker.store.index.job_index import JobIndex, Page, Seen
-from worker.store.index.job_row import ABOVE_ALL, ENDING, OPEN, JobRow, job_ids, read_row
+from worker.store.index.job_row import ABOVE_ALL, ENDING, OPEN, JobRow, JobRows
 from worker.store.records import ENDED, State
 
 PIECE = 256  # directories that are read between two looks at the index
 
 
 class Catalog:
-    """Of each job that is given out the directory has the last word."""
+    """Of each job that is given out the store itself has the last word."""
 
-    def __init__(self, jobs: Path, index: JobIndex) -> None:
-        self._jobs = jobs
+    def __init__(self, rows: JobRows, index: JobIndex) -> None:
+        self._rows = rows
         self._index = index
 
     def of_owner(self, owner: str, after: str | None = None, *statuses: State) -> Iterator[str]:
@@ -69,13 +68,13 @@ class Catalog:
             except IndexUnavailable:
                 pass
             if names is None:
-                names = job_ids(self._jobs)[::-1]
+                names = self._rows.ids()[::-1]
             end = bisect.bisect_left(names, before)
             if not end:
                 return
             piece = names[max(0, end - PIECE) : end]
             for name in reversed(piece):
-                row = read_row(self._jobs / name)
+                row = self._rows.row(name)
                 if row is not None and wanted(row):
                     yield Seen(name, None)
             before = piece[0]

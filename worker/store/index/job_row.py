@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from worker.store.records import ENDED, JobRequest, is_job_id
 
@@ -36,6 +36,31 @@ class JobRow:
     @property
     def is_ended(self) -> bool:
         return self.state in ENDED
+
+
+class JobRows(Protocol):
+    """What the store itself says of its jobs, one by one."""
+
+    def ids(self) -> list[str]:
+        """All that there are, newest first. Raises OSError."""
+        ...
+
+    def row(self, job_id: str) -> JobRow | None:
+        """None for a job that is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRows:
+    """jobs: the directory with one for each job."""
+
+    jobs: Path
+
+    def ids(self) -> list[str]:
+        return job_ids(self.jobs)
+
+    def row(self, job_id: str) -> JobRow | None:
+        return read_row(self.jobs / job_id)
 
 
 def row_of(request: JobRequest) -> JobRow:

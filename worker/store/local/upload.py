@@ -16,6 +16,8 @@ from worker.store.incoming import MAX_REFERENCES, reference_name
 from worker.store.index.job_index import JobIndex
 from worker.store.records import JOB, JobRequest, new_job_id
 
+JUST_BEGUN = 2.0  # seconds; an upload takes its file within a millisecond of making it
+
 log = logging.getLogger(__name__)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,23 @@ def read_document(directory: Path) -> Document | None:
     stamp = stamp_of(directory)  # before what is read: what changes meanwhile is read again
     if stamp is None:
         return None
+    return document_of(directory.name, stamp, lambda name: (directory / name).read_bytes())
+
+
+def document_of(job_id: str, stamp: int, content: Callable[[str], bytes]) -> Document | None:
+    """As `read_document`. content: of the job's record with this name; raises FileNotFoundError."""
+
+    def read_if_there(name: str) -> Any:
+        try:
+            return json.loads(content(name))
+        except FileNotFoundError:
+            return {}
+
     try:
-        request, edits = _read(directory / "job.json"), _read_if_there(directory / "edits.json")
+        request, edits = json.loads(content("job.json")), read_if_there("edits.json")
         parts = [request["filename"], edits.get("title") or "", *_texts(request.get("metadata"))]
-        words = "".join(_said(_read_if_there(directory / "transcript.json"), edits.get("segments") or {}))[:MAX_TEXT]
-        return Document(directory.name, request["owner"], searchable("\n".join([*parts, words])), stamp)
+        words = "".join(_said(read_if_there("transcript.json"), edits.get("segments") or {}))[:MAX_TEXT]
+        return Document(job_id, request["owner"], searchable("\n".join([*parts, words])), stamp)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
@@ -51,14 +63,3 @@ def _texts(data: Any) -> Iterator[str]:
             yield from _texts(value)
     elif data is not None and not isinstance(data, bool):
         yield str(data)
-
-
-def _read_if_there(path: Path) -> Any:
-    try:
-        return _read(path)
-    except FileNotFoundError:
-        return {}
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_bytes())

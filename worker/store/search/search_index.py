@@ -18,7 +18,7 @@ from typing import Any
 from worker.store.index.boot import boot
 from worker.store.index.index_file import IndexFile, IndexUnavailable
 from worker.store.index.job_row import ABOVE_ALL
-from worker.store.search.document import Document, read_document
+from worker.store.search.document import Document
 from worker.store.search.words import matches, wanted
 
 ROWS = 128  # of a page
@@ -51,11 +51,14 @@ def has_fts5() -> bool:
 class SearchIndex:
     """Reading raises IndexUnavailable; writing does nothing if there is no file. by_words: whether FTS5 is there."""
 
-    def __init__(self, directory: Path, jobs: Path, by_words: bool | None = None) -> None:
+    def __init__(
+        self, directory: Path, document: Callable[[str], Document | None], by_words: bool | None = None
+    ) -> None:
+        """document: of a job, by its id; None for one that nobody finds."""
         self._by_words = has_fts5() if by_words is None else by_words
         kind, tables = ("words", (*_TABLES, _WORDS)) if self._by_words else ("texts", _TABLES)
         self.file = IndexFile(directory, kind, tables, BUSY)
-        self._jobs = jobs
+        self._document = document
         self._missed: set[str] = set()  # changes that came while another process wrote
 
     # What the store tells it
@@ -74,7 +77,7 @@ class SearchIndex:
             return
         missed, self._missed = self._missed, set()
         ids = job_ids | missed
-        if not self.put([read_document(self._jobs / each) or each for each in ids]):
+        if not self.put([self._document(each) or each for each in ids]):
             self._missed |= ids
 
     # What is asked
@@ -94,7 +97,7 @@ class SearchIndex:
         if not lowest:
             return
         for job_id in itertools.islice(others(min(before, lowest)), UNSEEN):
-            document = read_document(self._jobs / job_id)
+            document = self._document(job_id)
             if document is not None and matches(document.body, words):
                 yield job_id
 

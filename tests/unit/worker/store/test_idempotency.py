@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.store.idempotency import Claim, ClaimBusy, Claimed, Claims
+from worker.store.idempotency import Claim, ClaimBusy, Claimed
 from worker.store.local.claims import LocalClaims
 from worker.store.record_format import RecordUnreadable
 
@@ -19,7 +19,7 @@ JOB = Claimed("job_1", "abc")
 
 
 @pytest.fixture
-def claims(tmp_path: Path) -> Claims:
+def claims(tmp_path: Path) -> LocalClaims:
     return LocalClaims(tmp_path / "claims")
 
 
@@ -27,38 +27,7 @@ def files(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "claims").iterdir())
 
 
-def test_what_was_written_is_read_by_everyone(claims: Claims, tmp_path: Path) -> None:
-    claim = claims.hold("key", "anna", "1")
-    claim.write(JOB)
-    assert claims.read("key", "anna", "1") == JOB  # while it is held
-    claim.release()
-    assert LocalClaims(tmp_path / "claims").read("key", "anna", "1") == JOB
-    again = claims.hold("key", "anna", "1")
-    assert again.read() == JOB
-    again.write(Claimed("job_2", "a"))  # shorter than what stood there
-    again.release()
-    assert claims.read("key", "anna", "1") == Claimed("job_2", "a")
-
-
-def test_keys_of_different_owners_and_kinds_have_nothing_to_do_with_each_other(claims: Claims) -> None:
-    held = [claims.hold(*key) for key in [("key", "a", "bc"), ("key", "ab", "c"), ("repeat", "a", "bc")]]
-    held[0].write(JOB)
-    assert claims.read("key", "ab", "c") is None
-    for claim in held:
-        claim.release()
-
-
-def test_a_held_key_is_busy_until_it_is_released(claims: Claims) -> None:
-    claim = claims.hold("key")
-    with pytest.raises(ClaimBusy):
-        claims.hold("key")
-    with pytest.raises(ClaimBusy):
-        claims.hold("key", patience=0.05)
-    threading.Timer(0.05, claim.release).start()
-    claims.hold("key", patience=10).release()
-
-
-def test_a_key_nothing_was_written_for_leaves_no_file(claims: Claims, tmp_path: Path) -> None:
+def test_a_key_nothing_was_written_for_leaves_no_file(claims: LocalClaims, tmp_path: Path) -> None:
     claims.hold("key").release()
     claim = claims.hold("key")
     claim.write(JOB)
@@ -67,7 +36,7 @@ def test_a_key_nothing_was_written_for_leaves_no_file(claims: Claims, tmp_path: 
     assert files(tmp_path) == []
 
 
-def test_a_torn_file_counts_as_none(claims: Claims, tmp_path: Path) -> None:
+def test_a_torn_file_counts_as_none(claims: LocalClaims, tmp_path: Path) -> None:
     claim = claims.hold("key")
     claim.write(JOB)
     claim.release()
@@ -78,7 +47,7 @@ def test_a_torn_file_counts_as_none(claims: Claims, tmp_path: Path) -> None:
     claim.release()
 
 
-def test_a_claim_that_only_a_newer_version_reads_is_kept(claims: Claims, tmp_path: Path) -> None:
+def test_a_claim_that_only_a_newer_version_reads_is_kept(claims: LocalClaims, tmp_path: Path) -> None:
     claim = claims.hold("key", "anna", "1")
     claim.write(Claimed("job_1", "abc"))
     claim.release()
@@ -90,7 +59,7 @@ def test_a_claim_that_only_a_newer_version_reads_is_kept(claims: Claims, tmp_pat
     assert path.exists()
 
 
-def test_fifty_threads_one_holder(claims: Claims) -> None:
+def test_fifty_threads_one_holder(claims: LocalClaims) -> None:
     """Whoever gets it writes once; no two ever hold it together, though its file comes and goes."""
     inside, most = [0], [0]
 
@@ -109,7 +78,7 @@ def test_fifty_threads_one_holder(claims: Claims) -> None:
     assert (most, inside) == ([1], [0])
 
 
-def test_a_killed_process_holds_nothing(claims: Claims, tmp_path: Path) -> None:
+def test_a_killed_process_holds_nothing(claims: LocalClaims, tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from worker.store.local.claims import LocalClaims\n"
         "claim = LocalClaims(pathlib.Path(sys.argv[1])).hold('key')\n"
@@ -128,7 +97,7 @@ def test_a_killed_process_holds_nothing(claims: Claims, tmp_path: Path) -> None:
         claims.hold("key", patience=10).release()
 
 
-def test_sweeping_removes_the_claims_whose_job_is_gone(claims: Claims, tmp_path: Path) -> None:
+def test_sweeping_removes_the_claims_whose_job_is_gone(claims: LocalClaims, tmp_path: Path) -> None:
     kept: list[Claim] = []
     for name in ("there", "gone", "held"):
         claim = claims.hold(name)

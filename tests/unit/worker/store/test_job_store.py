@@ -8,7 +8,6 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.unit.factories import make_request, make_transcript
-from worker.store.job_store import JUST_BEGUN, JobNotFound, LocalStore, RecordBroken
+from worker.store.job_store import JobNotFound, LocalStore, RecordBroken
+from worker.store.local.upload import JUST_BEGUN
 from worker.store.records import JOB, JobError, JobRequest, Outcome, new_job_id
 
 
@@ -37,70 +37,12 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def test_of_a_job_that_runs_again_no_copy_is_kept(store: LocalStore) -> None:
-    job = add(store)
-    store.finish(job.id, Outcome("canceled"))
-    store.playable_target(job.id).write_bytes(b"of the first track")
-    store.reopen(job.id)
-    assert not store.playable_target(job.id).exists()
-    assert store.source(job.id).exists()
-
-
-def test_a_committed_upload_is_a_job(store: LocalStore) -> None:
-    upload = store.receive()
-    upload.write(b"first ")
-    upload.write(b"second")
-    assert upload.size == 12
-    request = make_request(upload.id, size=upload.size, filename="Ärger & Co.mp3")
-    upload.commit(request)
-    assert store.request(upload.id) == request
-    assert store.source(upload.id).read_bytes() == b"first second"
-    assert names(store.source(upload.id).parent) == ["job.json", "source"]
-    assert store.outcome(upload.id) is None
-
-
-def test_references_lie_beside_the_recording_and_go_with_it(store: LocalStore) -> None:
-    upload = store.receive()
-    upload.write(b"sound")
-    alone = upload.digest
-    for content in (b"anna", b"ben"):
-        upload.add_reference(content)
-    assert upload.digest != alone
-    upload.commit(make_request(upload.id))
-    for number, content in enumerate((b"anna", b"ben")):
-        with store.local_reference(upload.id, number) as path:
-            assert path.read_bytes() == content
-    store.drop_source(upload.id)
-    assert names(store.source(upload.id).parent) == ["job.json"]
-    dropped = store.receive()
-    dropped.add_reference(b"anna")
-    dropped.discard()
-    assert list((store.root / "incoming").iterdir()) == []
-
-
-def test_an_upload_is_no_job_before_it_is_committed(store: LocalStore) -> None:
-    upload = store.receive()
-    upload.write(b"half of")
-    assert list(store.ids()) == []
-    with pytest.raises(JobNotFound):
-        store.request(upload.id)
-    upload.discard()
-
-
 def test_a_discarded_upload_leaves_nothing(store: LocalStore) -> None:
     upload = store.receive()
     upload.write(b"half of")
     upload.discard()
     upload.discard()
     assert [path for path in store.root.rglob("*") if path.is_file()] == []
-
-
-def test_discard_after_commit_does_nothing(store: LocalStore) -> None:
-    upload = store.receive()
-    request = make_request(upload.id)
-    upload.commit(request)
-    upload.discard()
-    assert store.request(upload.id) == request
 
 
 def test_everything_is_synced_before_the_job_appears(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,26 +88,6 @@ def test_the_first_outcome_wins(store: LocalStore) -> None:
     assert names(store.source(job_id).parent) == ["job.json", "outcome.json", "source"]
 
 
-def at_once(count: int, work: Callable[[int], object]) -> list[object]:
-    """What `work(number)` returned or raised on each of `count` threads let go together."""
-    results: list[object] = [None] * count
-    together = threading.Barrier(count)
-
-    def run(number: int) -> None:
-        together.wait(10)
-        try:
-            results[number] = work(number)
-        except Exception as error:  # noqa: BLE001 - the test looks at it
-            results[number] = error
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    return results
-
-
 def test_a_file_system_without_hard_links_will_do(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """As exFAT is, and some network drives."""
 
@@ -179,16 +101,6 @@ def test_a_file_system_without_hard_links_will_do(store: LocalStore, monkeypatch
     outcome = store.outcome(job_id)
     assert outcome is not None
     assert outcome.state == "finished"
-
-
-def test_of_outcomes_at_the_same_moment_one_wins(store: LocalStore) -> None:
-    for _ in range(10):
-        job_id = add(store).id
-        wins = at_once(8, lambda number, job_id=job_id: store.finish(job_id, Outcome("failed", duration=number)))  # type: ignore[misc]
-        assert sorted(map(bool, wins)) == [False] * 7 + [True]
-        outcome = store.outcome(job_id)
-        assert outcome is not None
-        assert outcome.duration == wins.index(True)
 
 
 def test_a_full_disk_is_no_lost_race(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,40 +131,12 @@ def test_an_outcome_is_never_seen_half_written(store: LocalStore) -> None:
     assert seen[0].error == error
 
 
-def test_a_job_that_is_gone_takes_no_outcome(store: LocalStore) -> None:
-    job_id = add(store).id
-    store.delete(job_id)
-    assert not store.finish(job_id, Outcome("finished"))
-    assert list(store.ids()) == []
-
-
 def test_a_transcript_is_stored_whole(store: LocalStore) -> None:
     job_id = add(store).id
     store.save_transcript(job_id, make_transcript(model="old"))
     store.save_transcript(job_id, make_transcript(model="new"))
     assert store.transcript(job_id) == make_transcript(model="new")
     assert names(store.source(job_id).parent) == ["job.json", "source", "transcript.json"]
-
-
-def test_a_dropped_source_leaves_the_record(store: LocalStore) -> None:
-    request = add(store)
-    store.drop_source(request.id)
-    store.drop_source(request.id)
-    assert not store.source(request.id).exists()
-    assert store.request(request.id) == request
-
-
-def test_an_answer_is_remembered_with_its_time(store: LocalStore) -> None:
-    job_id = add(store).id
-    assert store.answered_at(job_id) is None
-    before = time.time()
-    store.mark_answered(job_id)
-    answered_at = store.answered_at(job_id)
-    assert answered_at is not None
-    assert before - 1 <= answered_at <= time.time() + 1
-    store.delete(job_id)
-    store.mark_answered(job_id)
-    assert store.answered_at(job_id) is None
 
 
 def test_a_deleted_job_is_gone_with_all_its_files(store: LocalStore) -> None:
@@ -264,13 +148,6 @@ def test_a_deleted_job_is_gone_with_all_its_files(store: LocalStore) -> None:
         store.delete(gone.id)
 
 
-def test_of_two_that_delete_at_once_one_finds_nothing(store: LocalStore) -> None:
-    for _ in range(10):
-        job_id = add(store).id
-        results = at_once(4, lambda _, job_id=job_id: store.delete(job_id))  # type: ignore[misc]
-        assert sorted(type(result).__name__ for result in results) == ["JobNotFound"] * 3 + ["NoneType"]
-
-
 def test_jobs_are_listed_newest_first(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1_700_000_000, 1_700_000_010))
     monkeypatch.setattr("worker.store.records.time.time", lambda: next(clock))
@@ -278,25 +155,6 @@ def test_jobs_are_listed_newest_first(store: LocalStore, monkeypatch: pytest.Mon
     (store.root / "jobs" / ".DS_Store").touch()
     (store.root / "jobs" / "job_of_mine").mkdir()
     assert list(store.ids()) == added[::-1]
-
-
-STRANGE = ["", ".", "..", "../incoming", "/etc", "job_1", "job_" + "0" * 27 + "/", "job_" + "0" * 28 + "\x00"]
-
-
-@pytest.mark.parametrize("job_id", [*STRANGE, pytest.param(new_job_id(), id="one of nobody")])
-def test_what_is_no_job_is_not_found(store: LocalStore, job_id: str) -> None:
-    add(store)
-    for call in (store.request, store.transcript, store.delete):
-        with pytest.raises(JobNotFound):
-            call(job_id)
-    assert store.outcome(job_id) is None
-
-
-@pytest.mark.parametrize("job_id", STRANGE)
-def test_no_name_from_outside_reaches_a_path(store: LocalStore, job_id: str) -> None:
-    for call in (store.source, store.drop_source, store.mark_answered, store.answered_at):
-        with pytest.raises(JobNotFound):
-            call(job_id)
 
 
 def test_uploads_cut_off_are_swept_once_they_stand_still(store: LocalStore) -> None:
@@ -375,25 +233,11 @@ def test_sweeping_does_not_mind_uploads_that_come_and_go(store: LocalStore) -> N
         thread.join(10)
 
 
-def test_a_store_opened_anew_holds_the_same_jobs(store: LocalStore) -> None:
-    request = add(store)
-    store.finish(request.id, Outcome("finished"))
-    again = LocalStore(store.root)
-    assert again.request(request.id) == request
-    outcome = again.outcome(request.id)
-    assert outcome is not None
-    assert outcome.state == "finished"
-
-
 def test_what_lies_on_the_disk_is_plain_json(store: LocalStore) -> None:
     request = add(store, filename="Grüße.mp3")
     data = json.loads((store.root / "jobs" / request.id / "job.json").read_text(encoding="utf-8"))
     assert data["filename"] == "Grüße.mp3"
     assert data["options"]["words"] is True
-
-
-def test_free_space_is_the_disks(store: LocalStore) -> None:
-    assert 0 < store.free_bytes() < 2**60
 
 
 @pytest.mark.fault(67)

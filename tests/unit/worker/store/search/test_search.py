@@ -32,7 +32,8 @@ class Searched:
     def __init__(self, root: Path, way: str) -> None:
         self.root = root
         self.store = LocalStore(root)
-        self.store.search.__init__(root / "index", root / "jobs", way == "words")  # type: ignore[misc]
+        of_job = self.store.search._document
+        self.store.search.__init__(root / "index", of_job, way == "words")  # type: ignore[misc]
         self.keeper = SearchKeeper(root / "jobs", self.store.search)
         self.now = 0.0
         if way != "read":

@@ -1,0 +1,59 @@
+"""Recordings come once, right or not at all, and go when there are too many."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from obstore.store import MemoryStore
+
+from worker.store.objects.bucket import Bucket
+from worker.store.objects.cache import RecordingCache, SumWrong
+
+SIZE = 1000
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Bucket:
+    bucket = Bucket(MemoryStore())
+    for name in "abc":
+        upload(bucket, tmp_path, name, name.encode() * SIZE)
+    return bucket
+
+
+def upload(bucket: Bucket, tmp_path: Path, name: str, content: bytes, digest: str = "") -> None:
+    path = tmp_path / "sent"
+    path.write_bytes(content)
+    bucket.upload(f"jobs/{name}/source", path, digest or hashlib.sha256(content).hexdigest())
+
+
+def test_a_recording_comes_once(tmp_path: Path, bucket: Bucket) -> None:
+    cache = RecordingCache(tmp_path / "cache", bucket)
+    with cache.open("a", "source") as path:
+        assert path.read_bytes() == b"a" * SIZE
+    calls = bucket.calls
+    for each in (cache, RecordingCache(tmp_path / "cache", bucket)):
+        with each.open("a", "source") as path:
+            assert path.read_bytes() == b"a" * SIZE
+    assert bucket.calls == calls
+
+
+def test_what_came_otherwise_than_it_was_sent_is_not_kept(tmp_path: Path, bucket: Bucket) -> None:
+    upload(bucket, tmp_path, "torn", b"half", "0" * 64)
+    cache = RecordingCache(tmp_path / "cache", bucket)
+    with pytest.raises(SumWrong), cache.open("torn", "source"):
+        pass
+    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+
+
+def test_the_one_used_last_goes_last_and_none_that_is_read(tmp_path: Path, bucket: Bucket) -> None:
+    cache = RecordingCache(tmp_path / "cache", bucket, most=2 * SIZE)
+    with cache.open("a", "source") as read:
+        for name in ("b", "c"):
+            with cache.open(name, "source"):
+                pass
+        assert read.read_bytes() == b"a" * SIZE
+    left = {path.name for path in (tmp_path / "cache" / "files").iterdir()}
+    assert left == {"b.source", "c.source"}
+    assert list((tmp_path / "cache" / "use").iterdir()) == []

@@ -1,0 +1,51 @@
+"""A claim that stands still is nobody's; one that moves is held."""
+
+from __future__ import annotations
+
+import pytest
+from obstore.store import MemoryStore
+
+from worker.store.idempotency import ClaimBusy, Claimed
+from worker.store.objects.bucket import Bucket
+from worker.store.objects.claims import ObjectClaims
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket(MemoryStore())
+
+
+def nobody(job_id: str) -> bool:
+    return False
+
+
+def test_a_dead_process_holds_nothing_once_it_was_silent_for_long(bucket: Bucket) -> None:
+    of_dead = ObjectClaims(bucket, nobody).hold("key")
+    others = ObjectClaims(bucket, nobody, dead=0.0)
+    with pytest.raises(ClaimBusy):
+        others.hold("key")  # it is seen for the first time
+    others.hold("key").release()
+    with pytest.raises(TimeoutError):
+        of_dead.write(Claimed("job_1", "abc"))
+    of_dead.release()
+
+
+def test_a_holder_that_lives_keeps_its_key(bucket: Bucket) -> None:
+    claim = ObjectClaims(bucket, nobody).hold("key")
+    others = ObjectClaims(bucket, nobody, dead=0.0)
+    for _ in range(3):
+        with pytest.raises(ClaimBusy):
+            others.hold("key")
+        claim._keep()
+    claim.release()
+
+
+def test_claims_whose_job_is_gone_are_swept_at_the_second_look(bucket: Bucket) -> None:
+    claims = ObjectClaims(bucket, nobody, dead=0.0)
+    claim = claims.hold("key")
+    claim.write(Claimed("job_1", "abc"))
+    claim.release()
+    claims.sweep(nobody)
+    assert claims.read("key") == Claimed("job_1", "abc")
+    claims.sweep(nobody)
+    assert list(bucket.list("claims/")) == []

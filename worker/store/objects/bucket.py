@@ -1,0 +1,198 @@
+"""A bucket, or a part of it, by the few calls that the store makes of it; each is one request, but for large objects.
+
+obstore's errors become OSErrors here, so that whoever can go on after a failed disk can go on after this.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, PreconditionError
+from obstore.store import from_url
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as AnyStore
+
+SUM = "sha256"  # an attribute of recordings, in hexadecimal digits
+PAGE = 1000  # objects
+TRIES = 3  # again, of a request that failed for no fault of its own
+PATIENCE = timedelta(seconds=20)  # for a request and its repetitions: less than a lease, so that a run hears of it
+
+
+class StoreUnfit(Exception):
+    """The store cannot keep jobs: says why, and what to do."""
+
+
+class Conflict(Exception):
+    """There is such an object already, or it was changed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object as it is listed. name: its key without what it was listed by. changed_at: unix seconds by the store's
+    own clock."""
+
+    name: str
+    size: int
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """tag: of this version, for `swap`."""
+
+    data: bytes
+    tag: str
+
+
+class Bucket:
+    """May be used from any thread. calls: how many requests there were."""
+
+    def __init__(self, store: AnyStore) -> None:
+        self._store: Any = store
+        self.calls = 0
+
+    @classmethod
+    def at(cls, url: str, **config: str) -> Bucket:
+        """url: s3://bucket/prefix. config: beside what the environment says by the usual names (AWS_ENDPOINT_URL, …).
+        Raises StoreUnfit for what is no such address."""
+        endpoint = config.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL", "")
+        if endpoint:
+            config["endpoint"] = endpoint
+        options = {"timeout": "60s", "connect_timeout": "5s", "allow_http": endpoint.startswith("http://")}
+        retries = {"max_retries": TRIES, "retry_timeout": PATIENCE}
+        try:
+            return cls(from_url(url, config=config, retry_config=retries, client_options=options))  # type: ignore[call-overload]  # one of the stores that the scheme tells
+        except (BaseError, ValueError, TypeError) as error:
+            raise StoreUnfit(f"The store '{url}' cannot be used: {_first_line(error)}") from error
+
+    def get(self, key: str) -> Content:
+        """Raises FileNotFoundError."""
+        with self._asking():
+            found = obstore.get(self._store, key)
+            return Content(bytes(found.bytes()), found.meta["e_tag"] or "")
+
+    def download(self, key: str, target: Path) -> str:
+        """Into a file; returns the sum that the object has as an attribute, or nothing. Raises FileNotFoundError."""
+        with self._asking():
+            found = obstore.get(self._store, key)
+            with open(target, "wb") as file:
+                for chunk in found.stream(min_chunk_size=1024 * 1024):
+                    file.write(chunk)
+            return str(found.attributes.get(SUM, ""))
+
+    def entry(self, key: str) -> Entry | None:
+        with self._asking():
+            try:
+                meta = obstore.head(self._store, key)
+            except FileNotFoundError:
+                return None
+            return Entry(key, meta["size"], meta["last_modified"].timestamp())
+
+    def put(self, key: str, data: bytes) -> None:
+        """In one step, whatever there was."""
+        with self._asking():
+            obstore.put(self._store, key, data, use_multipart=False)
+
+    def upload(self, key: str, path: Path, digest: str) -> None:
+        """A file, as `put`; a large one in parts. digest: its SHA-256."""
+        with self._asking():
+            obstore.put(self._store, key, path, attributes={SUM: digest})
+
+    def create(self, key: str, data: bytes) -> str:
+        """Returns the new object's tag; raises Conflict if there was one. data: like no other's, so that if it is there
+        already, it was a repeated request whose first answer was lost."""
+        with self._asking():
+            try:
+                return obstore.put(self._store, key, data, mode="create", use_multipart=False)["e_tag"] or ""
+            except AlreadyExistsError as error:
+                conflict = error
+        try:
+            there = self.get(key)
+        except FileNotFoundError:
+            raise Conflict(key) from conflict
+        if there.data != data:
+            raise Conflict(key) from conflict
+        return there.tag
+
+    def swap(self, key: str, data: bytes, tag: str) -> str:
+        """Puts it in the place of the version with this tag, and returns the new tag. Raises Conflict."""
+        with self._asking():
+            try:
+                return obstore.put(self._store, key, data, mode={"e_tag": tag}, use_multipart=False)["e_tag"] or ""
+            except (PreconditionError, AlreadyExistsError, FileNotFoundError) as error:
+                raise Conflict(key) from error
+
+    def copy(self, key: str, target: str) -> None:
+        """Within the store. Raises FileNotFoundError."""
+        with self._asking():
+            obstore.copy(self._store, key, target)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Those that are there."""
+        if keys:
+            with self._asking():
+                obstore.delete(self._store, list(keys))
+
+    def list(self, folder: str) -> Iterator[Entry]:
+        """All objects below it, in the order of their names. folder: ends with a slash."""
+        with self._asking():
+            pages = obstore.list(self._store, folder, chunk_size=PAGE)
+        while True:
+            with self._asking(count=0):
+                page = next(pages, None)
+            if page is None:
+                return
+            self.calls += len(page) // PAGE
+            for meta in page:
+                yield Entry(meta["path"].removeprefix(folder), meta["size"], meta["last_modified"].timestamp())
+
+    @contextmanager
+    def _asking(self, count: int = 1) -> Iterator[None]:
+        self.calls += count
+        try:
+            yield
+        except PermissionDeniedError as error:
+            raise OSError(errno.EROFS, f"The store refuses the keys it was asked with: {_first_line(error)}") from error
+        except BaseError as error:
+            raise OSError(errno.EIO, f"The store does not answer as it should: {_first_line(error)}") from error
+
+
+def check(bucket: Bucket) -> None:
+    """Tries what all promises rest on: of two that create a key one must be refused. Raises StoreUnfit, or OSError if
+    the store cannot be reached."""
+    key = f"probe/{uuid4().hex}"
+    tag = bucket.create(key, b"first")
+    try:
+        if _is_taken(lambda: bucket.create(key, b"second")) or _is_taken(lambda: bucket.swap(key, b"third", '"stale"')):
+            raise StoreUnfit(
+                "The store ignores conditions on writing (If-None-Match, If-Match): two workers could end one job. Use "
+                "one that honours them, as AWS S3, SeaweedFS, MinIO and Cloudflare R2 do, or update it."
+            )
+        bucket.swap(key, b"third", tag)
+    except Conflict as error:
+        raise StoreUnfit("The store refuses a change (If-Match) that is right. Update it, or use another.") from error
+    finally:
+        bucket.delete([key])
+
+
+def _is_taken(write: Any) -> bool:
+    try:
+        write()
+        return True
+    except Conflict:
+        return False
+
+
+def _first_line(error: BaseException) -> str:
+    """What obstore says first; behind it stands how its own types nest."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:300]

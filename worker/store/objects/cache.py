@@ -1,0 +1,116 @@
+"""Recordings of an object store as files of this machine: brought once, checked by their sum, and bounded.
+
+files/<job>.<name>     whole and right; the one that was used last goes last
+files/*.part           on its way
+use/<random>           another name of a file for as long as somebody reads it, whatever becomes of the first
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from worker.store.files import share
+from worker.store.objects.bucket import Bucket
+
+MOST = 20 * 1024**3  # bytes
+LONGEST_USE = 24 * 3600.0  # seconds after which a name in use is one that a killed process left
+
+log = logging.getLogger(__name__)
+
+
+class SumWrong(OSError):
+    """A recording came otherwise than it was sent."""
+
+
+class RecordingCache:
+    """Processes of one machine may share it. most: bytes of files that nobody reads at the moment."""
+
+    def __init__(self, directory: Path, bucket: Bucket, most: int = MOST) -> None:
+        self._files, self._use = directory / "files", directory / "use"
+        self._bucket = bucket
+        self._most = most
+        for each in (self._files, self._use):
+            each.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._drop_left()
+
+    @contextmanager
+    def open(self, job_id: str, name: str) -> Iterator[Path]:
+        """Raises FileNotFoundError if neither the store nor the cache has it."""
+        path = self._use / uuid4().hex
+        try:
+            self._bring(job_id, name, path)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def take_in(self, job_id: str, name: str, file: Path) -> None:
+        """Moves a file in that the store has by now; if that cannot be, it is fetched when it is wanted."""
+        with contextlib.suppress(OSError):
+            os.replace(file, self._path(job_id, name))
+            self._make_room()
+
+    def drop(self, job_id: str) -> None:
+        for path in self._files.glob(f"{job_id}.*"):
+            with contextlib.suppress(OSError):  # on Windows somebody may read it
+                path.unlink(missing_ok=True)
+
+    def _bring(self, job_id: str, name: str, target: Path) -> None:
+        path = self._path(job_id, name)
+        for _ in range(3):
+            try:
+                share(path, target)
+            except FileNotFoundError:
+                self._fetch(f"jobs/{job_id}/{name}", path)
+            else:
+                with contextlib.suppress(OSError):
+                    os.utime(path)
+                return
+        raise OSError(f"The cache is too small for {job_id}: its recording goes before it is read")
+
+    def _fetch(self, key: str, path: Path) -> None:
+        part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+        try:
+            wanted = self._bucket.download(key, part)
+            if wanted and digest_of(part) != wanted:
+                raise SumWrong(f"{key} did not come as it was sent")
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+        self._make_room(path)
+
+    def _make_room(self, kept: Path | None = None) -> None:
+        found = []
+        for path in self._files.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.append((path.stat(), path))
+        total = sum(status.st_size for status, _ in found)
+        for status, path in sorted(found, key=lambda each: each[0].st_mtime):
+            if total <= self._most:
+                return
+            if path != kept:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                total -= status.st_size
+
+    def _path(self, job_id: str, name: str) -> Path:
+        return self._files / f"{job_id}.{name}"
+
+    def _drop_left(self) -> None:
+        for path in (*self._use.iterdir(), *self._files.glob("*.part")):
+            with contextlib.suppress(OSError):
+                if path.stat().st_ctime < time.time() - LONGEST_USE:
+                    path.unlink()
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
