@@ -14,11 +14,12 @@ from worker.models.names import ModelNames
 from worker.outbound.settings import UrlSettings
 from worker.runtime.logs import LOG_LEVELS, LogFormat, LogLevel
 from worker.runtime.timing import Timing
+from worker.store.objects.settings import SharedStoreSettings
 from worker.store.upload_limits import UploadLimits
 from worker.webhooks.settings import WebhookSettings
 
 
-class WorkerSettings(WebhookSettings, UrlSettings, UploadLimits):
+class WorkerSettings(WebhookSettings, UrlSettings, UploadLimits, SharedStoreSettings):
     """Environment variables with the prefix WHISPER_, or lines of `.env`."""
 
     model_config = SettingsConfigDict(

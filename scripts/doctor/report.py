@@ -8,11 +8,13 @@ from engines.devices.cublas import load_cublas
 from engines.devices.nvidia import Driver, find_driver
 from scripts.doctor import libraries, listening, machine, queues
 from scripts.doctor.finding import Finding, failure
+from scripts.doctor.store import shared_store
 from scripts.doctor.webhooks import callbacks
 from scripts.doctor.weights import weights
 from scripts.doctor.workers import workers
 from scripts.service.config import ServiceConfig, SettingsInvalid
-from worker.store.store_id import store_id
+from scripts.service.pid_file import Running
+from worker.store.factory import identity
 
 
 def report() -> int:
@@ -43,9 +45,7 @@ def _of(service: ServiceConfig) -> Iterator[Finding]:
     service, running = listening.running_service(service)
     if "worker" in service.roles:
         yield from _of_a_worker(service)
-    yield from queues.queues(
-        service.worker.redis_url, running.redis_url if running else None, store_id(service.worker.data_dir)
-    )
+    yield from _of_store_and_redis(service, running)
     if "api" in service.roles:
         yield listening.port(service.api, running)
         yield listening.access(service.api)
@@ -54,6 +54,15 @@ def _of(service: ServiceConfig) -> Iterator[Finding]:
     yield machine.disk(service.worker.data_dir, service.api.min_free_bytes)
     yield listening.state(running, service.roles)
     yield from workers(running)
+
+
+def _of_store_and_redis(service: ServiceConfig, running: Running | None) -> Iterator[Finding]:
+    store = shared_store(service.worker)
+    if store:
+        yield store
+    if store is None or store.state != "FAILURE":
+        redis_url = running.redis_url if running else None
+        yield from queues.queues(service.worker.redis_url, redis_url, identity(service.worker))
 
 
 def _of_a_worker(service: ServiceConfig) -> Iterator[Finding]:

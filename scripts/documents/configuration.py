@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
@@ -81,6 +82,11 @@ GROUPS = {
     ),
     "Storage and retention": (
         "WHISPER_DATA_DIR",
+        "WHISPER_STORE",
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_REGION",
         "WHISPER_REDIS_URL",
         "WHISPER_KEEP_AUDIO",
         "WHISPER_KEEP_JOBS",
@@ -162,7 +168,7 @@ def _setting(name: str, field: FieldInfo) -> Setting:
 
 
 def _written(value: object) -> str:
-    if value is None or value == {} or value == ():
+    if value is None or value == {} or value == () or isinstance(value, SecretStr):
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 

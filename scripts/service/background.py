@@ -22,7 +22,8 @@ from scripts.service.start_options import OPTIONS
 from scripts.service.stopping import stop_running
 from worker.queue.heartbeat import WorkerHeartbeat
 from worker.runtime.connection import connect_briefly
-from worker.store.store_id import store_id
+from worker.store.errors import StoreUnfit
+from worker.store.factory import identity
 
 LAUNCHER = Path(__file__).parents[1] / "whisper-native.py"
 LOOK_EVERY = 0.2  # seconds
@@ -40,7 +41,11 @@ def start_and_wait(service: ServiceConfig, overrides: Mapping[str, str], wait: f
     if "api" in service.roles and (address := service.wyoming.address) and (problem := problem_with_wyoming(*address)):
         raise StartFailed(problem)
     redis_url = service.worker.redis_url
-    if redis_url and (problem := problem_with_redis(redis_url, store_id(service.worker.data_dir))):
+    try:
+        problem = redis_url and problem_with_redis(redis_url, identity(service.worker))
+    except StoreUnfit as error:
+        raise StartFailed(str(error)) from error
+    if problem:
         raise StartFailed(problem)
     if redis_url and not _answers(redis_url):
         raise StartFailed(

@@ -36,8 +36,8 @@ from worker.runtime.exit_codes import DRAINED, IDLE, STARTS_IDLE
 from worker.runtime.log_file import LOG_FILE
 from worker.runtime.timing import Timing
 from worker.settings import WorkerSettings
-from worker.store.factory import open_store
-from worker.store.store_id import store_id
+from worker.store.errors import StoreUnfit
+from worker.store.factory import identity, open_store
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def run(service: ServiceConfig, overrides: Mapping[str, str], log_file: str | No
     except AlreadyRunning:
         log.error("The service runs already. See: %s status", SCRIPT)
         return 1
-    except (CannotListen, ChildCannotStart, RedisUnavailable) as error:
+    except (CannotListen, ChildCannotStart, RedisUnavailable, StoreUnfit) as error:
         log.error("%s", error)
         return 1
     return 0
@@ -97,7 +97,7 @@ def _supervise(supervisor: Supervisor, redis: EmbeddedRedis | None) -> None:
 def _given_redis(settings: WorkerSettings) -> str:
     """The URL; raises RedisUnavailable if the service cannot run there."""
     url = str(settings.redis_url)
-    if problem := problem_with_redis(url, store_id(settings.data_dir)):
+    if problem := problem_with_redis(url, identity(settings)):
         raise RedisUnavailable(problem)
     return url
 

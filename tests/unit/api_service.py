@@ -189,12 +189,13 @@ async def serving(
     models: tuple[str, ...] = (),
     timing: Timing = Timing(),
     connections: int = 1000,
+    store: Any = None,
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """The API with its lifespan running."""
     redis_server = FakeServer()
     store_id(tmp_path)  # the start has made it
-    store, redis = LocalStore(tmp_path), FakeRedis(server=redis_server)
+    store, redis = store or LocalStore(tmp_path), FakeRedis(server=redis_server)
     app = create_app(
         api_settings(**settings),
         worker_settings(model=model, models=models, data_dir=tmp_path),

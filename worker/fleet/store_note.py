@@ -16,25 +16,44 @@ from redis.exceptions import RedisError
 
 from worker.runtime.connection import KEY_PREFIX, connect_briefly
 from worker.runtime.timing import Timing
+from worker.store.errors import StoreUnfit
+from worker.store.factory import StoreSettings, identity, place
 from worker.store.store_id import store_id
 
 _STORE = f"{KEY_PREFIX}store:"
 
 
 class StoreNote:
-    """Of the store in this directory, in which its id is made at the first call."""
+    """Of the store in this directory, in which its id is made at the first call; or of a shared one. shared: its id and
+    where it is."""
 
-    def __init__(self, data_dir: Path, timing: Timing = Timing()) -> None:
+    def __init__(self, data_dir: Path, timing: Timing = Timing(), shared: tuple[str, str] | None = None) -> None:
         self._directory = data_dir
         self._timing = timing
+        self._shared = shared
+
+    @classmethod
+    def of(cls, settings: StoreSettings, timing: Timing) -> StoreNote:
+        """Raises StoreUnfit."""
+        shared = (identity(settings), place(settings)) if settings.store else None
+        return cls(settings.data_dir, timing, shared)
+
+    @classmethod
+    def refusal(cls, settings: StoreSettings, timing: Timing, redis_url: str) -> str | None:
+        """Why a process must not start with this store on that Redis, and what to do."""
+        try:
+            return cls.of(settings, timing).problem(redis_url)
+        except StoreUnfit as error:
+            return str(error)
 
     @property
     def id(self) -> str:
-        return store_id(self._directory)
+        return self._shared[0] if self._shared else store_id(self._directory)
 
     def tell(self, redis: Redis) -> None:
         """To be called with every beat."""
-        announce_store(redis, self.id, f"{self._directory.resolve()} on {socket.gethostname()}", self._timing)
+        where = self._shared[1] if self._shared else f"{self._directory.resolve()} on {socket.gethostname()}"
+        announce_store(redis, self.id, where, self._timing)
 
     def others(self, redis: Redis) -> list[str]:
         """Where other stores lie whose processes are alive; none if Redis does not say."""

@@ -25,3 +25,7 @@ class TranscriptBusy(Exception):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"Somebody else is changing the transcript of {job_id}. Send it again in a moment.")
+
+
+class StoreUnfit(Exception):
+    """The store cannot keep jobs: says why, and what to do."""

@@ -6,9 +6,8 @@ obstore's errors become OSErrors here, so that whoever can go on after a failed 
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,17 +18,16 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, PreconditionError
 from obstore.store import from_url
 
+from worker.store.errors import StoreUnfit
+
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as AnyStore
 
 SUM = "sha256"  # an attribute of recordings, in hexadecimal digits
+STORE_ID = "store.id"
 PAGE = 1000  # objects
 TRIES = 3  # again, of a request that failed for no fault of its own
 PATIENCE = timedelta(seconds=20)  # for a request and its repetitions: less than a lease, so that a run hears of it
-
-
-class StoreUnfit(Exception):
-    """The store cannot keep jobs: says why, and what to do."""
 
 
 class Conflict(Exception):
@@ -63,11 +61,9 @@ class Bucket:
 
     @classmethod
     def at(cls, url: str, **config: str) -> Bucket:
-        """url: s3://bucket/prefix. config: beside what the environment says by the usual names (AWS_ENDPOINT_URL, …).
-        Raises StoreUnfit for what is no such address."""
-        endpoint = config.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL", "")
-        if endpoint:
-            config["endpoint"] = endpoint
+        """url: s3://bucket/prefix. config: endpoint, access_key_id, secret_access_key, region; of what is not said the
+        environment decides. Raises StoreUnfit for what is no such address."""
+        endpoint = config.get("endpoint", "")
         options = {"timeout": "60s", "connect_timeout": "5s", "allow_http": endpoint.startswith("http://")}
         retries = {"max_retries": TRIES, "retry_timeout": PATIENCE}
         try:
@@ -165,6 +161,16 @@ class Bucket:
             raise OSError(errno.EROFS, f"The store refuses the keys it was asked with: {_first_line(error)}") from error
         except BaseError as error:
             raise OSError(errno.EIO, f"The store does not answer as it should: {_first_line(error)}") from error
+
+
+def store_id(bucket: Bucket) -> str:
+    """Which store this is; the first to ask gives it its name."""
+    try:
+        return bucket.get(STORE_ID).data.decode()
+    except FileNotFoundError:
+        with suppress(Conflict):
+            bucket.create(STORE_ID, uuid4().hex.encode())
+        return bucket.get(STORE_ID).data.decode()
 
 
 def check(bucket: Bucket) -> None:

@@ -20,7 +20,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -37,13 +36,11 @@ from worker.store.objects.attempts import ObjectAttemptLog
 from worker.store.objects.bucket import Bucket, Conflict, check
 from worker.store.objects.claims import ObjectClaims
 from worker.store.objects.incoming import SOURCE, ObjectUpload
-from worker.store.objects.job_rows import ObjectRows
+from worker.store.objects.job_rows import Diary, ObjectCatalog, ObjectRows
 from worker.store.objects.recordings import PLAYABLE, ObjectRecordings
 from worker.store.objects.records import FRESH
 from worker.store.records import JOB, OUTCOME, RETRY, WAVEFORM, JobRequest, Outcome, Retry, Waveform
 from worker.store.search.search_index import SearchIndex
-
-STORE_ID = "store.id"
 
 
 class ObjectStore(ObjectRecordings):
@@ -57,21 +54,13 @@ class ObjectStore(ObjectRecordings):
         rows = ObjectRows(bucket, self._records)
         self.claims = ObjectClaims(bucket, self.has)
         self.search = SearchIndex(directory / "index", rows.document)
-        self.index = JobIndex(directory / "index", self.search.update)
-        self.catalog = Catalog(rows, self.index)
+        self._diary = Diary(directory / "index")
+        self.index: JobIndex = self._diary
+        self.catalog: Catalog = ObjectCatalog(rows, self._diary)
         self.transcripts = Transcripts(self._records, self.search.update)
 
     def keep_index(self, timing: Timing) -> None:
         """There is none: what other machines do would not come to it. Lists are read from the store."""
-
-    def store_id(self) -> str:
-        """Which store this is; the first to ask gives it its name."""
-        try:
-            return self.bucket.get(STORE_ID).data.decode()
-        except FileNotFoundError:
-            with suppress(Conflict):
-                self.bucket.create(STORE_ID, uuid4().hex.encode())
-            return self.bucket.get(STORE_ID).data.decode()
 
     # Jobs
 
@@ -153,11 +142,13 @@ class ObjectStore(ObjectRecordings):
             raise JobNotFound(job_id)
         self._drop(job_id, [OUTCOME.name, PLAYABLE])
         self._cache.drop(job_id)
+        self._diary.forget(job_id)
 
     def mark_answered(self, job_id: str) -> None:
         key = self._records.key(job_id, "answered")
         if self._looks.look(job_id, FRESH).is_job:  # else deleted meanwhile, which is all that is left for it
             self.bucket.put(key, b"")
+            self._diary.forget(job_id)
 
     def answered_at(self, job_id: str) -> float | None:
         entry = self.bucket.entry(self._records.key(job_id, "answered"))

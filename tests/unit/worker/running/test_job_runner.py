@@ -54,7 +54,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write_buzz(tmp_path_factory.mktemp("talk") / "talk", pause=2, seconds=25, times=3).read_bytes()
 
 
-def fetcher(store: LocalStore, min_free: int = 0) -> Fetcher:
+def fetcher(store: Any, min_free: int = 0) -> Fetcher:
     """It may fetch from this machine."""
     book = AddressBook(Policy((ipaddress.ip_network("127.0.0.0/8"),), purpose=RECORDINGS))
     limits = DownloadLimits(1024 * 1024, timeout=30.0, stall=30.0, least=1024)
@@ -65,9 +65,15 @@ class Bench:
     """A runner with its store, its Redis and an engine that can be held."""
 
     def __init__(
-        self, root: Path, *, max_seconds: float = 3600.0, drop_audio: bool = False, timing: Timing = Timing()
+        self,
+        root: Path,
+        *,
+        max_seconds: float = 3600.0,
+        drop_audio: bool = False,
+        timing: Timing = Timing(),
+        store: Any = None,
     ) -> None:
-        self.store = LocalStore(root)
+        self.store = store or LocalStore(root)
         self.server = FakeServer()
         self.redis = FakeRedis(server=self.server)
         self.events = Events(self.redis)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from obstore.store import MemoryStore
 
-from worker.store.objects.bucket import Bucket, Conflict, StoreUnfit, check
+from worker.store.errors import StoreUnfit
+from worker.store.objects.bucket import Bucket, Conflict, check
 
 
 def test_a_store_that_honours_conditions_passes_and_nothing_is_left() -> None:
@@ -50,9 +51,14 @@ def test_what_is_no_address_is_said() -> None:
 
 
 def test_a_store_that_cannot_be_reached_is_an_error_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setattr("worker.store.objects.bucket.TRIES", 0)
-    bucket = Bucket.at("s3://bucket/prefix", access_key_id="a", secret_access_key="b", region="us-east-1")
+    bucket = Bucket.at(
+        "s3://bucket/prefix",
+        endpoint="http://127.0.0.1:1",
+        access_key_id="a",
+        secret_access_key="b",
+        region="us-east-1",
+    )
     calls: list[Any] = [lambda: bucket.get("a"), lambda: list(bucket.list("a/")), lambda: bucket.put("a", b"")]
     for call in calls:
         with pytest.raises(OSError, match="The store does not answer as it should"):
