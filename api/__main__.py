@@ -59,7 +59,7 @@ def main() -> int:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # broken forms are answered, not news
     tracing.set_up("api")
     timing = worker_settings.timing
-    if problem := StoreNote.refusal(worker_settings, timing, worker_settings.redis_url):
+    if problem := StoreNote.problem_at_start(worker_settings, timing, worker_settings.redis_url):
         print(problem, file=sys.stderr)
         return 1
     lifeline.watch(timing.grace)

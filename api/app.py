@@ -116,7 +116,7 @@ def create_app(
         callbacks=Callbacks(worker_settings, timing.names),
         source_urls=EarlyCheck(worker_settings.url_policy, WHAT, timing.names),
         drain=drain,
-        store_note=StoreNote.of(worker_settings, timing),
+        store_note=StoreNote.by_settings(worker_settings, timing),
         max_audio_hours=worker_settings.max_audio_hours,
         gauges=Gauges(
             store,

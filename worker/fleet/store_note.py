@@ -33,16 +33,16 @@ class StoreNote:
         self._shared = shared
 
     @classmethod
-    def of(cls, settings: StoreSettings, timing: Timing) -> StoreNote:
+    def by_settings(cls, settings: StoreSettings, timing: Timing) -> StoreNote:
         """Raises StoreUnfit."""
         shared = (identity(settings), place(settings)) if settings.store else None
         return cls(settings.data_dir, timing, shared)
 
     @classmethod
-    def refusal(cls, settings: StoreSettings, timing: Timing, redis_url: str) -> str | None:
+    def problem_at_start(cls, settings: StoreSettings, timing: Timing, redis_url: str) -> str | None:
         """Why a process must not start with this store on that Redis, and what to do."""
         try:
-            return cls.of(settings, timing).problem(redis_url)
+            return cls.by_settings(settings, timing).problem(redis_url)
         except StoreUnfit as error:
             return str(error)
 

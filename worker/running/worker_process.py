@@ -83,7 +83,7 @@ class WorkerProcess:
             make_room=lambda model: self._runner.running.make_room(model),
             changed=self._on_loaded,
         )
-        note = StoreNote.of(settings, self._timing)
+        note = StoreNote.by_settings(settings, self._timing)
         jobs = JobAccess(
             self._store,
             self._queue(news),

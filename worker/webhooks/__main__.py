@@ -46,7 +46,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    if problem := StoreNote.refusal(settings, settings.timing, settings.redis_url):
+    if problem := StoreNote.problem_at_start(settings, settings.timing, settings.redis_url):
         print(problem, file=sys.stderr)
         return 1
     lifeline.watch(settings.timing.grace)
