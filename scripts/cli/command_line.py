@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (stop, doctor, status):
         command.add_argument("--only", metavar="ONLY", help="these parts of it; instead of WHISPER_ROLES")
+    commands.add_parser("invite", help="print the line that makes another machine a worker of this service")
     secret = commands.add_parser("webhook-secret", help="print the secret that webhooks are signed with")
     secret.add_argument("--new", action="store_true", help="make one up, to put into WHISPER_WEBHOOK_SECRET")
     download = commands.add_parser("download", help="fetch models ahead, or for a machine without a network")

@@ -10,8 +10,11 @@ import webbrowser
 from collections.abc import Mapping
 from dataclasses import replace
 
+from dotenv import dotenv_values
+
 from scripts.cli.command_line import NOT_RUNNING
 from scripts.doctor.report import report
+from scripts.fleet.invitation import OWN_REDIS, invitation
 from scripts.fleet.roles import Roles
 from scripts.service.background import StartFailed, start_and_wait
 from scripts.service.config import ServiceConfig, SettingsInvalid
@@ -46,6 +49,8 @@ def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:
                 return stop(service, arguments.wait if arguments.drain else None)
             case "status":
                 return status(service)
+            case "invite":
+                return invite(service)
             case "webhook-secret":
                 return webhook_secret(service, new=arguments.new)
             case _:
@@ -165,6 +170,19 @@ def webhook_secret(service: ServiceConfig, *, new: bool) -> int:
     for secret in found:
         print(secret)
         print(f"  as text, for tools that take no base64: {key_of(secret).decode('ascii', 'replace')}", file=sys.stderr)
+    return 0
+
+
+def invite(service: ServiceConfig) -> int:
+    """The line on standard output, and what has to be done for it on the other."""
+    settings = {name: value for name, value in {**dotenv_values(".env"), **os.environ}.items() if value}
+    found = invitation(settings, str(service.worker.data_dir.resolve()))
+    if found is None:
+        print(OWN_REDIS, file=sys.stderr)
+        return 1
+    print("In a clone of this repository on the other machine:\n", file=sys.stderr)
+    print(found.line)
+    print("", *(f"- {note}" for note in found.notes), sep="\n", file=sys.stderr)
     return 0
 
 

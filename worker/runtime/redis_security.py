@@ -19,7 +19,7 @@ REMEDY = (
 def warnings(url: str) -> list[str]:
     """What is wrong with the place the URL names, by its looks alone."""
     parts = urlsplit(url)
-    if parts.scheme == "unix" or _is_loopback(parts.hostname or "localhost"):
+    if parts.scheme == "unix" or is_loopback(parts.hostname or "localhost"):
         return []
     found = []
     if not parts.password:
@@ -38,14 +38,15 @@ def findings(redis: Redis) -> list[str]:
     if config["port"] == "0" or config["requirepass"] or config["protected-mode"] == "yes":
         return []
     places = [place.lstrip("-") for place in config["bind"].split()] or ["*"]
-    opened = [place for place in places if not _is_loopback(place)]
+    opened = [place for place in places if not is_loopback(place)]
     if not opened:
         return []
     listens = f"Redis listens on {', '.join(opened)} without a password: whoever reaches it can use it. {REMEDY}"
     return [f"{listens} A container's is fine if its port is published to 127.0.0.1 alone."]
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
     name = unquote(host).strip("[]")
     if name == "localhost":
         return True
