@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from redis import Redis
@@ -27,6 +28,13 @@ class PresentWorker:
     def loaded(self) -> list[str]:
         """Models in its memory."""
         return [name for name in self.heartbeat.loaded.split(",") if name]
+
+
+def unserved(models: Iterable[str], present: Sequence[PresentWorker]) -> list[str]:
+    """Those of these models that no worker which takes work serves. One of an earlier version, which does not say what,
+    may serve all."""
+    taking = [each.vitals for each in present if each.takes_work]
+    return [name for name in models if not any(each.serves(name) or not each.models for each in taking)]
 
 
 def present_workers(redis: Redis) -> list[PresentWorker]:

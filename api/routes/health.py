@@ -10,10 +10,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 from starlette.responses import JSONResponse
 
+from api.operations.present_workers import PresentWorker, present_workers, unserved
 from api.schema.responses import json_answer
 from api.schema.service import Health, Readiness
 from api.state import AppState, AppStateDep
-from worker.queue.heartbeat import WorkerHeartbeat, workers
+from worker.queue.heartbeat import WorkerHeartbeat
 
 router = APIRouter(tags=["health"])
 
@@ -47,19 +48,27 @@ async def readiness(service: AppStateDep) -> JSONResponse:
 
 
 def _checks(service: AppState) -> dict[str, Check]:
-    checks = {**_redis_checks(service.redis), "disk": _disk(service)}
+    checks = {**_redis_checks(service.redis, service.models.names.all), "disk": _disk(service)}
     if service.drain.is_there():
         checks["worker"] = Check(False, "The service is draining: it finishes what it has in hand, then it stops.")
     return checks
 
 
-def _redis_checks(redis: Redis) -> dict[str, Check]:
+def _redis_checks(redis: Redis, models: Sequence[str]) -> dict[str, Check]:
     try:
         redis.ping()
-        return {"redis": Check(True, "answers"), "worker": _worker(workers(redis))}
+        return {"redis": Check(True, "answers"), "worker": _workers(present_workers(redis), models)}
     except RedisError:
         away = Check(False, "Redis does not answer. See the service's log.")
         return {"redis": away, "worker": Check(False, "Unknown while Redis does not answer.")}
+
+
+def _workers(present: Sequence[PresentWorker], models: Sequence[str]) -> Check:
+    check = _worker([each.heartbeat for each in present])
+    missing = unserved(models, present) if check.ok else []
+    if not missing:
+        return check
+    return Check(True, f"{check.detail}; jobs for {', '.join(missing)} wait: no worker that runs serves it")
 
 
 def _worker(present: Sequence[WorkerHeartbeat]) -> Check:
@@ -70,7 +79,7 @@ def _worker(present: Sequence[WorkerHeartbeat]) -> Check:
             return Check(False, worker.trouble)
     if present:
         return Check(False, f"The model {present[0].model} is still being loaded.")
-    return Check(False, "No worker is running. It starts with the service; see the service's log.")
+    return Check(False, "No worker is running. It starts with the service, here or on another machine; see its log.")
 
 
 def _described(worker: WorkerHeartbeat) -> str:

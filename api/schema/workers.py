@@ -24,6 +24,7 @@ class Worker(Answer):
     device: str | None
     default_model: str
     loaded_models: list[str] = Field(description="Those in memory")
+    models: list[str] | None = Field(description="Those it serves, and further names for them")
     jobs: int | None = Field(description="That it has in hand")
     lanes: int | None = Field(description="Passes that may run at once")
     busy_lanes: int | None = Field(description="Passes that run; with those of express lanes, more than `lanes`")

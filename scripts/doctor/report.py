@@ -53,7 +53,7 @@ def _of(service: ServiceConfig) -> Iterator[Finding]:
         yield callbacks(service.worker)
     yield machine.disk(service.worker.data_dir, service.api.min_free_bytes)
     yield listening.state(running, service.roles)
-    yield from workers(running)
+    yield from workers(running, service.worker.model_names.all)
 
 
 def _of_store_and_redis(service: ServiceConfig, running: Running | None) -> Iterator[Finding]:

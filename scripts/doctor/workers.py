@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from redis.exceptions import RedisError
 
-from api.operations.present_workers import UNKNOWN, PresentWorker, present_workers
+from api.operations.present_workers import UNKNOWN, PresentWorker, present_workers, unserved
 from scripts.doctor.finding import Finding, failure, ok, warning
 from scripts.service.pid_file import Running
 from worker.fleet.clock import redis_time
@@ -16,8 +16,10 @@ from worker.runtime.version import VERSION
 MAX_SKEW = 1.0  # seconds; jobs and webhooks go by Redis' clock, but the times in its log are wrong by as much
 
 
-def workers(running: Running | None) -> Iterator[Finding]:
-    """Nothing while the service does not run, or its Redis does not answer, of which another finding tells."""
+def workers(running: Running | None, models: Sequence[str] = ()) -> Iterator[Finding]:
+    """Nothing while the service does not run, or its Redis does not answer, of which another finding tells.
+
+    models: that requests may name."""
     if running is None:
         return
     try:
@@ -26,9 +28,11 @@ def workers(running: Running | None) -> Iterator[Finding]:
     except (RedisError, ValueError):
         return
     if not found:
-        yield failure("worker", "None has been heard of for 15 s, so jobs wait. See the service's log.")
+        yield failure("worker", "None has been heard of for 15 s, so jobs wait. See the log of the machine it runs on.")
     for worker in found:
         yield _of(worker, now)
+    for model in unserved(models, found) if found else ():
+        yield warning("worker", f"None that runs serves {model}, so its jobs wait: add it to WHISPER_MODELS of one.")
 
 
 def _of(worker: PresentWorker, now: float) -> Finding:

@@ -16,6 +16,7 @@ from redis import Redis
 from worker.runtime.connection import KEY_PREFIX
 from worker.runtime.timing import Timing
 from worker.store.record_format import RecordFormat, RecordUnreadable
+from worker.telemetry.vitals import vitals_of
 
 SLOTS_FAIL = "No slot of the queue"  # how the error of a worker begins whose slots start over again and again
 
@@ -57,6 +58,13 @@ def announce(redis: Redis, presence: WorkerHeartbeat, timing: Timing = Timing())
     pipeline.hset(key, mapping={name: str(value) for name, value in HEARTBEAT.write(presence).items()})
     pipeline.pexpire(key, round(timing.presence * 1000))
     pipeline.execute()
+
+
+def serving(redis: Redis, model: str) -> list[str]:
+    """The hosts of workers that take work and serve this model."""
+    taking = [worker.name for worker in workers(redis) if worker.takes_work]
+    found = vitals_of(redis, taking)
+    return [each.host for each in found if each and not each.is_draining and each.serves(model)]
 
 
 def withdraw(redis: Redis, name: str) -> None:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 class JobAccess:
     """drop_audio: whether recordings are deleted as their jobs end. other_stores: where those lie that are served on
-    the same Redis by mistake."""
+    the same Redis by mistake. serving: the hosts of workers that serve a model."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class JobAccess:
         drop_audio: bool = False,
         other_stores: Callable[[], Sequence[str]] = tuple,
         clock: Clock = Clock(),
+        serving: Callable[[str], Sequence[str]] = lambda model: (),
     ) -> None:
         self.store = store
         self._queue = queue
@@ -45,6 +46,7 @@ class JobAccess:
         self._drop_audio = drop_audio
         self.other_stores = other_stores
         self.clock = clock
+        self.serving = serving
 
     def is_over(self, job_id: str) -> bool:
         """Whether the job has its outcome, or is gone."""

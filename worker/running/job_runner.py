@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 
+from redis.exceptions import RedisError
+
 from engines.decoding.batcher import Batcher
 from engines.errors import Canceled, EngineError, ModelNotFound
 from engines.speakers.diarizer import SpeakerOptions
@@ -92,7 +94,7 @@ class JobRunner:
             return self._fetch(request, queue)
         model = self._model_of(request)
         if model is None:
-            return self._put_aside(job_id, _unserved(request), self._retries.unserved)
+            return self._hand_on(request)
         try:
             batcher = self._models.take(model, lambda: self._check_wanted(job_id))
         except _Refused as refused:
@@ -194,6 +196,16 @@ class JobRunner:
         log.warning("Job %s has no record in the store: it was deleted, or is another store's", job_id)
         return _DELETED
 
+    def _hand_on(self, request: JobRequest) -> End:
+        """This worker does not serve its model. Put aside for a moment the job lets those behind it pass."""
+        try:
+            hosts = self._jobs.serving(request.model)
+        except RedisError:
+            hosts = ()
+        if hosts:
+            return self._retries.soon(f"It waits for a worker that serves {request.model}, such as that on {hosts[0]}.")
+        return self._put_aside(request.id, _unserved(request), self._retries.unserved)
+
     def _put_aside(self, job_id: str, last: Outcome, patience: Patience, *, has_progressed: bool = False) -> End:
         """The job is tried again later, unless it has been for long enough. last: its outcome in that case."""
         assert last.error is not None
@@ -242,5 +254,5 @@ def _trace_end(traced: tracing.Traced, result: Outcome | Requeue | Lost | Setbac
 
 
 def _unserved(request: JobRequest) -> Outcome:
-    message = f"The model '{request.model}' is not served here any more. Add it to WHISPER_MODELS."
+    message = f"The model '{request.model}' is served by no worker that runs. Add it to WHISPER_MODELS of one."
     return Outcome("failed", error=JobError(ModelNotFound.code, message))

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from worker.fleet.clock import Clock
 from worker.fleet.identity import process_name
 from worker.fleet.store_note import StoreNote
+from worker.models.names import ModelNames
 from worker.queue import heartbeat
 from worker.queue.heartbeat import WorkerHeartbeat
 from worker.queue.slots import Slots
@@ -25,16 +26,16 @@ log = logging.getLogger(__name__)
 
 
 class Presence:
-    """May be used from any thread. model: the default one. store: whose jobs the worker runs."""
+    """May be used from any thread. names: of the models it serves. store: whose jobs it runs."""
 
-    def __init__(self, redis: Redis, model: str, store: StoreNote, timing: Timing, clock: Clock) -> None:
-        self.now = WorkerHeartbeat(process_name(), "loading", model, pid=os.getpid())
+    def __init__(self, redis: Redis, names: ModelNames, store: StoreNote, timing: Timing, clock: Clock) -> None:
+        self.now = WorkerHeartbeat(process_name(), "loading", names.default, pid=os.getpid())
         self._redis = redis
         self._store = store
         self._timing = timing
         self._clock = clock
         self._totals = Totals()
-        self._vitals = Vitals()
+        self._vitals = Vitals(models=(*names.all, *names.aliases))
         self._showing = threading.Lock()
 
     def become(self, **changes: Any) -> None:

@@ -32,6 +32,7 @@ class Retries:
         self._store = store
         self._first = timing.retry_first
         self.passing = Patience(timing.retry_period, timing.retry_longest)
+        self._soon = timing.maintenance
         self._later = min(timing.reconcile, timing.retry_longest)
         self.unserved = Patience(timing.unserved, self._later)
         self.no_room = Patience(math.inf, self._later)
@@ -39,6 +40,10 @@ class Retries:
     def later(self, why: str) -> Postponed:
         """For a job that this store has no record of, so nothing can be kept of it."""
         return Postponed(why, self._clock.now() + self._later)
+
+    def soon(self, why: str) -> Postponed:
+        """For a job that another worker can do, who may be about to take one."""
+        return Postponed(why, self._clock.now() + self._soon)
 
     def put_aside(
         self, job_id: str, cause: JobError, patience: Patience, *, has_progressed: bool = False

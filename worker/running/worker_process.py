@@ -32,6 +32,7 @@ from worker.outbound.addresses import AddressBook
 from worker.outbound.client import tls_context
 from worker.outbound.download import Downloader, DownloadLimits
 from worker.queue.events import Events, FeedReader
+from worker.queue.heartbeat import serving
 from worker.queue.job_queue import JobQueue
 from worker.queue.slots import Slots
 from worker.running.attempt import DecodingLimits
@@ -91,11 +92,12 @@ class WorkerProcess:
             drop_audio=settings.keep.audio == 0,
             other_stores=partial(note.others, news),
             clock=self._clock,
+            serving=partial(serving, news),
         )
         limits = DecodingLimits(settings.beam_size, settings.max_audio_hours * 3600, settings.context)
         diarizer = SharedDiarizer(_speaker_options(settings))
         self._runner = JobRunner(jobs, self._names, self._models, limits, self._fetcher(), self._timing, diarizer)
-        self._presence = Presence(self._redis, self._names.default, note, self._timing, self._clock)
+        self._presence = Presence(self._redis, self._names, note, self._timing, self._clock)
 
     def _fetcher(self) -> Fetcher:
         settings = self._settings

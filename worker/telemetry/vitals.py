@@ -25,7 +25,8 @@ _VITALS = f"{KEY_PREFIX}vitals:"
 class Vitals:
     """started_at, beat_at: unix seconds by Redis' clock. skew: seconds by which the worker's clock is ahead of that.
     jobs: in hand. lanes: passes of its models that may run at once; busy_lanes: those that do, with the express ones.
-    is_draining: whether it only finishes what it has in hand."""
+    is_draining: whether it only finishes what it has in hand. models: that it serves, and further names for them; none
+    from an earlier version."""
 
     version: str = VERSION
     host: str = field(default_factory=socket.gethostname)
@@ -36,6 +37,11 @@ class Vitals:
     lanes: int = 0
     busy_lanes: int = 0
     is_draining: bool = False
+    models: tuple[str, ...] = ()
+
+    def serves(self, model: str) -> bool:
+        """model: by its name, in any case."""
+        return model.lower() in map(str.lower, self.models)
 
 
 VITALS = RecordFormat("the vitals of a worker", TypeAdapter(Vitals))

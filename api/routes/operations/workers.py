@@ -38,6 +38,7 @@ def _row(worker: PresentWorker) -> dict[str, Any]:
         "device": told.device or None,
         "default_model": told.model,
         "loaded_models": worker.loaded,
+        "models": list(vitals.models) if is_known and vitals.models else None,
         "jobs": vitals.jobs if is_known else None,
         "lanes": vitals.lanes if is_known else None,
         "busy_lanes": vitals.busy_lanes if is_known else None,

@@ -156,3 +156,12 @@ def test_a_long_recording_makes_room_for_a_clip_with_another_model(
     assert worker.store.outcome(long.id) is None
     assert worker.outcome(long).state == "finished"
     assert worker.told(long).count("segment") == len(worker.store.transcript(long.id).segments)
+
+
+def test_a_job_goes_on_with_the_worker_that_serves_its_model(worker: RunningWorker, sample: Sample) -> None:
+    """Whoever of the two takes it first."""
+    worker.start(model="0")
+    worker.start(model="0.01")
+    small, large = ([worker.submit(sample.path, model=name) for _ in range(3)] for name in ("0", "0.01"))
+    assert {worker.outcome(request).state for request in [*small, *large]} == {"finished"}
+    assert {model_of(worker, request) for request in large} == {"0.01"}

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.api_service import Running, serving
 from worker.queue.heartbeat import WorkerHeartbeat, announce
+from worker.telemetry.vitals import Vitals, announce_vitals
 
 pytestmark = pytest.mark.asyncio
 
@@ -30,6 +31,16 @@ async def test_ready_with_redis_a_loaded_model_and_room(tmp_path: Path) -> None:
         announce(running.redis, WorkerHeartbeat("w2", "loading", "base"))
         found = await checks(running, 200)
         assert found["worker"]["detail"] == "base faster_whisper cpu"
+
+
+async def test_a_model_that_no_worker_serves_is_named(tmp_path: Path) -> None:
+    async with serving(tmp_path, models=("small",)) as running:
+        announce(running.redis, WorkerHeartbeat("w1", "ready", "base"))
+        announce_vitals(running.redis, "w1", Vitals(models=("base",)))
+        assert "jobs for small wait" in (await checks(running, 200))["worker"]["detail"]
+        announce(running.redis, WorkerHeartbeat("w2", "ready", "small"))
+        announce_vitals(running.redis, "w2", Vitals(models=("Small",)))
+        assert "wait" not in (await checks(running, 200))["worker"]["detail"]
 
 
 async def test_a_worker_without_a_model_in_memory_is_ready(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from api.operations.present_workers import UNKNOWN, PresentWorker
+from api.operations.present_workers import UNKNOWN, PresentWorker, unserved
 from scripts.doctor.workers import _of, workers
 from worker.queue.heartbeat import WorkerHeartbeat
 from worker.telemetry.vitals import Vitals
@@ -30,6 +30,13 @@ VITALS = Vitals(host="host", beat_at=100.0, jobs=2)
 def test_a_worker(heartbeat: WorkerHeartbeat, vitals: Vitals, state: str, says: str) -> None:
     finding = _of(PresentWorker(heartbeat, vitals), now=103.0)
     assert (finding.state, says in finding.detail) == (state, True), finding
+
+
+def test_a_model_that_none_serves_is_missed_and_one_that_may_be_served_is_not() -> None:
+    small = PresentWorker(READY, replace(VITALS, models=("small",)))
+    draining = PresentWorker(READY, replace(VITALS, models=("base",), is_draining=True))
+    assert unserved(["base", "small"], [small, draining]) == ["base"]
+    assert unserved(["base", "small"], [small, PresentWorker(READY, UNKNOWN)]) == []
 
 
 def test_nothing_is_said_of_a_service_that_does_not_run() -> None:

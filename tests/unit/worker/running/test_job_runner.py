@@ -606,6 +606,18 @@ def test_a_job_without_a_model_takes_what_is_the_default_when_it_runs(bench: Ben
         assert bench.runner.run(bench.add(talk, **changes), "batch") == Finished()
 
 
+def test_a_job_for_a_model_of_another_worker_lets_those_behind_it_pass(bench: Bench, talk: bytes) -> None:
+    now = bench.set_by_hand()
+    bench.jobs.serving = lambda model: ["mac"] if model == "small" else []
+    job_id = bench.add(talk, model="small")
+    for _ in range(100):
+        end = bench.runner.run(job_id, "batch")
+        assert isinstance(end, Postponed)
+        assert end.due_at == now[0] + Timing().maintenance
+        assert "mac" in end.why
+    assert bench.store.retry(job_id) is None, "it is in nobody's way, however long that worker is busy"
+
+
 @pytest.mark.fault(110)
 def test_a_job_waits_a_day_for_a_model_that_is_served_no_more(bench: Bench, talk: bytes) -> None:
     """Here for a little more than an hour, as each of its 1440 tries is synced to the disk."""
