@@ -140,6 +140,10 @@ class SearchIndex:
 
         return self.file.write(use, needed=False)
 
+    def has_removed(self) -> bool:
+        """Whether words are still in the file of texts that were removed."""
+        return self._by_words and self.file.read(lambda connection: _fact(connection, "removed")) is not None
+
     def drop_removed(self) -> bool:
         """FTS5 only strikes out the words of a text that is removed. One step of writing its lists anew without them;
         whether there are more steps to do."""
@@ -153,8 +157,7 @@ class SearchIndex:
             if not more:
                 connection.execute("DELETE FROM facts WHERE name = 'removed'")
 
-        is_due = self._by_words and self.file.read(lambda connection: _fact(connection, "removed")) is not None
-        return is_due and self.file.write(use, needed=False) and more
+        return self.file.write(use, needed=False) and more
 
     def stamps(self, lowest: str, before: str) -> Mapping[str, int]:
         """When the directories of all known jobs from `lowest` on and below `before` were changed."""

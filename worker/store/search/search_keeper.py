@@ -66,7 +66,7 @@ class SearchKeeper:
             if self._index.verified_from() or now >= self._scan_at:
                 self._scan()
                 self._scan_at = now + self._timing.index_scan
-            if now >= self._drop_at:
+            if now >= self._drop_at and self._index.has_removed():
                 self._drop_at = now + DROPPING * self._drop_removed()
 
     def _discard_old(self) -> None:
