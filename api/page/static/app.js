@@ -88,7 +88,7 @@ async function switchLanguage(language) {
   try {
     await setLocale(language);
   } catch {
-    return showFailure({ status: 0 });
+    announce(t("failed.offline"));
   }
   route();
   header.querySelector("select").focus();

@@ -13,8 +13,12 @@ await learn("");
 /** Loads the texts of a part. part: its folder, such as "help/". */
 export async function learn(part) {
   if (parts.has(part)) return;
-  Object.assign(texts, (await import(`./${part}messages.${locale}.js`)).default);
+  Object.assign(texts, await textsOf(part, locale));
   parts.add(part);
+}
+
+async function textsOf(part, language) {
+  return (await import(`./${part}messages.${language}.js`)).default;
 }
 
 /** The message of this key. values: for its {names}; values.n also chooses among {one, other}. */
@@ -29,12 +33,12 @@ export function reason({ code, message }) {
   return texts[`why.${code}`] ?? message;
 }
 
+/** Throws if the texts cannot be loaded; then all stays as it is. */
 export async function setLocale(language) {
-  const known = [...parts];
-  locale = language;
+  const loaded = await Promise.all([...parts].map((part) => textsOf(part, language)));
   for (const key of Object.keys(texts)) delete texts[key]; // German has some that English has not
-  parts.clear();
-  await Promise.all(known.map(learn));
+  Object.assign(texts, ...loaded);
+  locale = language;
   document.documentElement.lang = language;
   try {
     localStorage.setItem(CHOICE, language);
