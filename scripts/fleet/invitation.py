@@ -58,7 +58,8 @@ def invitation(settings: Mapping[str, str], data_dir: str) -> Invitation | None:
         told[DATA] = data_dir
     told["WHISPER_ROLES"] = "worker"
     lines = " ".join(shlex.quote(f"{name}={value}") for name, value in told.items())
-    line = f"(umask 077; printf '%s\\n' {lines} >> .env) && python3 scripts/whisper-native.py start"
+    client = "make engine EXTRA=s3 && " if STORE in told else ""
+    line = f"(umask 077; printf '%s\\n' {lines} >> .env) && {client}python3 scripts/whisper-native.py start"
     return Invitation(line, tuple(_notes(told)))
 
 
@@ -75,8 +76,6 @@ def _notes(told: Mapping[str, str]) -> Iterator[str]:
             f"No WHISPER_STORE is set, so the other machine has to see {told[DATA]} at the same place, on a file "
             "system that both mount. With an object store it needs none: docs/FLEET.md."
         )
-    else:
-        yield "There, `make engine EXTRA=s3` installs the store's client."
     opened = [_address(redis, 6379), *([_address(endpoint, 443)] if endpoint else [])]
     yield f"It must reach {' and '.join(filter(None, opened))}: open that to it alone. It needs no open port itself."
     yield "The line holds passwords. Send it as you would send those."
