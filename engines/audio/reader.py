@@ -7,11 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from engines.audio.loudness import Loudness
 from engines.audio.peaks import Peaks
 from engines.audio.recorded_track import RecordedTrack
 from engines.audio.source.chunk import Samples
 from engines.audio.source.container import open_container
+from engines.audio.source.loudness import Loudness
 from engines.audio.source.tracks import Track, sound_tracks
 from engines.audio.track_choice import Check, chosen_track
 from engines.transcript import TranscriptWarning

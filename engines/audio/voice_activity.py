@@ -2,7 +2,8 @@
 
 The library runs it over a whole recording at once; here its recurrent state is carried from block to block in
 constant memory, at 0.8 ms a second of audio. In a long pause that state runs off to where the next word is heard
-half a second late or not at all, so while nobody speaks it is held within bounds.
+half a second late or not at all, so while nobody speaks it is held within bounds. Over a telephone it runs off while
+somebody speaks, too: there it is always held.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from engines.audio.faint_speech import with_faint_speech
 from engines.audio.levelling import Leveller, levels
+from engines.audio.low_sounds import LowSounds
 from engines.audio.speech_network import CONTEXT, FRAME, STATE, speech_session
 
 __all__ = ["FRAME", "speech_frames"]
@@ -23,6 +25,7 @@ _BLOCK_FRAMES = 64  # frames a call: 2 s; more gains no speed
 _QUIET = 0.35  # probability below which a frame is no speech
 _REST = 0.7  # the state's bound in a long pause: 1 hears late after hum, 0.3 hears words in tunes
 _TIRED = 10  # blocks without speech (20 s) that make a long pause
+_REST_ON_TELEPHONE = 0.5  # ... and always, if there are no low sounds
 _ROOM = 3e-4  # root mean square of noise that is added: the network knows no recordings without a room
 _SOME_ROOM = 1e-5  # ... and of noise that is one: a third of the last of 16 bits
 
@@ -42,17 +45,23 @@ class _Detector:
     def __init__(self) -> None:
         self._session = speech_session()
         self._quiet_blocks = 0
+        self._low_sounds = LowSounds()
         self._hidden, self._cell, self._context = _fresh()
 
     def __call__(self, frames: Samples) -> NDArray[np.float32]:
         if not frames.any():
             self._hidden, self._cell, self._context = _fresh()
             return np.zeros(len(frames), np.float32)
-        probabilities = self._hear(self._in_a_room(frames))
+        if (whole := self._low_sounds.added(frames)) is not frames:
+            self._rest(_REST_ON_TELEPHONE)
+        probabilities = self._hear(self._in_a_room(whole))
         self._quiet_blocks = 0 if probabilities.max() >= _QUIET else self._quiet_blocks + 1
         if self._quiet_blocks >= _TIRED:
-            self._cell = np.clip(self._cell, -_REST, _REST)
+            self._rest(_REST)
         return probabilities
+
+    def _rest(self, bound: float) -> None:
+        self._cell = np.clip(self._cell, -bound, bound)
 
     def _in_a_room(self, frames: Samples) -> Samples:
         """With a room's noise, if the recording has none of its own somewhere."""

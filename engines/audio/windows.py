@@ -19,7 +19,7 @@ from engines.base import SAMPLE_RATE, WINDOW_SECONDS, Listening, Piece
 
 Samples = NDArray[np.float32]
 
-PLAN = 3  # how recordings are cut; raise it with any change that cuts the same recording differently
+PLAN = 4  # how recordings are cut; raise it with any change that cuts the same recording differently
 
 FRAMES_PER_SECOND = SAMPLE_RATE / FRAME
 MAX_FRAMES = int(WINDOW_SECONDS * FRAMES_PER_SECOND)  # 937 frames: 29.98 s

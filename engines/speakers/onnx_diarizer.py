@@ -16,6 +16,7 @@ from engines.base import SAMPLE_RATE, Window
 from engines.errors import Canceled, NoVoice
 from engines.speakers.local_voices import local_pieces
 from engines.speakers.networks.filter_banks import filter_banks
+from engines.speakers.networks.narrow_band import band_of
 from engines.speakers.networks.sessions import Networks, features_between
 from engines.speakers.placing import placed
 from engines.speakers.voice_piece import VoicePiece, encoded
@@ -23,7 +24,7 @@ from engines.speakers.voice_piece import VoicePiece, encoded
 CHUNK = 10.0  # seconds the segmentation was trained on
 MIN_CLEAN = 0.5  # seconds of clean speech that make an embedding
 CHUNKS = 16  # numbers of chunks that a window has for itself; 30 s have 3
-RECIPE = 2  # raise it if other pieces come out of the same window: a checkpoint's are used no more then
+RECIPE = 3  # raise it if other pieces come out of the same window: a checkpoint's are used no more then
 
 
 class OnnxDiarizer:
@@ -47,22 +48,22 @@ class OnnxDiarizer:
 
     def voiceprint(self, samples: NDArray[np.float32]) -> str:
         """Of all the speech there is, since one person speaks alone."""
-        is_speech = self._networks.active(samples).sum(axis=1) == 1
+        features = filter_banks(samples)
+        band = band_of(features)
+        is_speech = self._networks.active(samples, band).sum(axis=1) == 1
         clean = [span for piece in local_pieces(is_speech[:, None], len(samples) / SAMPLE_RATE) for span in piece.spans]
         if sum(end - start for start, end in clean) < MIN_CLEAN:
             raise NoVoice()
-        features = filter_banks(samples)
-        narrow = self._networks.hears_narrow(features)
-        return encoded(self._networks.embedding(features_between(features, clean), narrow=narrow))
+        return encoded(self._networks.embedding(features_between(features, clean), band))
 
     def close(self) -> None:
         self._threads.shutdown()
 
     def _of_chunk(self, window: Window, chunk: int, start: int, end: int) -> list[VoicePiece]:
         samples = window.samples[start:end]
-        heard = local_pieces(self._networks.active(samples), len(samples) / SAMPLE_RATE)
         features = filter_banks(samples)
-        narrow = bool(heard) and self._networks.hears_narrow(features)
+        band = band_of(features)
+        heard = local_pieces(self._networks.active(samples, band), len(samples) / SAMPLE_RATE)
         found = []
         for piece in heard:
             begin = start / SAMPLE_RATE
@@ -70,6 +71,6 @@ class OnnxDiarizer:
                 clean = (
                     features_between(features, list(piece.clean)) if piece.clean_seconds >= MIN_CLEAN else features[:0]
                 )
-                voiceprint = encoded(self._networks.embedding(clean, narrow=narrow)) if len(clean) > 1 else ""
+                voiceprint = encoded(self._networks.embedding(clean, band)) if len(clean) > 1 else ""
                 found.append(VoicePiece(chunk, piece.voice, spans, round(piece.clean_seconds, 3), voiceprint))
         return found

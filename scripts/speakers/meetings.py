@@ -63,7 +63,7 @@ def compose(voices: Mapping[str, Sequence[Samples]], meeting: Meeting) -> tuple[
     while at < meeting.seconds * SAMPLE_RATE and any(parts.values()):
         left = [name for name in names if parts[name] and name != before] or [name for name in names if parts[name]]
         before = str(chance.choice(left))
-        sound = parts[before].pop()
+        sound = _in_band(parts[before].pop()) if meeting.telephone else parts[before].pop()
         if placed and chance.random() < meeting.overlap and before != placed[-1][0]:
             at -= int(min(len(placed[-1][2]), len(sound)) * chance.uniform(0.1, 0.5))
         placed.append((before, at, sound))
@@ -168,11 +168,17 @@ def _convolved(sound: Samples, answer: Samples) -> Samples:
     return np.asarray(np.fft.irfft(spectrum, size)[: len(sound) + len(answer) - 1], np.float32)
 
 
-def _telephone(samples: Samples) -> Samples:
-    """300 Hz to 3.4 kHz at 8 kHz, in the eight bits of G.711's mu-law, and back at 16 kHz."""
-    spectrum = np.fft.rfft(samples, len(samples) + len(samples) % 2)
-    hertz = np.fft.rfftfreq(2 * (len(spectrum) - 1), 1 / SAMPLE_RATE)
+def _in_band(samples: Samples) -> Samples:
+    """What a telephone carries of it, 300 Hz to 3.4 kHz: truth is told by what can be heard there."""
+    spectrum = np.fft.rfft(samples)
+    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
     spectrum[(hertz < 300) | (hertz > 3400)] = 0
+    return np.asarray(np.fft.irfft(spectrum, len(samples)), np.float32)
+
+
+def _telephone(samples: Samples) -> Samples:
+    """In band, at 8 kHz, in the eight bits of G.711's mu-law, and back at 16 kHz."""
+    spectrum = np.fft.rfft(_in_band(samples), len(samples) + len(samples) % 2)
     half = (len(spectrum) - 1) // 2 + 1
     narrow = np.fft.irfft(spectrum[:half]) / 2
     loud = np.abs(narrow).max(initial=1e-6)

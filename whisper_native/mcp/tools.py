@@ -10,7 +10,6 @@ from concurrent.futures import wait as wait_for
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from anyio import to_thread
@@ -24,7 +23,7 @@ from whisper_native.errors import Failure
 from whisper_native.http.connection import Connection
 from whisper_native.http.server import Server, required
 from whisper_native.mcp.answers import WAITING, Job, Transcribed, job_of, shortened, uploading
-from whisper_native.mcp.uploads import Uploads
+from whisper_native.mcp.uploads import Uploads, recording_at
 
 PATIENCE = 50.0  # seconds: most agents give a tool a minute
 LOOK = 5.0  # seconds between two reports of progress
@@ -152,7 +151,7 @@ class Tools:
             raise Failure("Say which recording: either `path` or `url`.", "missing")
         if url is not None:
             return await to_thread.run_sync(self._fetched, url, fields, abandon_on_cancel=True)
-        source = Path(str(path)).expanduser().absolute()
+        source = recording_at(str(path))
         upload = await to_thread.run_sync(self.uploads.begin, source, fields)
         while not upload.job.done() and (left := until - time.monotonic()) > 0:
             await to_thread.run_sync(wait_for, [upload.job], min(left, LOOK), abandon_on_cancel=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +15,7 @@ from whisper_native.errors import Failure
 from whisper_native.http.connection import Connection
 from whisper_native.http.server import required
 from whisper_native.recordings.content import read
-from whisper_native.recordings.sources import is_recording
+from whisper_native.recordings.sources import MAX_SHOWN, is_recording
 
 AT_ONCE = 2
 
@@ -44,8 +46,8 @@ class Uploads:
         self._stop = threading.Event()
 
     def begin(self, path: Path, fields: Fields) -> Upload:
-        """The upload of the file as it is now, new or under way. Raises Failure for what is no recording."""
-        found = recording_at(path).stat()
+        """The upload of the file as it is now, new or under way. path: as `recording_at` gives it."""
+        found = path.stat()
         key = (path, found.st_size, found.st_mtime_ns, *sorted(fields.items()))
         with self._lock:
             upload = self._under_way.get(key)
@@ -75,18 +77,29 @@ class Uploads:
             connection.close()
 
 
-def recording_at(path: Path) -> Path:
+def recording_at(named: str) -> Path:
     """The file, if by its name it is a recording: an agent that was talked into it can send nothing else.
 
-    Raises Failure."""
-    if not path.exists():
-        raise Failure(f"There is no file {path}. Name it with its full path.", "not_found")
-    if not path.is_file():
+    named: its path as an agent writes it. Raises Failure."""
+    try:
+        path = Path(named).expanduser().absolute()
+        return _checked(path, path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        raise Failure(f"There is no file {named}. Name it with its full path.", "not_found") from None
+    except (OSError, RuntimeError, ValueError) as error:  # too long, of an unknown user, a zero byte
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise Failure(
+            f"The path {named[:MAX_SHOWN]!r} cannot be read: {reason}. Name one recording.", "not_found"
+        ) from None
+
+
+def _checked(path: Path, found: os.stat_result) -> Path:
+    if not stat.S_ISREG(found.st_mode):
         raise Failure(f"{path} is not a file. Name one recording.", "not_a_file")
     if not is_recording(path.resolve()):
         raise Failure(
             f"{path.name} is not a recording by its name. Only audio and video files are sent.", "no_recording"
         )
-    if not path.stat().st_size:
+    if not found.st_size:
         raise Failure(f"{path} is empty (0 bytes).", "empty_file")
     return path

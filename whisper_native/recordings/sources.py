@@ -20,6 +20,7 @@ _SUFFIXES = (
 )
 SUFFIXES = frozenset(_SUFFIXES.split(" "))
 STANDARD_INPUT = "-"
+MAX_SHOWN = 200  # characters of a name that cannot be read
 
 
 class NotFound(Failure):
@@ -52,8 +53,12 @@ def sources(arguments: tuple[str, ...], *, recursive: bool, scratch: Path) -> li
     """Each recording once, in order. Raises Failure for what is not there."""
     found: dict[Path, Source] = {}
     for argument in arguments:
-        for source in _of(argument, recursive, scratch):
-            found.setdefault(source.path.absolute(), source)
+        try:
+            for source in _of(argument, recursive, scratch):
+                found.setdefault(source.path.absolute(), source)
+        except (OSError, ValueError) as error:  # too long, a zero byte, a folder that may not be read
+            reason = getattr(error, "strerror", None) or str(error)
+            raise NotFound(f"'{argument[:MAX_SHOWN]}' cannot be read: {reason}.", "not_found") from None
     return list(found.values())
 
 

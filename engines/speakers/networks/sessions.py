@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engines.base import SAMPLE_RATE
 from engines.errors import ModelNotFound
 from engines.speakers.networks.filter_banks import BANDS, STEP
-from engines.speakers.networks.narrow_band import is_narrow, without_shared
+from engines.speakers.networks.narrow_band import Band, without_shared
 from engines.speakers.networks.speech_frames import speech_classes
 from engines.speakers.voice_piece import Embedding, normalised
 
@@ -45,23 +45,19 @@ class Networks:
         self._embedding = _session(files.embedding, rank=3, last=BANDS)
         self._is_campplus = files.is_campplus
 
-    def active(self, samples: Floats) -> Active:
+    def active(self, samples: Floats, band: Band = Band.FULL) -> Active:
         """Who of three voices speaks in each frame of 17 ms. samples: of 10 s or so."""
         if len(samples) < MIN_SAMPLES:
             samples = np.pad(samples, (0, MIN_SAMPLES - len(samples)))
         scores = _run(self._segmentation, samples[None, None, :])
-        found: Active = _SETS[speech_classes(scores[0], samples)]
+        found: Active = _SETS[speech_classes(scores[0], samples, narrow=band is not Band.FULL)]
         return found
 
-    def hears_narrow(self, features: Floats) -> bool:
-        """Whether these embeddings share what a telephone makes of voices."""
-        return self._is_campplus and is_narrow(features)
-
-    def embedding(self, features: Floats, *, narrow: bool = False) -> Embedding:
-        """Of filter banks, shape (frames, 80), of one voice. At length 1."""
+    def embedding(self, features: Floats, band: Band = Band.FULL) -> Embedding:
+        """Of filter banks, shape (frames, 80), of one voice. At length 1. band: of the recording around it."""
         centred = features - features.mean(axis=0, keepdims=True)
         found = normalised(_run(self._embedding, centred[None])[0].astype(np.float32))
-        return without_shared(found) if narrow else found
+        return without_shared(found, band) if self._is_campplus else found
 
 
 def features_between(features: Floats, spans: list[tuple[float, float]]) -> Floats:

@@ -3,7 +3,7 @@
 The network was trained on transcripts whose turns run over short pauses, and a frame hears 62 ms, so by itself it
 begins early, ends late and bridges breaths. If it is not sure, the level decides: of the frames that it takes for
 speech with a doubt, those that are 30 dB quieter than their voice hardly ever are. See docs/SPEAKERS.md for what it
-changes.
+changes. Over a telephone it is in doubt far more often while somebody speaks, and the level decides nearly alone.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 SURE = 0.05  # chance of silence up to which a frame is speech, however quiet
-LIKELY = 0.5  # … up to which it is speech if it is loud enough
-PERHAPS = 0.7  # … and if the background is far quieter still
+LIKELY, LIKELY_NARROW = 0.5, 0.9  # … up to which it is speech if it is loud enough; over a telephone
+PERHAPS, PERHAPS_NARROW = 0.7, 0.95  # … and if the background is far quieter still
 QUIET = 30.0  # dB under its voice, from which a frame is not loud enough
 FAR = 8.0  # dB that the background is under that, if it is far quieter
 CERTAIN_SILENCE = 0.8  # chance of silence from which a frame tells of the background
@@ -26,9 +26,9 @@ _HOP, _FIRST = 270, 360  # samples
 _SMOOTHED = 3  # frames, 51 ms
 
 
-def speech_classes(scores: Floats, samples: Floats) -> NDArray[np.intp]:
+def speech_classes(scores: Floats, samples: Floats, *, narrow: bool = False) -> NDArray[np.intp]:
     """For each frame the class of who speaks, 0 if nobody does. scores: logarithms, shape (frames, classes); class 0 is
-    silence. samples: what they were made of."""
+    silence. samples: what they were made of. narrow: without anything above 4 kHz, as over a telephone."""
     classes: NDArray[np.intp] = scores.argmax(axis=1)
     if not classes.any():
         return classes
@@ -37,7 +37,8 @@ def speech_classes(scores: Floats, samples: Floats) -> NDArray[np.intp]:
     level = levels(samples, len(scores))
     least = _voice_levels(level, classes) - QUIET
     background = np.median(level[silence > CERTAIN_SILENCE]) if (silence > CERTAIN_SILENCE).any() else np.inf
-    most_silent = np.where(background + FAR < least, PERHAPS, LIKELY)
+    likely, perhaps = (LIKELY_NARROW, PERHAPS_NARROW) if narrow else (LIKELY, PERHAPS)
+    most_silent = np.where(background + FAR < least, perhaps, likely)
     is_speech = (silence < SURE) | ((silence < most_silent) & (level > least))
     found: NDArray[np.intp] = np.where(_without_gaps(is_speech), scores[:, 1:].argmax(axis=1) + 1, 0)
     return found

@@ -15,8 +15,10 @@ import pytest
 from mcp import Client
 
 from tests.unit.client.test_mcp_answers import JOB
+from whisper_native.errors import Failure
 from whisper_native.http.connection import Connection
 from whisper_native.mcp.tools import mcp_server
+from whisper_native.mcp.uploads import recording_at
 
 INFO = {"name": "whisper-native", "default_model": "base"}
 
@@ -96,6 +98,23 @@ def test_a_job_that_takes_long_is_handed_back(recording: Path) -> None:
 
     with serving(slow) as url:
         asyncio.run(_with_client(url, recording, agent))
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        (f"/{'a' * 5000}.wav", "too long"),
+        ("~no-such-user-here/a.wav", "home directory"),
+        ("/a\0.wav", "cannot be read"),
+        ("/a/\ud800.wav", "cannot be read"),
+        ("/dev/null", "is not a file"),
+        ("/none.wav", "There is no file"),
+    ],
+)
+def test_a_path_that_cannot_be_is_said_to_be_so(named: str, says: str) -> None:
+    with pytest.raises(Failure, match=says) as raised:
+        recording_at(named)
+    assert len(str(raised.value)) < 400
 
 
 async def _with_client(url: str, recording: Path, agent: Callable[[Callable[[], Any]], Any]) -> None:

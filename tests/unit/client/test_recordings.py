@@ -41,6 +41,12 @@ def test_folders_patterns_and_files(talks: Path) -> None:
         named("none.mp3")
 
 
+def test_a_name_that_cannot_be_is_said_to_be_so(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="cannot be read") as raised:
+        sources(("a" * 5000,), recursive=False, scratch=tmp_path)
+    assert len(str(raised.value)) < 300
+
+
 def test_an_address_needs_yt_dlp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Failure, match="yt-dlp"):

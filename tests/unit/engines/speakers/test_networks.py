@@ -16,7 +16,7 @@ from engines.speakers.networks.availability import EMBEDDING, SEGMENTATION
 from engines.speakers.networks.embedding_network import embedding_onnx
 from engines.speakers.networks.files import find_networks
 from engines.speakers.networks.filter_banks import filter_banks
-from engines.speakers.networks.narrow_band import is_narrow, without_shared
+from engines.speakers.networks.narrow_band import Band, band_of, without_shared
 from engines.speakers.networks.segmentation_network import segmentation_onnx, sinc_filters
 from engines.speakers.networks.sessions import NetworkFiles, Networks
 from engines.speakers.networks.torch_file import read_tensors
@@ -156,16 +156,23 @@ def test_a_graph_is_what_onnxruntime_reads() -> None:
 
 def test_a_telephones_sound_is_known_by_what_it_lacks() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
-    spectrum = np.fft.rfft(noise)
-    spectrum[np.fft.rfftfreq(48_000, 1 / 16_000) > 4000] = 0
-    assert not is_narrow(filter_banks(noise))
-    assert is_narrow(filter_banks(np.fft.irfft(spectrum).astype(np.float32)))
-    assert not is_narrow(filter_banks(np.zeros(48_000, np.float32)))
+
+    def between(low: float, high: float) -> Band:
+        spectrum, hertz = np.fft.rfft(noise), np.fft.rfftfreq(48_000, 1 / 16_000)
+        spectrum[(hertz < low) | (hertz > high)] = 0
+        return band_of(filter_banks(np.fft.irfft(spectrum).astype(np.float32)))
+
+    assert between(0, 8000) is between(300, 8000) is Band.FULL
+    assert between(0, 4000) is Band.NARROW
+    assert between(300, 3400) is Band.TELEPHONE
+    assert band_of(filter_banks(np.zeros(48_000, np.float32))) is Band.FULL
 
 
-def test_what_voices_over_a_telephone_share_is_taken_off() -> None:
+@pytest.mark.parametrize("band", [Band.NARROW, Band.TELEPHONE])
+def test_what_voices_over_a_telephone_share_is_taken_off(band: Band) -> None:
     one, other = (normalised(np.random.default_rng(at).normal(0, 1, 192).astype(np.float32)) for at in (1, 2))
-    assert without_shared(one) @ without_shared(one) == pytest.approx(1)
-    shared = normalised(one - without_shared(one))
+    assert without_shared(one, band) @ without_shared(one, band) == pytest.approx(1)
+    shared = normalised(one - without_shared(one, band))
     near = [normalised(each + 2 * shared) for each in (one, other)]
-    assert without_shared(near[0]) @ without_shared(near[1]) < near[0] @ near[1]
+    assert without_shared(near[0], band) @ without_shared(near[1], band) < near[0] @ near[1]
+    assert without_shared(one, Band.FULL) is one

@@ -48,6 +48,12 @@ def test_what_may_be_a_pause_is_speech_if_it_is_loud_and_the_background_is_not()
     assert spoken(speech_classes(chances, sound((0.1, 100), (0.02, 40), (0.01, 60)))) == [100]
 
 
+def test_over_a_telephone_the_level_decides_nearly_alone() -> None:
+    chances = scores((SURE, 100), (PERHAPS, 40), (SURE, 100))
+    assert spoken(speech_classes(chances, sound((0.1, 100), (0.02, 40), (0.1, 100)), narrow=True)) == []
+    assert spoken(speech_classes(chances, sound((0.1, 100), (0.0005, 40), (0.1, 100)), narrow=True)) == [101, 139]
+
+
 def test_short_gaps_are_closed() -> None:
     chances = scores((SURE, 50), (SILENT, 8), (SURE, 50), (SILENT, 9), (SURE, 50))
     level = sound((0.1, 50), (0.0001, 8), (0.1, 50), (0.0001, 9), (0.1, 50))
