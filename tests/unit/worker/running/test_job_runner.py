@@ -655,7 +655,7 @@ def test_the_plan_of_a_checkpoint_is_what_it_was_since_windows_were_last_cut_oth
     (kept,) = bench.store.attempts(job_id)
     assert json.loads(kept.content.splitlines()[0]) == {
         "format": 1,
-        "windows": 3,
+        "windows": 4,
         "engine": "scripted",
         "model": "scripted-1",
         "context": False,
