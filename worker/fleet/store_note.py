@@ -1,4 +1,5 @@
-"""Which store the processes on one Redis serve: it may be one alone, or jobs would be looked for where they are not.
+"""Which store the processes on one Redis serve, and by which protocol. It may be one store alone, or jobs would be
+looked for where they are not.
 
 whisper:store:<id>  string that expires some seconds after the last process of that store has said that it lives: where
                     it lies, for people
@@ -14,6 +15,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+from worker.fleet.protocol import announce_protocol, problem_with_versions
 from worker.runtime.connection import KEY_PREFIX, connect_briefly
 from worker.runtime.timing import Timing
 from worker.store.errors import StoreUnfit
@@ -53,7 +55,10 @@ class StoreNote:
     def tell(self, redis: Redis) -> None:
         """To be called with every beat."""
         where = self._shared[1] if self._shared else f"{self._directory.resolve()} on {socket.gethostname()}"
-        announce_store(redis, self.id, where, self._timing)
+        with redis.pipeline(transaction=False) as pipeline:
+            announce_store(pipeline, self.id, where, self._timing)
+            announce_protocol(pipeline, self._timing)
+            pipeline.execute()
 
     def others(self, redis: Redis) -> list[str]:
         """Where other stores lie whose processes are alive; none if Redis does not say."""
@@ -69,6 +74,8 @@ class StoreNote:
             if found := problem_with(self.others(redis)):
                 return found
             try:
+                if found := problem_with_versions(redis):
+                    return found
                 self.tell(redis)
             except RedisError:
                 return None
@@ -81,8 +88,8 @@ def problem_with(others: Sequence[str]) -> str | None:
         return None
     return (
         f"Redis at WHISPER_REDIS_URL has the queues of another data directory, {others[0][:300]}. To serve the same "
-        "jobs, set WHISPER_DATA_DIR to that one; or give this service a database of its own (redis://host:6379/1); or "
-        "stop the other one, and try again after 15 s."
+        "jobs, set WHISPER_DATA_DIR or WHISPER_STORE to that one; or give this service a database of its own "
+        "(redis://host:6379/1); or stop the other one, and try again after 15 s."
     )
 
 
