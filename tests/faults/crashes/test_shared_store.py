@@ -82,6 +82,24 @@ def test_what_one_deletes_is_gone_for_the_other(machines: list[LiveService], cli
     assert job_id not in str(second.get("/v1/jobs").json())
 
 
+def test_while_the_store_is_away_jobs_wait_and_none_is_lost(
+    machines: list[LiveService], seaweedfs: SeaweedFS, long_file: Path
+) -> None:
+    """Redis is there all the time: half a partition. Whoever could not write tries again a minute later at most."""
+    first, second = machines
+    undisturbed = first.submit(long_file)
+    assert first.ended(undisturbed)["status"] == "finished"
+    job_id = first.submit(long_file)
+    until(lambda: first.job(job_id)["processed_seconds"] > 0, "it is decoded")
+    seaweedfs.stop()
+    until(lambda: first.get(f"/v1/jobs/{job_id}").status_code >= 500, "the API says that it cannot read the store")
+    seaweedfs.start()
+    seaweedfs.wait()
+    until(lambda: second.get(f"/v1/jobs/{job_id}").status_code == 200, "the store is read again")
+    assert second.ended(job_id)["status"] == "finished"
+    assert transcript(first, job_id) == transcript(second, undisturbed)
+
+
 def test_a_store_that_cannot_be_reached_is_said_at_the_start(
     start_service: Start, machines: list[LiveService], seaweedfs: SeaweedFS
 ) -> None:

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -61,6 +61,14 @@ class RecordingCache:
         for path in self._files.glob(f"{job_id}.*"):
             with contextlib.suppress(OSError):  # on Windows somebody may read it
                 path.unlink(missing_ok=True)
+
+    def keep_only(self, there: Collection[str]) -> None:
+        """Drops what the store has no more, wherever that was deleted. there: keys below `jobs/`."""
+        for path in self._files.iterdir():
+            job_id, _, name = path.name.partition(".")
+            if f"{job_id}/{name}" not in there and not path.name.endswith(".part"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def _bring(self, job_id: str, name: str, target: Path) -> None:
         path = self._path(job_id, name)

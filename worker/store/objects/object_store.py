@@ -17,7 +17,9 @@ What is of this machine alone lies in its data directory: uploads as they come, 
 
 from __future__ import annotations
 
+import logging
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +44,8 @@ from worker.store.objects.records import FRESH
 from worker.store.records import JOB, OUTCOME, RETRY, WAVEFORM, JobRequest, Outcome, Retry, Waveform
 from worker.store.search.search_index import SearchIndex
 
+log = logging.getLogger(__name__)
+
 
 class ObjectStore(ObjectRecordings):
     """See JobStore. directory: of this machine alone. batch: see ObjectAttemptLog. Raises StoreUnfit, or OSError if the
@@ -60,7 +64,9 @@ class ObjectStore(ObjectRecordings):
         self.transcripts = Transcripts(self._records, self.search.update)
 
     def keep_index(self, timing: Timing) -> None:
-        """There is none: what other machines do would not come to it. Lists are read from the store."""
+        """There is none: what other machines do would not come to it. Lists are read from the store. Recordings that are
+        kept here go soon after they were deleted elsewhere."""
+        threading.Thread(target=self._keep_cache, args=(timing.reconcile,), name="cache", daemon=True).start()
 
     # Jobs
 
@@ -228,9 +234,21 @@ class ObjectStore(ObjectRecordings):
             if newest[job_id] < now - older_than:
                 self._remove(f"jobs/{job_id}/")
 
+    def tidy_cache(self) -> None:
+        """Drops recordings from this machine that the store has no more."""
+        self._cache.keep_only({entry.name for entry in self.bucket.list("jobs/")})
+
     def free_bytes(self) -> int:
         """On this machine, which uploads pass through."""
         return shutil.disk_usage(self._incoming).free
+
+    def _keep_cache(self, every: float) -> None:
+        while True:
+            time.sleep(every)
+            try:
+                self.tidy_cache()
+            except OSError as error:
+                log.warning("The cache of recordings waits for the store: %s", error)
 
     def _forget(self, job_id: str) -> None:
         self._looks.forget(job_id)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from obstore.store import MemoryStore
 
+from tests.unit.factories import make_request
 from worker.store.objects.bucket import Bucket
 from worker.store.objects.cache import RecordingCache, SumWrong
+from worker.store.objects.object_store import ObjectStore
 
 SIZE = 1000
 
@@ -57,3 +59,19 @@ def test_the_one_used_last_goes_last_and_none_that_is_read(tmp_path: Path, bucke
     left = {path.name for path in (tmp_path / "cache" / "files").iterdir()}
     assert left == {"b.source", "c.source"}
     assert list((tmp_path / "cache" / "use").iterdir()) == []
+
+
+def test_what_was_deleted_on_another_machine_goes(tmp_path: Path) -> None:
+    """Nobody may find here what its owner has deleted."""
+    bucket = Bucket(MemoryStore())
+    here, there = (ObjectStore(bucket, tmp_path / name) for name in ("here", "there"))
+    jobs = []
+    for _ in range(2):
+        upload = there.receive()
+        upload.write(b"sound")
+        upload.commit(make_request(upload.id))
+        with here.local_source(upload.id):
+            jobs.append(upload.id)
+    there.drop_source(jobs[0])
+    here.tidy_cache()
+    assert [path.name for path in (tmp_path / "here" / "files").iterdir()] == [f"{jobs[1]}.source"]
