@@ -416,6 +416,33 @@ FAULTS: tuple[Fault, ...] = (
         "Refused at submission and when it is fetched, before anything is dialled; allowed if configured",
     ),
     Fault(164, "The disk fills up while a recording is fetched", "The job waits until there is room"),
+    # a store that machines share
+    Fault(
+        180,
+        "All workers of two machines on one object store are killed in the middle of a job",
+        "It goes on from the last batch of windows, 5 s at most before; both machines give the same transcript; the "
+        "webhook is sent",
+    ),
+    Fault(
+        181,
+        "The object store goes away in the middle of a job, and Redis does not",
+        "The API says so with 5xx; once the store is back the job is finished, with the undisturbed transcript",
+    ),
+    Fault(
+        182,
+        "An object store ignores conditions on writing",
+        "Every process refuses it at the start and says what to do; so does the doctor",
+    ),
+    Fault(
+        183,
+        "A process of another machine dies with an idempotency key in its hands",
+        "The key is free again after 20 s, by no clock but that of whoever asks",
+    ),
+    Fault(
+        184,
+        "A recording comes from the object store otherwise than it was sent",
+        "It is not used, and is fetched again",
+    ),
 )
 
 # Rows no test can show here, and why not; each could be shown on another machine.

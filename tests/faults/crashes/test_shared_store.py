@@ -53,6 +53,7 @@ def workers(machines: list[LiveService]) -> list[Any]:
     return [process(machine, "worker") for machine in machines]
 
 
+@pytest.mark.fault(180)
 def test_a_killed_workers_job_goes_on_and_its_end_is_told(machines: list[LiveService], long_file: Path) -> None:
     first, second = machines
     undisturbed = first.submit(long_file)
@@ -82,6 +83,7 @@ def test_what_one_deletes_is_gone_for_the_other(machines: list[LiveService], cli
     assert job_id not in str(second.get("/v1/jobs").json())
 
 
+@pytest.mark.fault(181)
 def test_while_the_store_is_away_jobs_wait_and_none_is_lost(
     machines: list[LiveService], seaweedfs: SeaweedFS, long_file: Path
 ) -> None:

@@ -64,8 +64,8 @@ class ObjectStore(ObjectRecordings):
         self.transcripts = Transcripts(self._records, self.search.update)
 
     def keep_index(self, timing: Timing) -> None:
-        """There is none: what other machines do would not come to it. Lists are read from the store. Recordings that are
-        kept here go soon after they were deleted elsewhere."""
+        """There is none: what other machines do would not come to it, and lists are read from the store. Recordings
+        that are kept here go soon after they were deleted elsewhere."""
         threading.Thread(target=self._keep_cache, args=(timing.reconcile,), name="cache", daemon=True).start()
 
     # Jobs

@@ -17,6 +17,7 @@ def test_a_store_that_honours_conditions_passes_and_nothing_is_left() -> None:
     assert list(bucket.list("probe/")) == []
 
 
+@pytest.mark.fault(182)
 @pytest.mark.parametrize("condition", ["create", "swap"])
 def test_a_store_that_ignores_conditions_is_refused(monkeypatch: pytest.MonkeyPatch, condition: str) -> None:
     """As some servers do, and answer 200."""

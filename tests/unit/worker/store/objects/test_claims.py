@@ -19,6 +19,7 @@ def nobody(job_id: str) -> bool:
     return False
 
 
+@pytest.mark.fault(183)
 def test_a_dead_process_holds_nothing_once_it_was_silent_for_long(bucket: Bucket) -> None:
     of_dead = ObjectClaims(bucket, nobody).hold("key")
     others = ObjectClaims(bucket, nobody, dead=0.0)
