@@ -16,6 +16,8 @@ from worker.store.objects.records import ObjectRecords
 from worker.store.records import ENDED, JOB, OUTCOME, is_job_id
 from worker.store.search.document import Document, document_of
 
+MOST = 100_000  # jobs that are remembered
+
 
 class ObjectRows:
     """See JobRows. A row is as the last list of all jobs had it."""
@@ -81,6 +83,8 @@ class Diary(JobIndex):
         self._again_at: dict[str, float] = {}  # unix seconds, by job
 
     def looked_at(self, seen: Seen, state: IndexState, again_at: float) -> None:
+        if len(self._again_at) >= MOST:  # also of jobs that others have deleted since
+            self._again_at.clear()
         self._again_at[seen.id] = again_at
 
     def put_off(self, seen: Seen, again_at: float) -> None:

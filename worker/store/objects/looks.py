@@ -17,10 +17,15 @@ MOST = 1000  # jobs
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """at: monotonic seconds. entries: by name."""
+    """at: monotonic seconds; wall: unix seconds. entries: by name."""
 
     at: float
+    wall: float
     entries: Mapping[str, Entry] = field(default_factory=dict)
+
+    def is_of_the_last(self, seconds: float) -> bool:
+        """By both clocks: on some machines one of them stands still while they sleep."""
+        return time.monotonic() - self.at < seconds and abs(time.time() - self.wall) < seconds
 
     @property
     def is_job(self) -> bool:
@@ -47,13 +52,13 @@ class Looks:
         """within: seconds that an earlier look may be old. Raises JobNotFound for what cannot be the id of a job."""
         if not is_job_id(job_id):
             raise JobNotFound(job_id)
-        now = time.monotonic()
         with self._lock:
             known = self._looks.get(job_id)
-        if known is not None and now - known.at < within:
+        if known is not None and known.is_of_the_last(within):
             return known
+        now, wall = time.monotonic(), time.time()
         entries = {entry.name: entry for entry in self._bucket.list(f"jobs/{job_id}/")}
-        look = Look(now, entries)
+        look = Look(now, wall, entries)
         with self._lock:
             self._looks[job_id] = look
             self._looks.move_to_end(job_id)
