@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from worker.jobs.backlog import QueueFull
-from worker.store.errors import TranscriptBusy
+from worker.store.errors import StoreUnavailable, TranscriptBusy
 from worker.store.job_store import JobNotFound
 from worker.store.record_format import RecordUnreadable
 from worker.store.records import JobError
@@ -82,6 +82,7 @@ STATUS: dict[str, int] = {
     "out_of_memory": 500,
     "engine_unavailable": 500,
     "redis_unavailable": 503,
+    "store_unavailable": 503,
     "overloaded": 503,
     "transcript_busy": 503,
     "shutting_down": 503,
@@ -104,6 +105,7 @@ _PARAMS = {
 _PASSING = {
     "upload_stalled",
     "redis_unavailable",
+    "store_unavailable",
     "overloaded",
     "shutting_down",
     "idempotency_key_in_use",
@@ -189,6 +191,10 @@ def redis_unavailable() -> ApiError:
     return ApiError("redis_unavailable", "The job queue (Redis) does not answer. Try again in a few seconds.")
 
 
+def store_unavailable() -> ApiError:
+    return ApiError("store_unavailable", "The store of the jobs does not answer. Try again in a few seconds.")
+
+
 def overloaded() -> ApiError:
     return ApiError(
         "overloaded", "The server is busy: it cannot open more files or connections. Try again in a moment."
@@ -270,6 +276,9 @@ async def _on_os_error(request: Request, error: Exception) -> Response:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         log.error("No more files can be opened: %s", error.strerror)
         return _answer(request, overloaded())
+    if isinstance(error, StoreUnavailable):
+        log.error("%s", error.strerror)
+        return _answer(request, store_unavailable())
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
     log.error("The disk is full: %s", error)

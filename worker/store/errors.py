@@ -29,3 +29,7 @@ class TranscriptBusy(Exception):
 
 class StoreUnfit(Exception):
     """The store cannot keep jobs: says why, and what to do."""
+
+
+class StoreUnavailable(OSError):
+    """A shared store does not answer now, or refuses what it is asked; the message says how."""

@@ -18,7 +18,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, PreconditionError
 from obstore.store import from_url
 
-from worker.store.errors import StoreUnfit
+from worker.store.errors import StoreUnavailable, StoreUnfit
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as AnyStore
@@ -158,9 +158,13 @@ class Bucket:
         try:
             yield
         except PermissionDeniedError as error:
-            raise OSError(errno.EROFS, f"The store refuses the keys it was asked with: {_first_line(error)}") from error
+            raise StoreUnavailable(
+                errno.EROFS, f"The store refuses the keys it was asked with: {_first_line(error)}"
+            ) from error
         except BaseError as error:
-            raise OSError(errno.EIO, f"The store does not answer as it should: {_first_line(error)}") from error
+            raise StoreUnavailable(
+                errno.EIO, f"The store does not answer as it should: {_first_line(error)}"
+            ) from error
 
 
 def store_id(bucket: Bucket) -> str:

@@ -16,6 +16,7 @@ from api.http.access_log import AccessLog
 from api.http.errors import STATUS, ApiError, add_error_handlers
 from engines.errors import EngineError
 from tests.unit.api_service import assert_error
+from worker.store.errors import StoreUnavailable
 from worker.store.job_store import JobNotFound
 from worker.store.records import JobError
 
@@ -58,6 +59,7 @@ RAISED: list[tuple[Exception, int, str, str | None]] = [
     (ConnectionError("refused"), 503, "redis_unavailable", None),
     (TimeoutError("slow"), 503, "redis_unavailable", None),
     (OutOfMemoryError("full"), 503, "redis_unavailable", None),
+    (StoreUnavailable(errno.EIO, "secret"), 503, "store_unavailable", None),
     (OSError(errno.ENOSPC, "No space left"), 507, "insufficient_storage", None),
     (ResponseError("WRONGTYPE"), 500, "server_error", None),
     (FileNotFoundError("secret.txt"), 500, "server_error", None),
