@@ -17,7 +17,8 @@ from worker.webhooks.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEA
 
 # Error codes by what a route does. The status of each stands in `api.http.errors`.
 _ANY = ("invalid_value", "bad_request", "uri_too_long", "headers_too_large", "overloaded", "invalid_api_key",
-        "host_not_allowed", "origin_not_allowed", "server_error", "redis_unavailable", "shutting_down")  # fmt: skip
+        "host_not_allowed", "origin_not_allowed", "server_error", "redis_unavailable",
+        "store_unavailable", "shutting_down")  # fmt: skip
 _UPLOAD = ("missing_required_parameter", "unsupported_parameter", "invalid_content_type", "invalid_multipart",
            "too_many_fields", "field_too_large", "empty_file", "file_too_large", "model_not_found", "upload_stalled",
            "insufficient_storage", "idempotency_key_reused", "idempotency_key_in_use", "queue_full", "too_many_uploads",

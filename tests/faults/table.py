@@ -426,7 +426,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         181,
         "The object store goes away in the middle of a job, and Redis does not",
-        "The API answers 503 `store_unavailable`; once the store is back the job is finished, with the undisturbed transcript",
+        "The API answers 503 `store_unavailable`; once the store is back the job is finished, with the undisturbed "
+        "transcript",
     ),
     Fault(
         182,
