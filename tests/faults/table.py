@@ -416,6 +416,23 @@ FAULTS: tuple[Fault, ...] = (
         "Refused at submission and when it is fetched, before anything is dialled; allowed if configured",
     ),
     Fault(164, "The disk fills up while a recording is fetched", "The job waits until there is room"),
+    # several machines
+    Fault(
+        170,
+        "The clock of a worker's machine is an hour off, either way",
+        "It loses no job, and every time of a job is right: leases and due times go by Redis' clock",
+    ),
+    Fault(
+        171,
+        "The worker of another machine is killed, drained, or not there at all",
+        "Jobs wait for it; each machine supervises and stops its own part",
+    ),
+    Fault(
+        172,
+        "A worker takes a job whose model it does not serve",
+        "The job goes on with one that does, and lets those behind it pass; a model that nobody serves is named",
+    ),
+    Fault(173, "Two versions that cannot work together meet", "Whichever starts second is refused by name"),
     # a store that machines share
     Fault(
         180,

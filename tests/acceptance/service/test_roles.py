@@ -67,8 +67,10 @@ def parts(tmp_path: Path) -> Iterator[tuple[Part, Part]]:
                 part.stop()
 
 
+@pytest.mark.slow
+@pytest.mark.fault(171)
 def test_each_runs_without_the_other(parts: tuple[Part, Part], clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two starts of parts of the service, and a worker that is killed."""
+    """Slow: two starts of parts of the service, and a worker that is killed."""
     box, mac = parts
     box.start()
     checks = box.get("/health/ready").json()["checks"]

@@ -26,10 +26,12 @@ def fleet(tmp_path: Path) -> Iterator[RunningWorker]:
         running.end()
 
 
+@pytest.mark.slow
+@pytest.mark.fault(170)
 def test_a_clock_that_is_an_hour_off_costs_no_job_and_dates_none_wrong(
     fleet: RunningWorker, tmp_path: Path, sample: Sample
 ) -> None:
-    """Each runs a job for longer than a lease, and both look for workers that are silent, which takes 10 s."""
+    """Each runs a job for longer than a lease, and both look for workers that are silent, which takes 10 s: slow."""
     voice = media.read(sample.path)
     recording = media.write(tmp_path / "talk.flac", np.concatenate([np.zeros(16_000, np.float32), voice] * 10))
     began = time.time()

@@ -33,6 +33,7 @@ async def test_ready_with_redis_a_loaded_model_and_room(tmp_path: Path) -> None:
         assert found["worker"]["detail"] == "base faster_whisper cpu"
 
 
+@pytest.mark.fault(172)
 async def test_a_model_that_no_worker_serves_is_named(tmp_path: Path) -> None:
     async with serving(tmp_path, models=("small",)) as running:
         announce(running.redis, WorkerHeartbeat("w1", "ready", "base"))

@@ -606,6 +606,7 @@ def test_a_job_without_a_model_takes_what_is_the_default_when_it_runs(bench: Ben
         assert bench.runner.run(bench.add(talk, **changes), "batch") == Finished()
 
 
+@pytest.mark.fault(172)
 def test_a_job_for_a_model_of_another_worker_lets_those_behind_it_pass(bench: Bench, talk: bytes) -> None:
     now = bench.set_by_hand()
     bench.jobs.serving = lambda model: ["mac"] if model == "small" else []
