@@ -25,3 +25,16 @@ def test_a_device_is_held_on_this_machine_while_its_worker_lives(local: Path) ->
                 FileLock(path).acquire(timeout=0)
     with device_lock(local / "a", "cuda:1"):
         pass
+
+
+def test_a_place_that_is_not_ours_is_not_used(local: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere, data = tmp_path_factory.mktemp("elsewhere"), tmp_path_factory.mktemp("data")
+    with device_lock(data, "cpu"):
+        (ours,) = local.glob("whisper-native-*")
+    for path in ours.iterdir():
+        path.unlink()
+    ours.rmdir()
+    ours.symlink_to(elsewhere, target_is_directory=True)
+    with device_lock(data, "cpu"):
+        assert list(data.glob("*.cpu.lock"))
+    assert list(elsewhere.iterdir()) == []
