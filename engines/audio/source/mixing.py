@@ -17,6 +17,7 @@ from engines.audio.source.chunk import Chunk, Samples
 BLOCK = 0.05  # seconds for which a channel's share is one
 RELEASE = 0.2  # seconds in which a channel's level falls to a third after it fell silent
 MEMORY = 2.0  # seconds over which channels are compared for their sign
+LAG = 0.001  # seconds between samples whose difference is compared: what is left of 50 Hz is a sixth of a voice's share
 OPPOSED = 0.3  # correlation from which two channels are taken to hold the same sound, or its opposite
 
 
@@ -70,7 +71,8 @@ class _Mixer:
         return signed
 
     def _compare(self, samples: Samples) -> None:
-        now = np.asarray(samples @ samples.T, np.float64)
+        voices = _without_hum(samples, max(1, round(self.form[1] * LAG)))
+        now = np.asarray(voices @ voices.T, np.float64)
         self._likeness = self._likeness * np.exp(-samples.shape[1] / self.form[1] / MEMORY) + now
         energies = np.diag(self._likeness)
         order = np.argsort(-energies, kind="stable")
@@ -81,6 +83,13 @@ class _Mixer:
             if size > 0 and abs(together) > OPPOSED * size:
                 self._signs[channel] = np.sign(together)
             total[channel] = self._signs[channel]
+
+
+def _without_hum(samples: Samples, lag: int) -> Samples:
+    """Hum gets into both wires alike, even if a voice is upside down on one: it has no say."""
+    for _ in range(2):
+        samples = samples[:, lag:] - samples[:, :-lag]
+    return samples
 
 
 def _weighted(shares: Samples, blocks: Samples) -> Samples:

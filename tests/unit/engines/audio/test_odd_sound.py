@@ -115,6 +115,13 @@ def test_no_mix_cancels(tmp_path: Path, shares: tuple[float, ...]) -> None:
     assert np.abs(samples).max() > 0.25
 
 
+def test_hum_on_both_wires_does_not_turn_a_voice_against_itself(tmp_path: Path) -> None:
+    hum = (0.45 * np.sin(2 * np.pi * 50 * np.arange(3 * RATE) / RATE)).astype(np.float32)
+    voice = 0.2 * sweep()
+    samples, _, _ = read(odd_media.wav(tmp_path / "a", odd_media.as_int16(np.stack([hum + voice, hum - voice]))))
+    assert abs(likeness(samples[RATE // 4 :], sweep()[RATE // 4 :])) > 0.9
+
+
 def test_two_speakers_on_two_channels_both_come_through(tmp_path: Path) -> None:
     """The one far more quietly than the other, each in their turn and both at once."""
     one, other = sweep(9.0), 0.03 * np.sign(sweep(9.0)[::-1]).astype(np.float32)
@@ -236,6 +243,22 @@ def test_a_wav_of_nothing_but_empty_chunks_is_refused_at_once(tmp_path: Path) ->
     with pytest.raises(UnsupportedMedia):
         read(tmp_path / "a")
     assert time.process_time() - begun < 2
+
+
+def test_two_mp3s_that_were_joined_are_not_called_cut_off(tmp_path: Path) -> None:
+    one, other = (media.write(tmp_path / name, sweep(), rate) for name, rate in (("a.mp3", 16_000), ("b.mp3", 44_100)))
+    (tmp_path / "source").write_bytes(one.read_bytes() + other.read_bytes())
+    assert "truncated_input" not in read(tmp_path / "source")[1]
+    assert read(media.truncated(tmp_path / "half", one))[1] == ["truncated_input"]
+
+
+def test_a_film_of_several_tracks_is_cut_off_only_if_its_own_sound_is(tmp_path: Path) -> None:
+    """Matroska tells of each track how long it is; an MPEG stream of none, and the longest is not the one."""
+    sounds = [sweep(2.0), sweep(4.0)]
+    film = odd_media.tracks(tmp_path / "a.mkv", sounds)
+    assert read(film, 1)[1] == ["other_tracks"]
+    assert "truncated_input" in read(media.truncated(tmp_path / "half", film), 2)[1]
+    assert read(odd_media.tracks(tmp_path / "a.mpg", sounds, codec="mp2"), 1)[1] == ["other_tracks"]
 
 
 @pytest.fixture(scope="module")
