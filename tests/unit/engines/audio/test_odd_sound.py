@@ -246,7 +246,8 @@ def test_a_wav_of_nothing_but_empty_chunks_is_refused_at_once(tmp_path: Path) ->
 
 
 def test_two_mp3s_that_were_joined_are_not_called_cut_off(tmp_path: Path) -> None:
-    one, other = (media.write(tmp_path / name, sweep(), rate) for name, rate in (("a.mp3", 16_000), ("b.mp3", 44_100)))
+    kinds = (("a.mp3", 16_000, 24_000), ("b.mp3", 44_100, 192_000))
+    one, other = (media.write(tmp_path / name, sweep(), rate, bit_rate) for name, rate, bit_rate in kinds)
     (tmp_path / "source").write_bytes(one.read_bytes() + other.read_bytes())
     assert "truncated_input" not in read(tmp_path / "source")[1]
     assert read(media.truncated(tmp_path / "half", one))[1] == ["truncated_input"]
