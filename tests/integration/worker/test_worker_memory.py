@@ -18,6 +18,7 @@ FLAT = 2.0  # MB by which one thousand may add more than the one before
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory is a process's own")
 def test_clips_leave_nothing_behind(tmp_path: Path, sample: Sample) -> None:
     """Takes minutes: the first thousand fills caches, and only the two after it say whether anything stays."""
