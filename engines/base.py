@@ -151,6 +151,7 @@ class Engine(Protocol):
     max_batch: how many windows one `decode` call takes.
     express_lanes: `decode` calls on top of these, for an interactive window that finds all lanes at batch work: it
     shares the processor with them rather than wait for one to finish. 0 if a pass cannot share.
+    window_seconds: how long a full window of a recording is at best, 30 at most: a CPU encodes shorter ones for less.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Engine(Protocol):
     lanes: int
     max_batch: int
     express_lanes: int
+    window_seconds: float
 
     def load(self) -> None:
         """Loads the weights and ends with a warm-up pass. Runs on the first lane's thread."""

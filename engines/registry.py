@@ -45,6 +45,7 @@ class EngineOptions:
     lanes: int | None = None
     threads: int | None = None
     max_batch: int | None = None
+    window_seconds: float | None = None
     beam_size: int = 5  # beams of the search at temperature 0
     data_dir: Path = Path("data")
     offline: bool = False  # never ask a model hub

@@ -81,7 +81,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="runs of which the median counts (3)")
     parser.add_argument("--long-minutes", type=float, help="length of the long file (42)")
     parser.add_argument("--quick", action="store_true", help="everything small: a trial, not a result")
-    parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(DEFAULT), help="soak is left out otherwise")
+    parser.add_argument(
+        "--steps", nargs="+", choices=STEPS, default=list(DEFAULT), help="frontier and soak are left out otherwise"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS, help="a directory (%(default)s)")
     parser.add_argument("--name", default="latest", help="of the files there (%(default)s)")
     return parser.parse_args()

@@ -67,6 +67,12 @@ class WorkerSettings(WebhookSettings, UrlSettings, UploadLimits, SharedStoreSett
     max_batch: int | None = Field(
         default=None, ge=1, le=256, description="Windows per decode call; empty: the engine's own number"
     )
+    window_seconds: float | None = Field(
+        default=None,
+        ge=10,
+        le=30,
+        description="Seconds of speech per window at most; empty: 13 with faster-whisper on a CPU, else 30",
+    )
     beam_size: int = Field(default=5, ge=1, le=10, description="Beam size at temperature 0")
     context: bool = Field(
         default=False,

@@ -1,4 +1,4 @@
-"""Packs speech into windows of at most 30 s, cut in pauses.
+"""Packs speech into windows of at most 30 s, or of what suits an engine better, cut in pauses.
 
 Long pauses are shortened to a breath at each side, so silence never reaches Whisper and windows are full; what
 a window holds of the recording is told by its pieces. Memory is bounded by one window.
@@ -22,13 +22,13 @@ Samples = NDArray[np.float32]
 PLAN = 4  # how recordings are cut; raise it with any change that cuts the same recording differently
 
 FRAMES_PER_SECOND = SAMPLE_RATE / FRAME
-MAX_FRAMES = int(WINDOW_SECONDS * FRAMES_PER_SECOND)  # 937 frames: 29.98 s
+MAX_FRAMES = int(WINDOW_SECONDS * FRAMES_PER_SECOND)  # 937 frames: 29.98 s; an engine may want fewer
 SPEECH = 0.5  # probability from which a frame is speech (Silero's default)
 PAUSE = 0.35  # probability below which speech has ended (Silero's default: 0.15 under SPEECH)
 PAD_FRAMES = 12  # frames kept on either side of speech: 0.38 s
 MIN_SPEECH_FRAMES = 3  # shorter sounds are clicks, not words: 0.1 s
 MIN_PAUSE_FRAMES = 4  # a shorter dip is the closure of a consonant, no pause: 0.13 s
-CUT_RANGE_FRAMES = 12 * FRAMES_PER_SECOND  # a cut is looked for in the last 12 s of a full window
+CUT_RANGE = 0.4  # of a full window: a cut is looked for in its last 12 of 30 s
 LONG_PAUSE_FRAMES = 0.8 * FRAMES_PER_SECOND  # a longer pause is no better to cut in
 FAINT = 0.01  # peak below which the model makes more mistakes: a tenth of the words at -70 dB, 2 % after lifting …
 LIFTED = 0.2  # … to this peak
@@ -53,18 +53,20 @@ class Speech:
 @dataclass(frozen=True, slots=True)
 class Packing:
     """speech, pause: probabilities from which a frame is speech, and below which speech has ended. before, after:
-    frames kept on either side of it; a pause of at most `after` frames stays whole."""
+    frames kept on either side of it; a pause of at most `after` frames stays whole. most: frames of a full window."""
 
     speech: float = SPEECH
     pause: float = PAUSE
     before: int = PAD_FRAMES
     after: int = PAD_FRAMES
+    most: int = MAX_FRAMES
 
 
-def packing_of(listening: Listening) -> Packing:
-    """What a request wants, in frames."""
+def packing_of(listening: Listening, window_seconds: float = WINDOW_SECONDS) -> Packing:
+    """What a request and the engine want, in frames. window_seconds: of a full window."""
+    most = int(window_seconds * FRAMES_PER_SECOND)
     if not listening.voice_activity:
-        return Packing(0.0, 0.0)
+        return Packing(0.0, 0.0, most=most)
     speech = SPEECH if listening.threshold is None else listening.threshold
     before, after = listening.prefix_padding, listening.silence_duration
     return Packing(
@@ -72,6 +74,7 @@ def packing_of(listening: Listening) -> Packing:
         max(0.0, speech - (SPEECH - PAUSE)),
         PAD_FRAMES if before is None else round(before * FRAMES_PER_SECOND),
         PAD_FRAMES if after is None else max(1, round(after * FRAMES_PER_SECOND)),
+        most,
     )
 
 
@@ -83,7 +86,7 @@ def pack_speech(
     for samples, probabilities in frames:
         for row, probability in zip(samples, probabilities.tolist(), strict=True):
             packer.add(row, probability)
-            if len(packer.kept) >= MAX_FRAMES:
+            if len(packer.kept) >= packing.most:
                 yield from packer.cut()
     yield from packer.flush()
 
@@ -141,7 +144,7 @@ class _Packer:
 
 def _best_cut(frames: list[_Frame]) -> int:
     """Where to cut a full window: in a long pause near its end, or else where speech is least likely."""
-    first = int(len(frames) - CUT_RANGE_FRAMES)
+    first = int(len(frames) * (1 - CUT_RANGE))
     best, best_worth = 0, float("-inf")
     for start, end in _pauses(frames, first, PAUSE):
         lasted = frames[end].number - frames[start].number if end < len(frames) else end - start

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Hashable, Sequence
 
-from engines.base import Window, WindowResult
+from engines.base import WINDOW_SECONDS, Window, WindowResult
 from engines.errors import OutOfMemory
 from engines.registry import EngineOptions
 from engines.text.logprobs import token_logprob
@@ -33,6 +33,7 @@ class FakeEngine:
         self.lanes = options.lanes or 2
         self.max_batch = options.max_batch or 4
         self.express_lanes = 0
+        self.window_seconds = options.window_seconds or WINDOW_SECONDS
 
     def load(self) -> None:
         each_pass, _, each_window = self.model.partition("+")

@@ -29,7 +29,7 @@ from mlx_whisper.whisper import Whisper
 from engines.backends.alignment import Floats, Path
 from engines.backends.openai_family import BEST_OF, Audio, Heard, Interrupter, ReferenceEngine
 from engines.backends.single_thread import SingleThread
-from engines.base import SAMPLE_RATE, Window, WindowResult
+from engines.base import SAMPLE_RATE, WINDOW_SECONDS, Window, WindowResult
 from engines.errors import EngineUnavailable, ModelNotFound
 from engines.registry import EngineOptions
 from engines.weights.other_formats import find_mlx_weights
@@ -51,6 +51,7 @@ class MLXWhisper(ReferenceEngine):
         self.device, self._mlx_device = _device(options.device)
         self._dtype = COMPUTE_TYPES[_compute_type(self.device, options.compute_type)]
         self.max_batch = options.max_batch or (1 if self.device == "cpu" else GPU_BATCH)
+        self.window_seconds = options.window_seconds or WINDOW_SECONDS
 
     @property
     def _model_name(self) -> str:

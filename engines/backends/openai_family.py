@@ -57,6 +57,7 @@ class ReferenceEngine(ABC):
     express_lanes = 0
     device: str
     max_batch: int
+    window_seconds: float
     _model: Any = None
 
     @abstractmethod

@@ -20,7 +20,7 @@ from whisper.tokenizer import get_tokenizer
 
 from engines.backends.alignment import Floats, Path
 from engines.backends.openai_family import BEST_OF, Audio, Heard, Interrupter, ReferenceEngine
-from engines.base import SAMPLE_RATE, Window, WindowResult
+from engines.base import SAMPLE_RATE, WINDOW_SECONDS, Window, WindowResult
 from engines.devices.cores import available_cores
 from engines.errors import EngineUnavailable, ModelNotFound, OutOfMemory
 from engines.registry import EngineOptions
@@ -43,6 +43,7 @@ class OpenAIWhisper(ReferenceEngine):
         self.device = self._torch_device.type
         self._dtype = COMPUTE_TYPES[_compute_type(self.device, options.compute_type)]
         self.max_batch = options.max_batch or (1 if self.device == "cpu" else GPU_BATCH)
+        self.window_seconds = options.window_seconds or WINDOW_SECONDS
 
     @property
     def _model_name(self) -> str:

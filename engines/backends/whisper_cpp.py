@@ -51,6 +51,7 @@ class WhisperCpp:
                 reason="format_of_the_file",
             )
         self.lanes = options.lanes or 1
+        self.window_seconds = options.window_seconds or WINDOW_SECONDS
         self.max_batch = 1  # it decodes one window at a time; with more, others would only wait longer
         self._threads = options.threads or max(1, min(available_cores(), MAX_THREADS) // self.lanes)
         self._contexts: list[Any] = []

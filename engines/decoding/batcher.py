@@ -35,7 +35,8 @@ class Batcher:
         self._on_pass = on_pass
         self.max_batch = engine.max_batch  # falls when the device's memory runs out
         self._ladder = ladder or Ladder()
-        self._queue = WindowQueue(engine.lanes, engine.batch_key)
+        # Where passes share the processor, one takes as long as all its windows.
+        self._queue = WindowQueue(engine.lanes, engine.batch_key, mixes=not engine.express_lanes)
         self._threads: list[threading.Thread] = []
         self._began: dict[int, float] = {}  # when the pass of each busy thread began, in monotonic seconds
 

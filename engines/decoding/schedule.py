@@ -30,12 +30,14 @@ class Line(Generic[Item]):
 class Schedule(Generic[Item]):
     """Interactive lines before batch lines; within a class the line that had least audio decoded goes first.
 
-    A batch is filled up with whatever shares the first window's key, so nothing idles. A waiting batch window
-    lets at most `MAX_PASSES` passes go before it. An interactive line that has had `DEMOTE_AFTER` seconds of audio
+    A batch is filled up with whatever shares the first window's key, so nothing idles; unless it `mixes`, only with
+    windows of the first one's class, since a pass takes as long as all its windows. A waiting batch window lets at most
+    `MAX_PASSES` passes go before it. An interactive line that has had `DEMOTE_AFTER` seconds of audio
     decoded becomes a batch line, so nobody has to say beforehand how long a recording is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, mixes: bool = True) -> None:
+        self._mixes = mixes
         self._lines: list[Line[Item]] = []
         self._arrivals = count()
         self._passes_over_batch = 0
@@ -65,19 +67,25 @@ class Schedule(Generic[Item]):
         line.consumed += seconds
         self._demote(line)
 
+    def waiting(self, *, interactive_only: bool = False) -> int:
+        """How many windows wait, of all lines."""
+        return sum(len(each.waiting) for each in self._lines if not interactive_only or each.priority == "interactive")
+
     def next_batch(self, size: int, interactive_only: bool = False) -> list[Item]:
         """Takes out up to `size` items that may share a pass; empty if nothing waits. interactive_only: for a
         pass on top of those that serve everybody, which no batch window waits for."""
         batch: list[Item] = []
         key: Hashable = None
+        only: Priority | None = "interactive" if interactive_only else None
         has_batch_window = False
         while len(batch) < size:
-            candidates = self._candidates(batch, key, interactive_only)
+            candidates = self._candidates(batch, key, only)
             line = min(candidates, key=self._rank, default=None)
             if line is None:
                 break
             key, seconds, item = line.waiting.popleft()
             has_batch_window |= line.priority == "batch"
+            only = only if self._mixes else line.priority
             line.seconds += seconds
             line.consumed += seconds
             self._demote(line)
@@ -94,9 +102,9 @@ class Schedule(Generic[Item]):
             level = self._level("batch")
             line.priority, line.seconds = "batch", level
 
-    def _candidates(self, batch: list[Item], key: Hashable, interactive_only: bool) -> list[Line[Item]]:
+    def _candidates(self, batch: list[Item], key: Hashable, only: Priority | None) -> list[Line[Item]]:
         lines = [line for line in self._lines if line.waiting and (not batch or line.waiting[0][0] == key)]
-        return [line for line in lines if line.priority == "interactive"] if interactive_only else lines
+        return [line for line in lines if only in (None, line.priority)]
 
     def _rank(self, line: Line[Item]) -> tuple[bool, float, int]:
         goes_first = line.priority == ("batch" if self._passes_over_batch >= MAX_PASSES else "interactive")

@@ -32,13 +32,12 @@ from engines.transcript import Segment, Speaker, Transcript, TranscriptWarning
 
 
 class Checkpoint(Protocol):
-    """What an earlier run over the same recording has decoded already, and where this one's results are kept."""
+    """What an earlier run over the same recording has decoded already, and where this one's results are kept: of two
+    for the same window the later counts."""
 
-    def result(self, window: Window) -> WindowResult | None:
-        """The window's result, or None if it has to be decoded."""
+    def result(self, window: Window) -> WindowResult | None: ...
 
-    def save(self, window: Window, result: WindowResult) -> None:
-        """Keeps a result; of two for the same window the later counts."""
+    def save(self, window: Window, result: WindowResult) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +55,11 @@ class _Pending(NamedTuple):
     result: WindowResult | None = None
 
 
-class _Heard(NamedTuple):
-    window: Window
-    result: WindowResult
-
-
 class Transcription:
     """One run over one file. Iterate it for progress, window by window; then `transcript()` has the whole.
 
     context: give each window the text before it as prompt; windows then wait for one another. speakers: tells them
-    apart; None if nobody asked.
+    apart; None if nobody asked. window_seconds: of a full window; None for what suits the engine.
     `cancel` may be called from any thread and ends the iteration with Canceled within one window. So does
     `hand_back`, once the windows that the model has in hand are decoded and kept in the checkpoint.
     """
@@ -81,10 +75,12 @@ class Transcription:
         *,
         context: bool = False,
         speakers: SpeakerTracking | None = None,
+        window_seconds: float | None = None,
     ) -> None:
         self._batcher = batcher
         self._path = path
         self._options = options
+        self._packing = packing_of(options.listening, window_seconds or batcher.engine.window_seconds)
         self._priority = priority
         self._max_seconds = max_seconds
         self._checkpoint = checkpoint
@@ -101,7 +97,7 @@ class Transcription:
         self._pending: deque[_Pending] = deque()
         self._stream: WindowStream | None = None
         self._language = RecordingLanguage(options)
-        self._undecided: list[_Heard] = []  # heard before the recording's language was settled
+        self._undecided: list[tuple[Window, WindowResult]] = []  # heard before the recording's language was settled
         self._segments: list[Segment] = []
         self.peaks: tuple[int, ...] = ()  # see Peaks; of a recording that was heard to its end
         self._duration = 0.0
@@ -184,9 +180,9 @@ class Transcription:
             ReadAhead(reader, "read") as blocks,
             ReadAhead(speech_frames(self._checked(blocks, reader)), "ears") as frames,
         ):
-            for index, part in enumerate(pack_speech(frames, packing_of(self._options.listening))):
+            for index, part in enumerate(pack_speech(frames, self._packing)):
                 pending.append(self._submit(index, part))
-                while len(pending) >= self._limit:
+                while len(pending) >= self._pending_limit:
                     yield from self._collect(pending.popleft(), reader)
                 if self._has_enough:
                     break
@@ -201,6 +197,11 @@ class Transcription:
         self.peaks = () if self._options.only_language else reader.peaks
         self._warnings = (*reader.warnings(), *self._missing_words(reader))
         yield Progress(self._duration, self._duration, ())
+
+    @property
+    def _pending_limit(self) -> int:
+        few = max(VOTERS, 2 * self._batcher.engine.lanes)  # while each has to be asked for its language
+        return self._limit if self._language.is_settled else min(self._limit, few)
 
     @property
     def _has_enough(self) -> bool:
@@ -238,9 +239,7 @@ class Transcription:
         return _Pending(window, self._stream.submit(window))
 
     def _prompt(self) -> str | None:
-        if not self._before:
-            return self._options.prompt
-        return f"{self._options.prompt or ''} {self._before}"
+        return f"{self._options.prompt or ''} {self._before}" if self._before else self._options.prompt
 
     def _collect(self, pending: _Pending, reader: AudioReader) -> Iterator[Progress]:
         """Takes the next result. While the recording's language is open, results are held back."""
@@ -248,7 +247,7 @@ class Transcription:
         self._language.hear(result)
         if self._context:
             self._before = result.text.strip()
-        self._undecided.append(_Heard(pending.window, result))
+        self._undecided.append((pending.window, result))
         if self._language.is_settled:
             yield from self._tell_decided(reader)
 

@@ -46,12 +46,13 @@ class Pass(NamedTuple):
 
 
 class WindowQueue:
-    """lanes: passes at once, beside the interactive ones that may go past them. key: see `Engine.batch_key`."""
+    """lanes: passes at once, beside the interactive ones that may go past them. key: see `Engine.batch_key`. mixes: see
+    Schedule."""
 
-    def __init__(self, lanes: int, key: Callable[[Window], Hashable]) -> None:
+    def __init__(self, lanes: int, key: Callable[[Window], Hashable], *, mixes: bool = True) -> None:
         self._lanes = lanes
         self._key = key
-        self._schedule: Schedule[WindowTask] = Schedule()
+        self._schedule: Schedule[WindowTask] = Schedule(mixes=mixes)
         self._changed = threading.Condition()
         self._recordings: set[Recording] = set()
         self._passes = 0  # in hand
@@ -153,12 +154,13 @@ class WindowQueue:
 
     def _take(self, size: int) -> list[WindowTask]:
         """Past the engine's lanes only interactive windows go, and never more of them than it has lanes: then no
-        batch window begins until as many passes have ended, so all lanes stay busy and no more."""
-        if self._passes < self._lanes:
-            return self._schedule.next_batch(size)
-        if self._interactive_passes < self._lanes:
-            return self._schedule.next_batch(size, interactive_only=True)
-        return []
+        batch window begins until as many passes have ended, so all lanes stay busy and no more. Of what waits a pass
+        leaves each other lane as much as it takes itself."""
+        is_full = self._passes >= self._lanes
+        if is_full and self._interactive_passes >= self._lanes:
+            return []
+        share = -(-self._schedule.waiting(interactive_only=is_full) // self._lanes)
+        return self._schedule.next_batch(min(size, share), interactive_only=is_full)
 
     def _count(self, taken: Pass, step: int) -> None:
         self._passes += step

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,9 @@ from tests.speech import Recording, Samples, Sentence
 CACHE = speech.CACHE / "benchmark"
 SAMPLE_RATE = speech.SAMPLE_RATE
 MARGIN = 0.3  # seconds of silence kept around a clip
+_MU = 255  # of the mu-law that telephones compress loudness by
+
+Change = Callable[[Recording], Recording]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,15 @@ def over_and_over(minutes: float, hours: float) -> Path:
     return path
 
 
-def conditions(minutes: float) -> list[Known]:
+def conditions(minutes: float, changes: Mapping[str, Change] | None = None) -> list[Known]:
     """Clean, in noise, faster, quieter, with music between: each from another part of the talk; parts may overlap."""
+    changes = changes or CONDITIONS
     whole = speech.recording(45 if minutes > 1 else 3)
     length = minutes * 60
-    step = (whole.seconds - length) / (len(CONDITIONS) - 1)
+    step = (whole.seconds - length) / (len(changes) - 1)
     return [
         _kept(f"{name}-{minutes:g}min", lambda change=change, at=at: change(part(whole, at * step, length)))  # type: ignore[misc]
-        for at, (name, change) in enumerate(CONDITIONS.items())
+        for at, (name, change) in enumerate(changes.items())
     ]
 
 
@@ -127,6 +131,29 @@ def faster(clean: Recording, tempo: float = 1.25) -> Recording:
     return Recording(samples.astype(np.float32), moved)
 
 
+def telephone(clean: Recording) -> Recording:
+    """From 300 to 3400 Hz, as filters of second and eighth order make it, in the 8 bits of the mu-law."""
+    hertz = np.maximum(np.fft.rfftfreq(len(clean.samples), 1 / SAMPLE_RATE), 1.0)
+    kept = 1 / np.sqrt((1 + (300 / hertz) ** 4) * (1 + (hertz / 3400) ** 16))
+    narrow = np.clip(np.fft.irfft(np.fft.rfft(clean.samples) * kept, len(clean.samples)), -1, 1)
+    steps = np.round(np.sign(narrow) * np.log1p(_MU * np.abs(narrow)) / np.log1p(_MU) * 127) / 127
+    samples = np.sign(steps) * np.expm1(np.abs(steps) * np.log1p(_MU)) / _MU
+    return Recording(samples.astype(np.float32), clean.sentences)
+
+
+def two_speakers(clean: Recording, pitch: float = 1.18) -> Recording:
+    """Two sentences by the voice, two by a higher one, and so on."""
+    samples = clean.samples.copy()
+    for number, sentence in enumerate(clean.sentences):
+        if number // 2 % 2:
+            first, last = (round(edge * SAMPLE_RATE) for edge in (sentence.start, sentence.end))
+            own = samples[first:last]
+            higher = np.interp(np.arange(0, len(own) - 1, pitch), np.arange(len(own)), own).astype(np.float32)
+            stretched = faster(Recording(higher, ()), 1 / pitch).samples[: len(own)]
+            samples[first:last] = np.pad(stretched, (0, len(own) - len(stretched)))
+    return Recording(samples, clean.sentences)
+
+
 def with_music(clean: Recording, every: float = 60.0, seconds: float = 15.0) -> Recording:
     """A tune after about every minute, in a pause between two sentences."""
     pieces: list[Samples] = []
@@ -145,13 +172,14 @@ def with_music(clean: Recording, every: float = 60.0, seconds: float = 15.0) -> 
     return Recording(np.concatenate(pieces), tuple(sentences))
 
 
-CONDITIONS: dict[str, Callable[[Recording], Recording]] = {
+CONDITIONS: dict[str, Change] = {
     "clean": lambda clean: clean,
     "noise at 15 dB": noisy,
     "1.25 times faster": faster,
     "25 dB quieter": quieter,
     "music between": with_music,
 }
+ALL_CONDITIONS: dict[str, Change] = {**CONDITIONS, "telephone": telephone, "two speakers": two_speakers}
 
 
 def _filtered(graph: Any, samples: Samples) -> Iterator[Samples]:

@@ -6,7 +6,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,21 +69,32 @@ def without_model(path: Path, times: int = 5) -> list[float]:
 def line(model: str, paths: Sequence[Path], *, ladder: bool = True, context: bool = False) -> list[Heard]:
     """Our own line in this process. Without the ladder it takes whatever the first decoding gives; with context each
     window is given the text before it."""
+    with batcher(model, ladder=ladder) as running:
+        return [heard(running, path, context=context)[0] for path in paths]
+
+
+@contextmanager
+def batcher(model: str, *, ladder: bool = True, **changes: Any) -> Iterator[Batcher]:
+    """changes: of the EngineOptions."""
     options = EngineOptions(model=model, device="cpu", compute_type="int8", data_dir=WorkerSettings().data_dir)
-    batcher = Batcher(create_engine("faster-whisper", options), Ladder() if ladder else Ladder(temperatures=(0.0,)))
-    batcher.start()
+    engine = create_engine("faster-whisper", replace(options, **changes))
+    running = Batcher(engine, Ladder() if ladder else Ladder(temperatures=(0.0,)))
+    running.start()
     try:
-        return [_heard(batcher, path, context) for path in paths]
+        yield running
     finally:
-        batcher.close()
+        running.close()
 
 
-def _heard(batcher: Batcher, path: Path, context: bool) -> Heard:
-    begun = time.perf_counter()
-    transcription = Transcription(batcher, path, DecodeOptions(), "batch", float("inf"), context=context)
+def heard(running: Batcher, path: Path, *, words: bool = False, context: bool = False) -> tuple[Heard, float]:
+    """What the line makes of a file, and the seconds of processor time it took."""
+    begun, used = time.perf_counter(), time.process_time()
+    transcription = Transcription(running, path, DecodeOptions(words=words), "batch", float("inf"), context=context)
     for _ in transcription:
         pass
-    return Heard(transcription.transcript().text, (), time.perf_counter() - begun)
+    seconds, used = time.perf_counter() - begun, time.process_time() - used
+    transcript = transcription.transcript()
+    return Heard(transcript.text, tuple((word.text, word.start) for word in transcript.words), seconds), used
 
 
 def very_long() -> Iterator[tuple[str, Path, float]]:

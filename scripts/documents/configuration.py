@@ -43,6 +43,7 @@ GROUPS = {
     ),
     "Decoding": (
         "WHISPER_BEAM_SIZE",
+        "WHISPER_WINDOW_SECONDS",
         "WHISPER_CONTEXT",
         "WHISPER_LANES",
         "WHISPER_THREADS",

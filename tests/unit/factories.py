@@ -14,7 +14,7 @@ import numpy as np
 
 from engines.audio.reader import Samples
 from engines.audio.voice_activity import FRAME
-from engines.base import SAMPLE_RATE, DecodeOptions, Piece, Window, WindowResult
+from engines.base import SAMPLE_RATE, WINDOW_SECONDS, DecodeOptions, Piece, Window, WindowResult
 from engines.errors import Canceled
 from engines.transcript import Segment, Transcript, Word
 from worker.store.records import JobRequest
@@ -134,6 +134,7 @@ class ScriptedEngine:
     ) -> None:
         self.lanes = lanes
         self.express_lanes = express_lanes
+        self.window_seconds = WINDOW_SECONDS
         self.max_batch = max_batch
         self.passes: list[list[Window]] = []
         self.gate = threading.Event()

@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from engines.audio.windows import PLAN
+from engines.base import WINDOW_SECONDS
 from engines.decoding.batcher import Batcher
 from engines.decoding.speaker_tracking import SpeakerTracking, SpeakerWishes
 from engines.decoding.transcriber import Progress, Transcription
@@ -88,7 +89,9 @@ class Attempt:
         plan = {"windows": PLAN, "engine": engine.name, "model": engine.model, "context": limits.context}
         if diarizer:
             plan["speakers"] = diarizer.diarizer.name
-        self._checkpoint = JobCheckpoint(jobs.store, request.id, {**plan, "options": options})
+        # The networks that tell speakers apart hear 30 s in pieces of the length they were trained on.
+        length = WINDOW_SECONDS if diarizer else engine.window_seconds
+        self._checkpoint = JobCheckpoint(jobs.store, request.id, {**plan, "options": options}, length)
         self._transcription = Transcription(
             batcher,
             recording.path,
@@ -98,6 +101,7 @@ class Attempt:
             self._checkpoint,
             context=limits.context,
             speakers=self._speakers(diarizer, recording),
+            window_seconds=self._checkpoint.window_seconds,
         )
         self._started_at = jobs.began_at(request.id)
         self._segments: list[Segment] = []  # so far

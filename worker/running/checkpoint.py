@@ -24,13 +24,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from engines.base import Window, WindowResult
+from engines.base import WINDOW_SECONDS, Window, WindowResult
 from engines.speakers.voice_piece import VoicePiece
 from worker.store.attempts import Attempt, AttemptLog
 from worker.store.job_store import JobNotFound, JobStore
 from worker.store.record_format import FIRST, KEY, RecordFormat, RecordUnreadable, encoded
 
 Place = tuple[int, int, int, int]
+LENGTH = "window_seconds"  # of the plan; left out for windows of 30 s, as all had them once
 
 log = logging.getLogger(__name__)
 
@@ -82,15 +83,19 @@ class History:
 class JobCheckpoint:
     """The results of one job's earlier attempts, and a log for those of this one.
 
-    plan: JSON of what the results depend on; attempts of another plan are left out. A job goes on without a
-    checkpoint if its log cannot be written.
+    plan: JSON of what the results depend on; attempts of another plan are left out. window_seconds: how long windows
+    are to be, unless an earlier attempt went by this plan with another length: then the job keeps to that. A job goes
+    on without a checkpoint if its log cannot be written.
     """
 
-    def __init__(self, store: JobStore, job_id: str, plan: Mapping[str, Any]) -> None:
+    def __init__(
+        self, store: JobStore, job_id: str, plan: Mapping[str, Any], window_seconds: float = WINDOW_SECONDS
+    ) -> None:
         self._store = store
         self._job_id = job_id
-        self._plan = {KEY: FIRST, **json.loads(json.dumps(plan))}
         attempts = store.attempts(job_id)
+        wanted = {**plan, LENGTH: window_seconds} if window_seconds != WINDOW_SECONDS else plan
+        self._plan = _kept({KEY: FIRST, **json.loads(json.dumps(wanted))}, [each.content for each in attempts])
         self.history = History.of(attempts)
         self.is_first = not attempts  # of this job's attempts
         self._began = self._first_window = 0.0  # of this attempt, in monotonic seconds; 0 until then
@@ -110,6 +115,11 @@ class JobCheckpoint:
             self._write(encoded(self._plan))
         except (OSError, JobNotFound) as error:
             self._give_up(error)
+
+    @property
+    def window_seconds(self) -> float:
+        """How long windows are in this job."""
+        return float(self._plan.get(LENGTH, WINDOW_SECONDS))
 
     @property
     def is_overtaken(self) -> bool:
@@ -185,6 +195,15 @@ def _place(window: Window) -> Place:
     """The window's number, where in the recording it begins and ends, and how much of that it has, in samples."""
     first, last = window.pieces[0], window.pieces[-1]
     return window.index, first.source, last.source + last.length, len(window.samples)
+
+
+def _kept(plan: dict[str, Any], contents: list[bytes]) -> dict[str, Any]:
+    """The plan, with the length of windows that the newest attempt has whose plan is the same otherwise."""
+    for content in reversed(contents):
+        earlier = _plan(next(_lines(content), b""))
+        if isinstance(earlier, dict) and {**earlier, LENGTH: None} == {**plan, LENGTH: None}:
+            return earlier
+    return plan
 
 
 def _known(contents: list[bytes], plan: Mapping[str, Any]) -> Iterator[Saved | SavedVoices]:

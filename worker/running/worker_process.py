@@ -146,6 +146,7 @@ class WorkerProcess:
             lanes=settings.lanes,
             threads=settings.threads,
             max_batch=settings.max_batch,
+            window_seconds=settings.window_seconds,
             beam_size=settings.beam_size,
             data_dir=settings.data_dir,
             offline=settings.offline,

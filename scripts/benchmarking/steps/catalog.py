@@ -7,6 +7,7 @@ from collections.abc import Callable
 from scripts.benchmarking.bench import Bench
 from scripts.benchmarking.steps.contention import company, crowd
 from scripts.benchmarking.steps.feeding import feed
+from scripts.benchmarking.steps.frontier import frontier
 from scripts.benchmarking.steps.latency import clip, cold, overhead, stream
 from scripts.benchmarking.steps.long_recordings import long, soak
 from scripts.benchmarking.steps.simulated_gpu import gpu
@@ -16,6 +17,6 @@ from scripts.benchmarking.steps.wording import context, nothing, words
 STEPS: dict[str, Callable[[Bench], None]] = {
     "feed": feed, "gpu": gpu, "overhead": overhead, "clip": clip, "company": company, "stream": stream,
     "many": many, "long": long, "crowd": crowd, "nothing": nothing, "cold": cold, "words": words, "context": context,
-    "soak": soak,
+    "frontier": frontier, "soak": soak,
 }  # fmt: skip
-DEFAULT = tuple(name for name in STEPS if name != "soak")
+DEFAULT = tuple(name for name in STEPS if name not in ("frontier", "soak"))  # these take long

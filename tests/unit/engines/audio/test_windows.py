@@ -6,17 +6,20 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engines.audio.voice_activity import FRAME
 from engines.audio.windows import (
+    FRAMES_PER_SECOND,
     MAX_FRAMES,
     MIN_SPEECH_FRAMES,
     PAD_FRAMES,
     PAUSE,
     SPEECH,
+    Packing,
     Speech,
     pack_speech,
     packing_of,
@@ -37,11 +40,11 @@ def probabilities(runs: Sequence[Run]) -> NDArray[np.float32]:
     return np.concatenate([np.full(length, level, np.float32) for level, length in runs] or [np.zeros(0, np.float32)])
 
 
-def pack(chances: NDArray[np.float32], block: int = 64) -> list[Speech]:
+def pack(chances: NDArray[np.float32], block: int = 64, packing: Packing | None = None) -> list[Speech]:
     """Packs a recording whose every sample is the number of its frame."""
     samples = np.repeat(np.arange(len(chances), dtype=np.float32)[:, None], FRAME, axis=1)
     blocks = ((samples[at : at + block], chances[at : at + block]) for at in range(0, len(chances), block))
-    return list(pack_speech(blocks))
+    return list(pack_speech(blocks, packing or Packing()))
 
 
 def kept(speech: Speech) -> list[int]:
@@ -185,11 +188,19 @@ def test_a_dip_as_short_as_a_consonant_is_no_pause() -> None:
     assert ends == [0, 103, 107, 157]
 
 
-def test_speech_for_minutes_without_a_breath_gives_full_windows() -> None:
-    chances = np.ones(10 * MAX_FRAMES, np.float32)
-    windows = pack(chances)
+@pytest.mark.parametrize("most", [MAX_FRAMES, 13.0 * FRAMES_PER_SECOND])
+def test_speech_for_minutes_without_a_breath_gives_full_windows(most: float) -> None:
+    chances = np.ones(int(10 * most), np.float32)
+    windows = pack(chances, packing=packing_of(Listening(), most / FRAMES_PER_SECOND))
     assert [frame for speech in windows for frame in kept(speech)] == list(range(len(chances)))
     assert len(windows) <= 20
+    assert max(len(kept(speech)) for speech in windows) <= most
+
+
+def test_an_engines_shorter_windows_are_cut_in_its_last_pauses_too() -> None:
+    chances = probabilities([(1.0, 300), (0.0, 10), (1.0, 50), (0.0, 10), (1.0, 300)])
+    first, *_ = pack(chances, packing=packing_of(Listening(), 13.0))
+    assert kept(first)[-1] in range(360, 370)
 
 
 def window(*pieces: tuple[int, int]) -> Window:

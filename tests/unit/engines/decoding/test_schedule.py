@@ -149,6 +149,14 @@ def test_an_interactive_window_fills_its_pass_up_with_batch_windows() -> None:
     assert schedule.next_batch(4) == ["clip", "batch", "batch", "batch"]
 
 
+def test_if_passes_do_not_mix_a_pass_has_windows_of_one_class() -> None:
+    schedule: Schedule[str] = Schedule(mixes=False)
+    batch, clip = schedule.open("batch"), schedule.open("interactive")
+    fill(schedule, batch, "batch", 5, 30)
+    fill(schedule, clip, "clip", 2, 5)
+    assert [schedule.next_batch(4) for _ in range(3)] == [["clip"] * 2, ["batch"] * 4, ["batch"]]
+
+
 def test_a_batch_window_goes_first_after_its_bound_even_while_clips_keep_coming() -> None:
     schedule: Schedule[str] = Schedule()
     batch, clips = schedule.open("batch"), schedule.open("interactive")

@@ -54,6 +54,14 @@ def test_a_window_that_is_tried_again_goes_before_the_others_with_a_key_of_its_o
     assert task.key == (None, 0.2)
 
 
+def test_a_lane_leaves_the_others_their_share_of_what_waits() -> None:
+    queue = WindowQueue(lanes=2, key=lambda window: None)
+    stream = queue.open("interactive")
+    for index in range(5):
+        stream.submit(make_window(index))
+    assert [[task.window.index for task in taken(queue, 4).tasks] for _ in range(2)] == [[0, 1, 2], [3]]
+
+
 def test_an_answer_to_a_closed_recording_reaches_nobody(queue: WindowQueue) -> None:
     stream = queue.open("batch")
     future = stream.submit(make_window())

@@ -197,6 +197,20 @@ def test_another_plan_starts_over(store: LocalStore, job_id: str, other: dict[st
     assert JobCheckpoint(store, job_id, PLAN).result(make_window()) is not None
 
 
+@pytest.mark.parametrize(("began", "now"), [(30.0, 13.0), (13.0, 30.0), (13.0, 13.0), (13.0, 20.0)])
+def test_a_job_keeps_to_the_length_of_windows_it_began_with(
+    store: LocalStore, job_id: str, began: float, now: float
+) -> None:
+    first = JobCheckpoint(store, job_id, PLAN, began)
+    first.begin()
+    first.save(make_window(), make_result())
+    first.end()
+    second = JobCheckpoint(store, job_id, PLAN, now)
+    assert second.window_seconds == began
+    assert second.result(make_window()) is not None
+    assert JobCheckpoint(store, job_id, {**PLAN, "model": "small"}, now).window_seconds == now
+
+
 def test_a_window_that_lies_elsewhere_is_another(store: LocalStore, job_id: str) -> None:
     keep(store, job_id, (make_window(1, seconds=2.0, start=3.0), make_result()))
     known = JobCheckpoint(store, job_id, PLAN)
