@@ -151,7 +151,7 @@ class Engine(Protocol):
     max_batch: how many windows one `decode` call takes.
     express_lanes: `decode` calls on top of these, for an interactive window that finds all lanes at batch work: it
     shares the processor with them rather than wait for one to finish. 0 if a pass cannot share.
-    window_seconds: how long a full window of a recording is at best, 30 at most: a CPU encodes shorter ones for less.
+    window_seconds: how long a full window is, 30 at most: on CPUs shorter ones are faster, and lose words.
     """
 
     name: str

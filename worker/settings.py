@@ -71,7 +71,7 @@ class WorkerSettings(WebhookSettings, UrlSettings, UploadLimits, SharedStoreSett
         default=None,
         ge=10,
         le=30,
-        description="Seconds of speech per window at most; empty: 13 with faster-whisper on a CPU, else 30",
+        description="Seconds of speech per window at most; empty: 30. On CPUs fewer are faster and cost some words",
     )
     beam_size: int = Field(default=5, ge=1, le=10, description="Beam size at temperature 0")
     context: bool = Field(
@@ -108,7 +108,7 @@ class WorkerSettings(WebhookSettings, UrlSettings, UploadLimits, SharedStoreSett
         default=None,
         ge=1,
         le=64,
-        description="Concurrent jobs that a client waits for; empty: twice the windows in hand, at least 4",
+        description="Concurrent jobs that a client waits for; empty: windows of all passes at once, twice that on GPUs",
     )
     batch_slots: int = Field(default=2, ge=1, le=64, description="Concurrent jobs that nobody waits for")
     dashboard_filenames: bool = Field(

@@ -8,7 +8,6 @@ FULL_FRAMES = int(WINDOW_SECONDS * 100)  # mel frames, 10 ms each: what Whisper 
 # Tighter than a margin, or under 15 s, Whisper begins to say phrases twice.
 ENCODER_FRAMES = (1500, 2000, 2500, FULL_FRAMES)
 MARGIN_FRAMES = 200
-CPU_WINDOW_SECONDS = (ENCODER_FRAMES[0] - MARGIN_FRAMES) / 100  # the longest that fits the cheapest length: 13 s
 
 
 def encoder_frames(window: Window) -> int:

@@ -20,7 +20,7 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_ctranslate2_storage, get_suppressed_tokens, merge_punctuations
 from numpy.typing import NDArray
 
-from engines.backends.encoder_length import CPU_WINDOW_SECONDS, FULL_FRAMES, encoder_frames, filled_frames
+from engines.backends.encoder_length import FULL_FRAMES, encoder_frames, filled_frames
 from engines.base import SAMPLE_RATE, WINDOW_SECONDS, DecodeOptions, Window, WindowResult
 from engines.devices.cores import available_cores
 from engines.devices.ctranslate2_device import choose_compute_type, choose_device, device_error
@@ -37,7 +37,7 @@ MAX_TOKENS = 448  # Whisper's text context
 MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
 BEST_OF = 5  # samples drawn above temperature 0, as in openai/whisper
 CPU_LANES = 8  # decode calls at once at most, each on a core of its own
-CPU_BATCH = 4  # windows a pass on a CPU: the decoder reads its weights once for all of them
+CPU_BATCH = 2  # windows a pass on a CPU: the decoder reads its weights once for both, and more gain little
 GPU_BATCH = 16  # windows a pass on a GPU; not measured on one
 
 
@@ -56,7 +56,7 @@ class FasterWhisper:
         self.lanes = options.lanes or (min(cores, CPU_LANES) if on_cpu else 1)
         self.max_batch = options.max_batch or (CPU_BATCH if on_cpu else GPU_BATCH)
         self.express_lanes = 1 if on_cpu else 0
-        self.window_seconds = options.window_seconds or (CPU_WINDOW_SECONDS if on_cpu else WINDOW_SECONDS)
+        self.window_seconds = options.window_seconds or WINDOW_SECONDS
         self._threads = options.threads or max(1, cores // self.lanes)
         self._whisper: WhisperModel | None = None
 

@@ -38,15 +38,15 @@ class Run(NamedTuple):
 
 
 BEFORE = Point(30.0, 1, 5)
-DEFAULT = Point(13.0, 4, 5)
+DEFAULT = Point(30.0, 2, 5)
 POINTS = (
     BEFORE,
     DEFAULT,
     Point(30.0, 4, 5),
     Point(18.0, 4, 5),
-    Point(13.0, 1, 5),
-    Point(13.0, 4, 2),
-    Point(13.0, 4, 1),
+    Point(13.0, 4, 5),
+    Point(18.0, 4, 2),
+    Point(18.0, 4, 1),
 )
 
 

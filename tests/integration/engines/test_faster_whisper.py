@@ -129,6 +129,8 @@ def test_prompts_of_one_length_may_share_a_pass_and_others_not(tiny: FasterWhisp
     assert key(prompt="  ") == key(hotwords="") == key()
     assert key(language="de", task="translate", words=True) == key()
     assert key(temperature=0.2) != key()
+    long = tiny.batch_key(window(np.zeros(20 * SAMPLE_RATE, np.float32)))
+    assert long != key(), "padded to one length, they would be heard otherwise together than alone"
 
 
 def test_windows_with_different_prompts_of_one_length_do_not_mix_them_up(
@@ -151,7 +153,7 @@ def test_windows_of_other_keys_are_what_the_library_refuses(tiny: FasterWhisper,
 def test_a_prompt_longer_than_whisper_takes_is_cut(tiny: FasterWhisper, voice: Samples) -> None:
     long = "A meeting about customers in London. " * 100
     keys = [tiny.batch_key(window(voice, prompt=long)), tiny.batch_key(window(voice, hotwords=long))]
-    assert keys[0] == keys[1] == (1 + MAX_PROMPT_TOKENS, 0.0)
+    assert keys[0] == keys[1] == (1 + MAX_PROMPT_TOKENS, 0.0, 1500)
 
 
 def test_lanes_decode_at_once_without_disturbing_each_other(
@@ -224,4 +226,6 @@ def test_lanes_batches_and_threads_are_the_operators_if_he_says_so() -> None:
     engine = FasterWhisper(EngineOptions(device="cpu", lanes=3, max_batch=5))
     assert (engine.lanes, engine.max_batch) == (3, 5)
     assert replace(EngineOptions(), device="cpu").lanes is None
-    assert FasterWhisper(EngineOptions(device="cpu")).max_batch == 1
+    by_itself = FasterWhisper(EngineOptions(device="cpu"))
+    assert (by_itself.max_batch, by_itself.window_seconds) == (2, 30.0)
+    assert FasterWhisper(EngineOptions(device="cpu", window_seconds=18.0)).window_seconds == 18.0

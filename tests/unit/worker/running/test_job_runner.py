@@ -671,7 +671,9 @@ def test_the_plan_of_a_checkpoint_is_what_it_was_since_windows_were_last_cut_oth
     }  # fmt: skip
 
 
-def test_a_job_that_was_interrupted_goes_on_where_it_was(bench: Bench, talk: bytes) -> None:
+@pytest.mark.parametrize("next_length", [30.0, 13.0])
+def test_a_job_that_was_interrupted_goes_on_where_it_was(bench: Bench, talk: bytes, next_length: float) -> None:
+    """Also if the next worker, of a later version or set up otherwise, cuts its own jobs into shorter windows."""
     undisturbed = bench.add(talk)
     bench.runner.run(undisturbed, "batch")
     job_id = bench.add(talk)
@@ -686,7 +688,7 @@ def test_a_job_that_was_interrupted_goes_on_where_it_was(bench: Bench, talk: byt
     assert isinstance(bench.runner.run(job_id, "batch"), Requeue)
     assert (bench.store.root / "jobs" / job_id / "checkpoint.1.ended.jsonl").exists()
     next_worker = bench.new_runner()
-    bench.engine._hear = bench.hear
+    bench.engine._hear, bench.engine.window_seconds = bench.hear, next_length
     bench.engine.passes.clear()
     assert next_worker.run(job_id, "batch") == Finished()
     assert bench.engine.heard == [[2]]
