@@ -108,7 +108,7 @@ class WorkerSettings(WebhookSettings, UrlSettings, UploadLimits, SharedStoreSett
         default=None,
         ge=1,
         le=64,
-        description="Concurrent jobs that a client waits for; empty: windows of all passes at once, twice that on GPUs",
+        description="Concurrent jobs that a client waits for; empty: twice the windows in hand, at least 4",
     )
     batch_slots: int = Field(default=2, ge=1, le=64, description="Concurrent jobs that nobody waits for")
     dashboard_filenames: bool = Field(

@@ -37,7 +37,6 @@ MAX_TOKENS = 448  # Whisper's text context
 MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
 BEST_OF = 5  # samples drawn above temperature 0, as in openai/whisper
 CPU_LANES = 8  # decode calls at once at most, each on a core of its own
-CPU_BATCH = 2  # windows a pass on a CPU: the decoder reads its weights once for both, and more gain little
 GPU_BATCH = 16  # windows a pass on a GPU; not measured on one
 
 
@@ -54,7 +53,7 @@ class FasterWhisper:
         cores = available_cores()
         on_cpu = self.device == "cpu"
         self.lanes = options.lanes or (min(cores, CPU_LANES) if on_cpu else 1)
-        self.max_batch = options.max_batch or (CPU_BATCH if on_cpu else GPU_BATCH)
+        self.max_batch = options.max_batch or (1 if on_cpu else GPU_BATCH)
         self.express_lanes = 1 if on_cpu else 0
         self.window_seconds = options.window_seconds or WINDOW_SECONDS
         self._threads = options.threads or max(1, cores // self.lanes)

@@ -200,10 +200,9 @@ class WorkerProcess:
             self._presence.tell(slots)
 
     def _slot_counts(self, batcher: Batcher | None) -> dict[Priority, int]:
-        """Fewer interactive slots than windows in two passes, the next of which is read while one is decoded, would
-        leave a GPU waiting; a CPU reads and decodes by turns. batcher: None before a model is loaded."""
-        passes = 1 if batcher and batcher.engine.express_lanes else 2
-        at_once = passes * batcher.engine.lanes * batcher.engine.max_batch if batcher else MIN_SLOTS
+        """Fewer interactive slots than windows in two passes would leave a GPU waiting when many clips come: those of
+        the next pass are read while one is decoded. batcher: None before a model is loaded."""
+        at_once = 2 * batcher.engine.lanes * batcher.engine.max_batch if batcher else MIN_SLOTS
         interactive = self._settings.interactive_slots or min(max(MIN_SLOTS, at_once), MAX_SLOTS)
         return {"interactive": interactive, "batch": self._settings.batch_slots}
 

@@ -227,5 +227,5 @@ def test_lanes_batches_and_threads_are_the_operators_if_he_says_so() -> None:
     assert (engine.lanes, engine.max_batch) == (3, 5)
     assert replace(EngineOptions(), device="cpu").lanes is None
     by_itself = FasterWhisper(EngineOptions(device="cpu"))
-    assert (by_itself.max_batch, by_itself.window_seconds) == (2, 30.0)
+    assert (by_itself.max_batch, by_itself.window_seconds) == (1, 30.0)
     assert FasterWhisper(EngineOptions(device="cpu", window_seconds=18.0)).window_seconds == 18.0
