@@ -23,7 +23,7 @@ from worker.models.remedies import with_remedy
 from worker.queue.job_queue import QUARANTINE, QueueName
 from worker.queue.run_end import Lost, Requeue
 from worker.running.checkpoint import JobCheckpoint
-from worker.running.job_access import JobAccess
+from worker.running.job_access import JUST_NOW, JobAccess
 from worker.running.recording import LocalRecording
 from worker.store.job_store import JobNotFound
 from worker.store.records import JobError, JobRequest, Outcome, Priority, Waveform
@@ -212,6 +212,8 @@ class Attempt:
         transcript = self._transcription.transcript()
         if lost := self._loss():
             return lost
+        if self._jobs.seems_over(self.job_id, JUST_NOW):  # its transcript is there, and may have been edited
+            return self._canceled()
         if self.request.kind == "job" and (peaks := self._transcription.peaks):  # nobody plays the others
             self._jobs.store.save_waveform(self.job_id, Waveform(transcript.duration, peaks))
         self._jobs.store.save_transcript(self.job_id, transcript)

@@ -21,6 +21,7 @@ from worker.store.records import Outcome, upload_began_at
 from worker.telemetry.instruments import count_end
 
 ROUGHLY = 5.0  # seconds
+JUST_NOW = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +53,9 @@ class JobAccess:
         """Whether the job has its outcome, or is gone."""
         return self.store.is_over(job_id)
 
-    def seems_over(self, job_id: str) -> bool:
-        """As `is_over`, for whoever asks again and again and is also told of a cancel."""
-        return self.store.is_over(job_id, ROUGHLY)
+    def seems_over(self, job_id: str, within: float = ROUGHLY) -> bool:
+        """As `is_over`, for whoever asks again and again and is also told of a cancel. within: see JobStore."""
+        return self.store.is_over(job_id, within)
 
     def finish(self, job_id: str, outcome: Outcome) -> Outcome:
         """Gives the job its outcome and tells of it. Returns the one that was first; a deleted job counts as

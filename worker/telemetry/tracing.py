@@ -43,17 +43,25 @@ def set_up(program: str, processor: Callable[[], SpanProcessor] | None = None) -
     if processor is None and not is_wanted(os.environ):
         return
     try:
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-
-        taking = (processor or _exporting)()
+        _provider = _made(program, processor or _exporting)
     except ImportError:
         log.warning("There are no traces: what sends them is missing. Install it with: make engine EXTRA=otel")
         return
-    name = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": f"whisper-native-{program}"}
-    _provider = TracerProvider(resource=Resource.create({**name, "service.version": VERSION}), shutdown_on_exit=False)
-    _provider.add_span_processor(taking)
+    except ValueError as error:
+        log.warning("There are no traces, as a variable of OpenTelemetry (OTEL_*) is wrong: %s", error)
+        return
     _tracer = _provider.get_tracer("whisper-native", VERSION)
+
+
+def _made(program: str, processor: Callable[[], SpanProcessor]) -> TracerProvider:
+    """Raises ImportError without the extra, ValueError for a variable that says what cannot be."""
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+
+    name = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": f"whisper-native-{program}"}
+    provider = TracerProvider(resource=Resource.create({**name, "service.version": VERSION}), shutdown_on_exit=False)
+    provider.add_span_processor(processor())
+    return provider
 
 
 def is_wanted(environment: Mapping[str, str]) -> bool:

@@ -63,7 +63,7 @@ def _header(file: BinaryIO, length: int) -> WavHeader | None:
             file.seek(at + size + (size & 1))
             return WavHeader(byte_rate, size, length - at, file.read(8), is_plain)
         body = file.read(min(size, 64))
-        if header[:4] == b"fmt ":
+        if header[:4] == b"fmt " and not byte_rate:  # of several FFmpeg goes by the first
             byte_rate, is_plain = _byte_rate(body), body[:4] == b"\1\0\1\0" and body[12:16] == b"\2\0\x10\0"
         file.seek(size + (size & 1) - len(body), 1)
     return None

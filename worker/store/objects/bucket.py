@@ -6,7 +6,8 @@ obstore's errors become OSErrors here, so that whoever can go on after a failed 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +29,8 @@ STORE_ID = "store.id"
 PAGE = 1000  # objects
 TRIES = 3  # again, of a request that failed for no fault of its own
 PATIENCE = timedelta(seconds=20)  # for a request and its repetitions: less than a lease, so that a run hears of it
+
+_ENDPOINT = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:(?P<port>\d{1,5}))?(/[!-~]*)?", re.ASCII)
 
 
 class Conflict(Exception):
@@ -63,6 +66,7 @@ class Bucket:
     def at(cls, url: str, **config: str) -> Bucket:
         """url: s3://bucket/prefix. config: endpoint, access_key_id, secret_access_key, region; of what is not said the
         environment decides. Raises StoreUnfit for what is no such address."""
+        _check_config(config)
         endpoint = config.get("endpoint", "")
         options = {"timeout": "60s", "connect_timeout": "5s", "allow_http": endpoint.startswith("http://")}
         retries = {"max_retries": TRIES, "retry_timeout": PATIENCE}
@@ -107,10 +111,18 @@ class Bucket:
     def create(self, key: str, data: bytes) -> str:
         """Returns the new object's tag; raises Conflict if there was one. data: like no other's, so that if it is there
         already, it was a repeated request whose first answer was lost."""
+        return self._put_if(key, data, "create", AlreadyExistsError)
+
+    def swap(self, key: str, data: bytes, tag: str) -> str:
+        """Puts it in the place of the version with this tag, and returns the new tag. Raises Conflict. data: as for
+        `create`."""
+        return self._put_if(key, data, {"e_tag": tag}, AlreadyExistsError, PreconditionError, FileNotFoundError)
+
+    def _put_if(self, key: str, data: bytes, mode: Any, *refusals: type[Exception]) -> str:
         with self._asking():
             try:
-                return obstore.put(self._store, key, data, mode="create", use_multipart=False)["e_tag"] or ""
-            except AlreadyExistsError as error:
+                return obstore.put(self._store, key, data, mode=mode, use_multipart=False)["e_tag"] or ""
+            except refusals as error:
                 conflict = error
         try:
             there = self.get(key)
@@ -119,14 +131,6 @@ class Bucket:
         if there.data != data:
             raise Conflict(key) from conflict
         return there.tag
-
-    def swap(self, key: str, data: bytes, tag: str) -> str:
-        """Puts it in the place of the version with this tag, and returns the new tag. Raises Conflict."""
-        with self._asking():
-            try:
-                return obstore.put(self._store, key, data, mode={"e_tag": tag}, use_multipart=False)["e_tag"] or ""
-            except (PreconditionError, AlreadyExistsError, FileNotFoundError) as error:
-                raise Conflict(key) from error
 
     def copy(self, key: str, target: str) -> None:
         """Within the store. Raises FileNotFoundError."""
@@ -165,6 +169,20 @@ class Bucket:
             raise StoreUnavailable(
                 errno.EIO, f"The store does not answer as it should: {_first_line(error)}"
             ) from error
+
+
+def _check_config(config: Mapping[str, str]) -> None:
+    """What would break off the client at its first request instead of raising an error. Raises StoreUnfit."""
+    for name, value in config.items():
+        if not value.isprintable():
+            raise StoreUnfit(f"What is set for the store's {name} holds a character that cannot be printed.")
+    endpoint = config.get("endpoint") or "https://store"
+    found = _ENDPOINT.fullmatch(endpoint)
+    if not found or int(found["port"] or 0) > 65535:
+        raise StoreUnfit(
+            "The address of the store (AWS_ENDPOINT_URL) is not of the form https://host:port. Keys belong in "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
 
 
 def store_id(bucket: Bucket) -> str:

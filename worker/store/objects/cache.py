@@ -20,6 +20,7 @@ from uuid import uuid4
 from worker.store.files import share
 from worker.store.objects.bucket import Bucket
 
+PART = ".part"
 MOST = 20 * 1024**3  # bytes
 LONGEST_USE = 24 * 3600.0  # seconds after which a name in use is one that a killed process left
 
@@ -54,7 +55,7 @@ class RecordingCache:
     def take_in(self, job_id: str, name: str, file: Path) -> None:
         """Moves a file in that the store has by now; if that cannot be, it is fetched when it is wanted."""
         with contextlib.suppress(OSError):
-            os.replace(file, self._path(job_id, name))
+            _replace_synced(file, self._path(job_id, name))
             self._make_room()
 
     def drop(self, job_id: str) -> None:
@@ -66,7 +67,7 @@ class RecordingCache:
         """Drops what the store has no more, wherever that was deleted. there: keys below `jobs/`."""
         for path in self._files.iterdir():
             job_id, _, name = path.name.partition(".")
-            if f"{job_id}/{name}" not in there and not path.name.endswith(".part"):
+            if f"{job_id}/{name}" not in there and path.suffix != PART:
                 with contextlib.suppress(OSError):
                     path.unlink()
 
@@ -84,12 +85,12 @@ class RecordingCache:
         raise OSError(f"The cache is too small for {job_id}: its recording goes before it is read")
 
     def _fetch(self, key: str, path: Path) -> None:
-        part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+        part = path.with_name(f"{path.name}.{uuid4().hex}{PART}")
         try:
             wanted = self._bucket.download(key, part)
             if wanted and digest_of(part) != wanted:
                 raise SumWrong(f"{key} did not come as it was sent")
-            os.replace(part, path)
+            _replace_synced(part, path)
         finally:
             part.unlink(missing_ok=True)
         self._make_room(path)
@@ -103,7 +104,7 @@ class RecordingCache:
         for status, path in sorted(found, key=lambda each: each[0].st_mtime):
             if total <= self._most:
                 return
-            if path != kept:
+            if path != kept and path.suffix != PART:  # nobody could go on with a part
                 with contextlib.suppress(OSError):
                     path.unlink()
                 total -= status.st_size
@@ -112,10 +113,20 @@ class RecordingCache:
         return self._files / f"{job_id}.{name}"
 
     def _drop_left(self) -> None:
-        for path in (*self._use.iterdir(), *self._files.glob("*.part")):
+        for path in (*self._use.iterdir(), *self._files.glob(f"*{PART}")):
             with contextlib.suppress(OSError):
                 if path.stat().st_ctime < time.time() - LONGEST_USE:
                     path.unlink()
+
+
+def _replace_synced(file: Path, path: Path) -> None:
+    """What has its name is taken for whole, also after a loss of power."""
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(file, path)
 
 
 def digest_of(path: Path) -> str:

@@ -50,6 +50,7 @@ class ObjectClaim:
             try:
                 self._tag = self._bucket.swap(self._key, content(claimed), self._tag)
             except Conflict as error:
+                self._is_held = False
                 raise TimeoutError("This process was silent for so long that another has the key") from error
             self._claimed = claimed
 
@@ -64,7 +65,9 @@ class ObjectClaim:
             if self._timer:
                 self._timer.cancel()
             if is_held and self._claimed is None:
-                self._bucket.delete([self._key])
+                with contextlib.suppress(Conflict):  # another's by now
+                    self._bucket.swap(self._key, content(None), self._tag)  # which nobody takes for dead at once
+                    self._bucket.delete([self._key])
 
     def _plan(self) -> None:
         self._timer = threading.Timer(self._renew, self._keep)
@@ -122,6 +125,7 @@ class ObjectClaims:
                 if not counts(standing(there), has_job) and self._is_dead(name, there):
                     self._bucket.swap(name, content(None), there.tag)  # nobody has taken it since
                     self._bucket.delete([name])
+                    self._still.pop(name, None)
 
     def _try_hold(self, name: str) -> ObjectClaim | None:
         """Raises Conflict or FileNotFoundError if others are at it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -102,7 +102,8 @@ class ObjectUpload:
             self._cache.take_in(self.id, SOURCE, self._directory / SOURCE)
 
     def discard(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what it still held does not fit on a full disk, and is not wanted
+            self._file.close()
         (self._directory / SOURCE).unlink(missing_ok=True)
         if self._directory.exists():
             self._directory.rmdir()

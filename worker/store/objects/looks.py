@@ -46,6 +46,7 @@ class Looks:
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
         self._looks: OrderedDict[str, Look] = OrderedDict()
+        self._changes = 0  # that were told: a look that began before one does not know of it
         self._lock = threading.Lock()
 
     def look(self, job_id: str, within: float = 0.0) -> Look:
@@ -53,13 +54,16 @@ class Looks:
         if not is_job_id(job_id):
             raise JobNotFound(job_id)
         with self._lock:
-            known = self._looks.get(job_id)
+            known, changes = self._looks.get(job_id), self._changes
         if known is not None and known.is_of_the_last(within):
             return known
         now, wall = time.monotonic(), time.time()
         entries = {entry.name: entry for entry in self._bucket.list(f"jobs/{job_id}/")}
         look = Look(now, wall, entries)
         with self._lock:
+            if changes != self._changes:
+                self._looks.pop(job_id, None)
+                return look
             self._looks[job_id] = look
             self._looks.move_to_end(job_id)
             while len(self._looks) > MOST:
@@ -68,16 +72,19 @@ class Looks:
 
     def came(self, job_id: str, name: str, size: int = 0) -> None:
         with self._lock:
+            self._changes += 1
             if look := self._looks.get(job_id):
                 entries = {**look.entries, name: Entry(name, size, time.time())}
                 self._looks[job_id] = replace(look, entries=entries)
 
     def went(self, job_id: str, names: Collection[str]) -> None:
         with self._lock:
+            self._changes += 1
             if look := self._looks.get(job_id):
                 entries = {name: entry for name, entry in look.entries.items() if name not in names}
                 self._looks[job_id] = replace(look, entries=entries)
 
     def forget(self, job_id: str) -> None:
         with self._lock:
+            self._changes += 1
             self._looks.pop(job_id, None)

@@ -235,8 +235,13 @@ class ObjectStore(ObjectRecordings):
                 self._remove(f"jobs/{job_id}/")
 
     def tidy_cache(self) -> None:
-        """Drops recordings from this machine that the store has no more."""
-        self._cache.keep_only({entry.name for entry in self.bucket.list("jobs/")})
+        """Drops recordings from this machine that the store has no more, and what was fetched of those that nobody
+        fetches any more."""
+        there = {entry.name for entry in self.bucket.list("jobs/")}
+        self._cache.keep_only(there)
+        for path in self._fetching.iterdir():
+            if f"{path.name}/{JOB.name}" not in there or f"{path.name}/{OUTCOME.name}" in there:
+                shutil.rmtree(path, ignore_errors=True)
 
     def free_bytes(self) -> int:
         """On this machine, which uploads pass through."""
@@ -253,7 +258,9 @@ class ObjectStore(ObjectRecordings):
     def _forget(self, job_id: str) -> None:
         self._looks.forget(job_id)
         self._records.forget(job_id)
+        self._diary.forget(job_id)
         self._cache.drop(job_id)
+        shutil.rmtree(self._fetching / job_id, ignore_errors=True)
 
     def _remove(self, folder: str) -> None:
         self.bucket.delete([folder + entry.name for entry in self.bucket.list(folder)])

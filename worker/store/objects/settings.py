@@ -41,6 +41,10 @@ class SharedStoreSettings(BaseSettings):
         scheme, _, rest = url.strip().partition("://")
         if url.strip() and (scheme.lower() != "s3" or not rest.strip("/")):
             raise ValueError("It is not of the form s3://bucket or s3://bucket/prefix.")
+        if set(rest) & set("@?#"):  # it is shown to people, and would take a key along
+            raise ValueError(
+                "It holds more than s3://bucket/prefix. Keys belong in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            )
         return url.strip()
 
     @property

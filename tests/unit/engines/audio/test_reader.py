@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engines.audio.reader import AudioReader
 from engines.audio.source.container import open_container
+from engines.audio.source.wav_header import wav_header
 from engines.errors import EmptyAudio, EngineError, NoAudioStream, UnsupportedMedia
 from tests import media
 from tests.playlists import PLAYLISTS, Canary, watched
@@ -223,6 +224,20 @@ def test_a_wav_that_lies_about_its_byte_rate_is_not_called_truncated(files: dict
     data[28:32] = (1000).to_bytes(4, "little")
     (tmp_path / "source").write_bytes(data)
     assert decode(tmp_path / "source")[1] == []
+
+
+def test_of_two_formats_in_a_wav_the_first_one_counts(files: dict[str, Path], tmp_path: Path) -> None:
+    """As FFmpeg reads it."""
+    data = files[".wav"].read_bytes()
+    at = data.index(b"data")
+    stereo = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 2, 48_000, 192_000, 4, 16)
+    (tmp_path / "source").write_bytes(data[:at] + stereo + data[at:])
+    samples, warnings = decode(tmp_path / "source")
+    assert likeness(samples, sweep()) > 0.99
+    assert warnings == []
+    header = wav_header(tmp_path / "source")
+    assert header is not None
+    assert header.declared == pytest.approx(SECONDS, abs=0.01)
 
 
 def encode(path: Path, samples: Samples, muxer: str, codec: str, rate: int, sample_format: str, layout: str) -> bytes:

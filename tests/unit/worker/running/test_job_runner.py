@@ -863,6 +863,24 @@ def test_a_late_result_is_refused(bench: Bench, talk: bytes) -> None:
         bench.store.transcript(job_id)
 
 
+def test_the_first_transcript_stays_when_another_worker_was_quicker_at_the_end(
+    bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that lost its job while it could not reach Redis knows of it by the outcome alone."""
+    job_id = bench.add(talk)
+    theirs = make_transcript()
+    ours = engines.decoding.transcriber.Transcription.transcript
+
+    def beaten(self: Any) -> Any:
+        bench.store.save_transcript(job_id, theirs)
+        assert bench.store.finish(job_id, Outcome("finished"))
+        return ours(self)
+
+    monkeypatch.setattr(engines.decoding.transcriber.Transcription, "transcript", beaten)
+    assert bench.runner.run(job_id, "batch") == Finished()
+    assert bench.store.transcript(job_id).text == theirs.text
+
+
 def test_a_run_that_hears_it_lost_its_job_stops(bench: Bench, talk: bytes) -> None:
     job_id = bench.add(talk)
     attempt = hold(bench, job_id)

@@ -93,3 +93,21 @@ async def test_a_request_is_named_by_its_route_and_says_nothing_of_its_query(
     assert span.status.status_code.name == "ERROR"
     assert "secret" not in span.to_json()
     assert (span.parent is not None) == (header == CALLER.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9999"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1"),
+    ],
+)
+def test_a_wrong_variable_costs_the_traces_alone(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv(name, value)
+    tracing.set_up("api")
+    assert not tracing.is_on()
+    assert "OTEL_" in caplog.text

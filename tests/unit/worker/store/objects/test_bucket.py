@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from obstore.store import MemoryStore
+from pydantic import ValidationError
 
 from worker.store.errors import StoreUnfit
 from worker.store.objects.bucket import Bucket, Conflict, check
+from worker.store.objects.settings import SharedStoreSettings
 
 
 def test_a_store_that_honours_conditions_passes_and_nothing_is_left() -> None:
@@ -64,3 +66,46 @@ def test_a_store_that_cannot_be_reached_is_an_error_of_the_system(monkeypatch: p
     for call in calls:
         with pytest.raises(OSError, match="The store does not answer as it should"):
             call()
+
+
+def test_a_change_whose_answer_was_lost_is_no_conflict() -> None:
+    bucket = Bucket(MemoryStore())
+    first = bucket.create("a", b"mine")
+    second = bucket.swap("a", b"mine, changed", first)
+    assert bucket.swap("a", b"mine, changed", first) == second
+    with pytest.raises(Conflict):
+        bucket.swap("a", b"another's", first)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("endpoint", "127.0.0.1:8333"),
+        ("endpoint", " http://127.0.0.1:8333"),
+        ("endpoint", "http://127.0.0.1:eight"),
+        ("endpoint", "http://127.0.0.1:99999"),
+        ("endpoint", "http://anna:hidden@127.0.0.1:8333"),
+        ("endpoint", "http://"),
+        ("access_key_id", "hidden\n"),
+        ("secret_access_key", "hidden\n"),
+    ],
+)
+def test_what_the_client_would_break_off_at_is_said_before(name: str, value: str) -> None:
+    keys = {"access_key_id": "a", "secret_access_key": "b", "region": "us-east-1", "endpoint": "http://127.0.0.1:1"}
+    with pytest.raises(StoreUnfit, match=r"AWS_ENDPOINT_URL|cannot be printed") as caught:
+        Bucket.at("s3://bucket/prefix", **{**keys, name: value})
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["s3://anna:hidden@bucket/prefix", "s3://bucket/prefix?key=hidden"])
+def test_a_key_in_the_stores_name_is_refused(url: str) -> None:
+    """It is shown to people, and told to Redis."""
+    with pytest.raises(ValidationError, match="Keys belong in AWS_ACCESS_KEY_ID"):
+        SharedStoreSettings(store=url)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://store.lan", "http://[::1]:8333", "http://10.0.0.1:8333/", "https://a_b/c"]
+)
+def test_addresses_of_stores(endpoint: str) -> None:
+    Bucket.at("s3://bucket/prefix", access_key_id="a", secret_access_key="b", region="r", endpoint=endpoint)

@@ -9,9 +9,11 @@ import pytest
 from obstore.store import MemoryStore
 
 from tests.unit.factories import make_request
+from tests.unit.worker.store.contract.test_jobs import add
 from worker.store.objects.bucket import Bucket
 from worker.store.objects.cache import RecordingCache, SumWrong
 from worker.store.objects.object_store import ObjectStore
+from worker.store.records import Outcome
 
 SIZE = 1000
 
@@ -76,3 +78,28 @@ def test_what_was_deleted_on_another_machine_goes(tmp_path: Path) -> None:
     there.drop_source(jobs[0])
     here.tidy_cache()
     assert [path.name for path in (tmp_path / "here" / "files").iterdir()] == [f"{jobs[1]}.source"]
+
+
+def test_what_is_on_its_way_makes_no_room(tmp_path: Path, bucket: Bucket) -> None:
+    cache = RecordingCache(tmp_path / "cache", bucket, most=SIZE)
+    part = tmp_path / "cache" / "files" / "x.source.1.part"
+    part.write_bytes(b"x" * SIZE)
+    with cache.open("a", "source"):
+        assert part.exists()
+
+
+def test_what_was_fetched_of_a_recording_goes_with_its_job(tmp_path: Path) -> None:
+    """Also if it is deleted on another machine, or ends."""
+    bucket = Bucket(MemoryStore())
+    store, other = (ObjectStore(bucket, tmp_path / machine) for machine in "ab")
+    jobs = [add(store, b"").id for _ in range(4)]
+    for job_id in jobs:
+        with store.fetched_source(job_id) as part:
+            part.begin("v1")
+            part.write(b"half of it")
+    store.delete(jobs[0])
+    other.delete(jobs[1])
+    other.finish(jobs[2], Outcome("canceled"))
+    assert not (tmp_path / "a" / "fetching" / jobs[0]).exists()
+    store.tidy_cache()
+    assert [path.name for path in (tmp_path / "a" / "fetching").iterdir()] == jobs[3:]

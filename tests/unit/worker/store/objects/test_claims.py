@@ -50,3 +50,20 @@ def test_claims_whose_job_is_gone_are_swept_at_the_second_look(bucket: Bucket) -
     assert claims.read("key") == Claimed("job_1", "abc")
     claims.sweep(nobody)
     assert list(bucket.list("claims/")) == []
+
+
+@pytest.mark.parametrize("has_tried_to_write", [True, False])
+def test_who_was_taken_for_dead_takes_nothing_from_who_came_after(bucket: Bucket, has_tried_to_write: bool) -> None:
+    silent = ObjectClaims(bucket, nobody).hold("key")
+    others = ObjectClaims(bucket, nobody, dead=0.0)
+    with pytest.raises(ClaimBusy):
+        others.hold("key")
+    claim = others.hold("key")
+    claim.write(Claimed("job_2", "abc"))
+    if has_tried_to_write:
+        with pytest.raises(TimeoutError):
+            silent.write(Claimed("job_1", "abc"))
+    silent.clear()
+    silent.release()
+    assert others.read("key") == Claimed("job_2", "abc"), "or the next request with this key would be a second job"
+    claim.release()

@@ -9,7 +9,7 @@ import pytest
 from obstore.store import MemoryStore
 
 from worker.store.objects import looks as module
-from worker.store.objects.bucket import Bucket
+from worker.store.objects.bucket import Bucket, Entry
 from worker.store.objects.looks import Looks
 from worker.store.records import new_job_id
 
@@ -39,3 +39,20 @@ def test_what_this_process_did_is_seen_at_once() -> None:
     assert looks.look(job_id, 3600.0).at >= began
     looks.went(job_id, ["job.json"])
     assert not looks.look(job_id, 3600.0).is_job
+
+
+def test_what_this_process_did_while_it_looked_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket, job_id = Bucket(MemoryStore()), new_job_id()
+    looks = Looks(bucket)
+
+    def listed(folder: str) -> list[Entry]:
+        found = list(Bucket.list(bucket, folder))
+        bucket.put(f"{folder}job.json", b"{}")  # on another thread, just after
+        looks.came(job_id, "job.json")
+        return found
+
+    looks.look(job_id)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(bucket, "list", listed)
+        assert not looks.look(job_id).is_job
+    assert looks.look(job_id, 3600.0).is_job
