@@ -45,7 +45,7 @@ def segments_of(
     words = recording_words(window, result.words, not_before)
     segments: list[Segment] = []
     logprobs = slices(result.logprobs, map(len, result.word_tokens))
-    for start, end in _cuts(words, result.language, is_change):
+    for start, end in _lasting(words, _cuts(words, result.language, is_change)):
         text = "".join(word.text for word in words[start:end])
         tokens = tuple(token for word_tokens in result.word_tokens[start:end] for token in word_tokens)
         segment = _segment(window, result, text, tokens, (words[start].start, words[end - 1].end))
@@ -68,6 +68,23 @@ def _cuts(words: Sequence[Word], language: str, is_change: Callable[[Word, Word]
         if is_end or (at in breaks and _is_enough(words[start], words[at - 1], words[at], language)):
             yield start, at
             start = at
+
+
+def _lasting(words: Sequence[Word], cuts: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Alignment puts words at the window's very end if the model says more than there is sound for: no cue shows for
+    no time, so they belong to what is before them, or after."""
+    found: list[tuple[int, int]] = []
+    for start, end in cuts:
+        is_near = bool(found) and words[start].start - words[start - 1].end < BREATH
+        if is_near and (_is_instant(words, start, end) or _is_instant(words, *found[-1])):
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+def _is_instant(words: Sequence[Word], start: int, end: int) -> bool:
+    return words[start].start >= words[end - 1].end
 
 
 def _is_enough(first: Word, last: Word, following: Word, language: str) -> bool:

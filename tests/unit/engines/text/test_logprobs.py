@@ -38,6 +38,6 @@ def test_a_segment_has_those_of_its_own_tokens() -> None:
     result = make_result(
         " One. Two three.", words=words, word_tokens=((1,), (2, 3), (4,)), tokens=(1, 2, 3, 4), logprobs=known
     )
-    first, second = segments_of(make_window(), result, 0, 0.0)
+    first, second = segments_of(make_window(seconds=5), result, 0, 0.0)
     assert (first.tokens, first.logprobs) == ((1,), known[:1])
     assert (second.tokens, second.logprobs) == ((2, 3, 4), known[1:])

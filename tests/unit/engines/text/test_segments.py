@@ -58,6 +58,16 @@ def results(draw: st.DrawFn) -> tuple[Window, WindowResult]:
     return window, heard(tuple(Word(text, start, start + length, 0.9) for text, start, length in placed))
 
 
+def test_no_cue_shows_for_no_time() -> None:
+    """What the model goes on saying when the sound has ended is aligned to the window's last moment."""
+    said = make_words(" Good", " morning.", each=1.0)
+    more = tuple(Word(text, 2.0, 2.0, 0.1) for text in (" Thank", " you.", " Thank", " you."))
+    (segment,) = segments_of(make_window(seconds=2), heard((*said, *more)), 0, 0.0)
+    assert (segment.start, segment.end) == (0.0, 2.0)
+    assert segment.text == " Good morning. Thank you. Thank you."
+    assert len(segment.tokens) == 12
+
+
 @few
 @given(results(), st.floats(0, 200))
 def test_times_are_in_order_and_inside_the_window(case: tuple[Window, WindowResult], not_before: float) -> None:
