@@ -59,7 +59,8 @@ def invitation(settings: Mapping[str, str], data_dir: str) -> Invitation | None:
     told["WHISPER_ROLES"] = "worker"
     lines = " ".join(shlex.quote(f"{name}={value}") for name, value in told.items())
     client = "make engine EXTRA=s3 && " if STORE in told else ""
-    line = f"(umask 077; printf '%s\\n' {lines} >> .env) && {client}python3 scripts/whisper-native.py start"
+    # Begins with a line's end: the file may be there, and end without one.
+    line = f"(umask 077; printf '\\n%s' {lines} '' >> .env) && {client}python3 scripts/whisper-native.py start"
     return Invitation(line, tuple(_notes(told)))
 
 

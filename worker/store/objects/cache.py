@@ -11,8 +11,9 @@ import contextlib
 import hashlib
 import logging
 import os
+import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -32,7 +33,8 @@ class SumWrong(OSError):
 
 
 class RecordingCache:
-    """Processes of one machine may share it. most: bytes of files that nobody reads at the moment."""
+    """Processes of one machine may share it. most: bytes of files that nobody reads at the moment; on a small disk
+    fewer, so that it leaves as much free as it takes."""
 
     def __init__(self, directory: Path, bucket: Bucket, most: int = MOST) -> None:
         self._files, self._use = directory / "files", directory / "use"
@@ -63,13 +65,19 @@ class RecordingCache:
             with contextlib.suppress(OSError):  # on Windows somebody may read it
                 path.unlink(missing_ok=True)
 
-    def keep_only(self, there: Collection[str]) -> None:
-        """Drops what the store has no more, wherever that was deleted. there: keys below `jobs/`."""
-        for path in self._files.iterdir():
+    def files(self) -> list[Path]:
+        """Those that are there now."""
+        return list(self._files.iterdir())
+
+    def keep_only(self, there: Collection[str], of: Iterable[Path]) -> None:
+        """Drops what the store has no more, wherever that was deleted, and what others now need the room of.
+        there: keys below `jobs/`. of: files that were there before these keys were listed."""
+        for path in of:
             job_id, _, name = path.name.partition(".")
             if f"{job_id}/{name}" not in there and path.suffix != PART:
                 with contextlib.suppress(OSError):
                     path.unlink()
+        self._make_room()
 
     def _bring(self, job_id: str, name: str, target: Path) -> None:
         path = self._path(job_id, name)
@@ -101,8 +109,9 @@ class RecordingCache:
             with contextlib.suppress(FileNotFoundError):
                 found.append((path.stat(), path))
         total = sum(status.st_size for status, _ in found)
+        most = min(self._most, (total + shutil.disk_usage(self._files).free) // 2)
         for status, path in sorted(found, key=lambda each: each[0].st_mtime):
-            if total <= self._most:
+            if total <= most:
                 return
             if path != kept and path.suffix != PART:  # nobody could go on with a part
                 with contextlib.suppress(OSError):

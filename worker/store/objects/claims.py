@@ -24,6 +24,7 @@ FOLDER = "claims/"
 RENEW = 5.0  # seconds
 DEAD = 4 * RENEW  # seconds without a change after which nobody holds it
 LOOK_AGAIN = 0.1  # seconds
+FAR = 10  # times as long as a claim that is a file takes one that takes some requests
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +117,8 @@ class ObjectClaims:
             time.sleep(LOOK_AGAIN)
 
     def sweep(self, has_job: Callable[[str], bool], seconds: float = float("inf")) -> None:
-        deadline = time.monotonic() + seconds
-        self._unswept = self._unswept or [FOLDER + entry.name for entry in self._bucket.list(FOLDER)]
+        deadline = time.monotonic() + FAR * seconds
+        self._unswept = self._unswept or self._listed()
         while self._unswept and time.monotonic() < deadline:
             name = self._unswept.pop()
             with contextlib.suppress(Conflict, FileNotFoundError, RecordUnreadable):  # newer versions' are kept
@@ -126,6 +127,12 @@ class ObjectClaims:
                     self._bucket.swap(name, content(None), there.tag)  # nobody has taken it since
                     self._bucket.delete([name])
                     self._still.pop(name, None)
+
+    def _listed(self) -> list[str]:
+        names = [FOLDER + entry.name for entry in self._bucket.list(FOLDER)]
+        known = self._still
+        self._still = {name: known[name] for name in names if name in known}  # others may have swept the rest
+        return names
 
     def _try_hold(self, name: str) -> ObjectClaim | None:
         """Raises Conflict or FileNotFoundError if others are at it."""

@@ -237,9 +237,10 @@ class ObjectStore(ObjectRecordings):
     def tidy_cache(self) -> None:
         """Drops recordings from this machine that the store has no more, and what was fetched of those that nobody
         fetches any more."""
+        kept, fetched = self._cache.files(), list(self._fetching.iterdir())  # first: what comes later is in no list
         there = {entry.name for entry in self.bucket.list("jobs/")}
-        self._cache.keep_only(there)
-        for path in self._fetching.iterdir():
+        self._cache.keep_only(there, kept)
+        for path in fetched:
             if f"{path.name}/{JOB.name}" not in there or f"{path.name}/{OUTCOME.name}" in there:
                 shutil.rmtree(path, ignore_errors=True)
 

@@ -43,6 +43,13 @@ def test_the_line_leaves_a_worker_what_it_has_to_share_and_nothing_else(tmp_path
     assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
 
 
+def test_settings_that_are_there_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("WHISPER_DEVICE=cuda")
+    subprocess.run(["sh", "-c", invited(**STORE).line.partition(" && ")[0]], cwd=tmp_path, check=True)
+    found = dotenv_values(tmp_path / ".env", interpolate=False)
+    assert (found["WHISPER_DEVICE"], found["WHISPER_REDIS_URL"]) == ("cuda", REDIS)
+
+
 def test_what_must_be_opened_is_said_without_secrets() -> None:
     told = notes(**STORE)
     assert "redis.lan:6380 and store.lan:8333" in told

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from obstore.store import MemoryStore
 
 from tests.unit.factories import make_request
 from tests.unit.worker.store.contract.test_jobs import add
-from worker.store.objects.bucket import Bucket
+from worker.store.objects.bucket import Bucket, Entry
 from worker.store.objects.cache import RecordingCache, SumWrong
 from worker.store.objects.object_store import ObjectStore
 from worker.store.records import Outcome
@@ -80,6 +81,25 @@ def test_what_was_deleted_on_another_machine_goes(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "here" / "files").iterdir()] == [f"{jobs[1]}.source"]
 
 
+def test_a_small_disk_is_not_filled(tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nothing could be fetched or uploaded any more."""
+    files = tmp_path / "cache" / "files"
+    room = 3 * SIZE
+
+    def usage(path: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=room - sum(file.stat().st_size for file in files.iterdir()))
+
+    monkeypatch.setattr("worker.store.objects.cache.shutil.disk_usage", usage)
+    cache = RecordingCache(tmp_path / "cache", bucket)
+    for name in "abc":
+        with cache.open(name, "source"):
+            pass
+    assert [path.name for path in files.iterdir()] == ["c.source"]
+    room = SIZE  # as others have filled it
+    cache.keep_only({"c/source"}, [])
+    assert list(files.iterdir()) == []
+
+
 def test_what_is_on_its_way_makes_no_room(tmp_path: Path, bucket: Bucket) -> None:
     cache = RecordingCache(tmp_path / "cache", bucket, most=SIZE)
     part = tmp_path / "cache" / "files" / "x.source.1.part"
@@ -103,3 +123,18 @@ def test_what_was_fetched_of_a_recording_goes_with_its_job(tmp_path: Path) -> No
     assert not (tmp_path / "a" / "fetching" / jobs[0]).exists()
     store.tidy_cache()
     assert [path.name for path in (tmp_path / "a" / "fetching").iterdir()] == jobs[3:]
+
+
+def test_what_comes_while_the_store_is_listed_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ObjectStore(Bucket(MemoryStore()), tmp_path)
+    fetching = tmp_path / "fetching" / "job_1"
+
+    def listed(folder: str) -> list[Entry]:
+        add(store, b"x" * SIZE)
+        fetching.mkdir()
+        return []
+
+    monkeypatch.setattr(store.bucket, "list", listed)
+    store.tidy_cache()
+    assert [path.stat().st_size for path in (tmp_path / "files").iterdir()] == [SIZE]
+    assert fetching.exists()

@@ -67,3 +67,16 @@ def test_who_was_taken_for_dead_takes_nothing_from_who_came_after(bucket: Bucket
     silent.release()
     assert others.read("key") == Claimed("job_2", "abc"), "or the next request with this key would be a second job"
     claim.release()
+
+
+def test_of_claims_that_others_swept_nothing_is_remembered(bucket: Bucket) -> None:
+    claims, others = (ObjectClaims(bucket, nobody, dead=0.0) for _ in range(2))
+    claim = claims.hold("key")
+    claim.write(Claimed("job_1", "abc"))
+    claim.release()
+    claims.sweep(nobody)
+    assert len(claims._still) == 1
+    for _ in range(2):
+        others.sweep(nobody)
+    claims.sweep(nobody)
+    assert (claims._still, others._still) == ({}, {})
