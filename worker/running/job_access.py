@@ -78,8 +78,12 @@ class JobAccess:
         _tell(lambda: self._events.state(job_id, outcome.state))
 
     def forget_deleted(self, job_id: str) -> None:
-        """Removes what a job that was deleted while it ran has told Redis since; another store's may be there."""
-        if not self.store.has(job_id) and not self.other_stores():
+        """Removes what a job that was deleted while it ran has told Redis and the store since; in Redis another store's
+        may be."""
+        if self.store.has(job_id):
+            return
+        self.store.drop_left(job_id)
+        if not self.other_stores():
             self._queue.forget(job_id)
             self._events.forget(job_id)
 

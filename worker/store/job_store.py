@@ -164,6 +164,9 @@ class LocalStore:
             for path in self._directory(job_id).glob(pattern):
                 path.unlink(missing_ok=True)
 
+    def drop_left(self, job_id: str) -> None:
+        """There is nothing: a job's directory goes as a whole, and nobody makes it again."""
+
     def source(self, job_id: str) -> Path:
         """Where it is; only this store has such a place."""
         return self._directory(job_id) / "source"

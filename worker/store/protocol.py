@@ -136,6 +136,10 @@ class JobStore(Protocol):
         """Removes all that attempts left in an ended job, also what a killed one had half written."""
         ...
 
+    def drop_left(self, job_id: str) -> None:
+        """Removes what a run still wrote of a job that was deleted meanwhile."""
+        ...
+
     def retry(self, job_id: str) -> Retry | None:
         """None for a job that was never put aside, or whose record of it cannot be read."""
         ...

@@ -41,7 +41,7 @@ from worker.store.objects.incoming import SOURCE, ObjectUpload
 from worker.store.objects.job_rows import Diary, ObjectCatalog, ObjectRows
 from worker.store.objects.recordings import PLAYABLE, ObjectRecordings
 from worker.store.objects.records import FRESH
-from worker.store.records import JOB, OUTCOME, RETRY, WAVEFORM, JobRequest, Outcome, Retry, Waveform
+from worker.store.records import JOB, OUTCOME, RETRY, WAVEFORM, JobRequest, Outcome, Retry, Waveform, is_job_id
 from worker.store.search.search_index import SearchIndex
 
 log = logging.getLogger(__name__)
@@ -205,6 +205,11 @@ class ObjectStore(ObjectRecordings):
     def drop_checkpoints(self, job_id: str) -> None:
         self._drop(job_id, self._looks.look(job_id, FRESH).begins("checkpoint.", RETRY.name))
         shutil.rmtree(self._fetching / job_id, ignore_errors=True)
+
+    def drop_left(self, job_id: str) -> None:
+        if is_job_id(job_id) and not self.has(job_id):
+            self._forget(job_id)
+            self._remove(f"jobs/{job_id}/")
 
     def retry(self, job_id: str) -> Retry | None:
         try:

@@ -8,6 +8,7 @@ from tests.unit.worker.store.contract.conftest import Open
 from tests.unit.worker.store.contract.test_jobs import add, at_once
 from worker.store.attempts import Attempt
 from worker.store.job_store import JobNotFound, JobStore
+from worker.store.objects.object_store import ObjectStore
 from worker.store.records import Outcome
 
 
@@ -82,3 +83,18 @@ def test_a_job_that_is_gone_has_no_attempts(store: JobStore) -> None:
     store.note_crash(job_id)
     store.drop_checkpoints(job_id)
     assert store.attempts(job_id) == []
+
+
+def test_what_a_run_wrote_after_its_job_was_deleted_elsewhere_goes(store: JobStore, open_again: Open) -> None:
+    job_id, kept = add(store).id, add(store).id
+    log = store.begin_attempt(job_id)
+    log.append(b"{}\n")
+    open_again().delete(job_id)
+    log.end()
+    store.finish(job_id, Outcome("finished"))
+    for each in (job_id, kept, "../no-job"):
+        store.drop_left(each)
+    assert not store.has(job_id)
+    assert store.has(kept)
+    if isinstance(store, ObjectStore):
+        assert list(store.bucket.list(f"jobs/{job_id}/")) == []
