@@ -357,8 +357,9 @@ def test_a_redis_that_was_set_is_used_and_left_running(launcher: Launcher) -> No
         server.wait()
 
 
+@pytest.mark.slow
 def test_restart_keeps_the_options_it_was_started_with(launcher: Launcher) -> None:
-    """Takes over 10 s: two starts of a service."""
+    """Slow: two starts of a service."""
     port = free_port()
     launcher.start("--port", str(port), "--device", "cpu")
     first = launcher.pid

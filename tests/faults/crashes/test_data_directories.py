@@ -51,7 +51,9 @@ def test_a_copy_of_the_data_runs_beside_the_original(
 
 
 @pytest.mark.fault(91)
+@pytest.mark.slow
 def test_a_torn_file_of_redis_costs_no_job(start_service: Callable[..., LiveService], clip: Path) -> None:
+    """Slow: two starts."""
     service = start_service("torn", WHISPER_ENGINE="fake", WHISPER_MODEL="0", WHISPER_TIME_SCALE="0.1")
     ended = service.submit(clip)
     assert service.ended(ended)["status"] == "finished"

@@ -255,7 +255,9 @@ def test_a_stopped_worker_hands_its_job_back_uncounted(worker: RunningWorker, ta
 
 
 @pytest.mark.fault(10)
+@pytest.mark.slow
 def test_a_job_and_its_end_survive_a_redis_that_crashes(worker: RunningWorker, redis: RedisServer, talk: Path) -> None:
+    """Slow: tests/faults/crashes/test_redis.py kills it under a whole service."""
     process = worker.start(model="0.5", lanes="1", max_batch="1")
     request = worker.submit(talk)
     worker.wait_until_decoding(request)
