@@ -49,6 +49,9 @@ async def readiness(service: AppStateDep) -> JSONResponse:
 
 def _checks(service: AppState) -> dict[str, Check]:
     checks = {**_redis_checks(service.redis, service.models.names.all), "disk": _disk(service)}
+    if service.store.is_shared:
+        trouble = service.store.trouble()
+        checks["store"] = Check(trouble is None, trouble or "answers")
     if service.drain.is_there():
         checks["worker"] = Check(False, "The service is draining: it finishes what it has in hand, then it stops.")
     return checks

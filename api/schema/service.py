@@ -53,7 +53,7 @@ class HealthCheck(Answer):
 
 class Readiness(Answer):
     status: Literal["ready", "unavailable"]
-    checks: dict[str, HealthCheck] = Field(description="`redis`, `worker`, `disk`")
+    checks: dict[str, HealthCheck] = Field(description="`redis`, `worker`, `disk`, and `store` if machines share one")
 
 
 class ErrorDetail(Answer):

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
@@ -48,10 +49,7 @@ def start_and_wait(service: ServiceConfig, overrides: Mapping[str, str], wait: f
     if problem:
         raise StartFailed(problem)
     if redis_url and not _answers(redis_url):
-        raise StartFailed(
-            "No Redis answers at WHISPER_REDIS_URL. Start it (docker compose -f docker-compose.redis.yml up -d), "
-            "correct the setting, or remove it to let the service start its own."
-        )
+        raise StartFailed(_no_redis(redis_url, service))
     if (leftover := PidFile(service.pid_file).leftover()) is not None:
         print(f"An earlier run (pid {leftover.pid}) ended without cleaning up; its pid file is replaced.")
     rotate(service.log_file)
@@ -157,3 +155,13 @@ def _answers(url: str) -> bool:
             return bool(redis.ping())
     except RedisError:
         return False
+
+
+def _no_redis(url: str, service: ServiceConfig) -> str:
+    parts = urlsplit(url)
+    at = f" ({parts.hostname}:{parts.port or 6379})" if parts.hostname else ""
+    said = f"No Redis answers at WHISPER_REDIS_URL{at}."
+    if service.roles.are_all:
+        start = "Start it (docker compose -f docker-compose.redis.yml up -d)"
+        return f"{said} {start}, correct the setting, or remove it to let the service start its own."
+    return f"{said} Start it, or correct the setting: rediss:// is for a Redis with TLS, redis:// for one without."

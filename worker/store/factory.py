@@ -70,7 +70,10 @@ def _bucket(settings: StoreSettings) -> Bucket:
             raise
         message = "WHISPER_STORE needs the client of object stores, which is not installed. Run: make engine EXTRA=s3"
         raise StoreUnfit(message) from error
-    return Bucket.at(settings.store, **settings.store_config)
+    config = settings.store_config
+    if "endpoint" in config and not {"access_key_id", "secret_access_key"} <= config.keys():  # it is none of Amazon's
+        raise StoreUnfit("WHISPER_STORE needs the store's keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+    return Bucket.at(settings.store, **config)
 
 
 def _away(settings: StoreSettings, error: OSError) -> StoreUnfit:

@@ -59,6 +59,8 @@ __all__ = ["JobNotFound", "JobStore", "LocalStore", "RecordBroken"]
 class LocalStore:
     """See JobStore; jobs as directories below `root`."""
 
+    is_shared = False
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self._incoming, self._jobs, self._broken = (root / name for name in ("incoming", "jobs", "broken"))
@@ -267,6 +269,9 @@ class LocalStore:
 
     def sweep_incoming(self, older_than: float) -> None:
         sweep(self._incoming, older_than, JUST_BEGUN)
+
+    def trouble(self) -> str | None:
+        return None
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free

@@ -197,6 +197,12 @@ class JobStore(Protocol):
         sure that nobody works on them."""
         ...
 
+    is_shared: bool  # by several machines, over the network
+
+    def trouble(self) -> str | None:
+        """What is wrong with a shared store, without waiting for it; None if it answers."""
+        ...
+
     def free_bytes(self) -> int:
         """For recordings on their way in."""
         ...

@@ -33,6 +33,15 @@ PATIENCE = timedelta(seconds=20)  # for a request and its repetitions: less than
 _ENDPOINT = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:(?P<port>\d{1,5}))?(/[!-~]*)?", re.ASCII)
 
 
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_MEANT = {
+    "NoSuchBucket": "the bucket in WHISPER_STORE is not there; make it first",
+    "InvalidAccessKeyId": "it knows no such AWS_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY is not that of AWS_ACCESS_KEY_ID",
+    "AccessDenied": "the key may not read and write there, or the bucket in WHISPER_STORE is another's",
+}
+
+
 class Conflict(Exception):
     """There is such an object already, or it was changed meanwhile."""
 
@@ -162,13 +171,9 @@ class Bucket:
         try:
             yield
         except PermissionDeniedError as error:
-            raise StoreUnavailable(
-                errno.EROFS, f"The store refuses the keys it was asked with: {_first_line(error)}"
-            ) from error
+            raise StoreUnavailable(errno.EROFS, f"The store refuses it: {_said(error)}") from error
         except BaseError as error:
-            raise StoreUnavailable(
-                errno.EIO, f"The store does not answer as it should: {_first_line(error)}"
-            ) from error
+            raise StoreUnavailable(errno.EIO, f"The store does not answer as it should: {_said(error)}") from error
 
 
 def _check_config(config: Mapping[str, str]) -> None:
@@ -221,6 +226,14 @@ def _is_taken(write: Any) -> bool:
         return False
 
 
+def _said(error: BaseException) -> str:
+    """S3's own code, which stands in the document of its answer, and what to do about it; or the client's words."""
+    if not (found := _CODE.search(str(error))):
+        return _first_line(error)
+    code = found[1]
+    return f"{code}: {_MEANT[code]}" if code in _MEANT else code
+
+
 def _first_line(error: BaseException) -> str:
     """What obstore says first; behind it stands how its own types nest."""
-    return next(iter(str(error).splitlines()), type(error).__name__)[:300]
+    return next(iter(str(error).partition("<?xml")[0].splitlines()), type(error).__name__)[:300]

@@ -39,6 +39,7 @@ from worker.store.objects.bucket import Bucket, Conflict, check
 from worker.store.objects.claims import ObjectClaims
 from worker.store.objects.incoming import SOURCE, ObjectUpload
 from worker.store.objects.job_rows import Diary, ObjectCatalog, ObjectRows
+from worker.store.objects.reach import Reach
 from worker.store.objects.recordings import PLAYABLE, ObjectRecordings
 from worker.store.objects.records import FRESH
 from worker.store.records import JOB, OUTCOME, RETRY, WAVEFORM, JobRequest, Outcome, Retry, Waveform, is_job_id
@@ -51,12 +52,15 @@ class ObjectStore(ObjectRecordings):
     """See JobStore. directory: of this machine alone. batch: see ObjectAttemptLog. Raises StoreUnfit, or OSError if the
     store cannot be reached."""
 
+    is_shared = True
+
     def __init__(self, bucket: Bucket, directory: Path, batch: float = attempts.BATCH) -> None:
         check(bucket)
         super().__init__(bucket, directory)
         self._batch = batch
         rows = ObjectRows(bucket, self._records)
         self.claims = ObjectClaims(bucket, self.has)
+        self._reach = Reach(bucket)
         self.search = SearchIndex(directory / "index", rows.document)
         self._diary = Diary(directory / "index")
         self.index: JobIndex = self._diary
@@ -248,6 +252,9 @@ class ObjectStore(ObjectRecordings):
         for path in fetched:
             if f"{path.name}/{JOB.name}" not in there or f"{path.name}/{OUTCOME.name}" in there:
                 shutil.rmtree(path, ignore_errors=True)
+
+    def trouble(self) -> str | None:
+        return self._reach.trouble()
 
     def free_bytes(self) -> int:
         """On this machine, which uploads pass through."""

@@ -33,6 +33,17 @@ async def test_ready_with_redis_a_loaded_model_and_room(tmp_path: Path) -> None:
         assert found["worker"]["detail"] == "base faster_whisper cpu"
 
 
+async def test_not_ready_while_a_shared_store_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path) as running:
+        announce(running.redis, WorkerHeartbeat("w1", "ready", "base"))
+        monkeypatch.setattr(running.store, "is_shared", True)
+        for trouble, status in (("The store does not answer.", 503), (None, 200)):
+            monkeypatch.setattr(running.store, "trouble", lambda trouble=trouble: trouble)
+            response = await running.client.get("/health/ready")
+            assert response.status_code == status
+            assert response.json()["checks"]["store"] == {"ok": not trouble, "detail": trouble or "answers"}
+
+
 @pytest.mark.fault(172)
 async def test_a_model_that_no_worker_serves_is_named(tmp_path: Path) -> None:
     async with serving(tmp_path, models=("small",)) as running:

@@ -53,6 +53,12 @@ def test_its_keys_have_the_usual_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hush" not in repr(settings)
 
 
+def test_keys_that_are_missing_are_named(tmp_path: Path) -> None:
+    settings = worker_settings(data_dir=tmp_path, store=SHARED, aws_endpoint_url="https://store.lan")
+    with pytest.raises(StoreUnfit, match="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"):
+        factory.open_store(settings)
+
+
 @pytest.mark.parametrize("url", ["bucket", "s3://", "http://store/bucket", "gs://bucket"])
 def test_what_is_no_store_is_refused_with_the_settings(url: str) -> None:
     with pytest.raises(ValidationError, match="not of the form s3://bucket"):

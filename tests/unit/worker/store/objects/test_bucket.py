@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from obstore.exceptions import PermissionDeniedError
 from obstore.store import MemoryStore
 from pydantic import ValidationError
 
@@ -45,6 +46,25 @@ def test_a_first_answer_that_was_lost_is_no_conflict() -> None:
     assert bucket.create("a", b"mine") == tag
     with pytest.raises(Conflict):
         bucket.create("a", b"another's")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            '403 Forbidden: <?xml version="1.0"?>\n<Error><Code>SignatureDoesNotMatch</Code></Error>',
+            "AWS_SECRET_ACCESS_KEY",
+        ),
+        ("404: <Error><Code>NoSuchBucket</Code></Error>", "NoSuchBucket: the bucket in WHISPER_STORE is not there"),
+        ("503: <Error><Code>SlowDown</Code></Error>", "SlowDown"),
+        ('reset by peer<?xml version="1.0"?>\nmore', "reset by peer"),
+    ],
+)
+def test_the_stores_own_code_is_said_with_what_to_do(answer: str, said: str) -> None:
+    bucket = Bucket(MemoryStore())
+    with pytest.raises(OSError, match=said) as raised, bucket._asking():
+        raise PermissionDeniedError(answer)
+    assert "<" not in str(raised.value)
 
 
 def test_what_is_no_address_is_said() -> None:
