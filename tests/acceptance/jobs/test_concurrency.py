@@ -39,10 +39,11 @@ def test_a_clip_is_answered_while_a_long_recording_runs(service: LiveService, lo
     until(lambda: service.job(long_job)["progress"] > after["progress"], "the long one goes on")
 
 
+@pytest.mark.slow
 def test_two_clips_at_once_get_their_own_words(
     service: LiveService, talk: speech.Recording, sample: Sample, tmp_path: Path
 ) -> None:
-    """Takes over 10 s on two cores: real weights for two recordings."""
+    """Takes over 10 s on two cores: real weights for two recordings. Slow for them; a dozen at once are below."""
     spoken = [row for row in talk.sentences if row.end < 20]
     other = media.write(tmp_path / "other.wav", talk.samples[: int((spoken[-1].end + 0.3) * speech.SAMPLE_RATE)])
     with ThreadPoolExecutor(2) as pool:

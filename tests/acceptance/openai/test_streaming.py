@@ -33,8 +33,9 @@ def read(kind: Kind, service: LiveService, path: Path, **options: Any) -> list[A
     return asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_the_sdk_reads_the_text_as_it_comes(service: LiveService, talk_file: Path, talk: Recording) -> None:
-    """Takes over 10 s: real weights write down 78 s of speech."""
+    """Takes over 10 s: real weights write down 78 s of speech. Slow: real weights for a minute of speech."""
     *deltas, done = read("sync", service, talk_file)
     assert len(deltas) >= 3
     assert {event.type for event in deltas} == {"transcript.text.delta"}

@@ -342,7 +342,9 @@ def test_a_redis_that_was_set_and_does_not_answer_is_named(launcher: Launcher) -
     assert "hidden" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_redis_that_was_set_is_used_and_left_running(launcher: Launcher) -> None:
+    """Slow: a start of its own; tests/faults/crashes/test_redis.py has such a Redis, too."""
     redis = EmbeddedRedis.plan(launcher.directory / "elsewhere", launcher.directory / "elsewhere", unix_sockets=False)
     server = subprocess.Popen(redis.child().argv)
     try:

@@ -305,9 +305,10 @@ def test_windows_in_hand_are_kept_when_a_worker_is_stopped(worker: RunningWorker
 
 
 @pytest.mark.fault(19)
-@pytest.mark.parametrize("most", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("most", [1, 0])
 def test_memory_that_runs_out_halves_the_passes(worker: RunningWorker, lecture: Path, most: int) -> None:
-    """Takes over 10 s: passes of a second, so that windows gather for the next on a busy machine, too."""
+    """Slow: passes of a second, so that windows gather for the next on a busy machine, too."""
     process = worker.start(model="1", lanes="1", max_batch="4")
     request = worker.submit(lecture, options=DecodeOptions(words=True, prompt=f"oom above {most}"))
     if most == 0:

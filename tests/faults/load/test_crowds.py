@@ -150,11 +150,12 @@ def patient(start_service: Start) -> LiveService:
 
 
 @pytest.mark.fault(63)
-@pytest.mark.parametrize("crowd", [80, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("crowd", [200, 1000])
 def test_a_crowd_at_once_is_taken_or_refused_and_none_is_lost(
     patient: LiveService, clip: Path, capsys: pytest.CaptureFixture[str], crowd: int
 ) -> None:
-    """Takes over 10 s: two crowds, and one job after another to see their order."""
+    """Slow: two crowds, and one job after another to see their order."""
     body = wire.form(wire.file(clip.read_bytes()[: 44 + 16_000]))  # half a second
     request = wire.head(patient.port, body, [], JOBS) + body
     process = api(patient)

@@ -54,8 +54,11 @@ with AudioReader(Path(sys.argv[1])) as reader:
 
 @pytest.mark.fault(20)
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's memory as this test needs it")
+@pytest.mark.slow
 def test_a_small_file_that_unpacks_to_much_is_read_in_little_memory(tmp_path: Path) -> None:
-    """An hour is 230 MB of samples; the process may have 64 MB more than it starts with."""
+    """An hour is 230 MB of samples; the process may have 64 MB more than it starts with.
+
+    Slow: an hour to write and to read."""
     bomb = mostly_silence(tmp_path / "bomb.flac", hours=1)
     assert bomb.stat().st_size < 1e6
     command = [sys.executable, "-c", READ, str(bomb), str(64 * 1024 * 1024)]

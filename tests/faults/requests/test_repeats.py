@@ -212,7 +212,9 @@ def test_a_result_that_nobody_fetched_answers_the_next_try(steady: LiveService, 
 
 
 @pytest.mark.fault(13)
+@pytest.mark.slow
 def test_the_official_sdk_tries_again_by_itself(steady: LiveService, talk_file: Path) -> None:
+    """Slow: the client waits before it does."""
     before = steady.job_ids()
     with OpenAI(base_url=f"{steady.url}/v1", api_key="none", max_retries=8) as client, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(

@@ -104,9 +104,11 @@ def test_windows_of_one_pass_are_encoded_as_long_as_the_longest_needs(tiny: Fast
     assert [decode_one(tiny, samples).is_shortened for samples in (voice, long)] == [True, False]
 
 
+@pytest.mark.slow
 def test_windows_of_different_languages_and_tasks_are_aligned_in_one_call(
     base: FasterWhisper, voice: Samples, talk: speech.Recording
 ) -> None:
+    """Slow: real weights for six windows."""
     windows = [
         window(voice, language="en", words=True),
         window(said(talk, 0), language="de", words=True),
@@ -156,9 +158,11 @@ def test_a_prompt_longer_than_whisper_takes_is_cut(tiny: FasterWhisper, voice: S
     assert keys[0] == keys[1] == (1 + MAX_PROMPT_TOKENS, 0.0, 1500)
 
 
+@pytest.mark.slow
 def test_lanes_decode_at_once_without_disturbing_each_other(
     tiny: FasterWhisper, voice: Samples, talk: speech.Recording
 ) -> None:
+    """Slow: test_engines.py has recordings at once."""
     windows = [window(samples, words=True) for samples in (voice, said(talk, 0), said(talk, 3))]
     alone = [tiny.decode([one])[0] for one in windows]
     at_once: dict[int, WindowResult] = {}

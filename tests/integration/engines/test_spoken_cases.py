@@ -71,10 +71,13 @@ def test_the_words_after_a_repetition_are_there(
     assert len(decoded) <= 3
 
 
+@pytest.mark.slow
 def test_the_same_talk_again_is_decoded_once(
     batcher: Batcher, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or twice, if its encoding was shortened: all attempts used to be made since the text compresses so well."""
+    """Or twice, if its encoding was shortened: all attempts used to be made since the text compresses so well.
+
+    Slow: the third text of its kind here."""
     decoded = counted(batcher, monkeypatch)
     twice = np.tile(media.read(sample.path, SAMPLE_RATE), 2)
     text = transcribe(batcher, media.write(tmp_path / "twice.flac", twice)).text
@@ -94,8 +97,11 @@ def test_a_spoken_count_costs_three_passes_at_most(
     assert len(decoded) <= 3
 
 
+@pytest.mark.slow
 def test_what_the_model_passes_over_takes_no_word_from_its_time(batcher: Batcher, tmp_path: Path) -> None:
-    """base writes nothing of the song; alignment gave its five seconds to "The meeting", which came 3 s early."""
+    """base writes nothing of the song; alignment gave its five seconds to "The meeting", which came 3 s early.
+
+    Slow: half a minute of speech."""
     song = "Row, " * 14 + "row your boat."
     spoken = speech.speak(["The first train leaves at seven.", song, AFTER], pauses=0.6)
     transcript = transcribe(batcher, media.write(tmp_path / "over.flac", spoken.samples))

@@ -74,9 +74,12 @@ def test_a_model_that_cannot_be_loaded_holds_up_its_job_and_no_other(worker: Run
     assert worker.outcome(worker.submit(sample.path, model="base")).state == "finished"
 
 
+@pytest.mark.slow
 def test_an_idle_worker_gives_its_memory_back_and_works_on(worker: RunningWorker, sample: Sample) -> None:
     """Under its supervisor: the process with the model goes, one without comes, and the next job loads the model. Takes
-    over 10 s: real weights are loaded twice, and idleness is one of 3 s."""
+    over 10 s: real weights are loaded twice, and idleness is one of 3 s.
+
+    Slow: it loads its model twice."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("WHISPER_")}
     own = {"REDIS_URL": worker.url, "DATA_DIR": str(worker.store.root), "MODEL": "base", "MODEL_TTL": "3"}
     env |= {f"WHISPER_{name}": value for name, value in own.items()}
