@@ -11,7 +11,7 @@ import pytest
 from tests.soak.plan import FAULTS_PER_MINUTE, KINDS, SPARED, WORKER_KILLED, Pace, plan
 from tests.soak.run import ENGINES, soak
 
-SEED = int(os.environ.get("SOAK_SEED", "107"))
+SEED = int(os.environ.get("SOAK_SEED", "153"))  # of each kind of fault about one
 PACE = Pace(120.0, FAULTS_PER_MINUTE, ENGINES["fake"].calls_per_minute)
 
 
@@ -36,4 +36,4 @@ def test_nothing_is_lost_told_twice_or_left_over_whatever_is_killed(tmp_path: Pa
     report = soak(tmp_path, SEED, PACE, "fake")
     assert not report.problems, str(report)
     assert report.jobs > 10
-    assert sum(report.faults.values()) > 7
+    assert sum(report.faults.values()) == len(plan(SEED, PACE, 4).faults)
