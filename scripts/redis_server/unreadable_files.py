@@ -54,7 +54,7 @@ class UnreadableFiles:
         written = [path for path in self._directory.iterdir() if not _is_ours(path)]
         if not written:
             return None
-        place = self._directory / f"{PREFIX}{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**9:09d}"
+        place = self._directory / _name(time.time_ns())
         place.mkdir(mode=0o700)
         for path in written:
             path.rename(place / path.name)
@@ -70,6 +70,13 @@ class UnreadableFiles:
             lines = []
         warnings = [line.partition(" # ")[2].strip() for line in lines if " # " in line]
         return warnings[-1].rstrip(".") if warnings else f"see {self._log_file}"
+
+
+def _name(now: int) -> str:
+    """now: nanoseconds since 1970. Names sort by time, which is why both parts come from one reading of the clock, and
+    in UTC, which has no hour twice."""
+    seconds, nanoseconds = divmod(now, 10**9)
+    return f"{PREFIX}{time.strftime('%Y%m%dT%H%M%S', time.gmtime(seconds))}-{nanoseconds:09d}"
 
 
 def _is_ours(path: Path) -> bool:

@@ -277,8 +277,10 @@ def test_a_server_that_is_killed_while_it_starts_keeps_its_files(tmp_path: Path,
     assert get(redis, "job") == "42"
 
 
-def test_only_the_newest_files_that_were_set_aside_are_kept(tmp_path: Path) -> None:
+def test_only_the_newest_files_that_were_set_aside_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     redis = plan(tmp_path)
+    times = iter(1_700_000_000_999_999_998 + number for number in range(5))  # over the turn of a second
+    monkeypatch.setattr(time, "time_ns", lambda: next(times))
     for number in range(5):
         (redis.directory / "dump.rdb").write_text(str(number))
         failed = redis.child().failed
