@@ -12,6 +12,8 @@ from typing import Self
 
 from av.container.input import InputContainer
 
+from engines.audio.files.avi_pauses import avi_pauses
+from engines.audio.files.file_end import ends_early
 from engines.audio.source.chunk import Samples, joined
 from engines.audio.source.clock import Clock
 from engines.audio.source.conditioning import Conditioner
@@ -36,9 +38,9 @@ class RecordedTrack:
 
     def __init__(self, container: InputContainer, path: Path, track: Track) -> None:
         self._container = container
-        self._size = path.stat().st_size
+        self._path, self._size = path, path.stat().st_size
         stream = self._container.streams.audio[track.stream]
-        self._decoder = TrackDecoder(self._container, stream)
+        self._decoder = TrackDecoder(self._container, stream, avi_pauses(path, stream.index))
         self._clock = Clock(self._decoder, self._container)
         self._conditioner = Conditioner(joined(self._clock))
         self._resampled = Resampled(mixed(self._conditioner))
@@ -74,9 +76,9 @@ class RecordedTrack:
 
     def warnings(self) -> Iterator[TranscriptWarning]:
         """What was wrong with the track, once it is read."""
-        if self._decoder.damaged:
-            message = f"{self._decoder.damaged} damaged parts of the file were skipped."
-            yield TranscriptWarning("damaged_input", message)
+        missing = self._missing()
+        if damaged := self._decoder.damaged - (self._decoder.damaged_last if missing else 0):
+            yield TranscriptWarning("damaged_input", f"{damaged} damaged parts of the file were skipped.")
         if self._conditioner.damaged:
             message = f"{self._conditioner.damaged} samples of the file are no sound (no number, or beyond any level)"
             yield TranscriptWarning("damaged_input", f"{message}; they were taken for silence.")
@@ -86,9 +88,15 @@ class RecordedTrack:
         if self._conditioner.scale > 1:
             message = "The file holds integers as floating-point samples; they were divided by"
             yield TranscriptWarning("rescaled_input", f"{message} {self._conditioner.scale:.0f}.")
+        if missing:
+            yield TranscriptWarning("truncated_input", f"{missing} The transcript covers what is there.")
+
+    def _missing(self) -> str | None:
         if self._is_truncated():
-            message = f"The file claims {self.declared:.1f} s but holds {self.decoded:.1f} s: it seems to be cut off."
-            yield TranscriptWarning("truncated_input", f"{message} The transcript covers what is there.")
+            return f"The file claims {self.declared:.1f} s but holds {self.decoded:.1f} s: it seems to be cut off."
+        if self._decoder.is_cut(self._size) or ends_early(self._path):
+            return f"The file ends in the middle of a part, after {self.decoded:.1f} s: it seems to be cut off."
+        return None
 
     def _is_truncated(self) -> bool:
         if self.declared is None:

@@ -17,7 +17,8 @@ class Chunk:
 
     start: seconds; by the container's stamps (None: it has none) until the clock has placed the chunk, then from the
     recording's beginning. is_float: whether they were decoded as floats, which know no full scale. is_stored: whether
-    the file itself holds them so, and it is not a codec that makes floats of anything.
+    the file itself holds them so, and it is not a codec that makes floats of anything. pause: seconds of silence before
+    it in a container without stamps.
     """
 
     samples: Samples
@@ -25,6 +26,7 @@ class Chunk:
     start: float | None
     is_float: bool = False
     is_stored: bool = False
+    pause: float = 0.0
 
     @property
     def seconds(self) -> float:

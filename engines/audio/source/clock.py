@@ -20,7 +20,7 @@ MAX_OVERLAP = 0.5  # seconds by which sound is cut that comes again; more is a c
 MAX_GAP = 12 * 3600.0  # seconds of silence that are believed where the container doesn't say how long it is
 BEYOND = 60.0  # seconds a stamp may lie behind the end that the container declares
 
-_STAMPED = ("matroska", "webm", "mov", "mp4", "m4a", "ogg", "mpegts", "mpeg", "flv", "asf")
+_STAMPED = ("matroska", "webm", "mov", "mp4", "m4a", "ogg", "mpegts", "mpeg", "flv", "asf", "nut", "rm", "wtv")
 _FROM_ZERO = ("matroska", "webm", "mov", "mp4", "m4a")  # their clock begins with the recording; others' anywhere
 
 
@@ -60,7 +60,7 @@ class Clock:
 
     def _placed(self, chunk: Chunk, following: Chunk | None) -> Chunk:
         if not self._is_stamped or chunk.start is None:
-            return chunk.placed(self._now)
+            return chunk.placed(self._now + chunk.pause)
         ahead = chunk.start - self._shift - self._now
         if abs(ahead) <= TOLERANCE:
             return chunk.placed(self._now)

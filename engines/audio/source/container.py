@@ -14,12 +14,19 @@ import av
 import av.error
 from av.container.input import InputContainer
 
+from engines.audio.files.file_end import ends_early
+from engines.audio.files.wav_header import wav_header
 from engines.audio.source.chunk import JOINED
-from engines.audio.source.wav_header import wav_header
 from engines.errors import UnsupportedMedia
 
-FORMATS = (
-    "aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,matroska,webm,mov,m4a,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"  # demuxers
+FORMATS = ",".join(  # demuxers; none of them opens anything but the file it is given
+    (
+        *("aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "avr", "bonk", "caf", "dsf", "dss"),
+        *("dts", "dtshd", "dv", "eac3", "flac", "flv", "gsm", "gxf", "iff", "ircam", "ivf", "loas", "m4a", "matroska"),
+        *("mlp", "mov", "mp3", "mpc", "mpc8", "mpeg", "mpegts", "mxf", "nistsphere", "nut", "oma", "ogg", "osq", "paf"),
+        *("pvf", "qcp", "rm", "rka", "shn", "sox", "spdif", "swf", "tak", "truehd", "tta", "voc", "w64", "wav", "webm"),
+        *("wsd", "wtv", "wv", "wve", "xwma"),
+    )
 )
 NO_ROOM = (errno.EMFILE, errno.ENFILE)  # errors of the system that no damaged file brings about
 PACKET = 4096  # bytes FFmpeg reads of PCM at once
@@ -47,6 +54,10 @@ def open_container(path: Path) -> InputContainer:
             raise UnsupportedMedia(
                 "The file is cut off: its index (the 'moov' atom at its end) is missing, so nothing can be decoded. "
                 "Upload the whole recording."
+            ) from error
+        if ends_early(path):
+            raise UnsupportedMedia(
+                "The file is cut off, and what is needed to decode the rest is missing. Upload the whole recording."
             ) from error
         raise UnsupportedMedia() from error
 

@@ -9,10 +9,11 @@ import av
 from av.audio.stream import AudioStream
 from av.container.input import InputContainer
 
-from engines.audio.source.wav_header import wav_header
+from engines.audio.files.wav_header import wav_header
 
 # Raw streams, whose length FFmpeg guesses from a bit rate, and those that it tells by the last stamp of any track.
 HEADERLESS = ("aac", "ac3", "amr", "amrnb", "amrwb", "mpeg", "mpegts")
+_OF_TRACKS = ("mov", "avi", "ogg")  # demuxers whose tracks have a length of their own; others give all the film's
 _MP3_LENGTHS = (b"Xing", b"Info", b"VBRI")  # headers in the first frame that count the frames
 _HAS_COUNT = 1  # flag of `Xing` and `Info`
 _FRAME_SIZES = (576, 1152)  # samples of a frame of MPEG-2 and 1
@@ -27,7 +28,8 @@ def declared_seconds(container: InputContainer, stream: AudioStream, path: Path,
         return None
     if container.format.name == "wav" and (header := wav_header(path)):
         return header.declared
-    if stream.duration and stream.time_base:
+    is_its_own = len(container.streams) == 1 or container.format.name.partition(",")[0] in _OF_TRACKS
+    if stream.duration and stream.time_base and is_its_own:
         end = stream.duration - (stream.start_time or 0 if container.format.name == "ogg" else 0)  # Ogg gives the end
         return begins + float(end * stream.time_base)
     if container.duration and len(container.streams) == 1:

@@ -3,7 +3,8 @@ first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import av.error
@@ -14,7 +15,9 @@ from av.audio.stream import AudioStream
 from av.container.input import InputContainer
 from av.packet import Packet
 
+from engines.audio.files.avi_pauses import Pause
 from engines.audio.source.chunk import Chunk, Samples
+from engines.audio.source.last_packet import LastPacket
 from engines.errors import UnsupportedMedia
 
 MAX_DAMAGE = 1000  # damaged packets more than good ones after which a file is given up
@@ -26,14 +29,18 @@ _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63, "fl
 class TrackDecoder:
     """Iterating gives chunks of at most a second, with the container's stamps. Raises UnsupportedMedia.
 
-    damaged: packets that could not be decoded. position: bytes of the file read so far.
+    pauses: silence that the demuxer leaves out, in the file's order. damaged: packets that could not be decoded.
+    position: bytes of the file read so far.
     """
 
-    def __init__(self, container: InputContainer, stream: AudioStream) -> None:
+    def __init__(self, container: InputContainer, stream: AudioStream, pauses: Sequence[Pause] = ()) -> None:
         self._container = container
         self._stream = stream
+        self._pauses = list(reversed(pauses))
         self._decoded = 0  # packets
+        self._last = LastPacket(container.format.name, stream.codec_context.name)
         self.damaged = 0
+        self._at = 0  # where the packet read last begins
         self.position = 0
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -43,7 +50,25 @@ class TrackDecoder:
             tick = tick or frame.time_base
             stamp = frame.pts
             start = None if stamp is None or tick is None else stamp * tick.numerator / tick.denominator
-            yield from _chunks(frame, start, packed, is_stored=is_stored)
+            for chunk in _chunks(frame, start, packed, is_stored=is_stored):
+                pause = self._pause() if self._pauses else 0.0
+                yield replace(chunk, pause=pause) if pause else chunk
+
+    def _pause(self) -> float:
+        """Seconds of silence before the packet read last."""
+        seconds = 0.0
+        while self._pauses and self._pauses[-1].at <= self._at:
+            seconds += self._pauses.pop().seconds
+        return seconds
+
+    def is_cut(self, size: int) -> bool:
+        """Whether the end of the last packet is missing, once all are read. size: bytes of the file."""
+        return self._last.is_cut(size)
+
+    @property
+    def damaged_last(self) -> int:
+        """Packets that could not be decoded and are the last ones."""
+        return self._last.damaged
 
     def _frames(self) -> Iterator[AudioFrame]:
         packets = self._container.demux(self._stream)
@@ -52,11 +77,16 @@ class TrackDecoder:
                 packet = next(packets)
             except (StopIteration, av.error.EOFError):
                 return
-            except (av.error.FFmpegError, ValueError):
-                self.damaged += 1
+            except IndexError:  # a packet of a stream that was not there when the file was opened
                 packets = self._container.demux(self._stream)
                 continue
-            self.position = max(self.position, (packet.pos or 0) + packet.size)
+            except (av.error.FFmpegError, ValueError):
+                self._damage(is_unreadable=True)
+                packets = self._container.demux(self._stream)
+                continue
+            self._at = packet.pos or self._at
+            self.position = max(self.position, self._at + packet.size)
+            self._last.read(packet)
             yield from self._decode(packet)
 
     def _decode(self, packet: Packet[AudioStream]) -> list[AudioFrame]:
@@ -69,10 +99,17 @@ class TrackDecoder:
         except av.error.EOFError:
             return []
         except (av.error.FFmpegError, ValueError, AttributeError):  # damaged bytes raise nearly any of them
-            self.damaged += packet.size > 0
+            if packet.size:
+                self._damage(is_unreadable=False)
             return []
-        self._decoded += bool(frames)
+        if frames and packet.size:
+            self._decoded += 1
+            self._last.was_decoded()
         return frames
+
+    def _damage(self, *, is_unreadable: bool) -> None:
+        self.damaged += 1
+        self._last.was_damaged(is_unreadable=is_unreadable)
 
 
 class _Packed:

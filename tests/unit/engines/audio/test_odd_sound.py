@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -162,6 +163,44 @@ def test_a_gap_is_silence(tmp_path: Path, suffix: str, gap: float) -> None:
     after = samples[round((1.1 + gap) * RATE) :]
     assert likeness(after, sweep()[round(1.1 * RATE) :], SLACK) > 0.98
     assert reader.decoded == pytest.approx(3 + gap, abs=0.03)
+    assert warnings == []
+
+
+@pytest.mark.parametrize(("begins", "late"), [(0.0, 4.9), (1.0, 0.7), (2.0, 20.0)])
+def test_an_avi_begins_late_or_pauses_by_frames_that_are_not_there(tmp_path: Path, begins: float, late: float) -> None:
+    """FFmpeg leaves them out. The first packet is there in any case."""
+    path = odd_media.restamped(tmp_path / "a.avi", sweep(), lambda at: at if at < begins else at + late, "aac")
+    samples, warnings, reader = read(path)
+    after = begins + 0.1
+    assert likeness(samples[round((after + late) * RATE) :], sweep()[round(after * RATE) :], 2000) > 0.95
+    assert reader.decoded == pytest.approx(3 + late, abs=0.15)
+    assert warnings == []
+
+
+@pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
+def test_an_avi_says_where_a_track_begins(tmp_path: Path, codec: str) -> None:
+    path = odd_media.restamped(tmp_path / "a.avi", sweep(), lambda at: at, codec)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"strh") + 28  # dwScale, dwRate, dwStart
+    scale, rate = struct.unpack("<II", data[at : at + 8])
+    data[at + 8 : at + 12] = struct.pack("<I", round(4.9 * rate / scale))
+    path.write_bytes(data)
+    samples, warnings, _ = read(path)
+    assert likeness(samples[round(4.9 * RATE) :], sweep(), 2000) > 0.95
+    assert not samples[: round(4.8 * RATE)].any()
+    assert warnings == []
+
+
+def test_a_film_of_windows_is_not_called_cut_off_for_sound_that_begins_late(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "film.asf"), "w") as container:
+        film = media._film(container)
+        sound = container.add_stream("libmp3lame", rate=16_000, layout="mono")
+        media._write_film(container, film, 6.0)
+        for packet in odd_media._packets(sound, sweep()):
+            packet.pts = packet.dts = packet.pts + round(2.5 / packet.time_base)
+            container.mux(packet)
+    samples, warnings, _ = read(tmp_path / "film.asf")
+    assert likeness(samples[round(2.5 * RATE) :], sweep(), 1200) > 0.95
     assert warnings == []
 
 

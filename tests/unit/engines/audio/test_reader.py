@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engines.audio.files.wav_header import wav_header
 from engines.audio.reader import AudioReader
 from engines.audio.source.container import open_container
-from engines.audio.source.wav_header import wav_header
 from engines.errors import EmptyAudio, EngineError, NoAudioStream, UnsupportedMedia
 from tests import media
 from tests.playlists import PLAYLISTS, Canary, watched

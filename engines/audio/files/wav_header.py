@@ -10,6 +10,8 @@ from typing import BinaryIO
 MAX_CHUNKS = 1000  # chunks before the sound that are looked at
 STREAMED = 0x7FFF0000  # bytes from which a length is no claim: what is written to a pipe says 2 or 4 GiB
 LEFT_OUT = 0.2  # seconds of sound behind the declared end from which the length is taken for wrong
+_PCM = (0x0001, 0x0003, 0xFFFE)  # formats of plain samples
+_BLOCKS = (0x0002, 0x0011, 0x0031)  # Microsoft's and IMA's ADPCM, GSM: as many samples in every block
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class WavHeader:
         if not self.byte_rate or not self.claimed or self.is_cut_short:
             return None
         return None if self.claimed >= STREAMED and self.claimed > self.held else self.claimed / self.byte_rate
+
+    @property
+    def is_missing_some(self) -> bool:
+        """Whether the file ends before the sound does."""
+        return self.held + LEFT_OUT * self.byte_rate < self.claimed < STREAMED
 
     @property
     def is_cut_short(self) -> bool:
@@ -72,7 +79,8 @@ def _header(file: BinaryIO, length: int) -> WavHeader | None:
 def _byte_rate(form: bytes) -> int:
     """Bytes a second by a WAV's `fmt ` chunk. For PCM it follows from rate and frame size, which recorders get
     right more often than the field itself."""
-    is_pcm = int.from_bytes(form[:2], "little") in (0x0001, 0x0003, 0xFFFE)
-    if is_pcm:
-        return int.from_bytes(form[4:8], "little") * int.from_bytes(form[12:14], "little")
+    kind, frame = int.from_bytes(form[:2], "little"), int.from_bytes(form[12:14], "little")
+    samples = int.from_bytes(form[18:20], "little") if kind in _BLOCKS else int(kind in _PCM)  # of a frame
+    if samples:
+        return int.from_bytes(form[4:8], "little") * frame // samples
     return int.from_bytes(form[8:12], "little")
