@@ -63,7 +63,7 @@ test-times: setup ## as test, and what each folder takes, which goes into CONTRI
 	WRITE_TEST_TIMES=1 $(pytest) $(parallel) -m "not slow" $(ARGS)
 
 test-unit: setup ## no network, no processes
-	$(pytest) $(parallel) tests/unit $(ARGS)
+	$(pytest) $(parallel) -m "not slow" tests/unit $(ARGS)
 
 test-integration: setup ## real Redis, real weights
 	$(pytest) $(parallel) -m "not slow" tests/integration $(ARGS)

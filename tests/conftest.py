@@ -19,7 +19,6 @@ settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("ours")
 
 LEVELS = ("unit", "integration", "acceptance", "faults")
-WITH_BROWSER = "tests/acceptance/page/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)  # pytest-xdist's
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """The files that need a browser count as one: they share it, and the service that it shows."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-        def _split_scope(self, nodeid: str) -> str:
-            return WITH_BROWSER if nodeid.startswith(WITH_BROWSER) else str(super()._split_scope(nodeid))
+    from tests.scheduling import Scheduling
 
     return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
