@@ -58,7 +58,7 @@ class IndexFile:
         self.directory = directory
         self._kind = f"{kind}-{LAYOUT}-"
         self._tables = tables
-        self._busy = busy
+        self.busy = busy
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._path: Path | None = None
@@ -78,7 +78,7 @@ class IndexFile:
     def write(self, use: Callable[[sqlite3.Connection], object], *, needed: bool) -> bool:
         """Whether the change was made. needed: without it the index would be wrong, and is thrown away. Whatever else
         waits no longer for a thread that reads than for another process."""
-        if not self._lock.acquire(timeout=-1 if needed else self._busy):
+        if not self._lock.acquire(timeout=-1 if needed else self.busy):
             return False
         try:
             return self._write(use, needed=needed)
@@ -147,7 +147,7 @@ class IndexFile:
         if path is None or inode is None:
             raise IndexUnavailable
         self._path, self._inode = path, inode
-        self._connection = _connect(path, self._busy)
+        self._connection = _connect(path, self.busy)
         return self._connection
 
     def close(self) -> None:
@@ -157,7 +157,7 @@ class IndexFile:
                 connection.close()
 
     def _lay_out(self, path: Path) -> None:
-        connection = _connect(path, self._busy)
+        connection = _connect(path, self.busy)
         try:
             with _transaction(connection):
                 for statement in self._tables:

@@ -74,9 +74,9 @@ def test_a_damaged_index_is_thrown_away(kept: Kept, damage: str) -> None:
 
 @pytest.mark.fault(102)
 @pytest.mark.parametrize("change", ["comes", "ends", "reopens"])
-def test_an_index_that_missed_a_change_is_thrown_away(kept: Kept, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_missed_a_change_is_thrown_away(kept: Kept, change: str) -> None:
     """Another process holds it locked: one that was stopped in the middle of a change."""
-    monkeypatch.setattr("worker.store.index.index_file.BUSY", 0.01)
+    kept.store.index.file.busy = 0.01
     request = kept.add("queued" if change == "ends" else "failed")
     kept.store.index.file.close()
     (path,) = kept.files()
@@ -94,8 +94,8 @@ def test_an_index_that_missed_a_change_is_thrown_away(kept: Kept, change: str, m
 
 
 @pytest.mark.fault(102)
-def test_a_change_that_may_wait_throws_nothing_away(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.store.index.index_file.BUSY", 0.01)
+def test_a_change_that_may_wait_throws_nothing_away(kept: Kept) -> None:
+    kept.store.index.file.busy = 0.01
     answered, deleted = kept.add("failed"), kept.add("failed")
     kept.store.index.file.close()
     (path,) = kept.files()
