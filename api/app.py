@@ -37,7 +37,6 @@ from api.page import routes as page_files
 from api.page import sessions
 from api.routes import audio, deliveries, documentation, health, jobs, models, transcripts
 from api.routes.dashboard import PATH, Dashboard
-from api.routes.dashboard_actions import DashboardActions
 from api.routes.doors import asr, whisper_cpp
 from api.routes.operations import metrics, workers
 from api.settings import ApiSettings
@@ -158,9 +157,9 @@ def create_app(
         app.include_router(routes.router)
     describe(app, server=worker_settings.public_url or "/", needs_key=settings.needs_key)
     redis_url = worker_settings.redis_url or "redis://localhost"
-    actions = DashboardActions(job_service, store, redis, clock)
     app.add_route(PATH, _to_dashboard, include_in_schema=False)
-    app.mount(PATH, Dashboard(redis, redis_url, actions, may_write=settings.dashboard_write))
+    dashboard = Dashboard(redis, redis_url, job_service, store, clock, may_write=settings.dashboard_write)
+    app.mount(PATH, dashboard)
     return app
 
 

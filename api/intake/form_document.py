@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -88,7 +89,9 @@ def _uses() -> dict[str, Use]:
     return {name: use_of(field) for name, field in Form.model_fields.items()}
 
 
+@cache
 def _schemas(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
+    """To be read only."""
     properties: dict[str, dict[str, Any]] = model.model_json_schema()["properties"]
     return {name: _plain(schema) for name, schema in properties.items()}
 

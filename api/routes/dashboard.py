@@ -2,57 +2,33 @@
 
 from __future__ import annotations
 
-import html
-import json
-import logging
-from functools import cached_property, partial
-from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
-
-import rq_dashboard
-from a2wsgi import WSGIMiddleware
-from flask import Flask, Response, current_app, request
 from redis import Redis
-from redis.exceptions import ResponseError
-from rq import Queue, Worker, requeue_job
-from rq.exceptions import NoSuchJobError
-from rq.job import Job
-from rq.serializers import JSONSerializer
-from rq.worker import BaseWorker
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.cross_origin import is_same_origin
-from api.http.errors import REDIS_AWAY, ApiError, redis_unavailable
-from api.routes.dashboard_actions import DashboardActions, FlaskAnswer
+from api.http.errors import ApiError
+from worker.fleet.clock import Clock
+from worker.jobs.job_service import JobService
+from worker.store.job_store import JobStore
 
 PATH = "/rq"
-
-# What only shows. A page that a later version brings is none of these until somebody has looked at it.
-_SHOWING = {"static"} | {
-    f"rq_dashboard.{name}"
-    for name in (
-        "static", "favicon", "queues_overview", "workers_overview", "jobs_overview", "job_view", "list_queues",
-        "list_jobs", "job_info", "list_workers",
-    )
-}  # fmt: skip
 
 
 class Dashboard:
     """The mounted dashboard. Without `may_write` it only shows."""
 
-    def __init__(self, redis: Redis, redis_url: str, actions: DashboardActions, *, may_write: bool) -> None:
+    def __init__(
+        self, redis: Redis, redis_url: str, jobs: JobService, store: JobStore, clock: Clock, *, may_write: bool
+    ) -> None:
         self._redis = redis
-        self._actions = actions
         self._redis_url = redis_url
+        self._jobs = jobs
+        self._store = store
+        self._clock = clock
         self._may_write = may_write
-
-    @cached_property
-    def _app(self) -> ASGIApp:
-        flask_app = _flask_app(self._redis, self._redis_url, self._may_write)
-        self._actions.replace_views(flask_app)
-        return cast(ASGIApp, WSGIMiddleware(cast(Any, flask_app), workers=4))  # both spell WSGI's types their own way
+        self._pages: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -60,7 +36,17 @@ class Dashboard:
         except ApiError as error:
             await error.response()(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        if self._pages is None:
+            self._pages = await run_in_threadpool(self._open)
+        await self._pages(scope, receive, send)
+
+    def _open(self) -> ASGIApp:
+        # not before somebody opens it: Flask and what it needs would be a tenth of the API's start
+        from api.routes.dashboard_actions import DashboardActions
+        from api.routes.dashboard_pages import pages
+
+        actions = DashboardActions(self._jobs, self._store, self._redis, self._clock)
+        return pages(self._redis, self._redis_url, actions, may_write=self._may_write)
 
     def _check(self, scope: Scope) -> None:
         if scope["type"] != "http":
@@ -76,117 +62,3 @@ def check_change(method: str, headers: Headers, *, may_write: bool) -> None:
         raise ApiError("dashboard_read_only", message)
     if method != "POST" or not is_same_origin(headers):
         raise ApiError("origin_not_allowed", "Only the dashboard's own pages may change the queues.")
-
-
-def _flask_app(redis: Redis, redis_url: str, may_write: bool) -> Flask:
-    app = Flask(__name__, static_folder=str(Path(rq_dashboard.__file__).parent / "static"))
-    app.config["RQ_DASHBOARD_REDIS_URL"] = redis_url
-    app.config["RQ_DASHBOARD_DISABLE_DELETE"] = not may_write
-    _read_json_only(rq_dashboard.web)
-    rq_dashboard.web.setup_rq_connection(app)
-    app.register_blueprint(rq_dashboard.blueprint)
-
-    def check_endpoint() -> FlaskAnswer | None:
-        # a path is what Flask's router makes of it, with slashes merged; some pages change the queues on a GET too
-        if request.endpoint is None or request.endpoint in _SHOWING:
-            return None
-        try:
-            check_change(request.method, Headers(dict(request.headers)), may_write=may_write)
-        except ApiError as error:
-            return error.body(), error.status, error.headers
-        return None
-
-    def use_our_connection() -> None:
-        # the blueprint opens a new one for every request
-        current_app.redis_conn = redis  # type: ignore[attr-defined]
-
-    app.before_request(check_endpoint)
-    app.before_request_funcs.setdefault(rq_dashboard.blueprint.name, []).append(use_our_connection)
-    app.after_request(partial(_complete, redis))
-    for error, status in ((NoSuchJobError, 404), (LookupError, 404), (ResponseError, 409)):
-        app.register_error_handler(error, partial(_refuse, status))
-    for away in REDIS_AWAY:
-        app.register_error_handler(away, _on_redis_away)
-    logging.getLogger("rq_dashboard").setLevel(logging.WARNING)
-    return app
-
-
-def _read_json_only(web: ModuleType) -> None:
-    """The package asks its config for the serializer, except where it uses three names of RQ's as they are: a job's
-    page, deleting, requeueing and the list of workers would unpickle what Redis holds. So these names are replaced;
-    another version of the package, which may spell them otherwise, is refused."""
-    web.config.serializer = JSONSerializer
-    for name, of_rq, ours in _JSON_ONLY:
-        if getattr(web, name, None) not in (of_rq, ours):
-            raise RuntimeError(f"This version of rq-dashboard uses {name} otherwise: install the pinned one.")
-        setattr(web, name, ours)
-
-
-class _JSONJob(Job):
-    @classmethod
-    def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Job:  # noqa: A002 - as in RQ
-        return super().fetch(id, connection=connection, serializer=JSONSerializer)
-
-
-class _JSONWorker(Worker):
-    @classmethod
-    def all(
-        cls,
-        connection: Redis | None = None,
-        job_class: type[Job] | None = None,
-        queue_class: type[Queue] | None = None,
-        queue: Queue | None = None,
-        serializer: Any = None,
-    ) -> list[BaseWorker]:
-        return super().all(connection, job_class, queue_class, queue, JSONSerializer)
-
-
-_JSON_ONLY = (
-    ("Job", Job, _JSONJob),
-    ("Worker", Worker, _JSONWorker),
-    ("requeue_job", requeue_job, partial(requeue_job, serializer=JSONSerializer)),
-)
-
-
-def _on_redis_away(error: Exception) -> Response:
-    answer = redis_unavailable().response()
-    return Response(bytes(answer.body), answer.status_code, dict(answer.headers))
-
-
-def _refuse(status: int, error: Exception) -> tuple[str, int]:
-    return html.escape(f"{type(error).__name__}: {error}"), status
-
-
-def _complete(redis: Redis, response: Response) -> Response:
-    """Adds what our templates show of jobs. That of one job puts its fields into the document as they are, file names
-    of uploads among them, and so they are escaped."""
-    if not response.is_json or response.status_code != 200:
-        return response
-    body = response.get_json()
-    if request.endpoint == "rq_dashboard.job_info":
-        response.set_data(json.dumps(_escaped({**body, "meta": json.loads(body["metadata"])})))
-    elif request.endpoint == "rq_dashboard.list_jobs":
-        with redis.pipeline(transaction=False) as pipeline:
-            for job in body["jobs"]:
-                pipeline.hget(Job.key_for(job["id"]), "meta")
-            metas = pipeline.execute()
-        rows = [{**job, "meta": _meta(meta)} for job, meta in zip(body["jobs"], metas, strict=True)]
-        response.set_data(json.dumps({**body, "jobs": rows}))
-    return response
-
-
-def _meta(content: bytes | None) -> dict[str, Any]:
-    """What a slot wrote; nothing of what it did not."""
-    try:
-        meta = json.loads(content or b"{}")
-    except ValueError:
-        return {}
-    return meta if isinstance(meta, dict) else {}
-
-
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str):
-        return html.escape(value)
-    if isinstance(value, dict):
-        return {_escaped(key): _escaped(item) for key, item in value.items()}
-    return [_escaped(item) for item in value] if isinstance(value, list) else value

@@ -20,7 +20,8 @@ class Answer(BaseModel):
     """A JSON object. Fields without a default are always there; tests validate real answers strictly, so that no field
     is sent that is not described."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_open)
+    # built when somebody reads the description: nothing else asks for these
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_open, defer_build=True)
 
 
 Absent = SkipJsonSchema[None]  # `X | Absent = None`: the field may be left out

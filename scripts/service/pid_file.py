@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from pydantic import TypeAdapter
-
 from worker.runtime.file_lock import try_lock
 from worker.store.record_format import RecordFormat, RecordUnreadable
 
@@ -36,7 +34,7 @@ class Running:
     overrides: dict[str, str] = field(default_factory=dict)
 
 
-RUNNING = RecordFormat("the pid file", TypeAdapter(Running), is_numbered=False)
+RUNNING = RecordFormat("the pid file", Running, is_numbered=False)
 
 
 class AlreadyRunning(Exception):

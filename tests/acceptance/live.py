@@ -25,10 +25,12 @@ ENDED = ("finished", "failed", "canceled")
 
 # As `whisper-native.py run`, but in the directory it is started in, where no .env lies; it ends with the tests.
 _RUN = """
-import sys
+import gc, sys
+gc.disable()
 from scripts.service.config import ServiceConfig
 from scripts.service.foreground import run
 from worker.runtime import lifeline
+gc.enable()
 service = ServiceConfig.from_settings()
 lifeline.watch(service.worker.timing.grace)
 sys.exit(run(service, {}, None, wait=0))

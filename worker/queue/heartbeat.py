@@ -10,7 +10,6 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import TypeAdapter
 from redis import Redis
 
 from worker.runtime.connection import KEY_PREFIX
@@ -49,7 +48,7 @@ class WorkerHeartbeat:
         return error if error.startswith(SLOTS_FAIL) else f"The model {self.model} could not be loaded: {error}"
 
 
-HEARTBEAT = RecordFormat("the heartbeat of a worker", TypeAdapter(WorkerHeartbeat), is_numbered=False)
+HEARTBEAT = RecordFormat("the heartbeat of a worker", WorkerHeartbeat, is_numbered=False)
 
 
 def announce(redis: Redis, presence: WorkerHeartbeat, timing: Timing = Timing()) -> None:

@@ -22,8 +22,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from engines.base import WINDOW_SECONDS, Window, WindowResult
 from engines.speakers.voice_piece import VoicePiece
 from worker.store.attempts import Attempt, AttemptLog
@@ -52,8 +50,8 @@ class SavedVoices:
     voices: tuple[VoicePiece, ...]
 
 
-VOICES = RecordFormat("a line of a checkpoint", TypeAdapter(SavedVoices), is_numbered=False)
-RESULT = RecordFormat("a line of a checkpoint", TypeAdapter(Saved), is_numbered=False)  # the first line has it
+VOICES = RecordFormat("a line of a checkpoint", SavedVoices, is_numbered=False)
+RESULT = RecordFormat("a line of a checkpoint", Saved, is_numbered=False)  # the first line has it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from pydantic import TypeAdapter
-
 from worker.store.record_format import RecordFormat, RecordUnreadable
 
 
@@ -26,7 +24,7 @@ class Claimed:
     fingerprint: str
 
 
-CLAIM = RecordFormat("the claim of an idempotency key", TypeAdapter(Claimed), is_numbered=False)
+CLAIM = RecordFormat("the claim of an idempotency key", Claimed, is_numbered=False)
 
 
 class Claim(Protocol):

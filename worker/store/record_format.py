@@ -24,6 +24,8 @@ KEY = "format"
 
 Record = TypeVar("Record")
 
+_ADAPTERS: dict[object, TypeAdapter[Any]] = {}  # by the kind of record
+
 
 class RecordUnreadable(Exception):
     """A record is damaged, or of a format that only newer versions know. newer: that format, None for damage."""
@@ -35,11 +37,12 @@ class RecordUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RecordFormat(Generic[Record]):
-    """One kind of record. name: as messages call it. number: the format that is written. is_numbered: whether the first
-    format says its number. keys: what fields are called on disk, if they are called otherwise."""
+    """One kind of record. name: as messages call it. kind: a dataclass. number: the format that is written.
+    is_numbered: whether the first format says its number. keys: what fields are called on disk, if they are called
+    otherwise."""
 
     name: str
-    adapter: TypeAdapter[Record]
+    kind: type[Record]
     number: int = FIRST
     is_numbered: bool = True
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class RecordFormat(Generic[Record]):
         """Raises RecordUnreadable."""
         if not self.keys:
             with contextlib.suppress(ValidationError):  # what is wrong, and whether it counts, is seen below
-                return self.adapter.validate_json(content)  # at once, which takes half as long
+                return self._adapter.validate_json(content)  # at once, which takes half as long
         try:
             data = json.loads(content)
         except (ValueError, RecursionError) as error:
@@ -69,9 +72,16 @@ class RecordFormat(Generic[Record]):
         if isinstance(data, dict):
             data = data | {name: data[key] for name, key in self.keys.items() if key in data and name not in data}
         try:
-            return self.adapter.validate_python(data)
+            return self._adapter.validate_python(data)
         except ValidationError as error:
             raise self._unreadable(data, _reason(error)) from error
+
+    @property
+    def _adapter(self) -> TypeAdapter[Record]:
+        """Made with the first record that is read: each process knows of all kinds, and reads few of them."""
+        if self.kind not in _ADAPTERS:
+            _ADAPTERS[self.kind] = TypeAdapter(self.kind)
+        return _ADAPTERS[self.kind]
 
     def _unreadable(self, data: Any, reason: str) -> RecordUnreadable:
         number = data.get(KEY, FIRST) if isinstance(data, dict) else FIRST

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
-
 from engines.base import DecodeOptions
 from engines.transcript import SPARSE, Speaker, Transcript, TranscriptWarning
 from worker.store.record_format import RecordFormat
@@ -186,9 +184,9 @@ class Retry:
         return not self.at <= now < self.due_at
 
 
-JOB = RecordFormat("job.json", TypeAdapter(JobRequest), keys={"declared_seconds": "claimed_seconds"})
-OUTCOME = RecordFormat("outcome.json", TypeAdapter(Outcome))
-RETRY = RecordFormat("retry.json", TypeAdapter(Retry))
-NAMES = RecordFormat("speakers.json", TypeAdapter(SpeakerNames))
-WAVEFORM = RecordFormat("peaks.json", TypeAdapter(Waveform))
-TRANSCRIPT = RecordFormat("transcript.json", TypeAdapter(Transcript), is_numbered=False)
+JOB = RecordFormat("job.json", JobRequest, keys={"declared_seconds": "claimed_seconds"})
+OUTCOME = RecordFormat("outcome.json", Outcome)
+RETRY = RecordFormat("retry.json", Retry)
+NAMES = RecordFormat("speakers.json", SpeakerNames)
+WAVEFORM = RecordFormat("peaks.json", Waveform)
+TRANSCRIPT = RecordFormat("transcript.json", Transcript, is_numbered=False)

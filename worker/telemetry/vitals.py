@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter
 from redis import Redis
 
 from worker.runtime.connection import KEY_PREFIX
@@ -44,7 +43,7 @@ class Vitals:
         return model.lower() in map(str.lower, self.models)
 
 
-VITALS = RecordFormat("the vitals of a worker", TypeAdapter(Vitals))
+VITALS = RecordFormat("the vitals of a worker", Vitals)
 
 
 def announce_vitals(redis: Redis, name: str, vitals: Vitals, timing: Timing = Timing()) -> None:

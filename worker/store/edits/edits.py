@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pydantic import TypeAdapter
-
 from engines.transcript import SPARSE, Segment, Speaker, Transcript, Word
 from worker.store.edits.alignment import aligned
 from worker.store.record_format import RecordFormat
@@ -144,4 +142,4 @@ def _changed(edited: EditedSegment, original: Segment, change: SegmentChange) ->
     return edited
 
 
-EDITS = RecordFormat("edits.json", TypeAdapter(Edits))
+EDITS = RecordFormat("edits.json", Edits)
