@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,31 @@ def wav(path: Path, samples: NDArray[Any], rate: int = 16_000, claimed: int | No
     head = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", size)
     path.write_bytes(b"RIFF" + struct.pack("<I", min(2**32 - 1, len(head) + size)) + head + data + after)
     return path
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a file is written: FFmpeg's names of muxer and encoder, Hz, the encoder's sample format, options."""
+
+    muxer: str
+    codec: str
+    rate: int = 48_000
+    form: str = "s16"
+    options: dict[str, str] = field(default_factory=dict)
+    layout: str = "mono"
+
+
+def encoded(path: Path, samples: Samples, kind: Kind) -> bytes:
+    """samples: float32, shape (n,), mono at 16 kHz. Gives the file's bytes, too."""
+    with av.open(str(path), "w", format=kind.muxer, options=kind.options) as container:
+        stream: Any = container.add_stream(kind.codec, rate=kind.rate, layout=kind.layout, options=kind.options)
+        container.start_encoding()
+        resampler = av.AudioResampler(kind.form, kind.layout, kind.rate)
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 16_000, 0, Fraction(1, 16_000)
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+            container.mux(stream.encode(part))
+    return path.read_bytes()
 
 
 def as_int16(samples: Samples) -> NDArray[np.int16]:

@@ -7,6 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from av.container.input import InputContainer
+
+from engines.audio.files.part import Part
+from engines.audio.files.parts import parts_of
 from engines.audio.peaks import Peaks
 from engines.audio.recorded_track import RecordedTrack
 from engines.audio.source.chunk import Samples
@@ -14,6 +18,7 @@ from engines.audio.source.container import open_container
 from engines.audio.source.loudness import Loudness
 from engines.audio.source.tracks import Track, sound_tracks
 from engines.audio.track_choice import Check, chosen_track
+from engines.errors import UnsupportedMedia
 from engines.transcript import TranscriptWarning
 
 __all__ = ["AudioReader", "Samples"]
@@ -27,16 +32,16 @@ class AudioReader:
     """Reads one file. Iterating gives float32 blocks of shape (n,), -1..1, of at most some seconds.
 
     track: the number of the sound track to read, from 1; None chooses as a player would, but for one that somebody
-    speaks in. check: called while tracks are listened to; may raise. Raises UnsupportedMedia, NoAudioStream,
-    TrackNotFound or (at the end of a file without a sample) EmptyAudio.
+    speaks in. check: called now and then while the file is looked through; may raise. Raises UnsupportedMedia,
+    NoAudioStream, TrackNotFound or (at the end of a file without a sample) EmptyAudio.
     """
 
     def __init__(self, path: Path, track: int | None = None, check: Check = _go_on) -> None:
-        container = open_container(path)
+        parts, container = _opened(path, check)
         try:
             self._tracks = sound_tracks(container)
-            self._track = chosen_track(path, self._tracks, track, check)
-            self._recorded = RecordedTrack(container, path, self._track)
+            self._track = chosen_track(parts, self._tracks, track, check)
+            self._recorded = RecordedTrack(container, parts, self._track)
         except BaseException:
             container.close()
             raise
@@ -89,6 +94,17 @@ class AudioReader:
     def warnings(self) -> tuple[TranscriptWarning, ...]:
         """What was wrong with the file, and what was left out, once it is read."""
         return (*self._recorded.warnings(), *_other_tracks(self._track, self._tracks))
+
+
+def _opened(path: Path, check: Check) -> tuple[list[Part], InputContainer]:
+    """The file's recordings, and the first of them."""
+    parts = parts_of(path, check)
+    try:
+        return parts, open_container(parts[0])
+    except UnsupportedMedia:
+        if len(parts) == 1:
+            raise
+        return [Part(path)], open_container(path)  # what looked like several is none
 
 
 def _other_tracks(track: Track, tracks: list[Track]) -> Iterator[TranscriptWarning]:

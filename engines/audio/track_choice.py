@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from engines.audio.files.part import Part
 from engines.audio.recorded_track import RecordedTrack
 from engines.audio.source.chunk import Samples
 from engines.audio.source.container import open_container
@@ -26,7 +26,7 @@ Found = Literal["nothing", "silence", "sound", "speech"]
 _WORTH: tuple[Found, ...] = ("nothing", "silence", "sound", "speech")
 
 
-def chosen_track(path: Path, tracks: Sequence[Track], wanted: int | None, check: Check) -> Track:
+def chosen_track(parts: Sequence[Part], tracks: Sequence[Track], wanted: int | None, check: Check) -> Track:
     """wanted: the number a client asked for. check: called now and then; may raise. Raises NoAudioStream,
     TrackNotFound, UnsupportedMedia."""
     if not tracks:
@@ -38,7 +38,7 @@ def chosen_track(path: Path, tracks: Sequence[Track], wanted: int | None, check:
         raise UnsupportedMedia(
             "The file's sound is in a format that cannot be decoded. Convert it, to mp3 or wav for instance."
         )
-    return candidates[0] if len(candidates) == 1 else _one_that_speaks(path, candidates, check)
+    return candidates[0] if len(candidates) == 1 else _one_that_speaks(parts, candidates, check)
 
 
 def _numbered(tracks: Sequence[Track], wanted: int) -> Track:
@@ -47,23 +47,23 @@ def _numbered(tracks: Sequence[Track], wanted: int) -> Track:
     return tracks[wanted - 1]
 
 
-def _one_that_speaks(path: Path, candidates: Sequence[Track], check: Check) -> Track:
+def _one_that_speaks(parts: Sequence[Part], candidates: Sequence[Track], check: Check) -> Track:
     """The first that speaks early, else the first that speaks at all, else the first that sounds, else the first."""
     for limit in (LISTENED, math.inf):
         heard = []
         for track in candidates:
-            found = _heard(path, track, limit, check)
+            found = _heard(parts, track, limit, check)
             if found == "speech":
                 return track
             heard.append(found)
     return candidates[heard.index(max(heard, key=_WORTH.index))]
 
 
-def _heard(path: Path, track: Track, limit: float, check: Check) -> Found:
+def _heard(parts: Sequence[Part], track: Track, limit: float, check: Check) -> Found:
     """What is in the first `limit` seconds of the track."""
     spoken, peak = 0, 0.0
     try:
-        with RecordedTrack(open_container(path), path, track) as recorded:
+        with RecordedTrack(open_container(parts[0]), parts, track) as recorded:
             for frames, probabilities in speech_frames(_beginning(recorded, limit, check)):
                 spoken += int((probabilities >= SPEECH).sum())
                 peak = max(peak, float(np.abs(frames).max()))

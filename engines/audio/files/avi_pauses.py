@@ -7,11 +7,12 @@ for each frame, one that isn't there is written without a byte. Source: Microsof
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from engines.audio.files.part import Part
 
 MAX_CHUNKS = 1000  # on the file's upper floor
 MAX_HEADER = 1 << 20  # bytes of the list of tracks
@@ -37,9 +38,9 @@ class _Track(NamedTuple):
     size: int
 
 
-def avi_pauses(path: Path, stream: int) -> list[Pause]:
+def avi_pauses(part: Part, stream: int) -> list[Pause]:
     """Of one track, in order. stream: its index among all of the file."""
-    with open(path, "rb") as file:
+    with part.open() as file:
         if (head := file.read(12))[:4] != b"RIFF" or head[8:] != b"AVI ":
             return []
         tracks: list[_Track] = []

@@ -3,12 +3,12 @@ player, and that FFmpeg reads without a word."""
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO
 
+from engines.audio.files.ebml import ebml_size
+from engines.audio.files.part import Part
 from engines.audio.files.wav_header import wav_header
 
 MAX_BOXES = 100_000  # boxes or chunks of a file that are gone through: ten hours in fragments of a second
@@ -25,17 +25,16 @@ _ELEMENTS = (  # others, of segments, clusters, and files
 ).split(b" ")
 
 
-def ends_early(path: Path) -> bool:
+def ends_early(part: Part) -> bool:
     """Whether the last part that the container speaks of is not there, or not whole. False also for containers that
     don't say."""
-    if header := wav_header(path):
+    if header := wav_header(part):
         return header.is_missing_some
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    with part.open() as file:
         head = file.read(16)
         for matches, look in _KINDS:
             if matches(head):
-                return look(file, size)
+                return look(file, part.size)
     return False
 
 
@@ -58,7 +57,7 @@ def _matroska(file: BinaryIO, size: int) -> bool:
     tail = file.read()
     at = len(tail)
     while (at := tail.rfind(_CLUSTER, 0, at)) >= 0:
-        first = at + 4 + _width(tail, at + 4)
+        first = at + 4 + ebml_size(tail, at + 4)[0]
         if tail[first : first + 1] in (b"\xe7", b"\xbf"):  # a time or a checksum, or it is no cluster
             return _elements_end_early(tail, at)
     return False
@@ -68,22 +67,15 @@ def _elements_end_early(data: bytes, at: int) -> bool:
     while at < len(data):
         width = next((count for count in range(1, 5) if data[at] >> (8 - count)), 5)  # bytes of its id
         name = data[at : at + width]
-        length = _width(data, at + width)
+        length, number = ebml_size(data, at + width)
         if len(name) < width or not length or at + width + length > len(data):
             return width < 5 and any(known.startswith(name) for known in (*_MASTERS, *_ELEMENTS))
         if name not in _MASTERS and name not in _ELEMENTS:
             return False  # it is something else that follows
-        number = int.from_bytes(data[at + width : at + width + length]) & ((1 << 7 * length) - 1)
         at += width + length
         if name not in _MASTERS:
             at += number
     return at > len(data)
-
-
-def _width(data: bytes, at: int) -> int:
-    """Bytes of a size, 0 at the end."""
-    first = data[at : at + 1]
-    return 9 - first[0].bit_length() if first else 0
 
 
 def _boxes(file: BinaryIO, size: int) -> bool:

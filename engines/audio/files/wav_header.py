@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
+
+from engines.audio.files.part import Part
 
 MAX_CHUNKS = 1000  # chunks before the sound that are looked at
 STREAMED = 0x7FFF0000  # bytes from which a length is no claim: what is written to a pipe says 2 or 4 GiB
@@ -49,13 +49,13 @@ class WavHeader:
         return len(name) == 4 and all(0x20 <= byte < 0x7F for byte in name) and size <= left
 
 
-def wav_header(path: Path) -> WavHeader | None:
+def wav_header(part: Part) -> WavHeader | None:
     """The header of a RIFF WAVE file; None for any other file, or one without a `data` chunk."""
-    with open(path, "rb") as file:
+    with part.open() as file:
         start = file.read(12)
         if start[:4] != b"RIFF" or start[8:] != b"WAVE":
             return None
-        return _header(file, os.fstat(file.fileno()).st_size)
+        return _header(file, part.size)
 
 
 def _header(file: BinaryIO, length: int) -> WavHeader | None:

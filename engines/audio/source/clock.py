@@ -28,7 +28,8 @@ class Clock:
     """Iterating gives chunks with `start` in seconds from the recording's beginning, in order and without overlap;
     what lies between two of them is silence.
 
-    resets: stamps that could not be true, so that the sound before and after was joined without a gap.
+    now: where the next sample belongs. resets: stamps that could not be true, so that the sound before and after was
+    joined without a gap.
     """
 
     def __init__(self, chunks: Iterable[Chunk], container: InputContainer) -> None:
@@ -38,7 +39,7 @@ class Clock:
         self._origin = _origin(container, names)
         self._end = container.duration / av.time_base + self._origin + BEYOND if container.duration else None
         self._shift = self._origin  # what stamps are ahead of the recording's time
-        self._now = 0.0  # where the next sample belongs
+        self.now = 0.0
         self.resets = 0
 
     def beginning_of(self, stream: AudioStream) -> float:
@@ -55,22 +56,22 @@ class Clock:
                 if placed.samples.shape[1]:
                     yield placed
                     assert placed.start is not None
-                    self._now = placed.start + placed.seconds
+                    self.now = placed.start + placed.seconds
             before = chunk
 
     def _placed(self, chunk: Chunk, following: Chunk | None) -> Chunk:
         if not self._is_stamped or chunk.start is None:
-            return chunk.placed(self._now + chunk.pause)
-        ahead = chunk.start - self._shift - self._now
+            return chunk.placed(self.now + chunk.pause)
+        ahead = chunk.start - self._shift - self.now
         if abs(ahead) <= TOLERANCE:
-            return chunk.placed(self._now)
+            return chunk.placed(self.now)
         if ahead > 0 and self._is_gap(chunk.start, ahead, following):
-            return chunk.placed(self._now + ahead)
+            return chunk.placed(self.now + ahead)
         if -MAX_OVERLAP <= ahead < 0:
-            return chunk.holding(chunk.samples[:, round(-ahead * chunk.rate) :]).placed(self._now)
+            return chunk.holding(chunk.samples[:, round(-ahead * chunk.rate) :]).placed(self.now)
         self._shift += ahead
         self.resets += 1
-        return chunk.placed(self._now)
+        return chunk.placed(self.now)
 
     def _is_gap(self, stamp: float, ahead: float, following: Chunk | None) -> bool:
         """Whether silence may be as long as the stamp has it: the next one must not fall back behind it."""

@@ -15,6 +15,7 @@ import av.error
 from av.container.input import InputContainer
 
 from engines.audio.files.file_end import ends_early
+from engines.audio.files.part import Part
 from engines.audio.files.wav_header import wav_header
 from engines.audio.source.chunk import JOINED
 from engines.errors import UnsupportedMedia
@@ -35,33 +36,35 @@ PROBE = 32 << 10  # bytes of plain PCM it looks at
 OPEN_TIMEOUT = 10.0  # seconds a read may take; the file is local
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(recording: Path | Part) -> InputContainer:
     """Raises UnsupportedMedia for what is no recording, OSError if the system does not give the file."""
+    part = Part.of(recording)
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-    with open(path, "rb"):  # FFmpeg's error for a file it may not read is one of those for a damaged file
+    with part.open():  # FFmpeg's error for a file it may not read is one of those for a damaged file
         pass
-    if (header := wav_header(path)) and header.is_cut_short:
+    if (header := wav_header(part)) and header.is_cut_short:
         options["ignore_length"] = "1"  # FFmpeg would stop where the header says
     if header and header.is_plain:  # FFmpeg would look all through it for another sound, and read it in bits of 4 KiB
         size = min(math.ceil(JOINED * header.byte_rate / PACKET) * PACKET, MAX_PACKET)
         options |= {"max_size": str(size), "probesize": str(PROBE)}
     try:
-        return av.open(str(path), mode="r", options=options, metadata_errors="ignore", timeout=OPEN_TIMEOUT)
+        file = part.open() if part.pieces is not None else str(part.path)
+        return av.open(file, mode="r", options=options, metadata_errors="ignore", timeout=OPEN_TIMEOUT)
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise OSError(error.errno, error.strerror) from error
-        if _lacks_its_index(path):
+        if _lacks_its_index(part):
             raise UnsupportedMedia(
                 "The file is cut off: its index (the 'moov' atom at its end) is missing, so nothing can be decoded. "
                 "Upload the whole recording."
             ) from error
-        if ends_early(path):
+        if ends_early(part):
             raise UnsupportedMedia(
                 "The file is cut off, and what is needed to decode the rest is missing. Upload the whole recording."
             ) from error
         raise UnsupportedMedia() from error
 
 
-def _lacks_its_index(path: Path) -> bool:
-    with open(path, "rb") as file:
+def _lacks_its_index(part: Part) -> bool:
+    with part.open() as file:
         return file.read(12)[4:8] == b"ftyp"

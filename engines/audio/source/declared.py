@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import av
 from av.audio.stream import AudioStream
 from av.container.input import InputContainer
 
+from engines.audio.files.part import Part
 from engines.audio.files.wav_header import wav_header
 
 # Raw streams, whose length FFmpeg guesses from a bit rate, and those that it tells by the last stamp of any track.
@@ -20,13 +20,13 @@ _FRAME_SIZES = (576, 1152)  # samples of a frame of MPEG-2 and 1
 _FIRST_FRAME = 4096  # bytes in which such a header lies
 
 
-def declared_seconds(container: InputContainer, stream: AudioStream, path: Path, begins: float) -> float | None:
+def declared_seconds(container: InputContainer, stream: AudioStream, part: Part, begins: float) -> float | None:
     """Where the sound ends by the header, in seconds, or None if that is a guess: raw streams have no header, and a
     film's duration is its longest track's. A WAV header that claims more than the file holds is corrected by FFmpeg,
     so it is read here. begins: seconds of the recording before the sound."""
-    if container.format.name in HEADERLESS or (container.format.name == "mp3" and not _is_counted(stream, path)):
+    if container.format.name in HEADERLESS or (container.format.name == "mp3" and not _is_counted(stream, part)):
         return None
-    if container.format.name == "wav" and (header := wav_header(path)):
+    if container.format.name == "wav" and (header := wav_header(part)):
         return header.declared
     is_its_own = len(container.streams) == 1 or container.format.name.partition(",")[0] in _OF_TRACKS
     if stream.duration and stream.time_base and is_its_own:
@@ -42,10 +42,10 @@ def _by_its_tag(tag: str) -> float | None:
     return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else None
 
 
-def _is_counted(stream: AudioStream, path: Path) -> bool:
+def _is_counted(stream: AudioStream, part: Part) -> bool:
     """Whether an mp3's length is that of its header. Without one, and in a file that is longer than it says (two that
     were joined), it is guessed by the bit rate of the first frame."""
-    first = _first_frame(path)
+    first = _first_frame(part)
     at = max(first.find(name) for name in _MP3_LENGTHS)
     if at < 0 or first[at : at + 4] == b"VBRI" or not first[at + 7 : at + 8] or not first[at + 7] & _HAS_COUNT:
         return at >= 0
@@ -54,8 +54,8 @@ def _is_counted(stream: AudioStream, path: Path) -> bool:
     return any(abs(seconds - count * size) <= seconds / 50 + 2 * size for size in _FRAME_SIZES)
 
 
-def _first_frame(path: Path) -> bytes:
-    with open(path, "rb") as file:
+def _first_frame(part: Part) -> bytes:
+    with part.open() as file:
         head = file.read(10)
         at = 0
         if head[:3] == b"ID3" and len(head) == 10:

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import av
 import numpy as np
 import pytest
 
 from engines.audio.files.file_end import ends_early
 from engines.audio.files.frame_size import frame_size
+from engines.audio.files.part import Part
 from engines.audio.reader import AudioReader
 from engines.errors import UnsupportedMedia
+from tests import odd_media
+from tests.odd_media import Kind
 
 SECONDS = 3.0
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a file is written: FFmpeg's names of muxer and encoder, Hz, the encoder's sample format, options."""
-
-    muxer: str
-    codec: str
-    rate: int = 48_000
-    form: str = "s16"
-    options: dict[str, str] = field(default_factory=dict)
 
 
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov", "frag_duration": "200000"}
@@ -70,17 +58,9 @@ KINDS = {
 
 
 def written(path: Path, kind: Kind) -> bytes:
-    """Three seconds of noise, so that no frame is small."""
+    """Noise, so that no frame is small."""
     noise = np.random.default_rng(0).normal(0, 0.1, round(SECONDS * 16_000)).astype(np.float32)
-    with av.open(str(path), "w", format=kind.muxer, options=kind.options) as container:
-        stream: Any = container.add_stream(kind.codec, rate=kind.rate, layout="mono", options=kind.options)
-        container.start_encoding()
-        resampler = av.AudioResampler(kind.form, "mono", kind.rate)
-        frame = av.AudioFrame.from_ndarray(noise[None], format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 16_000, 0, Fraction(1, 16_000)
-        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
-            container.mux(stream.encode(part))
-    return path.read_bytes()
+    return odd_media.encoded(path, noise, kind)
 
 
 def warnings(path: Path) -> tuple[float, list[str]]:
@@ -136,7 +116,7 @@ def test_tags_behind_the_last_frame_are_no_cut_one(tmp_path: Path) -> None:
 def test_a_few_bytes_have_no_end_to_speak_of(start: bytes, size: int, tmp_path: Path) -> None:
     for fill in (b"\0", b"\xff", b"\x1a"):
         (tmp_path / "a").write_bytes((start + fill * 64)[:size])
-        assert ends_early(tmp_path / "a") in (True, False)
+        assert ends_early(Part(tmp_path / "a")) in (True, False)
 
 
 @pytest.mark.parametrize(

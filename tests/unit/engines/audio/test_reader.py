@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engines.audio.files.part import Part
 from engines.audio.files.wav_header import wav_header
 from engines.audio.reader import AudioReader
 from engines.audio.source.container import open_container
@@ -235,7 +236,7 @@ def test_of_two_formats_in_a_wav_the_first_one_counts(files: dict[str, Path], tm
     samples, warnings = decode(tmp_path / "source")
     assert likeness(samples, sweep()) > 0.99
     assert warnings == []
-    header = wav_header(tmp_path / "source")
+    header = wav_header(Part(tmp_path / "source"))
     assert header is not None
     assert header.declared == pytest.approx(SECONDS, abs=0.01)
 
@@ -250,23 +251,6 @@ def encode(path: Path, samples: Samples, muxer: str, codec: str, rate: int, samp
             container.mux(stream.encode(part))
         container.mux(stream.encode(None))
     return path.read_bytes()
-
-
-JOINED = {
-    "mp3": (("mp3", "libmp3lame", 44_100, "fltp", "mono"), ("mp3", "libmp3lame", 22_050, "fltp", "stereo")),
-    "aac": (("adts", "aac", 44_100, "fltp", "mono"), ("adts", "aac", 16_000, "fltp", "stereo")),
-    "ogg": (("ogg", "libopus", 48_000, "flt", "mono"), ("ogg", "libopus", 48_000, "flt", "mono")),
-}
-
-
-@pytest.mark.parametrize("kind", JOINED)
-def test_two_recordings_joined_byte_by_byte_are_both_decoded(kind: str, tmp_path: Path) -> None:
-    halves = [encode(tmp_path / f"{at}", sweep(), *form) for at, form in enumerate(JOINED[kind])]
-    (tmp_path / "source").write_bytes(b"".join(halves))
-    samples, warnings = decode(tmp_path / "source")
-    assert len(samples) / 16_000 == pytest.approx(2 * SECONDS, abs=0.2)
-    assert likeness(samples[-len(sweep()) - 1600 :], sweep(), slack=2400) > 0.97
-    assert "truncated_input" not in warnings
 
 
 def test_a_raw_stream_that_begins_quietly_is_not_called_truncated(tmp_path: Path) -> None:
