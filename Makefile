@@ -9,7 +9,7 @@ engines := .venv-engines/bin/python -m pytest tests/integration/engines/test_eng
            tests/integration/engines/test_spoken_cases.py \
            tests/integration/engines/test_odd_recording.py tests/engines
 # Three test files at a time, long ones first; a file's tests share its services.
-parallel := -n 3 --dist loadfile --no-loadscope-reorder
+parallel := -n 4 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 # Or hundreds of processes would compile the same modules anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -48,7 +48,7 @@ engine: ## add what a GPU needs, or an engine: EXTRA=cuda, mlx, whisper-cpp, ope
 setup: ## set up the environment with what the tests need
 	@$(python) scripts/setup_environment.py --dev
 
-test: setup ## all tests but the slow ones, three files at a time (ARGS="-n 0" for one)
+test: setup ## all tests but the slow ones, four files at a time (ARGS="-n 0" for one)
 	$(pytest) $(parallel) -m "not slow" $(ARGS)
 
 test-slow: setup ## what takes minutes: real leases, ten kills, a thousand submissions, installations, mlx on a CPU

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 LONG = 10.0  # seconds; a test that takes longer says why in its docstring
-PATIENCE = 2.0  # times as long is let pass: for slow machines, and for three files at a time on two cores
+PATIENCE = 2.0  # times as long is let pass: for slow machines, and for four files at a time on two cores
 SWITCH = "WRITE_TEST_TIMES"
 CPU, UNEXPLAINED = "processor seconds", "unexplained seconds"  # properties that travel with a test's report
 DOCUMENT = Path(__file__).parent.parent / "CONTRIBUTING.md"

@@ -42,13 +42,17 @@ def test_a_job_from_its_id_to_its_transcript(command: Command, clip: Path, quick
     assert b"There is no job" in ended.stderr
 
 
-def test_a_job_that_waits_is_canceled_and_runs_again(tmp_path: Path, slow: LiveService, clip: Path) -> None:
+def test_a_job_that_waits_is_canceled_and_runs_again(
+    tmp_path: Path, slow: LiveService, clip: Path, long_file: Path
+) -> None:
     command = Command(tmp_path, slow.url)
+    [ahead] = command.lines("transcribe", long_file, "--no-wait")  # half a minute, in which the others wait
     [job_id] = command.lines("transcribe", clip, "--no-wait", "--prompt", "to be canceled")
     assert "canceled" in command.lines("cancel", job_id)[0]
     again = until(lambda: command.run("retry", job_id).stdout.decode(), "the worker has let go of it")
     assert again.startswith(job_id)
     assert command.run("get", job_id, "--no-wait").returncode == 1
+    assert "canceled" in command.lines("cancel", ahead)[0]
     assert command.lines("get", job_id)
 
 

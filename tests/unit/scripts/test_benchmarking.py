@@ -54,14 +54,13 @@ def peak(holder: subprocess.Popen[str], megabytes: int) -> float:
 
 
 def test_the_watch_counts_busy_cores() -> None:
-    with Watch(me) as idle:
-        time.sleep(0.2)
-    with Watch(me) as busy:
+    began = time.perf_counter()
+    with Watch(me) as busy, Watch(list) as nobody:
         end = time.process_time() + 0.2
         while time.process_time() < end:
             pass
-    assert idle.cores < 0.3
-    assert busy.cores > 2 * idle.cores
+    assert busy.cores >= 0.18 / (time.perf_counter() - began)  # the system counts in hundredths of a second
+    assert nobody.cores == 0
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 10.0), (0.95, 19.0), (1.0, 20.0), (0.01, 1.0)])
