@@ -20,6 +20,7 @@ from worker.fleet.clock import Clock
 from worker.maintenance.damaged_jobs import DamagedJobs
 from worker.maintenance.retention import Retention
 from worker.maintenance.retention_periods import RetentionPeriods
+from worker.maintenance.unmet_needs import UnmetNeeds
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.runtime.connection import KEY_PREFIX
@@ -63,6 +64,7 @@ class Maintenance:
         self._clock = clock
         self._retention = Retention(store, queue, events, keep, timing)
         self._damaged = DamagedJobs(store, timing)
+        self._unmet = UnmetNeeds(redis, queue, timing)
         self._rules = f"audio {keep.audio} s, jobs {keep.jobs} s"
         self._is_new = True
         self._took_over_at = float("-inf")  # monotonic seconds
@@ -83,6 +85,7 @@ class Maintenance:
         with self._turn(LOCK, self._timing.takeover_lock) as is_ours:
             if is_ours:
                 self._queue.recover_abandoned(time.monotonic())
+                self._unmet.open(time.monotonic())
         self._took_over_at = time.monotonic()
         return is_ours
 

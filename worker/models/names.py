@@ -31,6 +31,11 @@ class ModelNames:
     def all(self) -> tuple[str, ...]:
         return (self.default, *self.others)
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All names it goes by, of the hosted API's none."""
+        return (*self.all, *self.aliases)
+
     def meaning(self, name: str) -> str | None:
         """The model that is meant, in any of its spellings; None for one this service does not have."""
         if alias := next((model for alias, model in self.aliases.items() if alias.lower() == name.lower()), None):

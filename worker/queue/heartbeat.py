@@ -7,15 +7,18 @@ whisper:worker:<name>  hash that expires 15 s after the last beat: state, model,
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from dataclasses import dataclass
 from typing import Literal
 
 from redis import Redis
 
+from worker.fleet.needs import Need
 from worker.runtime.connection import KEY_PREFIX
 from worker.runtime.timing import Timing
 from worker.store.record_format import RecordFormat, RecordUnreadable
-from worker.telemetry.vitals import vitals_of
+from worker.telemetry.vitals import Vitals, vitals_of
 
 SLOTS_FAIL = "No slot of the queue"  # how the error of a worker begins whose slots start over again and again
 
@@ -59,11 +62,56 @@ def announce(redis: Redis, presence: WorkerHeartbeat, timing: Timing = Timing())
     pipeline.execute()
 
 
-def serving(redis: Redis, model: str) -> list[str]:
-    """The hosts of workers that take work and serve this model."""
-    taking = [worker.name for worker in workers(redis) if worker.takes_work]
-    found = vitals_of(redis, taking)
-    return [each.host for each in found if each and not each.is_draining and each.serves(model)]
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """A worker that takes work. is_routed: see Vitals."""
+
+    name: str
+    host: str
+    engine: str
+    default: str
+    vitals: Vitals
+
+    def meets(self, need: Need) -> bool:
+        """Whether it takes from the queues of this need."""
+        return self.vitals.is_routed and need.is_met_by(self.vitals.models, self.engine)
+
+    def need_for(self, model: str | None) -> Need | None:
+        """By what name this worker serves the model; None if it does not. model: None for the default, whichever."""
+        name = self.default if model is None else self.vitals.name_of(model)
+        return None if name is None else Need(name)
+
+
+class Takers:
+    """Who takes work now, and what each can do. Looked up once in a while: it costs a search of all keys."""
+
+    def __init__(self, redis: Redis, timing: Timing = Timing()) -> None:
+        self._redis = redis
+        self._fresh = timing.maintenance
+        self._looked_at = float("-inf")  # monotonic seconds
+        self._found: list[Taker] = []
+        self._looking = threading.Lock()
+
+    def all(self) -> list[Taker]:
+        """Raises RedisError."""
+        with self._looking:
+            if time.monotonic() - self._looked_at >= self._fresh:
+                self._found = _takers(self._redis)
+                self._looked_at = time.monotonic()
+            return self._found
+
+    def serving(self, model: str) -> list[Taker]:
+        return [each for each in self.all() if each.vitals.serves(model)]
+
+
+def _takers(redis: Redis) -> list[Taker]:
+    taking = [worker for worker in workers(redis) if worker.takes_work]
+    told = vitals_of(redis, [worker.name for worker in taking])
+    return [
+        Taker(worker.name, vitals.host, worker.engine, worker.model, vitals)
+        for worker, vitals in zip(taking, told, strict=True)
+        if vitals and not vitals.is_draining
+    ]
 
 
 def withdraw(redis: Redis, name: str) -> None:

@@ -3,6 +3,7 @@
 interactive, batch  where a job waits, by its priority
 fetch               where one waits whose recording is to be fetched from a URL first
 alone               where one waits that was running as its worker died: it is tried while nothing else runs
+batch:base          … where one waits that not every worker can do, as one found that took it: see worker.fleet.needs
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegis
 from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry
 
+from engines.weights.names import canonical_name
 from worker.fleet.clock import Clock
+from worker.fleet.engine_wait import EngineWait
 from worker.fleet.identity import is_dead
+from worker.fleet.needs import kind_of, need_of, special_queues
 from worker.queue.leases import Leases
 from worker.queue.queued_job import JOB_FUNCTION, RECORD_TTL, QueuedJob, cancel, describe, how_far, put_back
 from worker.queue.worker_record import remove_dead
 from worker.runtime.timing import Timing
 from worker.store.records import PRIORITIES, JobRequest, Priority
+from worker.telemetry.vitals import ANY_NAME
 
 QueueName = Priority | Literal["fetch", "alone"]
 FETCH: Literal["fetch"] = "fetch"
@@ -64,12 +69,32 @@ class JobQueue:
         self._taking_turns = threading.Lock()
         self._redis = redis
         self._is_dead = is_dead
-        self._on_the_way: dict[str, dict[str, float]] = {name: {} for name in QUEUES}  # since when, by id
-        self._queues: Mapping[QueueName, Queue] = {
-            name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=QueuedJob) for name in QUEUES
-        }
+        self._on_the_way: dict[str, dict[str, float]] = {}  # since when, by queue and id
+        self.engine_wait = EngineWait(redis, timing, clock)
+        self._queues: Mapping[QueueName, Queue] = {name: self._queue(name) for name in QUEUES}
 
         self._aside = [queue.scheduled_job_registry for queue in self._queues.values()]
+
+    def _queue(self, name: str) -> Queue:
+        return Queue(name, connection=self._redis, serializer=JSONSerializer, job_class=QueuedJob)
+
+    def _special(self, kinds: Sequence[QueueName] = QUEUES) -> list[Queue]:
+        """From which not every worker takes: see worker.fleet.needs."""
+        return [self._queue(name) for name in special_queues(self._redis) if kind_of(name) in kinds]
+
+    def _all(self, *kinds: QueueName) -> list[Queue]:
+        """The queues of these kinds, or all, the special ones first: what is in them stood before the others."""
+        found = kinds or QUEUES
+        return [*self._special(found), *(self._queues[name] for name in found)]
+
+    def _queues_for(self, request: JobRequest, *kinds: QueueName) -> list[Queue]:
+        """Where the job may wait."""
+        names = {request.model.lower(), canonical_name(request.model).lower(), ANY_NAME}
+        return [
+            queue
+            for queue in self._all(*(kinds or _queues_of(request)))
+            if (need := need_of(queue.name)) is None or need.engine or need.model.lower() in names
+        ]
 
     def enqueue(self, request: JobRequest, turn_of: TurnOf | None = None) -> None:
         """Puts the job at the end of its queue, or where its turn is. What RQ shows of an earlier end is forgotten.
@@ -79,17 +104,18 @@ class JobQueue:
                 self._push(request, pipeline)
                 pipeline.execute()
             return
-        key = self._queues[request.priority].key
+        queues = self._queues_for(request, request.priority)
         with self._taking_turns:  # those of one process would only make each other begin anew
-            self._redis.transaction(lambda pipeline: self._insert(request, turn_of, pipeline), key)
+            keys = [queue.key for queue in queues]
+            self._redis.transaction(lambda pipeline: self._insert(request, turn_of, queues, pipeline), *keys)
 
-    def _insert(self, request: JobRequest, turn_of: TurnOf, pipeline: Pipeline) -> None:
-        queue = self._queues[request.priority]
-        before = turn_of(request, queue.get_job_ids())
+    def _insert(self, request: JobRequest, turn_of: TurnOf, queues: Sequence[Queue], pipeline: Pipeline) -> None:
+        lines = {queue.key: queue.get_job_ids() for queue in queues}
+        before = turn_of(request, [job_id for line in lines.values() for job_id in line])
         self._push(request, pipeline)
         if before is not None:
-            pipeline.lrem(queue.key, -1, request.id)
-            pipeline.linsert(queue.key, "BEFORE", before, request.id)
+            pipeline.lrem(self._queues[request.priority].key, -1, request.id)
+            pipeline.linsert(next(key for key, line in lines.items() if before in line), "BEFORE", before, request.id)
 
     def _push(self, request: JobRequest, pipeline: Pipeline) -> None:
         pipeline.multi()
@@ -116,12 +142,18 @@ class JobQueue:
 
     def position(self, request: JobRequest) -> int | None:
         """How many jobs of the same queue run before this one, or None if it does not wait."""
-        places = (self._queues[name].get_job_position(request.id) for name in _queues_of(request))
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for queue in self._queues_for(request):
+                pipeline.lpos(queue.key, request.id)
+            places: list[Any] = pipeline.execute()
         return next((place for place in places if place is not None), None)
 
     def withdraw(self, request: JobRequest) -> None:
         """Cancels a waiting job in RQ; a running one is left to its slot, which notices by itself."""
-        removed = [self._redis.lrem(self._queues[name].key, 1, request.id) for name in _queues_of(request)]
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for queue in self._queues_for(request):
+                pipeline.lrem(queue.key, 1, request.id)
+            removed: list[Any] = pipeline.execute()
         if not any(removed) and not self._take_from_aside(request.id):
             return
         with contextlib.suppress(NoSuchJobError), self._redis.pipeline() as pipeline:
@@ -162,7 +194,7 @@ class JobQueue:
     def live_ids(self) -> set[str]:
         """All jobs RQ has waiting, put aside, just taken by a slot, or running under a lease."""
         found: set[str] = set()
-        for queue in self._queues.values():
+        for queue in self._all():
             found.update(queue.get_job_ids())
             found.update(queue.intermediate_queue.get_job_ids())
         for aside in self._aside:
@@ -179,6 +211,7 @@ class JobQueue:
             for registry in _OF_ENDED:
                 # RQ's own clean-up leaves canceled jobs out, and that of other registries would meddle
                 self._redis.zremrangebyscore(registry(queue=queue).key, 0, self.clock.now())
+        for queue in self._all():
             clean_worker_registry(queue)
             self._put_back_stranded(queue, now)
 
@@ -186,13 +219,13 @@ class JobQueue:
         """RQ moves a job to a slot through a list of its own; a slot that dies right then leaves it there."""
         started = self.leases.ids()
         on_the_way = set(queue.intermediate_queue.get_job_ids())
-        seen = self._on_the_way[queue.name]
+        seen = self._on_the_way.setdefault(queue.name, {})
         for job_id in seen.keys() - on_the_way:
             del seen[job_id]
         for job_id in on_the_way:
             if now - seen.setdefault(job_id, now) < self._timing.stranded:
                 continue
-            if job_id in started or queue.fetch_job(job_id) is None:
+            if job_id in started or not QueuedJob.exists(job_id, connection=self._redis):
                 queue.intermediate_queue.remove(job_id)
             else:
                 put_back(self._redis, queue, job_id)
@@ -200,29 +233,32 @@ class JobQueue:
 
     def waits(self, queue: QueueName) -> bool:
         """Whether a job waits for a slot of this queue."""
-        return self._queues[queue].count > 0
+        return self.length(queue) > 0
 
     def length(self, queue: QueueName) -> int:
-        """How many jobs wait for a slot of this queue."""
-        return self._queues[queue].count
+        """How many jobs wait for a slot of this queue, or of one like it from which not every worker takes."""
+        return sum(each.count for each in self._all(queue))
 
     def backlog_length(self, queue: Priority) -> int:
         """How many jobs wait for a slot of this queue, and to be fetched first: of any priority, which a full queue of
         URLs must not hide."""
-        return self._queues[queue].count + self._queues[FETCH].count
+        return self.length(queue) + self._queues[FETCH].count
 
     def waiting_ids(self, queue: Priority) -> list[str]:
         """The jobs of this priority that wait for a slot, the next one first, and all that are to be fetched."""
-        return self._queues[queue].get_job_ids() + self._queues[FETCH].get_job_ids()
+        return [job_id for each in self._all(queue, FETCH) for job_id in each.get_job_ids()]
 
     def lines(self) -> list[list[str]]:
         """The jobs that wait for a slot, queue by queue, the next one first."""
-        return [queue.get_job_ids() for queue in self._queues.values()]
+        return [queue.get_job_ids() for queue in self._all()]
 
     def ids_by_queue(self) -> dict[QueueName, set[str]]:
         """The jobs that wait for a slot of each queue."""
-        return {name: set(queue.get_job_ids()) for name, queue in self._queues.items()}
+        found: dict[QueueName, set[str]] = {name: set() for name in QUEUES}
+        for queue in self._all():
+            found[kind_of(queue.name)].update(queue.get_job_ids())  # type: ignore[index]  # those of QUEUES alone
+        return found
 
     def all_waiting_ids(self) -> set[str]:
         """The jobs that wait for a slot of any queue."""
-        return {job_id for queue in self._queues.values() for job_id in queue.get_job_ids()}
+        return {job_id for queue in self._all() for job_id in queue.get_job_ids()}

@@ -17,6 +17,7 @@ from redis.client import Pipeline
 from rq.job import JobStatus
 
 from worker.fleet.clock import Clock
+from worker.fleet.needs import list_queue
 from worker.runtime.timing import Timing
 from worker.telemetry.instruments import TAKEOVERS
 
@@ -144,6 +145,7 @@ def _pass_on(pipeline: Pipeline, lease: Lease, queue: str, at_front: bool) -> bo
     if not is_held or not is_known:
         return False
     pipeline.hset(_job(lease.job_id), mapping={"status": JobStatus.QUEUED.value, "origin": queue})
+    list_queue(pipeline, queue)
     if at_front:
         pipeline.lpush(_list(queue), lease.job_id)
     else:

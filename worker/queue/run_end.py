@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worker.fleet.needs import Need
 from worker.queue.job_queue import QueueName
 
 
@@ -35,11 +36,13 @@ class Canceled:
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """The job goes on from another place in the queues. queue: None for the one it was taken from."""
+    """The job goes on from another place in the queues. queue: None for the one it was taken from. need: what not every
+    worker has, for the queue of those that do."""
 
     why: str
     queue: QueueName | None = None
     at_front: bool = True
+    need: Need | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,19 @@ Recorded = Finished | Skipped | Failed | Canceled | Postponed  # the ends after 
 class RunRecord:
     """Begins with the lease, in the same transaction; `end` writes the end and drops the lease in another.
 
-    ttl: seconds of the lease. now: unix seconds, by Redis' clock.
+    queue: its kind's, to which the job goes back if its worker dies. taken_from: where it waited, the same or one of
+    those from which not every worker takes. ttl: seconds of the lease. now: unix seconds, by Redis' clock.
     """
 
     def __init__(
-        self, job: QueuedJob, queue: Queue, worker: WorkerRecord, ttl: int, pipeline: Pipeline, now: float
+        self,
+        job: QueuedJob,
+        queue: Queue,
+        taken_from: Queue,
+        worker: WorkerRecord,
+        ttl: int,
+        pipeline: Pipeline,
+        now: float,
     ) -> None:
         job.origin = queue.name  # whatever the record says: the lease is one of this queue
         self._job = job
@@ -41,7 +49,7 @@ class RunRecord:
         pipeline.zadd(job.started_job_registry.key, {self.lease.member: now + ttl})
         job.prepare_for_execution(worker.name, pipeline)
         pipeline.persist(job.key)
-        pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
+        pipeline.lrem(taken_from.intermediate_queue_key, 1, job.id)
 
     @property
     def job_id(self) -> str:

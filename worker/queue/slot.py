@@ -11,6 +11,7 @@ import logging
 import math
 import threading
 import traceback
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 from uuid import uuid4
@@ -26,6 +27,7 @@ from rq.worker import WorkerStatus
 
 from worker.fleet.clock import Clock
 from worker.fleet.identity import process_name
+from worker.fleet.needs import Need
 from worker.queue.gate import Gate
 from worker.queue.job_queue import FETCH, QUARANTINE, QUEUES, QueueName
 from worker.queue.leases import Leases
@@ -61,7 +63,11 @@ class Work(Protocol):
 
 
 class Slot:
-    """`serve` takes and runs jobs until `stop`; `beat` and `give_back` are called from other threads."""
+    """`serve` takes and runs jobs until `stop`; `beat` and `give_back` are called from other threads.
+
+    need: for a slot that takes from the queue of jobs which only some workers can do. Their leases are among those of
+    `queue`, and if the worker dies they wait there again. on_begin: called as a job begins.
+    """
 
     def __init__(
         self,
@@ -71,21 +77,29 @@ class Slot:
         gate: Gate,
         timing: Timing = Timing(),
         clock: Clock = Clock(),
+        need: Need | None = None,
+        on_begin: Callable[[], None] = lambda: None,
     ) -> None:
         self._name = queue
+        self._need, self._on_begin = need, on_begin
         self._redis = redis
         self._work = work
         self._gate = gate
-        self._queue = Queue(queue, connection=redis, serializer=JSONSerializer, job_class=QueuedJob)
+        self._home = self._queue_named(queue)
+        self._queue = self._queue_named(need.queue(queue)) if need else self._home
         self._leases, self._clock = Leases(redis, QUEUES, timing, clock), clock
         self._lease_ttl = math.ceil(timing.lease)  # RQ counts whole seconds
         self._look = math.ceil(timing.idle_look)
+        self._again = timing.maintenance
         name = f"{queue}.{process_name()}.{uuid4().hex[:8]}"
         self._worker = WorkerRecord(name, self._queue, redis, self._lease_ttl + self._look + LISTED)
         self._stopping = threading.Event()
         self._current: RunRecord | None = None
         self.has_served = False  # whether it once looked for a job without an error
         self._hand = threading.RLock()  # a beat must not renew what is being let go of
+
+    def _queue_named(self, name: str) -> Queue:
+        return Queue(name, connection=self._redis, serializer=JSONSerializer, job_class=QueuedJob)
 
     @property
     def is_busy(self) -> bool:
@@ -137,22 +151,33 @@ class Slot:
             self._run_alone(job)
         elif self._name == FETCH:  # it does without the model
             self._run(job)
-        elif self._gate.enter():
-            try:
-                self._run(job)
-            finally:
-                self._gate.leave()
+        elif self._gate.enter(self._name, goes_first=self._need is not None):
+            self._run_and_leave(job)
         else:
             put_back(self._redis, self._queue, job.id)
-            self._gate.wait(self._look)
+            if self._gate.wait(self._look, self._name, goes_first=self._need is not None):
+                self._run_and_leave(None if self._stopping.is_set() else self.take(FIRST_LOOK))
+
+    def _run_and_leave(self, job: QueuedJob | None) -> None:
+        """job: None if there is none any more."""
+        try:
+            if job:
+                self._run(job)
+        finally:
+            self._gate.leave(self._name)
 
     def _run_alone(self, job: QueuedJob) -> None:
         running = self._work.running
-        try:
-            with self._gate.alone(partial(running.hand_back_others, job.id)):
-                self._run(job)
-        finally:
-            running.end_alone()
+        with self._gate.alone(partial(running.hand_back_others, job.id)) as is_ours:
+            if is_ours:
+                try:
+                    self._run(job)
+                finally:
+                    running.end_alone()
+                return
+        put_back(self._redis, self._queue, job.id)
+        if self._gate.wait(self._look):
+            self._gate.leave()
 
     def _run(self, job: QueuedJob) -> None:
         run = self._begin(job)
@@ -173,12 +198,13 @@ class Slot:
 
         def begin(pipeline: Pipeline) -> None:
             nonlocal begun
-            begun = RunRecord(job, self._queue, self._worker, self._lease_ttl, pipeline, self._clock.now())
+            begun = RunRecord(job, self._home, self._queue, self._worker, self._lease_ttl, pipeline, self._clock.now())
             self._worker.show(WorkerStatus.BUSY, pipeline)
 
         if not self._leases.take(job.id, begin):
             return None
         self._current = begun
+        self._on_begin()
         return begun
 
     def _end_of(self, job: QueuedJob) -> End:
@@ -192,6 +218,8 @@ class Slot:
             return Postponed("".join(traceback.format_exception(error)))
 
     def _conclude(self, run: RunRecord, end: End) -> None:
+        if isinstance(end, Requeue) and self._comes_back(end):
+            end = Postponed(end.why, self._clock.now() + self._again)
         if isinstance(end, Requeue):
             log.info("Job %s: %s", run.job_id, end.why)
             self._let_go(run, end)
@@ -236,5 +264,15 @@ class Slot:
         """Ends the run without a word about the job's state, and passes the job on where it is to go on, unless another
         worker has it by now."""
         with self._hand:
-            self._leases.pass_on(run.lease, to.queue or run.lease.queue, at_front=to.at_front)
+            self._leases.pass_on(run.lease, self._goal(to), at_front=to.at_front)
             self._current = None
+
+    def _goal(self, to: Requeue) -> str:
+        if to.need:
+            return to.need.queue(self._name)
+        return to.queue or self._queue.name
+
+    def _comes_back(self, to: Requeue) -> bool:
+        """Whether it says that others have what it needs, and they are those for whom this slot works: names that two
+        workers spell otherwise must not send it in circles."""
+        return to.need is not None and self._goal(to) == self._queue.name

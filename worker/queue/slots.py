@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 
 from worker.fleet.clock import Clock
+from worker.fleet.needs import Need
 from worker.queue.gate import Gate
 from worker.queue.heartbeat import SLOTS_FAIL
 from worker.queue.job_queue import FETCH, QUARANTINE, QueueName
 from worker.queue.slot import RETRY_AFTER, Slot, Work
 from worker.runtime.timing import Timing
-from worker.store.records import Priority
+from worker.store.records import PRIORITIES, Priority
 
 FETCHES = 4  # recordings that are fetched at once
 FAILING = 3  # failures in a row after which a slot counts as not working
@@ -34,7 +35,7 @@ class Slots:
         self,
         redis: Redis,
         work: Work,
-        counts: dict[Priority, int],
+        counts: Mapping[Priority, int],
         timing: Timing = Timing(),
         clock: Clock = Clock(),
     ) -> None:
@@ -45,11 +46,13 @@ class Slots:
         self._counts: dict[QueueName, int] = {QUARANTINE: 1, FETCH: FETCHES}
         for name, count in counts.items():
             self._counts[name] = count
-        self._gate = Gate(timing)
+        self._gate = Gate(timing, dict(counts.items()))
         self._stopping = threading.Event()
         self._slots: dict[int, Slot] = {}
         self._threads: list[threading.Thread] = []
         self._queue_of: list[QueueName] = []  # of each thread
+        self._need_of: list[Need | None] = []  # of each thread; see `serve_needs`
+        self._adding = threading.RLock()
         self._served: set[QueueName] = set()  # queues in which a slot has looked for a job
         self._failures: dict[int, tuple[int, str]] = {}  # how often a slot failed in a row, and how it did last
         self._logging = threading.Lock()
@@ -64,14 +67,36 @@ class Slots:
         for queue, count in counts.items():
             self._add(queue, count - self._counts[queue])
             self._counts[queue] = max(count, self._counts[queue])
+            self._gate.set_places(queue, self._counts[queue])
 
-    def _add(self, queue: QueueName, count: int) -> None:
-        for _ in range(count):
-            number = len(self._threads)
-            thread = threading.Thread(target=self._serve, args=(number, queue), name=f"{queue}-{number}", daemon=True)
-            self._queue_of.append(queue)
-            self._threads.append(thread)
-            thread.start()
+    def serve_needs(self, needs: Iterable[Need]) -> None:
+        """Takes from the queues of these needs as well, from now on: with a slot each, and more as they have work; the
+        places of each kind are not more for it."""
+        for need in needs:
+            for kind in (*PRIORITIES, QUARANTINE):
+                self._ensure_idle(kind, need)
+
+    def _ensure_idle(self, kind: QueueName, need: Need) -> None:
+        """One that waits for the next job of this need, unless it could not run it beside the others."""
+        with self._adding:
+            of_it = [
+                number for number, name in enumerate(self._queue_of) if (name, self._need_of[number]) == (kind, need)
+            ]
+            slots = [self._slots.get(number) for number in of_it]  # None: it is about to begin
+            is_enough = len(of_it) >= self._counts[kind] or any(slot is None or not slot.is_busy for slot in slots)
+            if not is_enough and not self._stopping.is_set():
+                self._add(kind, 1, need)
+
+    def _add(self, queue: QueueName, count: int, need: Need | None = None) -> None:
+        with self._adding:
+            for _ in range(count):
+                number = len(self._threads)
+                name = f"{need.queue(queue) if need else queue}-{number}"
+                thread = threading.Thread(target=self._serve, args=(number, queue, need), name=name, daemon=True)
+                self._queue_of.append(queue)
+                self._need_of.append(need)
+                self._threads.append(thread)
+                thread.start()
 
     @property
     def busy(self) -> int:
@@ -110,14 +135,20 @@ class Slots:
     def _let_idle_slots_put_back(self, deadline: float) -> None:
         """An idle slot, still in its blocking read, is given at once what a busy one hands back; it returns it and
         ends, and the next one is given it. Ending the process in between would leave the job on its way."""
-        queues = [Queue(name, connection=self._redis) for name in self._counts]
+        served = {need.queue(kind) for kind, need in zip(self._queue_of, self._need_of, strict=True) if need}
+        names = [*self._counts, *served]
+        queues = [Queue(name, connection=self._redis) for name in names]
         while time.monotonic() < deadline and any(queue.intermediate_queue.get_job_ids() for queue in queues):
             time.sleep(0.02)
 
-    def _serve(self, number: int, queue: QueueName) -> None:
+    def _serve(self, number: int, queue: QueueName, need: Need | None) -> None:
+        def add_spare() -> None:
+            if need:
+                self._ensure_idle(queue, need)
+
         while not self._stopping.is_set():
             try:
-                slot = Slot(queue, self._redis, self._work, self._gate, self._timing, self._clock)
+                slot = Slot(queue, self._redis, self._work, self._gate, self._timing, self._clock, need, add_spare)
                 self._slots[number] = slot
                 slot.serve()
             except Exception as error:  # noqa: BLE001 - logged once, and counted

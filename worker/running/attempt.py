@@ -186,6 +186,9 @@ class Attempt:
             return self._set_back(JobError("server_error", message))
 
     def _begin(self) -> Outcome | Requeue | None:
+        before = self._checkpoint.engine_before
+        if before and before != self._engine and (need := self._jobs.engine_to_wait_for(self.request, before)):
+            return Requeue(f"It goes on with {before}, which began it.", need=need)
         if self._checkpoint.history.is_suspect and self._queue != QUARANTINE:
             return Requeue("It was running as its worker ended: it is tried alone.", QUARANTINE, at_front=False)
         if self._jobs.is_over(self.job_id):  # ended after the first look, before a cancel could find it running

@@ -96,6 +96,7 @@ class JobCheckpoint:
         self._plan = _kept({KEY: FIRST, **json.loads(json.dumps(wanted))}, [each.content for each in attempts])
         self.history = History.of(attempts)
         self.is_first = not attempts  # of this job's attempts
+        self.engine_before = _engine([attempt.content for attempt in attempts])  # that decoded a window last
         self._began = self._first_window = 0.0  # of this attempt, in monotonic seconds; 0 until then
         saved = list(_known([attempt.content for attempt in attempts], self._plan))
         self._results = {each.window: each.result for each in saved if isinstance(each, Saved)}
@@ -202,6 +203,15 @@ def _kept(plan: dict[str, Any], contents: list[bytes]) -> dict[str, Any]:
         if isinstance(earlier, dict) and {**earlier, LENGTH: None} == {**plan, LENGTH: None}:
             return earlier
     return plan
+
+
+def _engine(contents: list[bytes]) -> str:
+    """That of the newest attempt with a window; empty if there is none."""
+    for content in reversed(contents):
+        plan = _plan(next(_lines(content), b""))
+        if isinstance(plan, dict) and content.count(b"\n") > 1:
+            return str(plan.get("engine", ""))
+    return ""
 
 
 def _known(contents: list[bytes], plan: Mapping[str, Any]) -> Iterator[Saved | SavedVoices]:

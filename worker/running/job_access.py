@@ -12,13 +12,17 @@ from redis.exceptions import RedisError
 from engines.decoding.transcriber import Progress
 from engines.transcript import Segment
 from worker.fleet.clock import Clock
+from worker.fleet.identity import process_name
+from worker.fleet.needs import Need
 from worker.jobs.job_view import job_urls
 from worker.queue.events import Events
+from worker.queue.heartbeat import Taker, Takers
 from worker.queue.job_queue import JobQueue
 from worker.queue.queued_job import how_far
 from worker.store.job_store import JobStore
-from worker.store.records import Outcome, upload_began_at
+from worker.store.records import JobRequest, Outcome, upload_began_at
 from worker.telemetry.instruments import count_end
+from worker.telemetry.vitals import ANY_NAME
 
 ROUGHLY = 5.0  # seconds
 JUST_NOW = 1.0
@@ -28,7 +32,7 @@ log = logging.getLogger(__name__)
 
 class JobAccess:
     """drop_audio: whether recordings are deleted as their jobs end. other_stores: where those lie that are served on
-    the same Redis by mistake. serving: the hosts of workers that serve a model."""
+    the same Redis by mistake. takers: the workers that take work; None for nobody."""
 
     def __init__(
         self,
@@ -39,7 +43,7 @@ class JobAccess:
         drop_audio: bool = False,
         other_stores: Callable[[], Sequence[str]] = tuple,
         clock: Clock = Clock(),
-        serving: Callable[[str], Sequence[str]] = lambda model: (),
+        takers: Takers | None = None,
     ) -> None:
         self.store = store
         self._queue = queue
@@ -47,7 +51,35 @@ class JobAccess:
         self._drop_audio = drop_audio
         self.other_stores = other_stores
         self.clock = clock
-        self.serving = serving
+        self._takers = takers
+
+    def serving(self, model: str) -> list[Taker]:
+        """Other workers that serve the model, as far as is known; those first that know its name."""
+        try:
+            found = self._takers.serving(model) if self._takers else []
+        except RedisError:
+            return []
+        others = [each for each in found if each.name != process_name()]
+        return sorted(others, key=lambda each: each.vitals.name_of(model) == ANY_NAME)
+
+    def engine_to_wait_for(self, request: JobRequest, engine: str) -> Need | None:
+        """What the job is to wait for that this engine began, on another worker; None if it may go on here, as it may
+        after a minute. One of an earlier version is not waited for."""
+        model = None if request.is_default_model else request.model
+        try:
+            takers = self._takers.all() if self._takers else []
+            needs = [Need(need.model, engine) for each in takers if (need := each.need_for(model))]
+            need = next((need for need in needs if any(each.meets(need) for each in takers)), None)
+            return need if need and self._queue.engine_wait.goes_on(request.id) else None
+        except RedisError:
+            return None
+
+    def has_begun(self, job_id: str) -> bool:
+        """Whether an attempt has begun, as far as is known."""
+        try:
+            return "started_at" in self._events.status(job_id)
+        except RedisError:
+            return False
 
     def is_over(self, job_id: str) -> bool:
         """Whether the job has its outcome, or is gone."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 
-from redis.exceptions import RedisError
-
 from engines.decoding.batcher import Batcher
 from engines.errors import Canceled, EngineError, ModelNotFound
 from engines.speakers.diarizer import SpeakerOptions
@@ -197,14 +195,16 @@ class JobRunner:
         return _DELETED
 
     def _hand_on(self, request: JobRequest) -> End:
-        """This worker does not serve its model. Put aside for a moment the job lets those behind it pass."""
-        try:
-            hosts = self._jobs.serving(request.model)
-        except RedisError:
-            hosts = ()
-        if hosts:
-            return self._retries.soon(f"It waits for a worker that serves {request.model}, such as that on {hosts[0]}.")
-        return self._put_aside(request.id, _unserved(request), self._retries.unserved)
+        """This worker does not serve its model: the job joins the queue of those that do. If all of these are of an
+        earlier version, which does not look there, it is put aside for a moment and lets those behind it pass."""
+        takers = self._jobs.serving(request.model)
+        if not takers:
+            return self._put_aside(request.id, _unserved(request), self._retries.unserved)
+        why = f"It waits for a worker that serves {request.model}, such as that on {takers[0].vitals.host}."
+        needs = [each.need_for(request.model) for each in takers if each.vitals.is_routed]
+        if not needs:
+            return self._retries.soon(why)
+        return Requeue(why, at_front=self._jobs.has_begun(request.id), need=needs[0])  # where it stood before
 
     def _put_aside(self, job_id: str, last: Outcome, patience: Patience, *, has_progressed: bool = False) -> End:
         """The job is tried again later, unless it has been for long enough. last: its outcome in that case."""

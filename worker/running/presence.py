@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from worker.fleet.clock import Clock
 from worker.fleet.identity import process_name
+from worker.fleet.needs import Need, needs_met
 from worker.fleet.store_note import StoreNote
 from worker.models.names import ModelNames
 from worker.queue import heartbeat
@@ -35,7 +36,7 @@ class Presence:
         self._timing = timing
         self._clock = clock
         self._totals = Totals()
-        self._vitals = Vitals(models=(*names.all, *names.aliases))
+        self._vitals = Vitals(models=names.known, is_routed=True)
         self._showing = threading.Lock()
 
     def become(self, **changes: Any) -> None:
@@ -60,6 +61,10 @@ class Presence:
         self._vitals = replace(self._vitals, started_at=started_at, beat_at=at, **vitals)
         announce_vitals(self._redis, self.now.name, self._vitals, self._timing)
         self._totals.add_up(self._redis)
+
+    def needs_met(self) -> set[Need]:
+        """Of jobs that wait, or have waited, in queues from which not every worker takes."""
+        return needs_met(self._redis, self._vitals.models, self.now.engine)
 
     def withdraw(self, redis: Redis) -> None:
         """redis: a client that does not wait for long."""

@@ -32,7 +32,7 @@ from worker.outbound.addresses import AddressBook
 from worker.outbound.client import tls_context
 from worker.outbound.download import Downloader, DownloadLimits
 from worker.queue.events import Events, FeedReader
-from worker.queue.heartbeat import serving
+from worker.queue.heartbeat import Takers
 from worker.queue.job_queue import JobQueue
 from worker.queue.slots import Slots
 from worker.running.attempt import DecodingLimits
@@ -92,7 +92,7 @@ class WorkerProcess:
             drop_audio=settings.keep.audio == 0,
             other_stores=partial(note.others, news),
             clock=self._clock,
-            serving=partial(serving, news),
+            takers=Takers(news, self._timing),
         )
         limits = DecodingLimits(settings.beam_size, settings.max_audio_hours * 3600, settings.context)
         diarizer = SharedDiarizer(_speaker_options(settings))
@@ -232,6 +232,7 @@ class WorkerProcess:
                 skew = self._clock.measure(self._redis)  # before the leases, which go by it
                 if self._slots:
                     self._slots.beat()
+                    self._slots.serve_needs(self._presence.needs_met())
                 self._presence.tell(self._slots)
                 lanes, passes = self._models.lanes()
                 jobs = self._slots.busy if self._slots else 0

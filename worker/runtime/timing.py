@@ -36,6 +36,8 @@ class Timing:
     lease: float = _scaled(30.0, least=3.0)  # without a renewal, after which a job counts as abandoned
     confirm: float = _scaled(6.0, least=1.0)  # an expired lease gets: after a jump of a clock its worker renews it
     stranded: float = _scaled(15.0, least=2.0)  # a job may be on its way from queue to slot; it takes milliseconds
+    same_engine: float = _scaled(60.0, least=1.0)  # a job waits for the engine that began it, if that is there
+    unmet: float = _scaled(60.0, least=5.0)  # jobs wait for a worker that meets their need, which may be starting anew
     idle_look: float = _scaled(5.0, least=1.0)  # a slot's blocking read of its queue
     make_way: float = _scaled(10.0, least=1.5)  # others have to hand their jobs back before one is tried alone
     feed_block: float = _scaled(2.0, least=0.1)  # a blocking read of the feed
@@ -140,6 +142,7 @@ def _times(seconds: float, factor: float, metadata: Any) -> float:
 _RULES = (
     ("beat + beat", "presence", "one beat may be lost without the worker counting as gone"),
     ("beat + beat + beat", "lease", "two renewals may be lost without the job being taken away"),
+    ("presence", "unmet", "a worker that is started again finds the jobs of its models where they were"),
     ("beat", "confirm", "a live worker renews an expired lease before it is taken away"),
     ("beat", "settle", "running jobs renew their leases before an emptied Redis is filled again"),
     ("confirm", "lease", "confirming is a second look, not another lease"),

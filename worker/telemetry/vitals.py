@@ -12,12 +12,14 @@ from typing import Any
 
 from redis import Redis
 
+from engines.weights.names import canonical_name
 from worker.runtime.connection import KEY_PREFIX
 from worker.runtime.timing import Timing
 from worker.runtime.version import VERSION
 from worker.store.record_format import RecordFormat, RecordUnreadable
 
 _VITALS = f"{KEY_PREFIX}vitals:"
+ANY_NAME = "*"  # among the names of a worker that takes whatever is asked for: see worker.models.names
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Vitals:
     """started_at, beat_at: unix seconds by Redis' clock. skew: seconds by which the worker's clock is ahead of that.
     jobs: in hand. lanes: passes of its models that may run at once; busy_lanes: those that do, with the express ones.
     is_draining: whether it only finishes what it has in hand. models: that it serves, and further names for them; none
-    from an earlier version."""
+    from an earlier version. is_routed: whether it takes from the queues of jobs that not every worker can do, which an
+    earlier version does not (worker.fleet.needs)."""
 
     version: str = VERSION
     host: str = field(default_factory=socket.gethostname)
@@ -37,10 +40,16 @@ class Vitals:
     busy_lanes: int = 0
     is_draining: bool = False
     models: tuple[str, ...] = ()
+    is_routed: bool = False
 
     def serves(self, model: str) -> bool:
         """model: by its name, in any case."""
-        return model.lower() in map(str.lower, self.models)
+        return self.name_of(model) is not None
+
+    def name_of(self, model: str) -> str | None:
+        """By which of its models' names it serves a model; `*` if by whatever is asked for. None if it does not."""
+        of = {each.lower(): each for each in self.models}
+        return of.get(model.lower()) or of.get(canonical_name(model).lower()) or of.get(ANY_NAME)
 
 
 VITALS = RecordFormat("the vitals of a worker", Vitals)

@@ -30,6 +30,8 @@ from tests.unit.factories import (
     make_transcript,
     write_buzz,
 )
+from worker.fleet.engine_wait import EngineWait
+from worker.fleet.needs import Need
 from worker.models.names import ModelNames
 from worker.models.pool import ModelPool
 from worker.outbound.addresses import RECORDINGS, AddressBook, Policy
@@ -37,6 +39,7 @@ from worker.outbound.client import tls_context
 from worker.outbound.download import Downloader, DownloadLimits
 from worker.queue import run_end
 from worker.queue.events import FEED, Events
+from worker.queue.heartbeat import Takers, WorkerHeartbeat, announce
 from worker.queue.job_queue import JobQueue
 from worker.queue.run_end import End, Failed, Finished, Lost, Postponed, Requeue, Skipped
 from worker.running.attempt import MAX_DEATHS, MAX_STRIKES, DecodingLimits
@@ -46,6 +49,7 @@ from worker.running.job_runner import JobRunner
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, LocalStore
 from worker.store.records import JobError, Outcome
+from worker.telemetry.vitals import Vitals, announce_vitals
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +87,8 @@ class Bench:
         self.queue = JobQueue(self.redis)
         self.timing = timing
         self.limits = DecodingLimits(3, max_seconds)
-        self.jobs = JobAccess(self.store, self.queue, self.events, drop_audio=drop_audio)
+        takers = Takers(self.redis, Timing(maintenance=1e-6))
+        self.jobs = JobAccess(self.store, self.queue, self.events, drop_audio=drop_audio, takers=takers)
         self.runner = self.new_runner()
 
     def set_by_hand(self) -> list[float]:
@@ -92,6 +97,11 @@ class Bench:
         self.jobs.clock = SimpleNamespace(now=lambda: now[0])  # type: ignore[assignment]  # all it is asked
         self.runner = self.new_runner()
         return now
+
+    def present(self, name: str, *, models: tuple[str, ...], engine: str = "", is_routed: bool = True) -> None:
+        """Another worker is there."""
+        announce(self.redis, WorkerHeartbeat(name, "ready", models[0], engine))
+        announce_vitals(self.redis, name, Vitals(host=name, models=models, is_routed=is_routed))
 
     def new_runner(self) -> JobRunner:
         pool = ModelPool(lambda model: self.batcher)
@@ -607,9 +617,10 @@ def test_a_job_without_a_model_takes_what_is_the_default_when_it_runs(bench: Ben
 
 
 @pytest.mark.fault(172)
-def test_a_job_for_a_model_of_another_worker_lets_those_behind_it_pass(bench: Bench, talk: bytes) -> None:
+def test_a_job_for_a_model_of_an_earlier_worker_lets_those_behind_it_pass(bench: Bench, talk: bytes) -> None:
+    """Which takes from the common queues alone."""
     now = bench.set_by_hand()
-    bench.jobs.serving = lambda model: ["mac"] if model == "small" else []
+    bench.present("mac", models=("small",), is_routed=False)
     job_id = bench.add(talk, model="small")
     for _ in range(100):
         end = bench.runner.run(job_id, "batch")
@@ -617,6 +628,60 @@ def test_a_job_for_a_model_of_another_worker_lets_those_behind_it_pass(bench: Be
         assert end.due_at == now[0] + Timing().maintenance
         assert "mac" in end.why
     assert bench.store.retry(job_id) is None, "it is in nobody's way, however long that worker is busy"
+
+
+@pytest.mark.fault(172)
+def test_a_job_for_a_model_of_another_worker_joins_that_ones_queue(bench: Bench, talk: bytes) -> None:
+    bench.present("mac", models=("Small", "my-alias"))
+    bench.present("box", models=("base", "*"))
+    for model, queue in {
+        "small": "batch:Small",
+        "openai/whisper-small": "batch:Small",
+        "My-Alias": "batch:my-alias",
+        "whatever": "batch:*",
+    }.items():
+        job_id = bench.add(talk, model=model)
+        end = bench.runner.run(job_id, "batch")
+        assert isinstance(end, Requeue)
+        assert end.need is not None
+        assert (end.need.queue("batch"), end.at_front) == (queue, False)
+        assert bench.store.retry(job_id) is None
+        bench.events.started(job_id, 1.0)
+        again = bench.runner.run(job_id, "batch")
+        assert isinstance(again, Requeue)
+        assert again.at_front, "one that has begun stood before all that wait"
+
+
+def test_a_job_waits_a_minute_for_the_engine_that_began_it(bench: Bench, talk: bytes) -> None:
+    """On a worker that is there: whoever else goes on with it begins anew."""
+    now = bench.set_by_hand()
+    bench.queue.engine_wait = EngineWait(bench.redis, Timing(), bench.jobs.clock)
+    job_id = bench.add(talk, is_default_model=True)
+    attempt = hold(bench, job_id)
+    bench.runner.running.stop()
+    bench.engine.gate.set()
+    attempt.result()
+    bench.runner = bench.new_runner()
+    bench.engine.name = "another"
+    bench.present("mac", models=("small",), engine="scripted")
+    end = bench.runner.run(job_id, "batch")
+    assert isinstance(end, Requeue)
+    assert end.need == Need("small", "scripted")
+    now[0] += Timing().same_engine
+    assert bench.runner.run(job_id, "batch") == Finished()
+
+
+def test_a_job_does_not_wait_for_an_engine_that_is_not_there(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    attempt = hold(bench, job_id)
+    bench.runner.running.stop()
+    bench.engine.gate.set()
+    attempt.result()
+    bench.runner = bench.new_runner()
+    bench.engine.name = "another"
+    bench.present("mac", models=("small",), engine="scripted")
+    bench.present("old", models=("base",), engine="scripted", is_routed=False)
+    assert bench.runner.run(job_id, "batch") == Finished()
 
 
 @pytest.mark.fault(110)
