@@ -430,7 +430,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         172,
         "A worker takes a job whose model it does not serve",
-        "The job goes on with one that does, and lets those behind it pass; a model that nobody serves is named",
+        "It is moved once, to the queue of those that do, and lets those behind it pass; a model that nobody serves is "
+        "named",
     ),
     Fault(173, "Two versions that cannot work together meet", "Whichever starts second is refused by name"),
     # a store that machines share

@@ -164,7 +164,7 @@ def test_a_long_recording_makes_room_for_a_clip_with_another_model(
 @pytest.mark.slow
 @pytest.mark.fault(172)
 def test_a_job_goes_on_with_the_worker_that_serves_its_model(worker: RunningWorker, sample: Sample) -> None:
-    """Whoever of the two takes it first. Slow: it is handed on after some seconds each time."""
+    """Whoever of the two takes it first. Slow: the first ones wait until their worker sees the new queue."""
     worker.start(model="0")
     worker.start(model="0.01")
     small, large = ([worker.submit(sample.path, model=name) for _ in range(3)] for name in ("0", "0.01"))

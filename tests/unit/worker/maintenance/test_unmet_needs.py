@@ -47,6 +47,7 @@ def bench() -> Bench:
     return Bench()
 
 
+@pytest.mark.fault(172)
 def test_what_nobody_takes_goes_to_the_head_of_the_common_queue_in_its_order(bench: Bench) -> None:
     first, second, other = bench.add("batch:small"), bench.add("batch:small"), bench.add()
     bench.present("small", is_routed=False)  # an earlier version's, which looks in common queues alone

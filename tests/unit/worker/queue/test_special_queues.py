@@ -150,6 +150,7 @@ def test_a_job_that_a_slot_of_a_special_queue_did_not_begin_goes_back_there(benc
     assert bench.redis.lrange("rq:queue:batch:small", 0, -1) == [moved.id.encode()]
 
 
+@pytest.mark.fault(172)
 def test_no_job_goes_in_circles(bench: Bench, moved: JobRequest) -> None:
     """If two workers understand a name otherwise, it waits as if none that is there served it."""
     end = Requeue("Others do.", need=SMALL, at_front=False)
@@ -158,6 +159,7 @@ def test_no_job_goes_in_circles(bench: Bench, moved: JobRequest) -> None:
     assert bench.queue.is_put_aside(moved.id)
 
 
+@pytest.mark.fault(172)
 def test_a_job_is_not_behind_those_of_another_model(bench: Bench) -> None:
     """Each is moved once at most: a worker that has nothing else to do clears the way to what it can do."""
     for _ in range(20):
