@@ -78,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     for command in (stop, doctor, status):
         command.add_argument("--only", metavar="ONLY", help="these parts of it; instead of WHISPER_ROLES")
     commands.add_parser("invite", help="print the line that makes another machine a worker of this service")
+    store = commands.add_parser("store", help="copy all jobs from one store to another")
+    copy = store.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser(
+        "copy",
+        help="copy all jobs; again, and what has changed since",
+        description="A store is a data directory, or s3://bucket/prefix with the keys of the settings (AWS_*).",
+    )
+    for name in ("source", "target"):
+        copy.add_argument(name, metavar=name.upper(), type=_place)
     secret = commands.add_parser("webhook-secret", help="print the secret that webhooks are signed with")
     secret.add_argument("--new", action="store_true", help="make one up, to put into WHISPER_WEBHOOK_SECRET")
     download = commands.add_parser("download", help="fetch models ahead, or for a machine without a network")
@@ -91,6 +99,11 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
     logs.add_argument("-n", "--lines", type=int, default=50, help="how many lines (50)")
     return parser
+
+
+def _place(text: str) -> str:
+    """Of a store. A directory is taken from where the command was given."""
+    return text if "://" in text else str(Path(text).expanduser().resolve())
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from dotenv import dotenv_values
 
 from scripts.cli.command_line import NOT_RUNNING
+from scripts.cli.store_copy import copy_store
 from scripts.doctor.report import report
 from scripts.fleet.invitation import OWN_REDIS, invitation
 from scripts.fleet.roles import Roles
@@ -51,6 +52,8 @@ def execute(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> int:
                 return status(service)
             case "invite":
                 return invite(service)
+            case "store":
+                return copy_store(service, arguments.source, arguments.target)
             case "webhook-secret":
                 return webhook_secret(service, new=arguments.new)
             case _:

@@ -98,6 +98,11 @@ def announce_store(redis: Redis, store: str, place: str, timing: Timing = Timing
     redis.set(f"{_STORE}{store}", place, px=round(timing.presence * 1000))
 
 
+def is_served(redis: Redis, store: str) -> bool:
+    """Whether processes of this store are alive."""
+    return bool(redis.exists(f"{_STORE}{store}"))
+
+
 def other_stores(redis: Redis, store: str) -> list[str]:
     """Where other data directories lie whose processes are alive."""
     keys: list[Any] = [key for key in redis.scan_iter(f"{_STORE}*", count=1000) if key.decode() != f"{_STORE}{store}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,6 +64,11 @@ def place(settings: StoreSettings) -> str:
 
 
 def _bucket(settings: StoreSettings) -> Bucket:
+    return bucket_at(settings.store, settings.store_config)
+
+
+def bucket_at(url: str, config: Mapping[str, str]) -> Bucket:
+    """Raises StoreUnfit."""
     try:
         from worker.store.objects.bucket import Bucket
     except ModuleNotFoundError as error:
@@ -70,10 +76,9 @@ def _bucket(settings: StoreSettings) -> Bucket:
             raise
         message = "WHISPER_STORE needs the client of object stores, which is not installed. Run: make engine EXTRA=s3"
         raise StoreUnfit(message) from error
-    config = settings.store_config
     if "endpoint" in config and not {"access_key_id", "secret_access_key"} <= config.keys():  # it is none of Amazon's
         raise StoreUnfit("WHISPER_STORE needs the store's keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
-    return Bucket.at(settings.store, **config)
+    return Bucket.at(url, **config)
 
 
 def _away(settings: StoreSettings, error: OSError) -> StoreUnfit:

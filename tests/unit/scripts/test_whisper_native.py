@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from scripts.cli import command_line, commands
+from scripts.cli.store_copy import copy_store
 from scripts.service import stopping
 from scripts.service.address import free_port, problem_with, url_for
 from scripts.service.config import ServiceConfig, SettingsInvalid
@@ -26,6 +27,8 @@ from scripts.service.log_file import MAX_BYTES, rotate, show, tail
 from scripts.service.pid_file import AlreadyRunning, PidFile, Running
 from scripts.service.readiness import ask
 from scripts.service.start_options import OPTIONS
+from tests.unit.factories import make_request
+from worker.store.job_store import LocalStore
 from worker.webhooks.keys import key_of, new_secret
 
 ROOT = Path(__file__).parents[3]
@@ -464,3 +467,40 @@ def test_the_secret_of_call_backs_is_the_configured_one_or_the_services_own(
     fresh = capsys.readouterr()
     assert fresh.out not in os.environ["WHISPER_WEBHOOK_SECRET"]
     assert f"as text, for tools that take no base64: {key_of(fresh.out.strip()).decode()}\n" in fresh.err
+
+
+class TestStoreCopy:
+    """See tests/unit/worker/store/copying for what is copied."""
+
+    def copy(self, service: ServiceConfig, source: Path, target: Path) -> int:
+        return copy_store(service, str(source), str(target))
+
+    def test_a_data_directory_is_copied_and_says_how_much(
+        self, service: ServiceConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        upload = LocalStore(tmp_path / "data").receive()
+        upload.write(b"RIFF")
+        upload.commit(make_request(upload.id))
+        for words in ("1 jobs copied", "1 were there already"):
+            assert self.copy(service, tmp_path / "data", tmp_path / "copy") == 0
+            assert words in capsys.readouterr().out
+
+    def test_what_is_no_store_is_not_copied(
+        self, service: ServiceConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.copy(service, tmp_path / "nothing", tmp_path / "copy") == 1
+        assert "no data directory" in capsys.readouterr().err
+        LocalStore(tmp_path / "data")
+        assert self.copy(service, tmp_path / "data", tmp_path / "data") == 1
+        assert "the same store" in capsys.readouterr().err
+
+    def test_a_store_that_is_served_is_not_copied_to(
+        self, service: ServiceConfig, tmp_path: Path, other_process: Hold, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("data", "other"):
+            LocalStore(tmp_path / name)
+        other_process("time.sleep(60)")
+        assert self.copy(service, tmp_path / "other", tmp_path / "data") == 1
+        assert "in use by the service on this machine" in capsys.readouterr().err
+        assert self.copy(service, tmp_path / "data", tmp_path / "other") == 0
+        assert "run this again" in capsys.readouterr().err

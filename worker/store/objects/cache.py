@@ -8,7 +8,6 @@ use/<random>           another name of a file for as long as somebody reads it, 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import shutil
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from worker.store.files import share
+from worker.store.files import digest_of, share
 from worker.store.objects.bucket import Bucket
 
 PART = ".part"
@@ -136,9 +135,3 @@ def _replace_synced(file: Path, path: Path) -> None:
     finally:
         os.close(descriptor)
     os.replace(file, path)
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import BinaryIO
 
 from worker.store.errors import JobNotFound
-from worker.store.files import private, take
+from worker.store.files import digest_of, private, take
 from worker.store.incoming import MAX_REFERENCES, reference_name
 from worker.store.local.partial_source import LocalPartialSource
 from worker.store.objects.bucket import Bucket
-from worker.store.objects.cache import RecordingCache, digest_of
+from worker.store.objects.cache import RecordingCache
 from worker.store.objects.looks import Looks
 from worker.store.objects.records import ObjectRecords
 from worker.store.records import JOB, JobRequest, new_job_id

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from worker.store.errors import JobNotFound
+from worker.store.files import digest_of
 from worker.store.incoming import reference_name
 from worker.store.objects.bucket import Bucket
-from worker.store.objects.cache import RecordingCache, digest_of
+from worker.store.objects.cache import RecordingCache
 from worker.store.objects.incoming import SOURCE, ObjectPartialSource
 from worker.store.objects.looks import Looks
 from worker.store.objects.records import FRESH, ObjectRecords
