@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ class SeaweedFS:
         self._program = program
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self._metrics = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -48,7 +50,8 @@ class SeaweedFS:
         ports |= {f"-{name}.grpc": str(free_port()) for name in ("master.port", "volume.port", "filer.port", "s3.port")}
         options = {
             "-dir": str(self._directory), "-ip": "127.0.0.1", "-ip.bind": "127.0.0.1", "-s3.port": str(self.port),
-            "-s3.config": str(config), "-s3.port.lance": "0", "-s3.port.iceberg": "0", "-volume.max": "50", **ports,
+            "-s3.config": str(config), "-s3.port.lance": "0", "-s3.port.iceberg": "0", "-volume.max": "50",
+            "-metricsPort": str(self._metrics), **ports,
         }  # fmt: skip
         with open(self._directory / "log", "ab") as log:
             self._process = subprocess.Popen(
@@ -69,6 +72,14 @@ class SeaweedFS:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
+
+    def requests(self) -> int:
+        """How many it has had."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return round(
+            sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("SeaweedFS_s3_request_total"))
+        )
 
     def new_place(self) -> str:
         """A prefix of its own in the bucket."""

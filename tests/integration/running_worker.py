@@ -59,6 +59,10 @@ class RedisServer:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        return self._process
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait(DEADLINE)
