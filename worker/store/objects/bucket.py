@@ -152,10 +152,11 @@ class Bucket:
             with self._asking():
                 obstore.delete(self._store, list(keys))
 
-    def list(self, folder: str) -> Iterator[Entry]:
-        """All objects below it, in the order of their names. folder: ends with a slash."""
+    def list(self, folder: str, after: str = "") -> Iterator[Entry]:
+        """All objects below it, in the order of their names. folder: ends with a slash. after: a name in it, from which
+        on they are wanted."""
         with self._asking():
-            pages = obstore.list(self._store, folder, chunk_size=PAGE)
+            pages = obstore.list(self._store, folder, offset=folder + after if after else None, chunk_size=PAGE)
         while True:
             with self._asking(count=0):
                 page = next(pages, None)

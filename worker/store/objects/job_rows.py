@@ -1,69 +1,106 @@
-"""Which jobs an object store has, by one list of all its objects, and what each of them is; what never changes is read
-once. There is no index: what other machines do would not come to it."""
+"""Which jobs an object store has, by lists of its objects, and what each of them is; what never changes is read once on
+a machine. There is no index: what other machines do would not come to it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from worker.store.errors import JobNotFound, RecordBroken
 from worker.store.index.catalog import Catalog
-from worker.store.index.job_index import JobIndex, Seen
-from worker.store.index.job_row import OPEN, UNKNOWN, UNREADABLE, IndexState, JobRow
+from worker.store.index.job_index import JobIndex, Page, Seen
+from worker.store.index.job_row import ABOVE_ALL, OPEN, UNKNOWN, UNREADABLE, IndexState, JobRow
+from worker.store.index.row_memory import RowMemory
 from worker.store.objects.bucket import Bucket
 from worker.store.objects.records import ObjectRecords
-from worker.store.records import ENDED, JOB, OUTCOME, is_job_id
+from worker.store.records import ENDED, JOB, OUTCOME, is_job_id, upload_began_at
 from worker.store.search.document import Document, document_of
 
 MOST = 100_000  # jobs that are remembered
+SPANS = (60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 7 * 24 * 3600.0)  # seconds
+PIECE = 32  # jobs that are read at once at first; twice as many each time …
+LARGEST_PIECE = 256  # … up to this
+READERS = 16  # requests at once
 
 
 class ObjectRows:
-    """See JobRows. A row is as the last list of all jobs had it."""
+    """See JobRows. A row is as the last list had it. directory: for what this machine knows of them."""
 
-    def __init__(self, bucket: Bucket, records: ObjectRecords) -> None:
+    def __init__(self, bucket: Bucket, records: ObjectRecords, directory: Path) -> None:
         self._bucket = bucket
         self._records = records
-        self._ended_at: dict[str, float] = {}  # when outcomes were written, by job, at the last list
-        self._states: dict[str, tuple[float, IndexState]] = {}  # of such an outcome
+        self._memory = RowMemory(directory)
+        self._ended_at: dict[str, float] = {}  # when outcomes were written, by job, as they were listed last
+        self._listing = threading.Lock()
 
     def ids(self) -> list[str]:
-        found, ended_at = list[str](), dict[str, float]()
-        for entry in self._bucket.list("jobs/"):
+        return self._between("", ABOVE_ALL)
+
+    def pieces(self, before: str) -> Iterator[list[str]]:
+        """All jobs below this id, the newest first: names have their time in them, so whoever wants a few of the newest
+        has a few objects listed."""
+        newest_at = upload_began_at(before) if is_job_id(before) else time.time()
+        above, size = before, PIECE
+        for span in (*SPANS, None):
+            lowest = "" if span is None else f"job_{int(max(0.0, newest_at - span) * 1000):012x}"
+            names = self._between(lowest, above)
+            above = lowest
+            while names:
+                yield names[:size]
+                names, size = names[size:], min(2 * size, LARGEST_PIECE)
+
+    def rows(self, job_ids: Sequence[str]) -> list[JobRow | None]:
+        """Several requests at once."""
+        known = {job_id: self._memory.find(job_id, self._ended_at.get(job_id)) for job_id in job_ids}
+        unknown = [job_id for job_id, row in known.items() if row is None]
+        if not unknown:
+            return list(known.values())
+        with ThreadPoolExecutor(READERS) as pool:
+            read = dict(zip(unknown, pool.map(self._read, unknown), strict=True))
+        return [known[job_id] or read[job_id] for job_id in job_ids]
+
+    def row(self, job_id: str) -> JobRow | None:
+        return self._memory.find(job_id, self._ended_at.get(job_id)) or self._read(job_id)
+
+    def _between(self, lowest: str, above: str) -> list[str]:
+        """The jobs with such ids, newest first."""
+        found, ended = list[str](), dict[str, float]()
+        for entry in self._bucket.list("jobs/", lowest):
             job_id, _, name = entry.name.partition("/")
+            if job_id >= above:
+                break
             if name == JOB.name and is_job_id(job_id):
                 found.append(job_id)
             elif name == OUTCOME.name:
-                ended_at[job_id] = entry.changed_at
-        self._states = {job_id: state for job_id, state in list(self._states.items()) if job_id in ended_at}
-        self._ended_at = ended_at
-        return sorted(found, reverse=True)
+                ended[job_id] = entry.changed_at
+        with self._listing:
+            if len(self._ended_at) >= MOST:
+                self._ended_at.clear()
+            for job_id in found:
+                self._ended_at.pop(job_id, None)
+            self._ended_at.update(ended)
+        return found[::-1]
 
-    def row(self, job_id: str) -> JobRow | None:
+    def _read(self, job_id: str) -> JobRow | None:
+        ended_at = self._ended_at.get(job_id)
         try:
             request = self._records.request(job_id, float("inf"))
-            state = self._state(job_id)
+            state = OPEN if ended_at is None else self._read_state(job_id)
         except JobNotFound:
             return None
         except (RecordBroken, OSError, ValueError, LookupError, TypeError):
             return JobRow(job_id, None, UNREADABLE, False, UNKNOWN)
-        return JobRow(job_id, request.owner, state, request.webhook is not None, UNKNOWN)
+        row = JobRow(job_id, request.owner, state, request.webhook is not None, UNKNOWN)
+        self._memory.keep(row, ended_at)
+        return row
 
     def document(self, job_id: str) -> Document | None:
         """None for a job that is gone or cannot be read."""
         return document_of(job_id, UNKNOWN, lambda name: self._bucket.get(self._records.key(job_id, name)).data)
-
-    def _state(self, job_id: str) -> IndexState:
-        ended_at = self._ended_at.get(job_id)
-        if ended_at is None:
-            return OPEN
-        known_at, known = self._states.get(job_id, (0.0, OPEN))
-        if known_at == ended_at:
-            return known
-        state: IndexState = self._read_state(job_id)
-        self._states[job_id] = ended_at, state
-        return state
 
     def _read_state(self, job_id: str) -> IndexState:
         try:
@@ -103,7 +140,16 @@ class ObjectCatalog(Catalog):
 
     def __init__(self, rows: ObjectRows, diary: Diary) -> None:
         super().__init__(rows, diary)
+        self._of_store = rows
         self._diary = diary
 
     def due(self, now: float, limit: int) -> Iterator[Seen]:
         return (seen for seen in super().due(now, limit) if self._diary.is_due(seen.id, now))
+
+    def _found(
+        self, page: Callable[[str], Page], wanted: Callable[[JobRow], bool], before: str = ABOVE_ALL
+    ) -> Iterator[Seen]:
+        for piece in self._of_store.pieces(before):
+            for row in self._of_store.rows(piece):
+                if row is not None and wanted(row):
+                    yield Seen(row.id, None)

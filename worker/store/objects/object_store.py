@@ -58,7 +58,7 @@ class ObjectStore(ObjectRecordings):
         check(bucket)
         super().__init__(bucket, directory)
         self._batch = batch
-        rows = ObjectRows(bucket, self._records)
+        rows = self._rows = ObjectRows(bucket, self._records, directory / "index")
         self.claims = ObjectClaims(bucket, self.has)
         self._reach = Reach(bucket)
         self.search = SearchIndex(directory / "index", rows.document)
@@ -93,7 +93,7 @@ class ObjectStore(ObjectRecordings):
             return False
 
     def ids(self) -> Iterator[str]:
-        yield from ObjectRows(self.bucket, self._records).ids()
+        yield from self._rows.ids()
 
     def delete(self, job_id: str) -> None:
         """`job.json` first: the job is gone at once for every reader."""

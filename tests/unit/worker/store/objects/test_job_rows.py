@@ -1,0 +1,93 @@
+"""A list of many jobs asks the store for little: not for each of them, and not for what was read before."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from obstore.store import MemoryStore
+
+from tests.unit.factories import make_request
+from worker.store.index.row_memory import NAME
+from worker.store.objects.bucket import Bucket
+from worker.store.objects.object_store import ObjectStore
+from worker.store.records import JOB, OUTCOME, Outcome
+
+MANY = 300
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    bucket = Bucket(MemoryStore())
+    for number in range(MANY):
+        job_id = at(number * 60.0, number)
+        bucket.put(f"jobs/{job_id}/job.json", JOB.dump(make_request(job_id, owner="ann" if number % 3 else "ben")))
+        if number % 2:
+            state: Any = "failed" if number % 10 == 1 else "finished"
+            bucket.put(f"jobs/{job_id}/outcome.json", OUTCOME.dump(Outcome(state)))
+    return bucket
+
+
+def at(ago: float, number: int) -> str:
+    """An id of so many seconds ago."""
+    return f"job_{int((time.time() - ago) * 1000):012x}{number:016x}"
+
+
+def calls(bucket: Bucket, use: Any) -> tuple[Any, int]:
+    before = bucket.calls
+    return use(), bucket.calls - before
+
+
+def test_the_newest_jobs_cost_some_requests(bucket: Bucket, tmp_path: Path) -> None:
+    store = ObjectStore(bucket, tmp_path)
+    found, requests = calls(
+        bucket, lambda: [seen for _, seen in zip(range(5), store.catalog.of_owner("ann"), strict=False)]
+    )
+    assert [int(job_id[-16:], 16) for job_id in found] == [1, 2, 4, 5, 7]
+    assert requests < 60
+
+
+def test_all_jobs_are_found_in_their_order_and_read_once_on_a_machine(bucket: Bucket, tmp_path: Path) -> None:
+    store = ObjectStore(bucket, tmp_path)
+    first, requests = calls(bucket, lambda: list(store.catalog.of_owner("ann", None, "failed")))
+    assert first == sorted(first, reverse=True)
+    assert [int(job_id[-16:], 16) for job_id in first] == [n for n in range(MANY) if n % 10 == 1 and n % 3]
+    assert requests >= MANY
+    for again in (store, ObjectStore(bucket, tmp_path)):
+        found, requests = calls(bucket, lambda again=again: list(again.catalog.of_owner("ann", None, "failed")))
+        assert found == first
+        assert requests < 15, "also after a restart"
+
+
+def test_a_page_begins_where_the_one_before_ended(bucket: Bucket, tmp_path: Path) -> None:
+    store = ObjectStore(bucket, tmp_path)
+    everyone = list(store.ids())
+    assert [seen.id for seen in store.catalog.not_ended()] == [each for n, each in enumerate(everyone) if not n % 2]
+    owned = list(store.catalog.of_owner("ben"))
+    assert list(store.catalog.of_owner("ben", owned[40])) == owned[41:]
+
+
+def test_a_job_that_ends_or_begins_again_is_read_anew(bucket: Bucket, tmp_path: Path) -> None:
+    store = ObjectStore(bucket, tmp_path)
+    job_id = at(0.0, 0)
+    bucket.put(f"jobs/{job_id}/job.json", JOB.dump(make_request(job_id, owner="eve")))
+    assert list(store.catalog.of_owner("eve", None, "queued")) == [job_id]
+    for state in ("failed", "canceled"):
+        store.finish(job_id, Outcome(state))
+        assert list(store.catalog.of_owner("eve", None, state)) == [job_id]
+        assert list(store.catalog.of_owner("eve", None, "queued")) == []
+        store.reopen(job_id)
+        assert list(store.catalog.of_owner("eve", None, "queued")) == [job_id]
+    store.delete(job_id)
+    assert list(store.catalog.of_owner("eve")) == []
+
+
+def test_a_cache_that_is_damaged_hides_no_job(bucket: Bucket, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / NAME).write_bytes(b"no database" * 1000)
+    store = ObjectStore(bucket, tmp_path)
+    assert len(list(store.catalog.of_owner("ben"))) == MANY / 3
+    assert "is forgotten" in caplog.text
+    assert len(list(ObjectStore(bucket, tmp_path).catalog.of_owner("ben"))) == MANY / 3
