@@ -73,6 +73,11 @@ class SeaweedFS:
                     raise
                 time.sleep(0.2)
 
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "it does not run"
+        return self._process
+
     def requests(self) -> int:
         """How many it has had."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics}/metrics", timeout=10) as answer:

@@ -59,6 +59,14 @@ class Fleet:
             found[name] = (getattr(told, "pss", 0) or told.rss) / 1e6
         return found
 
+    def processor(self) -> dict[str, float]:
+        """Seconds of a core so far."""
+        found = {}
+        for name, process in self.processes.items():
+            used = psutil.Process(process.pid).cpu_times()
+            found[name] = used.user + used.system
+        return found
+
     def calls(self) -> tuple[int, int]:
         """Of Redis and of the store so far."""
         told: Any = self.redis.info("commandstats")
@@ -94,6 +102,8 @@ def fleet(workers: int, passes: str, *, is_shared: bool) -> Iterator[Fleet]:
                 name.split(" ")[0], {**settings, **more, "WHISPER_DATA_DIR": str(data)}, directory
             )
         found.processes["Redis"] = server.process
+        if store:
+            found.processes["SeaweedFS"] = store.process
         _wait(found, workers)
         yield found
 
@@ -129,7 +139,7 @@ def _wait(found: Fleet, workers: int) -> None:
 
 def measure(found: Fleet, jobs: int, callers: int, audio: Path) -> dict[str, str]:
     """Jobs that so many callers submit, each the next once the last was accepted."""
-    content, before = audio.read_bytes(), found.calls()
+    content, before, used = audio.read_bytes(), found.calls(), found.processor()
     with httpx.Client(base_url=found.url, timeout=60, limits=httpx.Limits(max_connections=callers)) as client:
 
         def submit(number: int) -> float:
@@ -146,6 +156,7 @@ def measure(found: Fleet, jobs: int, callers: int, audio: Path) -> dict[str, str
             time.sleep(0.2)
         ended = time.perf_counter() - began
         redis, store = (after - earlier for after, earlier in zip(found.calls(), before, strict=True))
+        cores = {name: seconds - used[name] for name, seconds in found.processor().items()}
         lists = {name: _list(client, found, query) for name, query in LISTS.items()}
     return {
         "accepted": f"{jobs / accepted:.0f} jobs a second by {callers} callers, {_spread(submitted)}",
@@ -153,6 +164,7 @@ def measure(found: Fleet, jobs: int, callers: int, audio: Path) -> dict[str, str
         "calls of Redis a job": f"{redis / jobs:.0f}",
         "requests of the store a job": f"{store / jobs:.1f}",
         "Redis' memory a job": f"{found.redis_bytes() / jobs / 1000:.1f} kB",
+        "processor time a job": ", ".join(f"{name} {1000 * seconds / jobs:.1f} ms" for name, seconds in cores.items()),
         "memory": ", ".join(f"{name} {mb:.0f} MB" for name, mb in found.memory().items()),
         **{f"list: {name}": value for name, value in lists.items()},
     }

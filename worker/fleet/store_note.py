@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -19,26 +19,41 @@ from worker.fleet.protocol import announce_protocol, problem_with_versions
 from worker.runtime.connection import KEY_PREFIX, connect_briefly
 from worker.runtime.timing import Timing
 from worker.store.errors import StoreUnfit
-from worker.store.factory import StoreSettings, identity, place
+from worker.store.factory import StoreSettings, bucket_at, identity, place
 from worker.store.store_id import store_id
+
+if TYPE_CHECKING:
+    from worker.fleet.served_by import ServedBy
 
 _STORE = f"{KEY_PREFIX}store:"
 
 
 class StoreNote:
     """Of the store in this directory, in which its id is made at the first call; or of a shared one. shared: its id and
-    where it is."""
+    where it is; served_by: its note of the other direction."""
 
-    def __init__(self, data_dir: Path, timing: Timing = Timing(), shared: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        timing: Timing = Timing(),
+        shared: tuple[str, str] | None = None,
+        served_by: ServedBy | None = None,
+    ) -> None:
         self._directory = data_dir
         self._timing = timing
         self._shared = shared
+        self._served_by = served_by
 
     @classmethod
     def by_settings(cls, settings: StoreSettings, timing: Timing) -> StoreNote:
         """Raises StoreUnfit."""
-        shared = (identity(settings), place(settings)) if settings.store else None
-        return cls(settings.data_dir, timing, shared)
+        if not settings.store:
+            return cls(settings.data_dir, timing)
+        shared = identity(settings), place(settings)
+        from worker.fleet.served_by import ServedBy  # not before: the client of object stores may be missing
+
+        bucket = bucket_at(settings.store, settings.store_config)
+        return cls(settings.data_dir, timing, shared, ServedBy(bucket, place(settings), timing))
 
     @classmethod
     def problem_at_start(cls, settings: StoreSettings, timing: Timing, redis_url: str) -> str | None:
@@ -59,6 +74,8 @@ class StoreNote:
             announce_store(pipeline, self.id, where, self._timing)
             announce_protocol(pipeline, self._timing)
             pipeline.execute()
+        if self._served_by:
+            self._served_by.tell(redis)
 
     def others(self, redis: Redis) -> list[str]:
         """Where other stores lie whose processes are alive; none if Redis does not say."""
@@ -76,8 +93,10 @@ class StoreNote:
             try:
                 if found := problem_with_versions(redis):
                     return found
+                if self._served_by and (found := self._served_by.problem(redis)):
+                    return found
                 self.tell(redis)
-            except RedisError:
+            except (RedisError, OSError):
                 return None
             return problem_with(self.others(redis))  # one that started at this moment
 
