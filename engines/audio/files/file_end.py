@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from engines.audio.files.ebml import ebml_size
 from engines.audio.files.part import Part
+from engines.audio.files.reading import read_at
 from engines.audio.files.wav_header import wav_header
 
 MAX_BOXES = 100_000  # boxes or chunks of a file that are gone through: ten hours in fragments of a second
@@ -82,8 +83,7 @@ def _boxes(file: BinaryIO, size: int) -> bool:
     """MP4 and its kin: boxes one after the other, of which those with sound count."""
     at = 0
     for _ in range(MAX_BOXES):
-        file.seek(at)
-        head = file.read(16)
+        head = read_at(file, at, 16)
         length, name = int.from_bytes(head[:4]), head[4:8]
         if length == 1:
             length = int.from_bytes(head[8:16])
@@ -99,8 +99,7 @@ def _riff(file: BinaryIO, size: int) -> bool:
     """AVI; from 1 GB on it is several, one after the other."""
     at = 0
     for _ in range(MAX_BOXES):
-        file.seek(at)
-        head = file.read(12)
+        head = read_at(file, at, 12)
         if head[:4] != b"RIFF" or head[8:11] != b"AVI":
             return False
         length = int.from_bytes(head[4:8], "little")
@@ -115,8 +114,7 @@ def _riff(file: BinaryIO, size: int) -> bool:
 def _wave64(file: BinaryIO, size: int) -> bool:
     at = 40
     for _ in range(MAX_BOXES):
-        file.seek(at)
-        head = file.read(24)
+        head = read_at(file, at, 24)
         if len(head) < 24:
             return False
         length = int.from_bytes(head[16:], "little")
@@ -129,8 +127,7 @@ def _wave64(file: BinaryIO, size: int) -> bool:
 def _caf(file: BinaryIO, size: int) -> bool:
     at = 8
     for _ in range(MAX_BOXES):
-        file.seek(at)
-        head = file.read(12)
+        head = read_at(file, at, 12)
         if len(head) < 12:
             return False
         length = struct.unpack(">q", head[4:])[0]

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from engines.audio.files.ebml import ebml_size
 from engines.audio.files.part import Part
+from engines.audio.files.reading import read_at
 
 MAX_PARTS = 10_000  # after which the rest is one
 MAX_BOXES = 100_000  # of an MP4 that are gone through: ten hours in fragments of a second
@@ -47,20 +48,28 @@ def parts_of(path: Path, check: Check) -> list[Part]:
     Raises OSError."""
     with open(path, "rb") as file:
         size = file.seek(0, 2)
-        starts = [0, *_further(file, size, check)]
+        first = _behind_tags(file)
+        starts = [first, *_further(file, first, size, check)]
         parts = [
             _spliced(file, path, start, end) or Part(path, ((start, end),))
             for start, end in zip(starts, [*starts[1:], size], strict=True)
         ]
-    is_one = len(parts) == 1 and not parts[0].head
+    is_one = len(parts) == 1 and not first and not parts[0].head
     return [Part(path)] if is_one else parts
 
 
-def _further(file: BinaryIO, size: int, check: Check) -> Iterator[int]:
-    start = 0
+def _behind_tags(file: BinaryIO) -> int:
+    """Where the first recording begins: some programs write an MP3's tags before whatever they are given."""
+    head = read_at(file, 0, 10)
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    at = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+    return at if _begins(file, at) else 0
+
+
+def _further(file: BinaryIO, start: int, size: int, check: Check) -> Iterator[int]:
     for _ in range(MAX_PARTS):
-        file.seek(start)
-        head = file.read(HEAD)
+        head = read_at(file, start, HEAD)
         scanned = _SCANNED.get(head[:4])
         end = _end(file, start, head)
         if end is None and scanned:
@@ -73,8 +82,7 @@ def _further(file: BinaryIO, size: int, check: Check) -> Iterator[int]:
 
 
 def _begins(file: BinaryIO, at: int) -> bool:
-    file.seek(at)
-    return _BEGINNINGS.match(file.read(HEAD)) is not None
+    return _BEGINNINGS.match(read_at(file, at, HEAD)) is not None
 
 
 def _end(file: BinaryIO, start: int, head: bytes) -> int | None:
@@ -113,8 +121,7 @@ def _chunks(file: BinaryIO, start: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, place and size of each chunk, as far as they make sense."""
     at = start + 12
     for _ in range(MAX_CHUNKS):
-        file.seek(at)
-        head = file.read(8)
+        head = read_at(file, at, 8)
         size = int.from_bytes(head[4:], "little")
         if len(head) < 8 or not all(0x20 <= byte < 0x7F for byte in head[:4]):
             return
@@ -125,8 +132,7 @@ def _chunks(file: BinaryIO, start: int) -> Iterator[tuple[bytes, int, int]]:
 def _of_caf(file: BinaryIO, start: int) -> int | None:
     at = start + 8
     for _ in range(MAX_CHUNKS):
-        file.seek(at)
-        head = file.read(12)
+        head = read_at(file, at, 12)
         if len(head) < 12 or (head[:4] == b"data" and int.from_bytes(head[4:]) >= 1 << 63):
             return None
         if head[:6] == b"caff\0\1" or not head[:4].strip().isalnum():
@@ -139,8 +145,7 @@ def _of_boxes(file: BinaryIO, start: int) -> int | None:
     """Of MP4: a further `ftyp`, or what is no box. Its fragments may come with a `styp`, which is none."""
     at = start
     for _ in range(MAX_BOXES):
-        file.seek(at)
-        head = file.read(16)
+        head = read_at(file, at, 16)
         length = int.from_bytes(head[:4])
         if length == 1:
             length = int.from_bytes(head[8:])
@@ -184,23 +189,20 @@ def _found(file: BinaryIO, start: int, beginning: re.Pattern[bytes], check: Chec
 
 def _end_of_page(file: BinaryIO, at: int) -> int:
     """Of Ogg; other containers have none."""
-    file.seek(at)
-    head = file.read(27)
+    head = read_at(file, at, 27)
     return at + 27 + head[26] + sum(file.read(head[26])) if head[:4] == b"OggS" and len(head) == 27 else at
 
 
 def _spliced(file: BinaryIO, path: Path, start: int, end: int) -> Part | None:
     """A WAV of several `data` chunks as one, of which FFmpeg would take the last."""
-    file.seek(start)
-    if file.read(4) != b"RIFF":
+    if read_at(file, start, 4) != b"RIFF":
         return None
     form, claimed, pieces = b"", 0, []
     for name, at, size in _chunks(file, start):
         if at >= end:
             break
         if name == b"fmt " and not form:
-            file.seek(at)
-            form = file.read(8 + min(size, 1024))
+            form = read_at(file, at, 8 + min(size, 1024))
         if name == _DATA and size:
             pieces.append((at + 8, min(at + 8 + size, end)))
             claimed += size

@@ -7,6 +7,7 @@ import re
 import av
 from av.audio.stream import AudioStream
 from av.container.input import InputContainer
+from av.stream import Disposition, Stream
 
 from engines.audio.files.part import Part
 from engines.audio.files.wav_header import wav_header
@@ -28,13 +29,18 @@ def declared_seconds(container: InputContainer, stream: AudioStream, part: Part,
         return None
     if container.format.name == "wav" and (header := wav_header(part)):
         return header.declared
-    is_its_own = len(container.streams) == 1 or container.format.name.partition(",")[0] in _OF_TRACKS
+    is_alone = all(other is stream or _is_cover(other) for other in container.streams)
+    is_its_own = is_alone or container.format.name.partition(",")[0] in _OF_TRACKS
     if stream.duration and stream.time_base and is_its_own:
         end = stream.duration - (stream.start_time or 0 if container.format.name == "ogg" else 0)  # Ogg gives the end
         return begins + float(end * stream.time_base)
-    if container.duration and len(container.streams) == 1:
+    if container.duration and is_alone:
         return container.duration / av.time_base
     return _by_its_tag(stream.metadata.get("DURATION", ""))  # Matroska's, which has no other of one track
+
+
+def _is_cover(stream: Stream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _by_its_tag(tag: str) -> float | None:

@@ -22,6 +22,8 @@ from engines.errors import UnsupportedMedia
 
 MAX_DAMAGE = 1000  # damaged packets more than good ones after which a file is given up
 MAX_PLANES = 8  # channels that PyAV can be asked for one by one
+PACKETS = 10_000  # after which …
+MIN_PACKET = 0.00025  # … packets must hold so many seconds on average: of one sample each, an hour would take hours
 MIN_RATE, MAX_RATE = 4_000, 768_000  # Hz that a recording may have
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63, "flt": 1.0, "dbl": 1.0}
 
@@ -46,7 +48,11 @@ class TrackDecoder:
     def __iter__(self) -> Iterator[Chunk]:
         packed, is_stored = _Packed(), self._stream.codec_context.name.startswith("pcm_f")
         tick: Fraction | None = None  # asking a frame for it takes as long as all the rest that is done with it
+        seconds = 0.0
         for frame in self._frames():
+            seconds += frame.samples / max(1, frame.sample_rate)
+            if self._decoded > PACKETS and seconds < self._decoded * MIN_PACKET:
+                raise UnsupportedMedia("The file's sound lies in pieces of a sample or so. Convert it, to mp3 or wav.")
             tick = tick or frame.time_base
             stamp = frame.pts
             start = None if stamp is None or tick is None else stamp * tick.numerator / tick.denominator

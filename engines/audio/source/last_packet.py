@@ -49,4 +49,5 @@ class LastPacket:
         end = (last.pos or 0) + last.size
         if (last.is_corrupt and self._is_flagging) or (self._is_silent and end < size):
             return True
-        return bool(self.damaged) and (self._is_unreadable or end >= size)
+        rest = size - end  # bytes behind it, of which at most a packet's beginning belongs to the sound
+        return bool(self.damaged) and rest < (last.size if self._is_unreadable else 1)

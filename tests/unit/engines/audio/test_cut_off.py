@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from engines.audio.files.file_end import ends_early
 from engines.audio.files.frame_size import frame_size
 from engines.audio.files.part import Part
+from engines.audio.files.parts import parts_of
 from engines.audio.reader import AudioReader
 from engines.errors import UnsupportedMedia
 from tests import odd_media
@@ -108,6 +112,28 @@ def test_tags_behind_the_last_frame_are_no_cut_one(tmp_path: Path) -> None:
         assert "truncated_input" not in warnings(path)[1], name
 
 
+@pytest.mark.parametrize("name", ["ogg, opus", "webm, live", "m4a", "flac", "mp3"])
+def test_nor_are_zeros_that_fill_a_disc(name: str, tmp_path: Path) -> None:
+    data = written(tmp_path / "source", KINDS[name])
+    (tmp_path / "source").write_bytes(data + bytes(50_000))
+    assert "truncated_input" not in warnings(tmp_path / "source")[1]
+
+
+@pytest.mark.parametrize("muxer", ["mp3", "flac"])
+def test_a_cover_is_no_further_track(muxer: str, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a"), "w", format=muxer) as container:
+        sound: Any = container.add_stream("libmp3lame" if muxer == "mp3" else "flac", rate=16_000, layout="mono")
+        cover: Any = container.add_stream("png", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 16, 16, "rgb24"
+        cover.disposition = Disposition.attached_pic
+        for packet in odd_media._packets(sound, np.zeros(3 * 16_000, np.float32)):
+            container.mux(packet)
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")))
+        container.mux(cover.encode(None))
+    with AudioReader(tmp_path / "a") as reader:
+        assert reader.declared == pytest.approx(3, abs=0.1)
+
+
 @pytest.mark.parametrize("size", [0, 3, 11, 12, 13, 27, 40, 45])
 @pytest.mark.parametrize(
     "start",
@@ -117,6 +143,29 @@ def test_a_few_bytes_have_no_end_to_speak_of(start: bytes, size: int, tmp_path: 
     for fill in (b"\0", b"\xff", b"\x1a"):
         (tmp_path / "a").write_bytes((start + fill * 64)[:size])
         assert ends_early(Part(tmp_path / "a")) in (True, False)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"riff\x2e\x91\xcf\x11"
+        + bytes(8)
+        + b"\xff" * 7
+        + b"\x3f"
+        + bytes(16)
+        + b"fmt ".ljust(16)
+        + b"\xff" * 7
+        + b"\x3f",
+        b"caff\0\1\0\0desc\x3f" + b"\xff" * 7,
+        b"\0\0\0\1ftyp\x7f" + b"\xff" * 7,
+        b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0" + b"\xff" * 28,
+        b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\x01" + b"\xff" * 6 + b"\xfe",
+    ],
+)
+def test_a_place_beyond_any_file_is_no_place(head: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(head + bytes(100))
+    assert parts_of(tmp_path / "a", lambda: None) == [Part(tmp_path / "a")]
+    assert ends_early(Part(tmp_path / "a")) in (True, False)
 
 
 @pytest.mark.parametrize(

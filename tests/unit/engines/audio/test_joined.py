@@ -98,6 +98,15 @@ def test_recordings_joined_byte_by_byte_are_all_heard(name: str, tmp_path: Path)
         assert warnings == []
 
 
+@pytest.mark.parametrize("kind", [WAV, FLAC, Kind("ipod", "aac", form="fltp")])
+def test_tags_before_a_recording_are_passed_over(kind: Kind, tmp_path: Path) -> None:
+    data = odd_media.encoded(tmp_path / "source", clicks(0), kind)
+    (tmp_path / "source").write_bytes(b"ID3\4\0\0\0\0\1\0" + bytes(128) + data)
+    samples, warnings = read(tmp_path / "source")
+    assert len(begins(samples)) == 5
+    assert warnings == []
+
+
 def test_a_part_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     one = odd_media.encoded(tmp_path / "source", clicks(0), OPUS)
     (tmp_path / "source").write_bytes(one + b"OggS\0\2" + bytes(200) + one)

@@ -276,6 +276,18 @@ def test_a_bomb_by_rate_is_refused_in_every_container(tmp_path: Path, muxer: str
         read(tmp_path / "a")
 
 
+def test_a_packet_for_every_sample_is_refused(tmp_path: Path) -> None:
+    """FFmpeg reads a CAF sample by sample if its header says that packets hold two."""
+    data = bytearray(odd_media.encoded(tmp_path / "a", sweep(), odd_media.Kind("caf", "pcm_s16be", RATE)))
+    at = data.index(b"desc") + 12 + 20  # frames in a packet
+    data[at : at + 4] = struct.pack(">I", 2)
+    (tmp_path / "a").write_bytes(data)
+    started = time.process_time()
+    with pytest.raises(UnsupportedMedia, match="pieces"):
+        read(tmp_path / "a")
+    assert time.process_time() - started < 5
+
+
 def test_a_wav_of_nothing_but_empty_chunks_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"RIFF\xff\xff\xff\x7fWAVE" + b"junk\0\0\0\0" * 200_000)
     begun = time.process_time()
