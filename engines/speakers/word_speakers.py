@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from engines.speakers.turns import Turn
 from engines.speakers.voice_piece import VoicePiece
@@ -48,7 +50,8 @@ class Voices:
 def assign(segments: Sequence[Segment], turns: Sequence[Turn]) -> tuple[Segment, ...]:
     """The segments with their speakers, and so each word. A segment takes whoever says most of it; it was cut where the
     voice changes when its window was heard, so its id, times, text and tokens stay as they were told."""
-    return tuple(_assigned(segment, turns) for segment in segments)
+    there = _Turns(turns)
+    return tuple(_assigned(segment, there.near(segment)) for segment in segments)
 
 
 def speakers_of(turns: Sequence[Turn]) -> tuple[Speaker, ...]:
@@ -59,9 +62,24 @@ def speakers_of(turns: Sequence[Turn]) -> tuple[Speaker, ...]:
     return tuple(Speaker(name, round(spoken, 3)) for name, spoken in seconds.items())
 
 
-def _assigned(segment: Segment, turns: Sequence[Turn]) -> Segment:
-    near = [turn for turn in turns if turn.end > segment.start - _NEAR and turn.start < segment.end + _NEAR]
-    voices = Voices.of_turns(near or turns)
+class _Turns:
+    """All turns of a recording, in which those around a segment are found without a look at each: ten hours have more
+    than ten thousand of either."""
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        self._turns = sorted(turns, key=lambda turn: turn.start)
+        self._starts = [turn.start for turn in self._turns]
+        self._reach = list(accumulate((turn.end for turn in self._turns), max))  # where all turns so far have ended
+
+    def near(self, segment: Segment) -> Voices:
+        """Who speaks around the segment; if nobody does, everybody."""
+        first = bisect_right(self._reach, segment.start - _NEAR)
+        last = bisect_left(self._starts, segment.end + _NEAR)
+        near = [turn for turn in self._turns[first:last] if turn.end > segment.start - _NEAR]
+        return Voices.of_turns(near or self._turns)
+
+
+def _assigned(segment: Segment, voices: Voices) -> Segment:
     words = tuple(replace(word, speaker=voices.at(word.start, word.end)) for word in segment.words)
     if not words:
         return replace(segment, speaker=voices.at(segment.start, segment.end))

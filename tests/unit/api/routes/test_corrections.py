@@ -212,7 +212,7 @@ async def test_speakers_are_reassigned_by_their_ids_and_shown_by_their_names(tmp
         speakers = (Speaker("A", 3.0), Speaker("B", 2.0))
         running.store.save_transcript(job.id, make_transcript(*SAID, speakers=speakers))
         running.store.finish(job.id, Outcome("finished", speakers=speakers))
-        await running.client.patch(f"/v1/jobs/{job.id}", json={"speakers": {"B": "Ben"}})
+        await running.client.patch(f"/v1/jobs/{job.id}", json={"speakers": {"B": "\u202eBen\u200b"}})
         answer = await correct(running, job, {"id": 0, "speaker": "B"})
         assert answer.json()["segments"][0]["speaker"] == "Ben"
         new = await correct(running, job, {"id": 1, "speaker": "C"}, headers={"if-match": "*"})

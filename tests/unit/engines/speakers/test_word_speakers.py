@@ -35,6 +35,14 @@ def test_a_segment_without_words_and_one_far_from_every_turn_have_a_speaker() ->
     assert (near.speaker, far.speaker) == ("B", "A")
 
 
+def test_a_turn_that_began_long_before_is_heard_beside_short_ones() -> None:
+    turns = [Turn("A", 0.0, 100.0), *(Turn("B", at, at + 0.5) for at in range(1, 60))]
+    talks, hums = make_segment(0, 40.0, 40.4), make_segment(1, 70.0, 71.0)
+    assert [each.speaker for each in assign([talks, hums], turns)] == ["A", "A"]
+    assert [each.speaker for each in assign([talks], turns[1:])] == ["B"]
+    assert assign([talks], list(reversed(turns))) == assign([talks], turns)
+
+
 def test_a_segment_is_cut_where_the_voice_changes() -> None:
     words = make_words(" How", " are", " you?", " Fine", " thanks", start=0.2)
     result = make_result("".join(word.text for word in words), words=words, word_tokens=tuple((at,) for at in range(5)))

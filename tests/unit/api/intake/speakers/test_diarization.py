@@ -74,6 +74,10 @@ def test_known_speakers_are_pairs() -> None:
         ([DIARIZED, ("known_speaker_references[]", URL)], "known_speaker_names", "each name"),
         ([DIARIZED, *known("Anna", "Anna")], "known_speaker_names", "twice"),
         ([DIARIZED, *known("A\nB")], "known_speaker_names", "line break"),
+        ([DIARIZED, *known("A\ufffe")], "known_speaker_names", "control character"),
+        ([DIARIZED, *known("\u202e\u200b")], "known_speaker_names", "empty"),
+        ([DIARIZED, *known("\u3164")], "known_speaker_names", "empty"),
+        ([DIARIZED, *known("Anna", "An\u200bna")], "known_speaker_names", "twice"),
         ([DIARIZED, *known("x" * 101)], "known_speaker_names", "100"),
         ([DIARIZED, *known(*"ABCDE")], "known_speaker_references", "at most 4"),
         ([DIARIZED, ("known_speaker_references[]", "https://a/b.wav")], "known_speaker_references", "data URL"),
@@ -95,6 +99,21 @@ def test_what_does_not_go_together_is_refused(pairs: list[tuple[str, str]], para
     error = refused(*pairs)
     assert (error.status, error.code, error.param) == (400, "invalid_value", param)
     assert says in error.message
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("\u202eanna\u202c", "anna"),  # turned around
+        ("\u2066Anna\u2069 \u200f", "Anna"),
+        ("\ufeffAn\u00adna\u2060\U000e0041", "Anna"),
+        ("\u06a9\u06cc\u200c\u0645\u0646\u200c", "\u06a9\u06cc\u200c\u0645\u0646"),  # Persian is spelled with joiners
+        ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
+        ("Anna.\u00a0", "Anna."),
+    ],
+)
+def test_a_name_has_no_signs_that_nobody_sees(sent: str, kept: str) -> None:
+    assert read(DIARIZED, *known(sent)).diarization == Diarization(known_names=(kept,))
 
 
 def test_a_translation_has_speakers_in_other_formats_only() -> None:
