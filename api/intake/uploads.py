@@ -46,8 +46,8 @@ class Dialect:
     file_field: the field with the recording. of_query: names of fields that are read from the query too. is_raw:
     whether a body may be the recording itself. has_urls: whether `url` may stand for it. own: the fields in our words.
     preamble: what has to stand before a recording, by the query's fields and its first bytes. name_field: says what the
-    recording is called, if its part of the form does not. may_lack_speakers: whether who asks for them is answered
-    without them by a server that cannot tell them apart: some clients always ask.
+    recording is called, if its part of the form does not. may_lack_speakers: whether a server that
+    cannot diarize ignores a request for speakers instead of refusing it: some clients always ask.
     """
 
     file_field: str = FILE_FIELD

@@ -1,1 +1,1 @@
-"""The line: windows of all recordings through one model, and their results in order."""
+"""The decoding pipeline: windows of all recordings are batched through one model, and results come back in order."""

@@ -228,7 +228,7 @@ class Transcription:
 
     def _submit(self, index: int, speech: Speech) -> _Pending:
         assert self._stream is not None
-        options = replace(self._options, language=self._language.to_decode_in, prompt=self._prompt())
+        options = replace(self._options, language=self._language.for_next_window, prompt=self._prompt())
         window = Window(index, speech.samples, speech.pieces, options, speech.spans, self._is_unwanted)
         self._check()
         if self._speakers:
@@ -244,7 +244,7 @@ class Transcription:
     def _collect(self, pending: _Pending, reader: AudioReader) -> Iterator[Progress]:
         """Takes the next result. While the recording's language is open, results are held back."""
         result = self._result(pending)
-        self._language.hear(result)
+        self._language.add_vote(result)
         if self._context:
             self._before = result.text.strip()
         self._undecided.append((pending.window, result))
@@ -263,7 +263,7 @@ class Transcription:
         assert self._stream is not None
         if self._language.agrees(result):
             return _Pending(window, None, result)
-        right = replace(window, options=replace(window.options, language=self._language.to_decode_in))
+        right = replace(window, options=replace(window.options, language=self._language.for_next_window))
         return _Pending(right, self._stream.submit(right))
 
     def _result(self, pending: _Pending) -> WindowResult:

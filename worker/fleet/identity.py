@@ -21,7 +21,7 @@ def process_name() -> str:
 
 
 def process_of(slot: str) -> str:
-    """The process a slot belongs to, by its name: `<queue>.<process>.<n>`."""
+    """The process a slot belongs to, by its name: `<queue>.<process>.<random>`."""
     return slot.partition(".")[2].rpartition(".")[0]
 
 

@@ -62,7 +62,7 @@ class Sender:
         store: JobStore,
         due: DeliveryQueue,
         calls: Calls,
-        letterhead: SigningConfig,
+        signing: SigningConfig,
         schedule: Schedule,
         clock: Callable[[], float] = time.time,
         timing: Timing = Timing(),
@@ -73,12 +73,12 @@ class Sender:
         self._expiry = Expiry(store, keep, timing)
         self._due = due
         self._calls = calls
-        self._letterhead = letterhead
+        self._signing = signing
         self._schedule = schedule
         self._clock = clock
         self._timing = timing
         self._outbox = Outbox(store, schedule.first_wait())
-        self._ledger = PendingDeliveries(store, self._outbox)
+        self._pending = PendingDeliveries(store, self._outbox)
         self._hand = CallsInHand()
         self._pool = ThreadPoolExecutor(AT_ONCE, "call")
         self._woken = threading.Event()
@@ -121,7 +121,7 @@ class Sender:
             self._woken.set()
 
     def scan_soon(self) -> None:
-        """JobEvent may have been missed."""
+        """An event may have been missed: the store is scanned soon."""
         self._scan_wanted.set()
         self._woken.set()
 
@@ -131,7 +131,7 @@ class Sender:
 
     def scan(self) -> None:
         """Finds what is owed by reading the store."""
-        self._due.put_new(self._ledger.owed())
+        self._due.put_new(self._pending.owed())
 
     def send_due(self) -> float:
         """Begins what is due; returns how many seconds the next round may wait."""
@@ -232,7 +232,7 @@ class Sender:
         try:
             self._outbox.record(request.id, attempt)
         except OSError as error:  # called again before it is written, the receiver would hear it over and over
-            log.error("An delivery attempt for %s cannot be written down: %s", request.id, error)
+            log.error("The delivery attempt for %s could not be recorded: %s", request.id, error)
             self._unwritten[request.id] = attempt
             return self._clock() + self._timing.webhook_scan
         now = self._outbox.delivery(request)  # somebody may have asked for it again meanwhile
@@ -260,8 +260,8 @@ class Sender:
         edits = self._store.transcripts.edits(request.id)
         names = self._store.transcripts.names(request.id)
         expires_at = self._expiry.shown(request, outcome)
-        body = message(request, outcome, transcript, self._letterhead.public_url, edits, expires_at, names)
-        signed = signed_headers(self._letterhead.keys, event, timestamp, body)
+        body = message(request, outcome, transcript, self._signing.public_url, edits, expires_at, names)
+        signed = signed_headers(self._signing.keys, event, timestamp, body)
         headers = {**tracing.header_beside(webhook.headers), **webhook.headers, **signed}
         return self._calls.call(webhook.url, headers, body)
 

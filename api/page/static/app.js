@@ -11,7 +11,7 @@ import { languages, locale, setLocale, t } from "./messages.js";
 import { loadPart } from "./part.js";
 import { askForKey, loadSession, session, signOut, watchSession } from "./session.js";
 import { listenForKeys, showKeys } from "./shortcuts.js";
-import { connectUploads, resumeUploads } from "./upload.js";
+import { connectUploads, retryLostUploads } from "./upload.js";
 
 const header = document.getElementById("header");
 const main = document.getElementById("main");
@@ -100,7 +100,7 @@ async function start() {
   watchConnection((isConnected) => {
     notice.hidden = isConnected;
     notice.textContent = isConnected ? "" : t("offline");
-    if (isConnected) resumeUploads();
+    if (isConnected) retryLostUploads();
   });
   document.getElementById("skip").addEventListener("click", (event) => {
     event.preventDefault(); // the address names the view

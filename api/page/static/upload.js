@@ -58,8 +58,8 @@ export function retryUpload(upload) {
   sendNext();
 }
 
-/** Sends what lost the connection, now that there is one again. */
-export function resumeUploads() {
+/** Sends from its beginning what lost the connection, now that there is one again. */
+export function retryLostUploads() {
   uploads.filter((upload) => upload.state === "lost" && upload.isOffline).forEach(retryUpload);
 }
 
@@ -145,7 +145,7 @@ function randomKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-addEventListener("online", resumeUploads);
+addEventListener("online", retryLostUploads);
 addEventListener("beforeunload", (event) => {
   if (uploads.some((upload) => upload.state !== "failed")) event.preventDefault();
 });

@@ -79,8 +79,8 @@ class Office:
     def new_sender(self, delays: str = DEFAULT) -> Sender:
         schedule = Schedule([float(part) for part in delays.split(",")], jitter=lambda: 1.0)
         due = DeliveryQueue(FakeRedis(server=self.redis_server), f"sender-{len(self.senders)}")
-        letterhead = SigningConfig([key_of(SECRET)], None)
-        sender = Sender(self.store, due, self.post, letterhead, schedule, clock=lambda: self.now)
+        signing = SigningConfig([key_of(SECRET)], None)
+        sender = Sender(self.store, due, self.post, signing, schedule, clock=lambda: self.now)
         self.senders.append(sender)
         return sender
 
