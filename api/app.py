@@ -194,10 +194,7 @@ async def _maintain(maintenance: Maintenance, service: AppState) -> None:
     every = service.timing.maintenance
     while True:
         try:
-            await service.redis_threads.run(service.clock.measure, service.redis)
-            await service.redis_threads.run(service.store_note.tell, service.redis)
-            await service.redis_threads.run(maintenance.run_once)
-            await service.redis_threads.run(service.gauges.totals.add_up, service.redis)
+            await service.redis_threads.run(_keep_in_step, maintenance, service)
         except RedisError as error:
             log.warning("Maintenance waits for Redis: %s", error)
         except OSError as error:  # a full disk, or no file left to open
@@ -205,3 +202,10 @@ async def _maintain(maintenance: Maintenance, service: AppState) -> None:
         except Exception:
             log.exception("Maintenance failed; the next round is in %.0f s", every)
         await asyncio.sleep(every)
+
+
+def _keep_in_step(maintenance: Maintenance, service: AppState) -> None:
+    service.clock.measure(service.redis)
+    service.store_note.tell(service.redis)
+    maintenance.run_once()
+    service.gauges.totals.add_up(service.redis)

@@ -111,6 +111,7 @@ class EmbeddedRedis:
             f"logfile {_quoted(self.log_file)}",
             "daemonize no",
             'save ""',
+            "hz 5",  # looks a second at what has expired: each wakes the machine
             "appendonly yes",
             "appendfsync everysec",
             "aof-load-truncated yes",  # what a power cut tore off is less than a second

@@ -14,11 +14,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from scripts.supervision.restart_policy import START_LIMIT, RestartPolicy
+from scripts.supervision.signals import Signals
 from worker.runtime.lifeline import PARENT_PIPE
 from worker.runtime.timing import Timing
 
-START_LIMIT = 5  # exits in a row of a child that never lived as long: it cannot start here
-TICK = 0.1  # seconds between two looks at the children
+TICK = 0.1  # seconds between two looks at the children, while not all are up …
+QUIET_TICK = 0.5  # … and once they are, if the system wakes whoever waits for a child's end
 STOP_TICK = 0.02  # while they end one after the other
 EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # it passes, and is no reason to end the others
 
@@ -63,32 +65,6 @@ class ChildSpec:
     failed: Callable[[int], None] | None = None
     successors: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     last: Sequence[int] = ()
-
-
-class RestartPolicy:
-    """How long to wait before a dead child is started again: twice as long each time, up to 30 s, or 4 s if it was
-    killed: that is no sign that it cannot start."""
-
-    def __init__(self, timing: Timing = Timing()) -> None:
-        self._timing = timing
-        self._delay = timing.restart_first
-        self._exits = 0
-        self._proven = False
-
-    def delay_after(self, lived: float, *, by_signal: bool = False) -> float:
-        """Seconds to wait, given how many seconds the child lived and whether it was killed or left by itself."""
-        if lived >= self._timing.proven:
-            self._proven = True
-            self._delay = self._timing.restart_first
-        self._exits = 0 if by_signal else self._exits + 1
-        delay = self._delay
-        self._delay = min(self._delay * 2, self._timing.restart_longest)
-        return min(delay, self._timing.restart_killed) if by_signal else delay
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether the child never once stayed up, so that trying on would only hide the cause."""
-        return not self._proven and self._exits >= START_LIMIT
 
 
 class Child:
@@ -210,39 +186,39 @@ class Supervisor:
         self._each_round = each_round
         self._grace = timing.grace
         self._clock = clock
-        self._signals = 0
+        self._asked = 0  # to stop, by signals
 
     def run(self) -> None:
         """Raises ChildCannotStart if a child never stays up; the others are stopped first."""
-        previous = {number: signal.signal(number, self._on_signal) for number in _stop_signals()}
-        try:
-            while not self._signals and not self._should_stop() and not self._are_over():
-                self._tend()
-                self._each_round()
-                time.sleep(TICK)
-        finally:
-            self._stop()
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+        with Signals(self._on_signal) as signals:
+            try:
+                while not self._asked and not self._should_stop() and not self._are_over():
+                    is_quiet = self._tend() and signals.wake_for_children
+                    self._each_round()
+                    signals.sleep(QUIET_TICK if is_quiet else TICK)
+            finally:
+                self._stop()
 
     def _are_over(self) -> bool:
         over = [child.is_over for child in self._children if child.spec.last]
         return bool(over) and all(over)
 
-    def _on_signal(self, _number: int, _frame: object) -> None:
-        self._signals += 1
+    def _on_signal(self) -> None:
+        self._asked += 1
 
-    def _tend(self) -> None:
+    def _tend(self) -> bool:
+        """Whether all are up and ready."""
         ready = True
         for child in self._children:
             ready = child.tend(may_start=ready) and ready
+        return ready
 
     def _stop(self) -> None:
         log.info("Stopping.")
         for child in reversed(self._children):
             child.ask_to_stop()
             deadline = self._clock() + self._grace
-            while not child.gone() and self._signals < 2 and self._clock() < deadline:
+            while not child.gone() and self._asked < 2 and self._clock() < deadline:
                 time.sleep(STOP_TICK)
             child.end()
 
@@ -260,11 +236,6 @@ def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
 def _close_lifeline(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         process.stdin.close()
-
-
-def _stop_signals() -> list[signal.Signals]:
-    names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")  # the last two if the system has them
-    return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
 def _describe_end(code: int) -> str:

@@ -134,17 +134,14 @@ class Maintenance:
     def _is_due(self, now: float) -> bool:
         """Whether another pass is due; a process makes one as it starts. Redis that came back empty is filled again as
         soon as those that still run have made themselves known."""
-        if self._redis.exists(KNOWN):
+        known, next_at = self._redis.mget(KNOWN, NEXT)
+        if known is not None:
             self._empty_since = None
-            return self._is_new or not 0 < self._next_at() - self._clock.now() <= self._timing.reconcile
+            return self._is_new or not 0 < float(next_at or 0) - self._clock.now() <= self._timing.reconcile
         if self._empty_since is None:
             log.info("Redis knows of no jobs: what the store has is queued in %.0f s", self._timing.settle)
             self._empty_since = now
         return now - self._empty_since >= self._timing.settle
-
-    def _next_at(self) -> float:
-        value: Any = self._redis.get(NEXT)
-        return float(value or 0)
 
     def _reconcile(self) -> tuple[dict[str, float], bool]:
         """Returns the jobs that are in no queue and may be on their way there, with since when, and whether more jobs

@@ -104,8 +104,11 @@ class Leases:
 
     def _all(self) -> Iterator[tuple[Lease, float]]:
         """Every lease and when it ends, in unix seconds."""
-        for queue in self._queues:
-            rows: Any = self._redis.zrange(_wip(queue), 0, -1, withscores=True)
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for queue in self._queues:
+                pipeline.zrange(_wip(queue), 0, -1, withscores=True)
+            found: list[Any] = pipeline.execute()
+        for queue, rows in zip(self._queues, found, strict=True):
             for member, ends in rows:
                 job_id, _, execution_id = member.decode().rpartition(":")
                 yield Lease(queue, job_id, execution_id), float(ends)

@@ -120,10 +120,10 @@ class Slot:
 
     def _serve_next(self) -> None:
         if is_suspended(self._redis):  # by `rq suspend`
-            self._worker.show(WorkerStatus.SUSPENDED)
+            self._worker.keep(WorkerStatus.SUSPENDED)
             self._stopping.wait(RETRY_AFTER)
             return
-        self._worker.show(WorkerStatus.IDLE)
+        self._worker.keep(WorkerStatus.IDLE)
         job = self.take(self._look if self.has_served else FIRST_LOOK)
         self.has_served = True
         if job:
@@ -240,7 +240,7 @@ class Slot:
         with self._hand:
             run = self._current
             if run is None:
-                self._worker.renew()
+                self._worker.keep()
                 return
             if not self._leases.renew(run.lease):
                 log.warning("Job %s is another worker's by now", run.job_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 
@@ -12,6 +13,8 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker import BaseWorker
 from rq.worker.base import WorkerStatus
+
+KEPT = 4  # times that a record is written anew, if nothing happens, before it would be forgotten
 
 
 class WorkerRecord:
@@ -27,6 +30,7 @@ class WorkerRecord:
         self._worker = BaseWorker([queue], name=name, connection=redis, worker_ttl=ttl, serializer=queue.serializer)
         self._worker.birth_date = now()
         self._state = WorkerStatus.IDLE
+        self._written_at = float("-inf")  # monotonic seconds
         self._is_removed = False
 
     def show(self, state: WorkerStatus, pipeline: Pipeline | None = None) -> None:
@@ -39,9 +43,11 @@ class WorkerRecord:
             self._write(state, own)
             own.execute()
 
-    def renew(self) -> None:
-        """Says that the slot lives, and does what it did."""
-        self.show(self._state)
+    def keep(self, state: WorkerStatus | None = None) -> None:
+        """Says what the slot does, and that it lives, unless that was said already. state: None for what it did."""
+        is_old = time.monotonic() - self._written_at > self._ttl / KEPT
+        if is_old or state not in (None, self._state):
+            self.show(state or self._state)
 
     def count_success(self, since: datetime, pipeline: Pipeline) -> None:
         """since: when the run began."""
@@ -61,6 +67,7 @@ class WorkerRecord:
     def _write(self, state: WorkerStatus, pipeline: Pipeline) -> None:
         if self._is_removed:
             return
+        self._written_at = time.monotonic()
         self._worker.last_heartbeat = now()
         pipeline.hset(self._worker.key, mapping={**self._worker.serialize(), "state": state.value})
         worker_registration.register(self._worker, pipeline)

@@ -249,7 +249,7 @@ class WorkerProcess:
         worker that the supervisor starts next."""
         limit = self._settings.pass_timeout
         while self._models.oldest_pass() <= limit:
-            time.sleep(min(1.0, limit / 4))
+            time.sleep(min(5.0, limit / 4))
         log.critical("A pass of the model has taken over %.0f s: the worker ends itself", limit)
         self._runner.running.note_crash()  # a supervisor would, but there may be none
         os._exit(HUNG)

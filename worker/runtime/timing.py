@@ -38,7 +38,7 @@ class Timing:
     stranded: float = _scaled(15.0, least=2.0)  # a job may be on its way from queue to slot; it takes milliseconds
     same_engine: float = _scaled(60.0, least=1.0)  # a job waits for the engine that began it, if that is there
     unmet: float = _scaled(60.0, least=5.0)  # jobs wait for a worker that meets their need, which may be starting anew
-    idle_look: float = _scaled(5.0, least=1.0)  # a slot's blocking read of its queue
+    idle_look: float = _scaled(10.0, least=2.0)  # a slot's blocking read of its queue
     make_way: float = _scaled(10.0, least=1.5)  # others have to hand their jobs back before one is tried alone
     feed_block: float = _scaled(2.0, least=0.1)  # a blocking read of the feed
     redis_silence: float = _fixed(30.0)  # of Redis, after which a worker's connection counts as lost
@@ -65,12 +65,13 @@ class Timing:
     maintenance: float = _scaled(3.0, least=0.2)  # between two rounds
     maintenance_lock: float = _scaled(60.0, least=10.0)  # a holder that was killed keeps others out
     takeover_lock: float = _scaled(15.0, least=1.5)  # … and from what must not wait: it takes milliseconds
+    tidy: float = _scaled(15.0, least=1.0)  # between two looks at RQ's lists of what has ended and of slots
     reconcile: float = _scaled(60.0, least=2.0)  # between two looks at all jobs
     second_look: float = _scaled(5.0, least=0.5)  # a new job may be on its way into its queue; it takes milliseconds
     settle: float = _scaled(10.0, least=1.5)  # running jobs have to renew their leases in a Redis that came back empty
 
     # The index of the jobs
-    index_look: float = _scaled(1.0, least=0.1)  # between two looks whether it is there, and whether anybody keeps it
+    index_look: float = _scaled(2.0, least=0.2)  # between two looks whether it is there, and whether anybody keeps it
     index_remake: float = _scaled(30.0, least=1.0)  # after it was made, before it is made again
     index_scan: float = _fixed(3600.0)  # between two comparisons with all directories
 

@@ -104,7 +104,7 @@ def _serve(sender: Sender, redis_url: str, timing: Timing) -> None:
     feed.start()
     Totals().keep_adding(connect(redis_url), timing.beat)
     threading.Thread(target=sender.run, name="sender", daemon=True).start()
-    while not stopped.wait(0.5):  # without a timeout a signal may come just before the wait and be lost
+    while not stopped.wait(2.0):  # without a timeout a signal may come just before the wait and be lost
         continue
     sender.stop(timing.webhooks_stop)
 

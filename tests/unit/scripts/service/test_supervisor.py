@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from scripts.service.supervisor import Child, ChildSpec, RestartPolicy, Supervisor
+from scripts.service.supervisor import Child, ChildSpec, Supervisor
+from scripts.supervision.restart_policy import RestartPolicy
 from tests.unit.factories import wait_for
 from worker.queue.dead_workers import ASKED_FOR
 from worker.runtime.exit_codes import DRAINED
