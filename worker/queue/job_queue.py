@@ -71,17 +71,10 @@ class JobQueue:
         self._taking_turns = threading.Lock()
         self._redis = redis
         self._is_dead = is_dead
-<<<<<<< HEAD
+        self._tidy_at = float("-inf")  # monotonic seconds
         self._on_the_way: dict[str, dict[str, float]] = {}  # since when, by queue and id
         self.engine_wait = EngineWait(redis, timing, clock)
         self._queues: Mapping[QueueName, Queue] = {name: self._queue(name) for name in QUEUES}
-=======
-        self._tidy_at = float("-inf")  # monotonic seconds
-        self._on_the_way: dict[str, dict[str, float]] = {name: {} for name in QUEUES}  # since when, by id
-        self._queues: Mapping[QueueName, Queue] = {
-            name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=QueuedJob) for name in QUEUES
-        }
->>>>>>> d9157c6 (Idle in half the processor time: signals wake the supervisor and the API, maintenance asks Redis in few commands, and slots say that they live as often as they must)
 
         self._aside = [queue.scheduled_job_registry for queue in self._queues.values()]
 
@@ -220,22 +213,13 @@ class JobQueue:
         self.leases.release_of(self._is_dead)
         self.leases.release_expired(now)
         remove_dead(self._redis, self._is_dead)
-<<<<<<< HEAD
-        for queue in self._queues.values():
-            for registry in _OF_ENDED:
-                # RQ's own clean-up leaves canceled jobs out, and that of other registries would meddle
-                self._redis.zremrangebyscore(registry(queue=queue).key, 0, self.clock.now())
-        for queue in self._all():
-            clean_worker_registry(queue)
-            self._put_back_stranded(queue, now)
-=======
-        self._put_back_stranded(now)
+        queues = self._all()
+        self._put_back_stranded(queues, now)
         if now >= self._tidy_at:
             self._tidy_at = now + self._timing.tidy
-            self._tidy()
->>>>>>> d9157c6 (Idle in half the processor time: signals wake the supervisor and the API, maintenance asks Redis in few commands, and slots say that they live as often as they must)
+            self._tidy(queues)
 
-    def _tidy(self) -> None:
+    def _tidy(self, queues: Sequence[Queue]) -> None:
         """Takes off RQ's lists what is there no more: jobs that ended a day ago, slots that were silent for long."""
         with self._redis.pipeline(transaction=False) as pipeline:
             for queue in self._queues.values():
@@ -243,31 +227,21 @@ class JobQueue:
                     # RQ's own clean-up leaves canceled jobs out, and that of other registries would meddle
                     pipeline.zremrangebyscore(registry(queue=queue).key, 0, self.clock.now())
             pipeline.execute()
-        for queue in self._queues.values():
+        for queue in queues:
             clean_worker_registry(queue)
 
-    def _put_back_stranded(self, now: float) -> None:
+    def _put_back_stranded(self, queues: Sequence[Queue], now: float) -> None:
         """RQ moves a job to a slot through a list of its own; a slot that dies right then leaves it there."""
-<<<<<<< HEAD
-        started = self.leases.ids()
-        on_the_way = set(queue.intermediate_queue.get_job_ids())
-        seen = self._on_the_way.setdefault(queue.name, {})
-=======
-        found = self._ids_on_the_way()
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for queue in queues:
+                pipeline.lrange(queue.intermediate_queue_key, 0, -1)
+            found = [{job_id.decode() for job_id in ids} for ids in pipeline.execute()]
         started = self.leases.ids() if any(found) else set()
-        for queue, on_the_way in zip(self._queues.values(), found, strict=True):
+        for queue, on_the_way in zip(queues, found, strict=True):
             self._put_back_of(queue, on_the_way, started, now)
 
-    def _ids_on_the_way(self) -> list[set[str]]:
-        """From each queue to a slot."""
-        with self._redis.pipeline(transaction=False) as pipeline:
-            for queue in self._queues.values():
-                pipeline.lrange(queue.intermediate_queue_key, 0, -1)
-            return [{job_id.decode() for job_id in ids} for ids in pipeline.execute()]
-
     def _put_back_of(self, queue: Queue, on_the_way: set[str], started: set[str], now: float) -> None:
-        seen = self._on_the_way[queue.name]
->>>>>>> d9157c6 (Idle in half the processor time: signals wake the supervisor and the API, maintenance asks Redis in few commands, and slots say that they live as often as they must)
+        seen = self._on_the_way.setdefault(queue.name, {})
         for job_id in seen.keys() - on_the_way:
             del seen[job_id]
         for job_id in on_the_way:
