@@ -102,7 +102,8 @@ class RecordedTrack:
 
     def warnings(self) -> Iterator[TranscriptWarning]:
         """What was wrong with the track, once it is read."""
-        if damaged := sum(part.damage() for part in self._read):
+        ends = [(part, part is self._read[-1]) for part in self._read]
+        if damaged := sum(part.damage(is_last=is_last) for part, is_last in ends):
             yield TranscriptWarning("damaged_input", f"{damaged} damaged parts of the file were skipped.")
         if self._unreadable:
             message = f"The file holds {len(self._rest) + 1} recordings one after the other; {self._unreadable} of them"
@@ -116,5 +117,5 @@ class RecordedTrack:
         if self._conditioner.scale > 1:
             message = "The file holds integers as floating-point samples; they were divided by"
             yield TranscriptWarning("rescaled_input", f"{message} {self._conditioner.scale:.0f}.")
-        if missing := next(filter(None, (part.missing() for part in reversed(self._read))), None):
+        if missing := next(filter(None, (part.missing(is_last=is_last) for part, is_last in reversed(ends))), None):
             yield TranscriptWarning("truncated_input", f"{missing} The transcript covers what is there.")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from engines.audio.files.ebml import ebml_size
 from engines.audio.files.part import Part
 from engines.audio.files.reading import read_at
+from engines.audio.files.ts_programs import changes, is_transport_stream
 
 MAX_PARTS = 10_000  # after which the rest is one
 MAX_BOXES = 100_000  # of an MP4 that are gone through: ten hours in fragments of a second
@@ -49,7 +51,8 @@ def parts_of(path: Path, check: Check) -> list[Part]:
     with open(path, "rb") as file:
         size = file.seek(0, 2)
         first = _behind_tags(file)
-        starts = [first, *_further(file, first, size, check)]
+        further = changes(file, check) if is_transport_stream(file) else _further(file, first, size, check)
+        starts = [first, *islice(further, MAX_PARTS)]
         parts = [
             _spliced(file, path, start, end) or Part(path, ((start, end),))
             for start, end in zip(starts, [*starts[1:], size], strict=True)
@@ -68,7 +71,7 @@ def _behind_tags(file: BinaryIO) -> int:
 
 
 def _further(file: BinaryIO, start: int, size: int, check: Check) -> Iterator[int]:
-    for _ in range(MAX_PARTS):
+    while True:
         head = read_at(file, start, HEAD)
         scanned = _SCANNED.get(head[:4])
         end = _end(file, start, head)
@@ -194,19 +197,31 @@ def _end_of_page(file: BinaryIO, at: int) -> int:
 
 
 def _spliced(file: BinaryIO, path: Path, start: int, end: int) -> Part | None:
-    """A WAV of several `data` chunks as one, of which FFmpeg would take the last."""
+    """A WAV of several `data` chunks as one, of which FFmpeg would take the last; and one whose samples have bits that
+    are not used, which it would take for another format. None for all others."""
     if read_at(file, start, 4) != b"RIFF":
         return None
-    form, claimed, pieces = b"", 0, []
+    form, form_at, claimed, pieces = b"", 0, 0, []
     for name, at, size in _chunks(file, start):
         if at >= end:
             break
         if name == b"fmt " and not form:
-            form = read_at(file, at, 8 + min(size, 1024))
+            form, form_at = read_at(file, at, 8 + min(size, 1024)), at
         if name == _DATA and size:
             pieces.append((at + 8, min(at + 8 + size, end)))
             claimed += size
-    if len(pieces) < 2 or not form:
-        return None
-    sizes = [min(number, 0xFFFFFFFF).to_bytes(4, "little") for number in (claimed + len(form) + 12, claimed)]
-    return Part(path, tuple(pieces), b"RIFF" + sizes[0] + b"WAVE" + form + _DATA + sizes[1])
+    right = _with_all_bits(form)
+    if len(pieces) > 1 and form:
+        sizes = [min(number, 0xFFFFFFFF).to_bytes(4, "little") for number in (claimed + len(form) + 12, claimed)]
+        return Part(path, tuple(pieces), b"RIFF" + sizes[0] + b"WAVE" + right + _DATA + sizes[1])
+    if right != form:
+        return Part(path, ((form_at + len(form), end),), read_at(file, start, form_at - start) + right)
+    return None
+
+
+def _with_all_bits(form: bytes) -> bytes:
+    """A `fmt ` chunk of 32-bit integers of which 24 count, as of 32: the others are zeros."""
+    kind, bits, counting, sub = form[8:10], form[22:24], form[26:28], form[32:34]
+    if kind == b"\xfe\xff" and sub == b"\1\0" and bits == b"\x20\0" and counting == b"\x18\0":
+        return form[:26] + bits + form[28:]
+    return form

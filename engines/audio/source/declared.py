@@ -13,7 +13,8 @@ from engines.audio.files.part import Part
 from engines.audio.files.wav_header import wav_header
 
 # Raw streams, whose length FFmpeg guesses from a bit rate, and those that it tells by the last stamp of any track.
-HEADERLESS = ("aac", "ac3", "amr", "amrnb", "amrwb", "mpeg", "mpegts")
+HEADERLESS = ("aac", "ac3", "amr", "amrnb", "amrwb", "dts", "eac3", "loas", "mlp", "mpeg", "mpegts", "truehd")
+STREAMS = (*HEADERLESS, "mp3")  # that may begin anywhere
 _OF_TRACKS = ("mov", "avi", "ogg")  # demuxers whose tracks have a length of their own; others give all the film's
 _MP3_LENGTHS = (b"Xing", b"Info", b"VBRI")  # headers in the first frame that count the frames
 _HAS_COUNT = 1  # flag of `Xing` and `Info`

@@ -41,6 +41,7 @@ class TrackDecoder:
         self._pauses = list(reversed(pauses))
         self._decoded = 0  # packets
         self._last = LastPacket(container.format.name, stream.codec_context.name)
+        self._is_first_damaged = False
         self.damaged = 0
         self._at = 0  # where the packet read last begins
         self.position = 0
@@ -70,6 +71,11 @@ class TrackDecoder:
     def is_cut(self, size: int) -> bool:
         """Whether the end of the last packet is missing, once all are read. size: bytes of the file."""
         return self._last.is_cut(size)
+
+    @property
+    def damaged_first(self) -> int:
+        """1 if the first packet could not be decoded, and others could."""
+        return int(self._is_first_damaged and self._decoded > 0)
 
     @property
     def damaged_last(self) -> int:
@@ -114,6 +120,7 @@ class TrackDecoder:
         return frames
 
     def _damage(self, *, is_unreadable: bool) -> None:
+        self._is_first_damaged |= not self.damaged and not self._decoded
         self.damaged += 1
         self._last.was_damaged(is_unreadable=is_unreadable)
 

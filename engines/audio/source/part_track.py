@@ -11,7 +11,7 @@ from engines.audio.files.file_end import ends_early
 from engines.audio.files.part import Part
 from engines.audio.source.chunk import Chunk
 from engines.audio.source.clock import Clock
-from engines.audio.source.declared import declared_seconds
+from engines.audio.source.declared import STREAMS, declared_seconds
 from engines.audio.source.frames import TrackDecoder
 from engines.audio.source.tracks import Track
 
@@ -32,6 +32,7 @@ class PartTrack:
         self._clock = Clock(self._decoder, container)
         self.declared = declared_seconds(container, stream, part, self._clock.beginning_of(stream))
         self.size = part.size
+        self._is_stream = container.format.name in STREAMS
 
     def close(self) -> None:
         """May be called again."""
@@ -60,15 +61,18 @@ class PartTrack:
         """Packets that could not be decoded."""
         return self._decoder.damaged
 
-    def damage(self) -> int:
-        """The same, but for a last one of which the end is missing, once all are read."""
-        return self.damaged - (self._decoder.damaged_last if self.missing() else 0)
+    def damage(self, *, is_last: bool) -> int:
+        """The same, but for those of which only an end is there: the first of a stream that was joined on its way, and
+        a last one that was cut off. Once all are read."""
+        whole = self.damaged - self._decoder.damaged_first * self._is_stream
+        return whole - (self._decoder.damaged_last if whole and self.missing(is_last=is_last) else 0)
 
-    def missing(self) -> str | None:
-        """What tells that the end of the sound is missing, once all is read."""
+    def missing(self, *, is_last: bool) -> str | None:
+        """What tells that the end of the sound is missing, once all is read. is_last: whether nothing follows that
+        takes over from it."""
         if self._is_truncated():
             return f"The file claims {self.declared:.1f} s but holds {self.seconds:.1f} s: it seems to be cut off."
-        if self._decoder.is_cut(self.size) or ends_early(self._part):
+        if (is_last and self._decoder.is_cut(self.size)) or ends_early(self._part):
             return f"The file ends in the middle of a part, after {self.seconds:.1f} s: it seems to be cut off."
         return None
 

@@ -20,6 +20,7 @@ from tests import odd_media
 from tests.odd_media import Kind
 
 SECONDS = 3.0
+WRITTEN: dict[str, bytes] = {}
 
 
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov", "frag_duration": "200000"}
@@ -62,9 +63,12 @@ KINDS = {
 
 
 def written(path: Path, kind: Kind) -> bytes:
-    """Noise, so that no frame is small."""
-    noise = np.random.default_rng(0).normal(0, 0.1, round(SECONDS * 16_000)).astype(np.float32)
-    return odd_media.encoded(path, noise, kind)
+    """Noise, so that no frame is small. Each kind is encoded once."""
+    if str(kind) not in WRITTEN:
+        noise = np.random.default_rng(0).normal(0, 0.1, round(SECONDS * 16_000)).astype(np.float32)
+        WRITTEN[str(kind)] = odd_media.encoded(path, noise, kind)
+    path.write_bytes(WRITTEN[str(kind)])
+    return WRITTEN[str(kind)]
 
 
 def warnings(path: Path) -> tuple[float, list[str]]:
@@ -102,6 +106,15 @@ def test_a_file_without_the_table_of_its_packets_says_why_it_is_refused(tmp_path
     (tmp_path / "source").write_bytes(data[: len(data) // 2])
     with pytest.raises(UnsupportedMedia, match="cut off"):
         AudioReader(tmp_path / "source")
+
+
+@pytest.mark.parametrize("name", ["aac", "aac in latm", "ac3", "mp2", "mp3 without a header", "mpeg-ts"])
+def test_a_stream_joined_on_its_way_is_not_damaged(name: str, tmp_path: Path) -> None:
+    data = written(tmp_path / "source", KINDS[name])
+    (tmp_path / "source").write_bytes(data[len(data) // 3 + 11 :])
+    seconds, codes = warnings(tmp_path / "source")
+    assert seconds > 1.5
+    assert codes == []
 
 
 def test_tags_behind_the_last_frame_are_no_cut_one(tmp_path: Path) -> None:

@@ -70,6 +70,11 @@ JOINED = {
     "amr": (Kind("amr", "libopencore_amrnb", 8_000),) * 2,
     "tta": (Kind("tta", "tta"),) * 2,
     "voc": (Kind("voc", "pcm_s16le"),) * 2,
+    "mpeg-ts, other track": (
+        Kind("mpegts", "aac", form="fltp"),
+        Kind("mpegts", "aac", form="fltp", options={"mpegts_start_pid": "768"}),
+    ),
+    "mpeg-ts, other codec": (Kind("mpegts", "aac", form="fltp"), Kind("mpegts", "mp2")),
     "avi": (Kind("avi", "pcm_s16le"),) * 2,
     "mp3, other rate and channels": (
         Kind("mp3", "libmp3lame", 44_100, "fltp"),

@@ -276,6 +276,18 @@ def test_a_bomb_by_rate_is_refused_in_every_container(tmp_path: Path, muxer: str
         read(tmp_path / "a")
 
 
+def test_samples_of_24_bits_in_32_are_integers(tmp_path: Path) -> None:
+    """As Windows writes them for many devices; FFmpeg takes them for floats of another program."""
+    samples = (sweep() * (2**23 - 1)).astype("<i4") << 8
+    form = struct.pack("<HHIIHHHHIH", 0xFFFE, 1, RATE, 4 * RATE, 4, 32, 22, 24, 4, 1)
+    form += bytes.fromhex("000000001000800000aa00389b71")
+    data = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", 4 * len(samples))
+    (tmp_path / "a").write_bytes(b"RIFF" + struct.pack("<I", len(data) + 4 * len(samples)) + data + samples.tobytes())
+    decoded, warnings, _ = read(tmp_path / "a")
+    assert np.abs(decoded - sweep()).max() < 1e-4
+    assert warnings == []
+
+
 def test_a_packet_for_every_sample_is_refused(tmp_path: Path) -> None:
     """FFmpeg reads a CAF sample by sample if its header says that packets hold two."""
     data = bytearray(odd_media.encoded(tmp_path / "a", sweep(), odd_media.Kind("caf", "pcm_s16be", RATE)))
