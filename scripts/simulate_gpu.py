@@ -1,5 +1,7 @@
 """Simulates callers of a service on a GPU: the real policy (`engines.decoding.schedule`), a clock and a cost model in
-place of a model. It shows what sharing passes is worth if no GPU is at hand. It is no measurement.
+place of a model. It shows what sharing passes is worth if no GPU is at hand, and where fleets of them meet the next
+wall: what a job costs the API, Redis and the store was measured (`scripts/benchmarking/fleet.py`). All else is no
+measurement.
 
     python scripts/simulate_gpu.py
 
@@ -15,7 +17,7 @@ import heapq
 import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
@@ -24,6 +26,7 @@ if __package__ in (None, ""):  # run as a file
     sys.path[0] = str(ROOT)
 
 from engines.decoding.schedule import Line, Schedule  # noqa: E402 - the path comes first
+from scripts.benchmarking.simulated_fleet import Costs, Kind, fleet_table  # noqa: E402
 from scripts.benchmarking.timed import percentile  # noqa: E402
 
 WINDOWS, ONE_BY_ONE, IN_EIGHTS = 26, 63.0, 17.0  # seconds, as published
@@ -33,6 +36,10 @@ FIXED = ONE_BY_ONE / WINDOWS - EACH
 CLIP = 11.0  # seconds of audio, one window
 LONG_WINDOW = 28.0  # seconds of audio in a window of a long recording
 CALLERS = (1, 2, 4, 8, 16, 32, 100, 300, 1000)
+FLEET = (1, 2, 4, 16, 64)  # workers …
+SPEEDS = (1.0, 0.5, 2.0, 0.25)  # … and how fast they are in turn
+COSTS = Costs(api=0.0103, redis=0.0043, store=0.0187)
+TURBO = 8.0  # how much faster than large-v2 large-v3-turbo is said to be
 RESULT = ROOT / "scripts" / "benchmark_results" / "simulation.md"
 
 
@@ -124,6 +131,48 @@ def table(machines: dict[str, Machine], *, long_job: bool, callers: Sequence[int
     return rows
 
 
+def fleets(fixed: float, each: float, batch: int) -> list[str]:
+    """The part of the report about fleets."""
+
+    def kind(faster: float, speed: float, slots: int) -> Kind:
+        def cost(windows: int) -> float:
+            return (fixed + windows * each) / (faster * speed)
+
+        return Kind(cost, batch, slots)
+
+    def kinds(faster: float, *, in_proportion: bool = False) -> list[Kind]:
+        """In proportion to their speed: slots, of which those of one speed have two for each window of a pass."""
+        shares = [min(1.0, speed) if in_proportion else 1.0 for speed in SPEEDS]
+        return [
+            kind(faster, speed, max(1, round(2 * batch * share))) for speed, share in zip(SPEEDS, shares, strict=True)
+        ]
+
+    many_cores = replace(COSTS, store=COSTS.store / 4, apis=2)
+    speeds = ", ".join(f"{speed:g}" for speed in SPEEDS)
+    return [
+        "## Fleets on one API, Redis and store",
+        "",
+        f"A job costs the API {1000 * COSTS.api:.1f} ms of a core, Redis {1000 * COSTS.redis:.1f} ms and the store "
+        f"{1000 * COSTS.store:.1f} ms ([as measured](../../docs/BENCHMARKS.md#a-fleet), with SeaweedFS); each has one "
+        f"core. Workers are {speeds} x as fast in turn, with two slots for each window of a pass, and 32 callers each.",
+        "",
+        *fleet_table(FLEET, kinds(1.0), COSTS),
+        "",
+        "The same with slots in proportion to the speed of those that are slow (`WHISPER_INTERACTIVE_SLOTS`):",
+        "",
+        *fleet_table(FLEET, kinds(1.0, in_proportion=True), COSTS),
+        "",
+        f"With passes {TURBO:g} times as fast, as large-v3-turbo is said to be:",
+        "",
+        *fleet_table(FLEET, kinds(TURBO, in_proportion=True), COSTS),
+        "",
+        "And with two API processes and a store that has four cores:",
+        "",
+        *fleet_table(FLEET, kinds(TURBO, in_proportion=True), many_cores),
+        "",
+    ]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fixed", type=float, default=FIXED, help="seconds of every pass (%(default).2f)")
@@ -153,6 +202,7 @@ def main() -> int:
             "",
             *table(machines, long_job=True),
             "",
+            *fleets(fixed, each, batch),
         ]
     )
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -137,20 +137,24 @@ def _wait(found: Fleet, workers: int) -> None:
     raise SystemExit(f"the fleet was not ready within {PATIENCE:.0f} s")
 
 
-def measure(found: Fleet, jobs: int, callers: int, audio: Path) -> dict[str, str]:
-    """Jobs that so many callers submit, each the next once the last was accepted."""
+def measure(found: Fleet, most: int, callers: int, minutes: float, audio: Path) -> dict[str, str]:
+    """Jobs that so many callers submit, each the next once the last was accepted; for so many minutes at most."""
     content, before, used = audio.read_bytes(), found.calls(), found.processor()
     with httpx.Client(base_url=found.url, timeout=60, limits=httpx.Limits(max_connections=callers)) as client:
 
-        def submit(number: int) -> float:
+        def submit(number: int) -> float | None:
             began = time.perf_counter()
+            if began > last:
+                return None
             answer = client.post("/v1/jobs", files={"file": ("clip.wav", content)})
             answer.raise_for_status()
             return time.perf_counter() - began
 
         began = time.perf_counter()
+        last = began + 60 * minutes
         with ThreadPoolExecutor(callers) as pool:
-            submitted = list(pool.map(submit, range(jobs)))
+            submitted = [seconds for seconds in pool.map(submit, range(most)) if seconds is not None]
+        jobs = len(submitted)
         accepted = time.perf_counter() - began
         while JobQueue(found.redis).live_ids():
             time.sleep(0.2)
@@ -159,6 +163,7 @@ def measure(found: Fleet, jobs: int, callers: int, audio: Path) -> dict[str, str
         cores = {name: seconds - used[name] for name, seconds in found.processor().items()}
         lists = {name: _list(client, found, query) for name, query in LISTS.items()}
     return {
+        "jobs": str(jobs),
         "accepted": f"{jobs / accepted:.0f} jobs a second by {callers} callers, {_spread(submitted)}",
         "ended": f"{jobs / ended:.1f} jobs a second, submitting included",
         "calls of Redis a job": f"{redis / jobs:.0f}",
@@ -208,6 +213,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--clips", type=int, default=500, help="that callers wait for (%(default)s)")
     parser.add_argument("--callers", type=int, default=8)
+    parser.add_argument("--minutes", type=float, default=60.0, help="no more jobs after that (%(default)g)")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--passes", default="0", help="seconds of a pass of the engine (%(default)s)")
     parser.add_argument("--local", action="store_true", help="with a data directory in place of the shared store")
@@ -217,7 +223,7 @@ def main() -> int:
     with fleet(options.workers, options.passes, is_shared=not options.local) as found:
         measure_clips(found, options.callers, options.callers, audio)  # warm
         rows = measure_clips(found, options.clips, options.callers, audio) if options.clips else {}
-        rows |= measure(found, options.jobs, options.callers, audio) if options.jobs else {}
+        rows |= measure(found, options.jobs, options.callers, options.minutes, audio) if options.jobs else {}
     print("\n".join(f"{name}: {value}" for name, value in rows.items()))
     print(f"Load after: {psutil.getloadavg()[0]:.1f}")
     return 0

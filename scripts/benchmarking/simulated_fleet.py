@@ -80,7 +80,7 @@ class _Station:
         return done
 
     def busy(self, seconds: float) -> float:
-        return self.worked / (seconds * self._servers)
+        return min(1.0, self.worked / (seconds * self._servers))  # some of it is still to come
 
 
 class _Worker:
@@ -170,7 +170,7 @@ class _Fleet:
         self._at(now, self._ask, None)
 
 
-def play(kinds: Sequence[Kind], costs: Costs, callers: int, *, clip: float = 11.0, rounds: int = 6) -> Result:
+def play(kinds: Sequence[Kind], costs: Costs, callers: int, *, clip: float = 11.0, rounds: int = 12) -> Result:
     """Callers who each send a clip, wait for its text and send the next. The first third is left out: the queue has to
     settle. clip: seconds of audio, one window."""
     fleet = _Fleet(kinds, costs, clip)

@@ -114,16 +114,18 @@ class RunningWorker:
         """One that has looked at nothing yet, as that of an API which has just started."""
         return Maintenance(self.store, self.queue, self.events, self.redis, timing=self.timing)
 
-    def start(self, *, ready: bool = True, clock: int = 0, **settings: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, *, ready: bool = True, clock: int = 0, code: Path = ROOT, **settings: str
+    ) -> subprocess.Popen[bytes]:
         """Starts a worker with these settings (`model="0.5"`); with the fake engine unless one is named. clock: seconds
-        by which its machine's is ahead."""
+        by which its machine's is ahead. code: a checkout."""
         base = {"engine": "fake", "model": "0", "device": f"cpu:{len(self.processes)}"}  # each has a device of its own
         own = {"redis_url": self.url, "data_dir": str(self.store.root), "time_scale": str(self.scale)}
         env = {name: value for name, value in os.environ.items() if not name.startswith("WHISPER_")}
         env |= {f"WHISPER_{name.upper()}": value for name, value in {**own, **base, **settings}.items()}
         with open(self.log_file, "ab") as log:
             program = ["tests.wrong_clock", str(clock), "worker"] if clock else ["worker"]
-            process = subprocess.Popen([sys.executable, "-m", *program], cwd=ROOT, env=env, stdout=log, stderr=log)
+            process = subprocess.Popen([sys.executable, "-m", *program], cwd=code, env=env, stdout=log, stderr=log)
         self.processes.append(process)
         if ready:
             wait_for(lambda: self.presence_of(process) == "ready" or process.poll() is not None)
