@@ -434,6 +434,12 @@ FAULTS: tuple[Fault, ...] = (
         "named",
     ),
     Fault(173, "Two versions that cannot work together meet", "Whichever starts second is refused by name"),
+    Fault(
+        174,
+        "A worker is upgraded in the middle of a job, with a word or without, or the upgrade is undone",
+        "The job goes on from the windows it has, and workers of both versions share the jobs",
+    ),
+    Fault(175, "A store is served on another Redis", "Whoever comes second is refused, and told which it is"),
     # a store that machines share
     Fault(
         180,

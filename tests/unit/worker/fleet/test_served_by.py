@@ -45,6 +45,7 @@ def tell(bucket: Bucket, redis: FakeRedis, by: ServedBy | None = None) -> None:
     wait_for(lambda: note(bucket) != before)
 
 
+@pytest.mark.fault(175)
 def test_whoever_comes_with_another_redis_is_refused_if_the_first_one_still_says_so(bucket: Bucket) -> None:
     first, second = FakeRedis(host="redis.lan"), FakeRedis()
     tell(bucket, first)
