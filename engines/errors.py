@@ -66,6 +66,10 @@ class NoVoice(InvalidReference):
     """There is too little speech in the reference to know a voice by. Send 2 to 10 seconds of one person."""
 
 
+class SeveralVoices(InvalidReference):
+    """More than one person speaks in the reference. Send 2 to 10 seconds of one person."""
+
+
 class ModelNotFound(EngineError):
     """The model is not known to this engine, or its weights could not be found."""
 

@@ -48,7 +48,7 @@ class Diarizer(Protocol):
 
     def voiceprint(self, samples: NDArray[np.float32]) -> str:
         """Of one person who speaks alone. samples: float32, shape (n,), 16 kHz mono. Raises NoVoice if there is less
-        than half a second of speech."""
+        than half a second of speech, and SeveralVoices if another person speaks in it for two seconds, too."""
 
     def close(self) -> None:
         """Gives the networks back; what is being heard is heard to its end."""

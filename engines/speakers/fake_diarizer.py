@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.base import SAMPLE_RATE, Window
-from engines.errors import Canceled, NoVoice
+from engines.errors import Canceled, NoVoice, SeveralVoices
 from engines.speakers.placing import placed
 from engines.speakers.voice_piece import VoicePiece, encoded
 
@@ -38,6 +38,8 @@ class FakeDiarizer:
         heard = [pitch for pitch in _pitches(samples) if pitch is not None]
         if len(heard) < 2:
             raise NoVoice()
+        if sum(heard.count(pitch) >= 8 for pitch in set(heard)) > 1:
+            raise SeveralVoices()
         return _voiceprint(max(heard, key=heard.count))
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ clean speech ─► in the recording's seconds
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 
@@ -13,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.base import SAMPLE_RATE, Window
-from engines.errors import Canceled, NoVoice
+from engines.errors import Canceled, NoVoice, SeveralVoices
+from engines.speakers.known_speakers import is_of_several
 from engines.speakers.local_voices import local_pieces
 from engines.speakers.networks.filter_banks import filter_banks
-from engines.speakers.networks.narrow_band import band_of
+from engines.speakers.networks.narrow_band import Band, band_of
 from engines.speakers.networks.sessions import Networks, features_between
 from engines.speakers.placing import placed
-from engines.speakers.voice_piece import VoicePiece, encoded
+from engines.speakers.settling import CLUSTERED
+from engines.speakers.voice_piece import Embedding, VoicePiece, encoded
 
 CHUNK = 10.0  # seconds the segmentation was trained on
 MIN_CLEAN = 0.5  # seconds of clean speech that make an embedding
@@ -51,13 +54,19 @@ class OnnxDiarizer:
         features = filter_banks(samples)
         band = band_of(features)
         is_speech = self._networks.active(samples, band).sum(axis=1) == 1
-        clean = [span for piece in local_pieces(is_speech[:, None], len(samples) / SAMPLE_RATE) for span in piece.spans]
-        if sum(end - start for start, end in clean) < MIN_CLEAN:
+        pieces = local_pieces(is_speech[:, None], len(samples) / SAMPLE_RATE)
+        if sum(piece.clean_seconds for piece in pieces) < MIN_CLEAN:
             raise NoVoice()
-        return encoded(self._networks.embedding(features_between(features, clean), band))
+        long = [piece for piece in pieces if piece.clean_seconds >= CLUSTERED]
+        if is_of_several([(self._embedding(features, piece.clean, band), piece.clean_seconds) for piece in long]):
+            raise SeveralVoices()
+        return encoded(self._embedding(features, [span for piece in pieces for span in piece.clean], band))
 
     def close(self) -> None:
         self._threads.shutdown()
+
+    def _embedding(self, features: NDArray[np.float32], spans: Iterable[tuple[float, float]], band: Band) -> Embedding:
+        return self._networks.embedding(features_between(features, list(spans)), band)
 
     def _of_chunk(self, window: Window, chunk: int, start: int, end: int) -> list[VoicePiece]:
         samples = window.samples[start:end]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engines.base import SAMPLE_RATE, DecodeOptions, Piece, Window
+from engines.errors import SeveralVoices
 from engines.speakers.diarizer import Diarizer, SpeakerOptions, load_diarizer
 from engines.speakers.networks.files import are_carried
 from engines.speakers.settling import settle
@@ -64,6 +65,14 @@ def test_who_is_known_by_a_reference_has_the_name(
     found = settle(pieces, references=[Reference("Grace", diarizer.voiceprint(reference))])
     assert {turn.speaker for turn in found} == {"A", "Grace"}
     assert [turn.speaker for turn in found if turn.start < 25 < turn.end] == ["Grace"]
+
+
+def test_a_reference_in_which_two_people_speak_is_refused(diarizer: Diarizer, samples: Samples) -> None:
+    """The name would go to either."""
+    first, second = (samples[round(at * SAMPLE_RATE) : round((at + 3.3) * SAMPLE_RATE)] for at in (10.6, 14.6))
+    assert diarizer.voiceprint(first) != diarizer.voiceprint(second)
+    with pytest.raises(SeveralVoices):
+        diarizer.voiceprint(np.concatenate([first, second]))
 
 
 def test_as_many_as_the_caller_says(pieces: tuple[VoicePiece, ...]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engines.base import SAMPLE_RATE, Piece
-from engines.errors import Canceled, NoVoice
+from engines.errors import Canceled, NoVoice, SeveralVoices
 from engines.speakers.diarizer import SpeakerOptions, load_diarizer
 from engines.speakers.settling import settle
 from engines.speakers.turns import Turn
@@ -34,6 +34,8 @@ def test_silence_is_no_voice_and_an_unwanted_window_is_not_heard() -> None:
     diarizer = load_diarizer(SpeakerOptions("fake"))
     with pytest.raises(NoVoice):
         diarizer.voiceprint(np.zeros(SAMPLE_RATE, np.float32))
+    with pytest.raises(SeveralVoices):
+        diarizer.voiceprint(np.concatenate([hum(200, 2.0), hum(400, 3.0)]))
     with pytest.raises(Canceled):
         diarizer.pieces(replace(make_window(), is_canceled=lambda: True))
     diarizer.close()

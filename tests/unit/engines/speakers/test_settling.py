@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from engines.speakers.known_speakers import is_of_several
 from engines.speakers.settling import settle
 from engines.speakers.turns import Reference, SpeakerCount, Turn
 from engines.speakers.voice_piece import VoicePiece, encoded, normalised
@@ -29,6 +30,14 @@ def test_a_known_speaker_keeps_the_name_and_letters_skip_no_place_for_it() -> No
     references = [Reference("Ada", encoded(made_up(1, 0.3, seed=99))), Reference("Nobody", encoded(made_up(7)))]
     turns = settle(talk([0, 1, 2, 1]), references=references)
     assert [turn.speaker for turn in turns] == ["A", "Ada", "B", "Ada"]
+
+
+def test_a_reference_of_two_people_is_told_from_one_of_one() -> None:
+    one = [(made_up(1, 0.8, seed=at), 1.5) for at in range(4)]
+    assert not is_of_several(one)
+    assert not is_of_several([])
+    assert not is_of_several([*one, (made_up(2), 1.5)])  # a word of somebody else
+    assert is_of_several([*one, *((made_up(2, 0.8, seed=at), 1.5) for at in range(9, 11))])
 
 
 def test_a_name_that_is_a_letter_is_given_to_nobody_else() -> None:
