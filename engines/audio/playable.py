@@ -3,6 +3,7 @@
   plays well as it is       an empty target
   wrong container           the same sound in another one: with a length, an index, and this track alone
   codec no browser knows    AAC
+  several recordings        AAC of what was transcribed of all of them
 
 A program of its own, as FFmpeg reads what strangers send; bounded in processor time and in what it writes.
 """
@@ -13,18 +14,25 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import av.error
+import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container.input import InputContainer
 from av.container.output import OutputContainer
 
+from engines.audio.files.part import Part
+from engines.audio.files.parts import parts_of
+from engines.audio.recorded_track import RecordedTrack
 from engines.audio.source.container import open_container
+from engines.audio.source.tracks import sound_tracks
+from engines.base import SAMPLE_RATE
 from engines.errors import EngineError
 
 MAX_SECONDS = 600  # of processor time: some ten hours of sound in a codec that no browser knows
@@ -56,6 +64,11 @@ _CONTAINERS = {  # into which muxer sound is put as it is, by codec
 def write_playable(source: Path, target: Path, track: int) -> None:
     """target: a new file, empty if the source plays as it is. track: the one that is wanted, from 1. Raises
     UnsupportedMedia, FFmpegError, IndexError or OSError."""
+    parts = parts_of(source, lambda: None)
+    if len(parts) > 1 or parts[0].pieces:
+        with av.open(str(target), "w", format="ipod") as copy:
+            _encode_all(parts, track, copy)
+        return
     with open_container(source) as container:
         stream = container.streams.audio[track - 1]
         if track == 1 and _plays(container, stream, source):
@@ -109,6 +122,23 @@ def _encode(container: InputContainer, stream: AudioStream, copy: OutputContaine
             copy.mux(out.encode(resampled))
     for resampled in resampler.resample(None):
         copy.mux(out.encode(resampled))
+    copy.mux(out.encode(None))
+
+
+def _encode_all(parts: Sequence[Part], track: int, copy: OutputContainer) -> None:
+    """One recording after the other, at the transcript's times."""
+    out = copy.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+    out.bit_rate = BIT_RATE
+    with (
+        open_container(parts[0]) as container,
+        RecordedTrack(container, parts, sound_tracks(container)[track - 1]) as recorded,
+    ):
+        at = 0
+        for block in recorded:
+            frame = AudioFrame.from_ndarray(np.ascontiguousarray(block[None]), format="fltp", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, at, Fraction(1, SAMPLE_RATE)
+            copy.mux(out.encode(frame))
+            at += len(block)
     copy.mux(out.encode(None))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, cast
 
 BUFFER = 1 << 16  # bytes
 
@@ -34,21 +35,21 @@ class Part:
 
     def open(self) -> BinaryIO:
         """Raises OSError."""
-        file = open(self.path, "rb")  # noqa: SIM115 - whoever asked for it closes it
         if self.pieces is None:
-            return file
-        return cast(BinaryIO, io.BufferedReader(_Pieces(file, self.head, self.pieces), BUFFER))
+            return open(self.path, "rb")
+        return cast(BinaryIO, io.BufferedReader(_Pieces(self.path, self.head, self.pieces), BUFFER))
 
 
 class _Pieces(io.RawIOBase):
-    def __init__(self, file: BinaryIO, head: bytes, pieces: Iterable[tuple[int, int]]) -> None:
-        self._file, self._head = file, head
+    """FFmpeg's side keeps it as long as the container lives, so it is closed with its last reference at the latest."""
+
+    def __init__(self, path: Path, head: bytes, pieces: Iterable[tuple[int, int]]) -> None:
+        self._file = -1
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._head = head
         self._pieces = list(pieces)
         self._size = len(head) + sum(end - start for start, end in self._pieces)
         self._at = 0
-
-    def __enter__(self) -> Self:
-        return self
 
     def readable(self) -> bool:
         return True
@@ -74,11 +75,12 @@ class _Pieces(io.RawIOBase):
         left = self._at - len(self._head)
         for start, end in self._pieces:
             if left < end - start:
-                self._file.seek(start + left)
-                return self._file.read(min(most, end - start - left))
+                os.lseek(self._file, start + left, os.SEEK_SET)
+                return os.read(self._file, min(most, end - start - left))
             left -= end - start
         return b""
 
     def close(self) -> None:
-        self._file.close()
+        if not self.closed and self._file >= 0:
+            os.close(self._file)
         super().close()

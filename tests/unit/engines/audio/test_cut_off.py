@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from engines.audio.files.avi_pauses import avi_pauses
 from engines.audio.files.file_end import ends_early
 from engines.audio.files.frame_size import frame_size
 from engines.audio.files.part import Part
 from engines.audio.files.parts import parts_of
 from engines.audio.reader import AudioReader
 from engines.errors import UnsupportedMedia
-from tests import odd_media
+from tests import fuzz, odd_media
 from tests.odd_media import Kind
 
 SECONDS = 3.0
@@ -145,6 +146,16 @@ def test_a_cover_is_no_further_track(muxer: str, tmp_path: Path) -> None:
         container.mux(cover.encode(None))
     with AudioReader(tmp_path / "a") as reader:
         assert reader.declared == pytest.approx(3, abs=0.1)
+
+
+def test_no_mutation_is_more_than_they_can_bear(tmp_path: Path) -> None:
+    for name in KINDS:
+        data = written(tmp_path / "a", KINDS[name])
+        for seed in range(2):
+            (tmp_path / "a").write_bytes(fuzz.mutated(data, seed))
+            for part in parts_of(tmp_path / "a", lambda: None):
+                assert ends_early(part) in (True, False)
+                assert len(avi_pauses(part, 0)) < 1000
 
 
 @pytest.mark.parametrize("size", [0, 3, 11, 12, 13, 27, 40, 45])

@@ -180,6 +180,11 @@ def test_looking_for_parts_can_be_canceled(tmp_path: Path) -> None:
         parts_of(tmp_path / "a", cancel)
 
 
+def test_a_part_of_a_file_that_went_away_is_the_systems_fault(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Part(tmp_path / "away", ((0, 1),)).open()
+
+
 def test_a_part_reads_as_a_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(bytes(range(100)))
     part = Part(tmp_path / "a", ((10, 20), (50, 55)), b"head")

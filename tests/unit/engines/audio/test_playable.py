@@ -114,6 +114,17 @@ def test_an_mp3_without_its_table_gets_one(tmp_path: Path) -> None:
     assert b"Info" in copy or b"Xing" in copy
 
 
+def test_several_recordings_in_a_file_play_one_after_the_other(tmp_path: Path) -> None:
+    source = media.write(tmp_path / "a.wav", SAMPLES)
+    source.write_bytes(source.read_bytes() * 2)
+    assert main(source, tmp_path / "playable", 1) == 0
+    kind, codec, seconds = facts(tmp_path / "playable")
+    assert (kind, codec) == ("mov", "aac")
+    assert seconds == pytest.approx(6, abs=0.1)
+    assert np.abs(media.read(tmp_path / "playable")[4 * 16_000 :]).max() > 0.1
+    assert main(source, tmp_path / "other", 9) == playable.UNFIT
+
+
 def test_the_track_that_was_transcribed_is_the_one_that_plays(tmp_path: Path) -> None:
     quiet = np.zeros_like(SAMPLES)
     source = odd_media.tracks(tmp_path / "a.mkv", [quiet, SAMPLES])
