@@ -46,13 +46,15 @@ Answers = Callable[[int, Received], Reply]
 class Receiver:
     """answer: told the number of the request, from 1, and the request."""
 
-    def __init__(self, answer: Answers | None = None, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+    def __init__(
+        self, answer: Answers | None = None, tls: ssl.SSLContext | None = None, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
         self.requests: list[Received] = []
         self.endless_bytes = 0  # sent of endless bodies until the caller left
         self._answer = answer or (lambda number, request: Reply())
         self._changed = threading.Condition()
         self._closed = threading.Event()
-        self._server = _Server(("127.0.0.1", port), self._handler())
+        self._server = _Server((host, port), self._handler())
         self._scheme = "http"
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)

@@ -133,11 +133,11 @@ def status(service: ServiceConfig) -> int:
 
 def _status(service: ServiceConfig, running: Running) -> int:
     readiness = ask_parts(service.roles, running.url, running.redis_url)
-    state = "ready" if readiness.ready else "not ready"
+    state = readiness.state
     uptime = _duration(time.time() - running.started_at)
     what = "" if service.roles.are_all else f" ({service.roles})"
     where = f": {running.url}" if running.url else ""
-    print(f"whisper-native{what} is running and {state}{where} (pid {running.pid}, up {uptime})")
+    print(f"whisper-native{what} is running{state}{where} (pid {running.pid}, up {uptime})")
     if not readiness.answers:
         print("  api      does not answer (yet)" if running.url else "  worker   is not heard of (yet)")
     for name, (is_ok, detail) in readiness.checks.items():

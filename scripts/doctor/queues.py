@@ -17,9 +17,9 @@ from worker.runtime.connection import connect_briefly
 OLDEST = (6, 2)  # BLMOVE, without which a crash loses the job that was just taken
 
 
-def queues(url: str | None, running_url: str | None, store: str = "") -> list[Finding]:
+def queues(url: str | None, running_url: str | None, store: str | None = None) -> list[Finding]:
     """url: WHISPER_REDIS_URL. running_url: the Redis of the running service, if there is one. store: the id of the data
-    directory."""
+    directory, None if that is not known."""
     if url is None:
         return [_own(running_url)]
     try:

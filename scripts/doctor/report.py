@@ -60,9 +60,8 @@ def _of_store_and_redis(service: ServiceConfig, running: Running | None) -> Iter
     store = shared_store(service.worker)
     if store:
         yield store
-    if store is None or store.state != "FAILURE":
-        redis_url = running.redis_url if running else None
-        yield from queues.queues(service.worker.redis_url, redis_url, identity(service.worker))
+    store_id = identity(service.worker) if store is None or store.state != "FAILURE" else None
+    yield from queues.queues(service.worker.redis_url, running.redis_url if running else None, store_id)
 
 
 def _of_a_worker(service: ServiceConfig) -> Iterator[Finding]:

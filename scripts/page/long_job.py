@@ -26,8 +26,8 @@ def prolong(store: LocalStore, job_id: str, words: int) -> float:
     old, outcome = store.transcript(job_id), store.outcome(job_id)
     if outcome is None:
         raise ValueError(f"{job_id} has not ended")
-    store.save_transcript(job_id, _as_long(old, segments, duration))
     store.reopen(job_id)
+    store.save_transcript(job_id, _as_long(old, segments, duration))
     store.finish(job_id, replace(outcome, duration=duration))
     _write_silence(str(store.source(job_id)), duration)
     store.playable_target(job_id).touch()  # browsers play it as it is

@@ -16,13 +16,13 @@ _UNUSABLE = {
 }
 
 
-def problem_with(url: str, store: str) -> str | None:
+def problem_with(url: str, store: str | None) -> str | None:
     """Why the service cannot run there, and what to do; None if it can, or if Redis does not answer now: it may later.
-    store: the id of its data directory. Raises ValueError for what is no URL of a Redis."""
+    store: the id of its data directory, None if that is not known. Raises ValueError for what is no URL of a Redis."""
     try:
         with connect_briefly(url) as redis:
             unusable = _UNUSABLE.get(str(redis.info("server").get("redis_mode")))
-            return unusable or problem_with_others(other_stores(redis, store))
+            return unusable or problem_with_others(other_stores(redis, store) if store is not None else ())
     except AuthenticationError:
         return "Redis at WHISPER_REDIS_URL refuses the password (redis://:password@host:6379/0)."
     except ConnectionError as error:

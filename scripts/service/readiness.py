@@ -28,6 +28,13 @@ class Readiness:
     checks: dict[str, tuple[bool, str]] = field(default_factory=dict)
 
     @property
+    def state(self) -> str:
+        """As it follows on 'is running'."""
+        if not self.ready:
+            return " and not ready"
+        return " and ready" if all(is_ok for is_ok, _ in self.checks.values()) else ", and jobs wait for a worker"
+
+    @property
     def reason(self) -> str:
         """Why it is not ready yet."""
         if not self.answers:

@@ -24,7 +24,7 @@ DEADLINE = 120.0  # seconds; only a broken or very busy machine needs as much
 ENDED = ("finished", "failed", "canceled")
 
 # As `whisper-native.py run`, but in the directory it is started in, where no .env lies; it ends with the tests.
-_RUN = """
+RUN = """
 import gc, sys
 gc.disable()
 from scripts.service.config import ServiceConfig
@@ -64,21 +64,12 @@ class LiveService:
 
     def start(self) -> None:
         """Returns once it is ready."""
-        env = {name: value for name, value in os.environ.items() if "WHISPER_" not in name}
-        own = {
-            "PYTHONPATH": str(ROOT),
-            "WHISPER_PARENT_PIPE": "1",
-            "WHISPER_DATA_DIR": str(self.data),
-            "WHISPER_LOG_DIR": str(self.directory / "logs"),
-            "NATIVE_WHISPER_HOST": "127.0.0.1",
-            "NATIVE_WHISPER_PORT": "0",  # any free one
-        }
         self.directory.mkdir(parents=True, exist_ok=True)
         with open(self.directory / "service.log", "ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _RUN],
+                [sys.executable, "-c", RUN],
                 cwd=self.directory,
-                env={**env, **own, **self.settings},
+                env=self._environment(),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -89,6 +80,18 @@ class LiveService:
         except AssertionError as error:
             self.stop()
             raise AssertionError(f"{error}\n{self.log()[-3000:]}") from None
+
+    def _environment(self) -> dict[str, str]:
+        env = {name: value for name, value in os.environ.items() if "WHISPER_" not in name}
+        own = {
+            "PYTHONPATH": str(ROOT),
+            "WHISPER_PARENT_PIPE": "1",
+            "WHISPER_DATA_DIR": str(self.data),
+            "WHISPER_LOG_DIR": str(self.directory / "logs"),
+            "NATIVE_WHISPER_HOST": "127.0.0.1",
+            "NATIVE_WHISPER_PORT": "0",  # any free one
+        }
+        return {**env, **own, **self.settings}
 
     def ask_to_stop(self) -> None:
         self._process.terminate()

@@ -40,16 +40,21 @@ ROUND = 0.2  # seconds between two rounds of maintenance, as an API at a tenth o
 
 
 class RedisServer:
-    """A redis-server on a unix socket that keeps its data over a crash."""
+    """A redis-server that keeps its data over a crash: on a unix socket, or at an address that other machines reach."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, host: str | None = None) -> None:
         self._directory = directory
-        self._socket = directory / "redis.sock"
-        self.url = f"unix://{self._socket}"
+        if host is None:
+            socket = directory / "redis.sock"
+            self._place = ["--port", "0", "--unixsocket", str(socket)]
+            self.url = f"unix://{socket}"
+        else:
+            self._place = ["--port", "6379", "--bind", host, "--protected-mode", "no"]
+            self.url = f"redis://{host}:6379/0"
         self.start()
 
     def start(self) -> None:
-        server = [str(find_server()), "--port", "0", "--unixsocket", str(self._socket)]
+        server = [str(find_server()), *self._place]
         files = ["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", str(self._directory)]
         self._process = subprocess.Popen([*server, *files], stdout=subprocess.DEVNULL)
         with Redis.from_url(self.url) as client:

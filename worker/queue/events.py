@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from engines.transcript import Segment
@@ -87,14 +88,20 @@ class Events:
 
     def window(self, job_id: str, processed: float, total: float, segments: Sequence[Segment]) -> None:
         """Tells how far the job is. processed, total: seconds of audio. segments: all there are, from the first. What
-        was told already is not told again, and what Redis missed or lost is; only one run at a time may tell."""
+        was told already is not told again, whichever run told it, and what Redis missed or lost is."""
         key = f"{KEY_PREFIX}status:{job_id}"
-        before = self.status(job_id)
+        self._redis.transaction(lambda pipeline: self._window(pipeline, job_id, processed, total, segments), key)
+
+    def _window(
+        self, pipeline: Pipeline, job_id: str, processed: float, total: float, segments: Sequence[Segment]
+    ) -> None:
+        key = f"{KEY_PREFIX}status:{job_id}"
+        before = _status(pipeline.hmget(key, STATUS))
         told_before = int(before.get("segments", 0))
         new = segments[told_before:]
+        pipeline.multi()
         if not new and processed <= before.get("processed", -1.0):
             return
-        pipeline = self._redis.pipeline(transaction=True)
         fields = {"processed": processed, "total": total, "segments": told_before + len(new)}
         pipeline.hset(key, mapping={name: str(value) for name, value in fields.items()})
         pipeline.expire(key, EVENTS_TTL)
@@ -102,7 +109,6 @@ class Events:
             self._add(pipeline, job_id, "segment", told(segment))
         self._add(pipeline, job_id, "progress", {"processed": processed, "total": total})
         pipeline.xadd(FEED, {"job": job_id, "state": NEWS}, maxlen=FEED_LENGTH, approximate=True)
-        pipeline.execute()
 
     def read(self, job_id: str, after: str, count: int) -> list[Event]:
         """Up to `count` events after the one with this id, oldest first; "0-0" is before all."""
@@ -111,8 +117,7 @@ class Events:
 
     def status(self, job_id: str) -> dict[str, float]:
         """The live status, empty if the job has not started. What a later version adds is left out."""
-        values: Any = self._redis.hmget(f"{KEY_PREFIX}status:{job_id}", STATUS)
-        return {name: float(value) for name, value in zip(STATUS, values, strict=True) if value is not None}
+        return _status(self._redis.hmget(f"{KEY_PREFIX}status:{job_id}", STATUS))
 
     def changed(self, job_id: str) -> None:
         """Tells that what is shown of a job is another, though not its state."""
@@ -153,6 +158,10 @@ def told(segment: Segment) -> dict[str, Any]:
     """What is told of a segment: in events, in webhook payloads, and to whoever asks for `json` with segments."""
     of_it = {"id": segment.id, "start": round(segment.start, 3), "end": round(segment.end, 3), "text": segment.text}
     return {**of_it, "speaker": segment.speaker} if segment.speaker else of_it
+
+
+def _status(values: Any) -> dict[str, float]:
+    return {name: float(value) for name, value in zip(STATUS, values, strict=True) if value is not None}
 
 
 def _place(entry_id: str) -> tuple[int, int]:

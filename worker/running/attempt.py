@@ -200,6 +200,7 @@ class Attempt:
             tracing.note_past("queued", request.traceparent, request.created_at, whisper__job__id=request.id)
         self._began = time.monotonic()
         self._checkpoint.begin()
+        log.info("Job %s begins with %s, attempt %d", self.job_id, self.model, self._number)
         self._jobs.tell_started(self.job_id, self._started_at, self.model, self._number)
         return None
 
@@ -207,19 +208,21 @@ class Attempt:
         """Puts the transcript into the store, unless the attempt ends before."""
         for progress in self._transcription:
             self._segments += progress.segments
-            self._jobs.tell_progress(self.job_id, progress, self._segments)
             if self._jobs.seems_over(self.job_id):  # ended as we took it, or while Redis could not tell us
                 return self._canceled()
-            if end := self._loss() or self._demotion() or self._end_of_quarantine(progress):
+            if lost := self._loss():  # before others hear of it from two
+                return lost
+            self._jobs.tell_progress(self.job_id, progress, self._segments)
+            if end := self._demotion() or self._end_of_quarantine(progress):
                 return end
         transcript = self._transcription.transcript()
         if lost := self._loss():
             return lost
-        if self._jobs.seems_over(self.job_id, JUST_NOW):  # its transcript is there, and may have been edited
+        if self._jobs.seems_over(self.job_id, JUST_NOW):
             return self._canceled()
         if self.request.kind == "job" and (peaks := self._transcription.peaks):  # nobody plays the others
             self._jobs.store.save_waveform(self.job_id, Waveform(transcript.duration, peaks))
-        self._jobs.store.save_transcript(self.job_id, transcript)
+        transcript = self._jobs.store.save_transcript(self.job_id, transcript)
         self._measure(transcript.duration)
         return Outcome(
             "finished",
@@ -234,9 +237,11 @@ class Attempt:
 
     def _measure(self, seconds: float) -> None:
         """seconds: of audio."""
+        took = time.monotonic() - self._began
+        log.info("Job %s is transcribed: %.1f s of audio in %.1f s", self.job_id, seconds, took)
         AUDIO_SECONDS.labels(self._engine, model_label(self.model)).inc(seconds)
         if self._checkpoint.is_first:
-            REALTIME_FACTOR.observe(seconds / max(time.monotonic() - self._began, 1e-3))
+            REALTIME_FACTOR.observe(seconds / max(took, 1e-3))
 
     def _loss(self) -> Lost | None:
         if self._is_lost or self._checkpoint.is_overtaken:

@@ -48,7 +48,18 @@ from worker.store.local.partial_source import LocalPartialSource
 from worker.store.local.record_files import RecordFiles
 from worker.store.local.upload import JUST_BEGUN, LocalUpload, sweep
 from worker.store.protocol import JobStore
-from worker.store.records import JOB, OUTCOME, RETRY, WAVEFORM, JobRequest, Outcome, Retry, Waveform, is_job_id
+from worker.store.records import (
+    JOB,
+    OUTCOME,
+    RETRY,
+    TRANSCRIPT,
+    WAVEFORM,
+    JobRequest,
+    Outcome,
+    Retry,
+    Waveform,
+    is_job_id,
+)
 from worker.store.search.document import read_document
 from worker.store.search.search_index import SearchIndex
 from worker.store.search.search_keeper import SearchKeeper
@@ -115,6 +126,7 @@ class LocalStore:
         directory = self._directory(job_id)
         self.index.reopens(job_id)
         remove(self.playable_target(job_id))  # nobody knew then which track is wanted
+        remove(directory / TRANSCRIPT.name)  # of a run that was canceled at its very end
         try:
             patiently((directory / "outcome.json").unlink)
         except FileNotFoundError:
@@ -125,8 +137,8 @@ class LocalStore:
     def transcript(self, job_id: str) -> Transcript:
         return self.transcripts.read(job_id)
 
-    def save_transcript(self, job_id: str, transcript: Transcript) -> None:
-        self.transcripts.save(job_id, transcript)
+    def save_transcript(self, job_id: str, transcript: Transcript) -> Transcript:
+        return self.transcripts.save_first(job_id, transcript)
 
     def waveform(self, job_id: str) -> Waveform | None:
         try:

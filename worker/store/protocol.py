@@ -106,7 +106,10 @@ class JobStore(Protocol):
         """As `request`; as people have made it since."""
         ...
 
-    def save_transcript(self, job_id: str, transcript: Transcript) -> None: ...
+    def save_transcript(self, job_id: str, transcript: Transcript) -> Transcript:
+        """Keeps the machine's, unless an earlier run came so far: the first one stays. Returns the one that counts;
+        raises JobNotFound for a job that is gone."""
+        ...
 
     def waveform(self, job_id: str) -> Waveform | None:
         """None for a job that has none, or whose record of it cannot be read."""

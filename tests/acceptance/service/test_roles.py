@@ -81,7 +81,7 @@ def test_each_runs_without_the_other(parts: tuple[Part, Part], clip: Path, capsy
     assert box.ended(job)["status"] == "finished"
     assert commands.status(mac.config) == 0
     told = capsys.readouterr().out
-    assert f"whisper-native (api, webhooks) is running and ready: {box.url}" in told
+    assert f"whisper-native (api, webhooks) is running, and jobs wait for a worker: {box.url}" in told
     assert "whisper-native (worker) is running and ready (pid" in told
     (worker,) = psutil.Process(mac.pid).children()
     worker.send_signal(signal.SIGKILL)

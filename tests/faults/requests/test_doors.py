@@ -93,7 +93,7 @@ def test_html_in_a_file_name_and_in_a_transcript_stays_text(quick: LiveService, 
     quick.ended(job_id)
     text = " </script><script>alert(1)</script> & 1 --> 2"
     store = LocalStore(quick.data)
-    store.save_transcript(job_id, saying(store.transcript(job_id), text))
+    store.transcripts.save(job_id, saying(store.transcript(job_id), text))
     for form in ("json", "text", "srt", "vtt", "verbose_json"):
         answer = quick.get(f"{JOBS}/{job_id}/transcript", format=form)
         assert not answer.headers["content-type"].startswith("text/html")

@@ -29,6 +29,10 @@ class Records(Protocol):
         """In one step. Raises JobNotFound for a job that is gone, or OSError."""
         ...
 
+    def create(self, job_id: str, form: RecordFormat[Record], record: Record) -> bool:
+        """In one step, or False if there is one. Raises as `replace` does."""
+        ...
+
     def update(
         self, job_id: str, form: RecordFormat[Record], change: Callable[[Record | None], Record], *, mends: bool = False
     ) -> Record:
@@ -63,7 +67,18 @@ class Transcripts:
         return self._records.read(job_id, TRANSCRIPT)
 
     def save(self, job_id: str, transcript: Transcript) -> None:
+        """Whatever there was."""
         self._records.replace(job_id, TRANSCRIPT, transcript)
+
+    def save_first(self, job_id: str, transcript: Transcript) -> Transcript:
+        """The first one stays, whoever comes late: it may have been told and edited. Returns it."""
+        if self._records.create(job_id, TRANSCRIPT, transcript):
+            return transcript
+        try:
+            return self.original(job_id)
+        except RecordBroken:
+            self.save(job_id, transcript)
+            return transcript
 
     def edits(self, job_id: str) -> Edits:
         """None were made of a job that is gone."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from worker.runtime.file_lock import try_lock
 from worker.store.errors import JobNotFound, RecordBroken, TranscriptBusy
-from worker.store.files import sync_directory, write_synced
+from worker.store.files import create, sync_directory, write_synced
 from worker.store.record_format import Record, RecordFormat, RecordUnreadable
 from worker.store.records import is_job_id
 
@@ -44,12 +44,25 @@ class RecordFiles:
             raise RecordBroken(job_id, error) from error
 
     def replace(self, job_id: str, form: RecordFormat[Record], record: Record) -> None:
+        self._write(job_id, form, record, os.replace)
+
+    def create(self, job_id: str, form: RecordFormat[Record], record: Record) -> bool:
+        try:
+            self._write(job_id, form, record, _link)
+        except FileExistsError:
+            return False
+        return True
+
+    def _write(
+        self, job_id: str, form: RecordFormat[Record], record: Record, name: Callable[[Path, Path], None]
+    ) -> None:
+        """name: gives a whole file its name."""
         directory = self.directory(job_id)
         for left in reversed(range(TRIES)):
             aside = directory / f"{form.name.removesuffix('.json')}.{os.getpid()}.{time.monotonic_ns()}.tmp"
             try:
                 write_synced(aside, form.dump(record))
-                os.replace(aside, directory / form.name)
+                name(aside, directory / form.name)
                 sync_directory(directory)
                 return
             except FileNotFoundError:
@@ -90,6 +103,13 @@ class RecordFiles:
             yield
         finally:
             os.close(descriptor)
+
+
+def _link(aside: Path, target: Path) -> None:
+    try:
+        create(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _is_locked(descriptor: int) -> bool:

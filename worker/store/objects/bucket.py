@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -165,6 +166,14 @@ class Bucket:
             self.calls += len(page) // PAGE
             for meta in page:
                 yield Entry(meta["path"].removeprefix(folder), meta["size"], meta["last_modified"].timestamp())
+
+    def now(self) -> float:
+        """Unix seconds by the store's clock."""
+        key = f"probe/{uuid4().hex}"
+        self.put(key, b"")
+        entry = self.entry(key)
+        self.delete([key])
+        return entry.changed_at if entry else time.time()
 
     @contextmanager
     def _asking(self, count: int = 1) -> Iterator[None]:

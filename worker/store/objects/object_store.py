@@ -42,7 +42,18 @@ from worker.store.objects.job_rows import Diary, ObjectCatalog, ObjectRows
 from worker.store.objects.reach import Reach
 from worker.store.objects.recordings import PLAYABLE, ObjectRecordings
 from worker.store.objects.records import FRESH
-from worker.store.records import JOB, OUTCOME, RETRY, WAVEFORM, JobRequest, Outcome, Retry, Waveform, is_job_id
+from worker.store.records import (
+    JOB,
+    OUTCOME,
+    RETRY,
+    TRANSCRIPT,
+    WAVEFORM,
+    JobRequest,
+    Outcome,
+    Retry,
+    Waveform,
+    is_job_id,
+)
 from worker.store.search.search_index import SearchIndex
 
 log = logging.getLogger(__name__)
@@ -150,7 +161,7 @@ class ObjectStore(ObjectRecordings):
         look = self._looks.look(job_id)
         if not (look.is_job and look.is_over):
             raise JobNotFound(job_id)
-        self._drop(job_id, [OUTCOME.name, PLAYABLE])
+        self._drop(job_id, [OUTCOME.name, TRANSCRIPT.name, PLAYABLE])
         self._cache.drop(job_id)
         self._diary.forget(job_id)
 
@@ -180,8 +191,8 @@ class ObjectStore(ObjectRecordings):
     def transcript(self, job_id: str) -> Transcript:
         return self.transcripts.read(job_id)
 
-    def save_transcript(self, job_id: str, transcript: Transcript) -> None:
-        self.transcripts.save(job_id, transcript)
+    def save_transcript(self, job_id: str, transcript: Transcript) -> Transcript:
+        return self.transcripts.save_first(job_id, transcript)
 
     def waveform(self, job_id: str) -> Waveform | None:
         try:
@@ -238,7 +249,7 @@ class ObjectStore(ObjectRecordings):
             if name == JOB.name:
                 jobs.add(job_id)
         orphans = newest.keys() - jobs
-        now = self._now() if orphans else 0.0
+        now = self.bucket.now() if orphans else 0.0
         for job_id in orphans:
             if newest[job_id] < now - older_than:
                 self._remove(f"jobs/{job_id}/")
@@ -280,12 +291,4 @@ class ObjectStore(ObjectRecordings):
 
     def _is_old(self, key: str) -> bool:
         entry = self.bucket.entry(key)
-        return entry is None or entry.changed_at < self._now() - 60.0
-
-    def _now(self) -> float:
-        """Unix seconds by the store's clock."""
-        key = f"probe/{uuid4().hex}"
-        self.bucket.put(key, b"")
-        entry = self.bucket.entry(key)
-        self.bucket.delete([key])
-        return entry.changed_at if entry else time.time()
+        return entry is None or entry.changed_at < self.bucket.now() - 60.0

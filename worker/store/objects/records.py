@@ -44,6 +44,15 @@ class ObjectRecords:
         self._bucket.put(self.key(job_id, form.name), form.dump(record))
         self._looks.came(job_id, form.name)
 
+    def create(self, job_id: str, form: RecordFormat[Record], record: Record) -> bool:
+        self.require(job_id)
+        try:
+            self._bucket.create(self.key(job_id, form.name), form.dump(record))
+        except Conflict:
+            return False
+        self._looks.came(job_id, form.name)
+        return True
+
     def update(
         self, job_id: str, form: RecordFormat[Record], change: Callable[[Record | None], Record], *, mends: bool = False
     ) -> Record:

@@ -13,11 +13,14 @@ import pytest
 from api.settings import ApiSettings
 from engines.devices.nvidia import Driver, Gpu
 from scripts.doctor import libraries, listening, machine, queues, report
-from scripts.doctor.finding import Finding
+from scripts.doctor.finding import Finding, failure
 from scripts.doctor.webhooks import callbacks
 from scripts.doctor.weights import weights
 from scripts.service import address
+from scripts.service.config import ServiceConfig
 from scripts.service.pid_file import Running
+from scripts.wyoming.settings import WyomingSettings
+from tests.unit.api_service import api_settings, worker_settings
 from worker.settings import WorkerSettings
 
 RTX = Driver((12, 8), (Gpu("RTX 3070 Ti", 8 * 2**30, (8, 6)),))
@@ -249,6 +252,19 @@ class TestQueues:
 
     def test_the_running_services_own_that_went_away(self, tmp_path: Path) -> None:
         assert only(queues.queues(None, f"unix://{tmp_path}/gone.sock")).state == "FAILURE"
+
+
+class TestStoreAndRedis:
+    def test_redis_is_looked_at_even_if_the_store_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(report, "shared_store", lambda settings: failure("store", "away"))
+        service = ServiceConfig(
+            api_settings(),
+            worker_settings(redis_url="redis://127.0.0.1:9/0", data_dir=tmp_path),
+            tmp_path,
+            WyomingSettings(),
+        )
+        found = [(each.name, each.state) for each in report._of_store_and_redis(service, None)]
+        assert found == [("store", "FAILURE"), ("redis", "FAILURE")]
 
 
 class TestCallbacks:

@@ -71,6 +71,22 @@ def test_what_was_told_is_not_told_again_by_a_run_that_goes_on(redis: FakeRedis)
     assert [data["processed"] for name, data in stream(redis, "a") if name == "progress"] == [30, 60, 90, 120, 150]
 
 
+def test_of_two_runs_that_tell_at_once_one_does(redis: FakeRedis) -> None:
+    """One of them has lost the job and does not know it yet."""
+
+    others = [Events(redis)]
+
+    class Late(Events):
+        def _window(self, *arguments: Any) -> None:
+            super()._window(*arguments)
+            while others:
+                others.pop().window("a", 30.0, 60.0, [make_segment(0), make_segment(1)])
+
+    Late(redis).window("a", 30.0, 60.0, [make_segment(0)])
+    assert [data["id"] for name, data in stream(redis, "a") if name == "segment"] == [0, 1]
+    assert Events(redis).status("a") == {"processed": 30.0, "total": 60.0, "segments": 2.0}
+
+
 @pytest.mark.fault(9)
 @pytest.mark.fault(66)
 def test_what_redis_missed_or_lost_is_told_with_the_next_window(redis: FakeRedis) -> None:

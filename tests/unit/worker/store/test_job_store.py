@@ -133,7 +133,8 @@ def test_an_outcome_is_never_seen_half_written(store: LocalStore) -> None:
 
 def test_a_transcript_is_stored_whole(store: LocalStore) -> None:
     job_id = add(store).id
-    store.save_transcript(job_id, make_transcript(model="old"))
+    store.save_transcript(job_id, make_transcript(model="new"))
+    (store.source(job_id).parent / "transcript.json").write_text("{")  # as a disk left it
     store.save_transcript(job_id, make_transcript(model="new"))
     assert store.transcript(job_id) == make_transcript(model="new")
     assert names(store.source(job_id).parent) == ["job.json", "source", "transcript.json"]

@@ -156,14 +156,25 @@ def test_what_a_job_comes_to_is_kept_whole(store: JobStore, open_again: Open) ->
     job_id = add(store).id
     assert store.waveform(job_id) is None
     assert store.retry(job_id) is None
-    store.save_transcript(job_id, make_transcript(model="old"))
-    store.save_transcript(job_id, make_transcript(model="new"))
+    assert store.save_transcript(job_id, make_transcript(model="first")) == make_transcript(model="first")
     store.save_waveform(job_id, Waveform(1.0, (0, 255)))
     store.put_aside(job_id, Retry(JobError("a", "b"), 1, 2.0, 3.0))
     other = open_again()
-    assert other.transcript(job_id) == make_transcript(model="new")
+    assert other.transcript(job_id) == make_transcript(model="first")
     assert other.waveform(job_id) == Waveform(1.0, (0, 255))
     assert other.retry(job_id) == Retry(JobError("a", "b"), 1, 2.0, 3.0)
+
+
+def test_the_first_transcript_stays_until_the_job_runs_again(store: JobStore, open_again: Open) -> None:
+    """A worker that comes late, in whatever moment, changes nothing of what another has told."""
+    job_id, late = add(store).id, open_again()
+    first = store.save_transcript(job_id, make_transcript(model="first"))
+    assert late.save_transcript(job_id, make_transcript(model="late")) == first
+    assert store.transcript(job_id) == first
+    store.finish(job_id, Outcome("canceled"))
+    store.reopen(job_id)
+    assert late.save_transcript(job_id, make_transcript(model="again")).model == "again"
+    assert store.transcript(job_id).model == "again"
 
 
 def test_an_answer_is_remembered_with_its_time(store: JobStore) -> None:
