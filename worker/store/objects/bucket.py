@@ -30,6 +30,8 @@ STORE_ID = "store.id"
 PAGE = 1000  # objects
 TRIES = 3  # again, of a request that failed for no fault of its own
 PATIENCE = timedelta(seconds=20)  # for a request and its repetitions: less than a lease, so that a run hears of it
+STALL = timedelta(seconds=60)  # without a byte of a recording, however long the whole of it takes
+ANY_TIME = timedelta(days=1)  # more than any recording takes
 
 _ENDPOINT = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:(?P<port>\d{1,5}))?(/[!-~]*)?", re.ASCII)
 
@@ -68,8 +70,10 @@ class Content:
 class Bucket:
     """May be used from any thread. calls: how many requests there were."""
 
-    def __init__(self, store: AnyStore) -> None:
+    def __init__(self, store: AnyStore, recordings: AnyStore | None = None) -> None:
+        """recordings: the same store by a client that waits for large objects."""
         self._store: Any = store
+        self._recordings: Any = recordings or store
         self.calls = 0
 
     @classmethod
@@ -77,11 +81,8 @@ class Bucket:
         """url: s3://bucket/prefix. config: endpoint, access_key_id, secret_access_key, region; of what is not said the
         environment decides. Raises StoreUnfit for what is no such address."""
         _check_config(config)
-        endpoint = config.get("endpoint", "")
-        options = {"timeout": "60s", "connect_timeout": "5s", "allow_http": endpoint.startswith("http://")}
-        retries = {"max_retries": TRIES, "retry_timeout": PATIENCE}
         try:
-            return cls(from_url(url, config=config, retry_config=retries, client_options=options))  # type: ignore[call-overload]  # one of the stores that the scheme tells
+            return cls(_client(url, config, PATIENCE, PATIENCE), _client(url, config, ANY_TIME, STALL))
         except (BaseError, ValueError, TypeError) as error:
             raise StoreUnfit(f"The store '{url}' cannot be used: {_first_line(error)}") from error
 
@@ -94,7 +95,7 @@ class Bucket:
     def download(self, key: str, target: Path) -> str:
         """Into a file; returns the sum that the object has as an attribute, or nothing. Raises FileNotFoundError."""
         with self._asking():
-            found = obstore.get(self._store, key)
+            found = obstore.get(self._recordings, key)
             with open(target, "wb") as file:
                 for chunk in found.stream(min_chunk_size=1024 * 1024):
                     file.write(chunk)
@@ -116,7 +117,7 @@ class Bucket:
     def upload(self, key: str, path: Path, digest: str) -> None:
         """A file, as `put`; a large one in parts. digest: its SHA-256."""
         with self._asking():
-            obstore.put(self._store, key, path, attributes={SUM: digest})
+            obstore.put(self._recordings, key, path, attributes={SUM: digest})
 
     def create(self, key: str, data: bytes) -> str:
         """Returns the new object's tag; raises Conflict if there was one. data: like no other's, so that if it is there
@@ -145,7 +146,7 @@ class Bucket:
     def copy(self, key: str, target: str) -> None:
         """Within the store. Raises FileNotFoundError."""
         with self._asking():
-            obstore.copy(self._store, key, target)
+            obstore.copy(self._recordings, key, target)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Those that are there."""
@@ -184,6 +185,14 @@ class Bucket:
             raise StoreUnavailable(errno.EROFS, f"The store refuses it: {_said(error)}") from error
         except BaseError as error:
             raise StoreUnavailable(errno.EIO, f"The store does not answer as it should: {_said(error)}") from error
+
+
+def _client(url: str, config: Mapping[str, str], whole: timedelta, stall: timedelta) -> AnyStore:
+    """whole: for a request with its answer; stall: without a byte of that."""
+    allow_http = config.get("endpoint", "").startswith("http://")
+    options = {"timeout": whole, "read_timeout": stall, "connect_timeout": "5s", "allow_http": allow_http}
+    retries = {"max_retries": TRIES, "retry_timeout": PATIENCE}
+    return from_url(url, config=config, retry_config=retries, client_options=options)  # type: ignore[call-overload, no-any-return]  # one of the stores that the scheme tells
 
 
 def _check_config(config: Mapping[str, str]) -> None:
