@@ -134,6 +134,10 @@ class LiveService:
         return int(self.url.rpartition(":")[2])
 
     @property
+    def host(self) -> str:
+        return "127.0.0.1"
+
+    @property
     def headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.key}"} if self.key else {}
 

@@ -55,8 +55,8 @@ def head(port: int, body: bytes, headers: Iterable[str] = (), path: str = "/v1/a
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=60)
+def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection((host, port), timeout=60)
 
 
 def send(port: int, data: bytes) -> Answer:

@@ -468,6 +468,57 @@ FAULTS: tuple[Fault, ...] = (
         "A recording comes from the object store otherwise than it was sent",
         "It is not used, and is fetched again",
     ),
+    # machines of their own, with networks, host names, clocks and process ids of their own
+    Fault(
+        190,
+        "The machine of a worker is gone without a word",
+        "Its jobs go on with another within 45 s; nothing is lost, told twice or changed",
+    ),
+    Fault(
+        191,
+        "The network of a worker's machine is gone for 10 s, 2 min or an hour, and comes back",
+        "As row 190; it leaves no late result, and takes jobs again",
+    ),
+    Fault(
+        192,
+        "A machine reaches Redis and not the object store, or the store and not Redis",
+        "As row 191; a box says in `/health/ready` which it is",
+    ),
+    Fault(
+        193,
+        "The object store takes 2 s for every request",
+        "It costs time alone; `/health` answers at once",
+    ),
+    Fault(
+        194,
+        "The object store is full, may only be read, or refuses every request",
+        "503 `store_unavailable` for new jobs; those that are there wait, and are finished once it takes them",
+    ),
+    Fault(
+        195,
+        "The Redis of several machines is killed and comes back, as it was or empty",
+        "Jobs in hand go on where they are, the others are queued again; nothing is lost, told twice or changed",
+    ),
+    Fault(
+        196,
+        "The clocks of a box and of a worker are an hour off, either way",
+        "What goes by Redis' clock is right; a store that refuses such a machine's signatures is said to do so",
+    ),
+    Fault(
+        197,
+        "Two machines have one host name and the same process ids",
+        "Each counts as what it is: neither takes the other's processes for its own, dead or alive",
+    ),
+    Fault(
+        198,
+        "A worker of an earlier version works beside this one's box",
+        "Jobs go on with either, with the same transcripts",
+    ),
+    Fault(
+        199,
+        "The machine of the API is replaced by a fresh one on the same Redis and object store",
+        "It has all jobs, answers for them, and sends the webhooks that are owed",
+    ),
 )
 
 # Rows no test can show here, and why not; each could be shown on another machine.

@@ -65,6 +65,7 @@ class Fleet:
             "WHISPER_REDIS_URL": self.redis.url,
             "WHISPER_TIME_SCALE": str(self.scale),
             "WHISPER_WEBHOOK_ALLOWED_NETWORKS": self.network.network,
+            "WHISPER_ALLOW_ANONYMOUS": "true",
             "WHISPER_WEBHOOK_SECRET": "whsec_c29tZSBzZWNyZXQgb2YgdGhlIHNvYWsgdGVzdHMu",
             **SLOW_ENGINE,
             **settings,

@@ -87,6 +87,10 @@ class Machine(LiveService):
         return f"http://{self.cable.address}:{PORT}"
 
     @property
+    def host(self) -> str:
+        return self.cable.address
+
+    @property
     def redis_url(self) -> str:
         return self.settings["WHISPER_REDIS_URL"]
 
@@ -127,6 +131,18 @@ class Machine(LiveService):
         if self._process.stdin:
             self._process.stdin.close()
         self.mend()
+
+    def revive(self) -> None:
+        """As `start`, for a machine that may come up before what it needs, and is started again until that is there."""
+
+        def is_up() -> bool:
+            if not self.is_there:
+                self.begin()
+            with suppress(AssertionError):
+                return self.is_ready()
+            return False
+
+        until(is_up, f"{self.name} is up again", 2 * DEADLINE)
 
     def cut(self, *addresses: str) -> None:
         """Of the network, or from some of it."""

@@ -8,6 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.soak.fleet.run import CALLS as FLEET_CALLS
+from tests.soak.fleet.run import FAULTS as FLEET_FAULTS
+from tests.soak.fleet.run import soak_fleet
 from tests.soak.plan import FAULTS_PER_MINUTE, Pace
 from tests.soak.run import ENGINES, soak
 
@@ -20,7 +23,10 @@ def main() -> int:
     parser.add_argument("--calls", type=float, help="a minute; fewer for a machine that has other work as well")
     parser.add_argument("--faults", type=float, default=FAULTS_PER_MINUTE, help="a minute")
     parser.add_argument("--patience", type=float, default=300.0, help="seconds a client goes on trying")
+    parser.add_argument("--fleet", action="store_true", help="two API boxes and three workers, each with its network")
     arguments = parser.parse_args()
+    if arguments.fleet:
+        return _fleet(arguments)
     calls = arguments.calls or ENGINES[arguments.engine].calls_per_minute
     pace = Pace(arguments.minutes * 60, arguments.faults, calls, arguments.patience)
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as directory:
@@ -28,6 +34,18 @@ def main() -> int:
         print(report)
         if report.problems:
             print((Path(directory) / "service.log").read_text(encoding="utf-8", errors="replace")[-20_000:])
+    return 1 if report.problems else 0
+
+
+def _fleet(arguments: argparse.Namespace) -> int:
+    faults = FLEET_FAULTS if arguments.faults == FAULTS_PER_MINUTE else arguments.faults
+    pace = Pace(arguments.minutes * 60, faults, arguments.calls or FLEET_CALLS, arguments.patience)
+    with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as directory:
+        report = soak_fleet(Path(directory), arguments.seed, pace)
+        print(report)
+        if report.problems:
+            for log in sorted(Path(directory).glob("*/service.log")):
+                print(f"{log}:\n{log.read_text(encoding='utf-8', errors='replace')[-20_000:]}")
     return 1 if report.problems else 0
 
 

@@ -10,12 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
 from tests.acceptance import wire
-from tests.acceptance.live import ENDED, LiveService
+from tests.acceptance.live import ENDED
 from tests.soak.plan import Call
 
 CLIENTS = 64
@@ -44,12 +44,20 @@ def essence(transcript: dict[str, Any]) -> dict[str, Any]:
     return {"text": transcript["text"], "duration": transcript["duration"], "segments": segments, "words": words}
 
 
+class Door(Protocol):
+    """Where clients call: a service, or one of several."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    def http(self, **headers: str) -> httpx.Client: ...
+
+
 class Load:
     """Makes the calls in time. `accepted`: call number -> job id of all that was promised with a 202."""
 
-    def __init__(
-        self, service: LiveService, recordings: list[Recording], webhook_url: str, patience: float = 300.0
-    ) -> None:
+    def __init__(self, service: Door, recordings: list[Recording], webhook_url: str, patience: float = 300.0) -> None:
         self._patience = patience
         self.accepted: dict[int, str] = {}
         self.counts: Counter[str] = Counter()
@@ -174,7 +182,7 @@ class Load:
         body = wire.form(
             wire.field("model", "whisper-1"), wire.file(self._recordings[call.recording].path.read_bytes())
         )
-        with wire.connect(self._service.port) as connection:
+        with wire.connect(self._service.port, self._service.host) as connection:
             connection.sendall(wire.head(self._service.port, body) + (body if whole else body[: len(body) // 2]))
             time.sleep(0.2)
 

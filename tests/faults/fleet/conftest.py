@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tests import media
+from tests.acceptance.live import ROOT
 from tests.fleet.fleet import BOX, WORKER, Fleet, Promised, fleet, transcript
 from tests.fleet.machine import Machine
 from tests.fleet.network import NoMachines
@@ -40,8 +44,10 @@ def new_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[],
 
 
 @pytest.fixture(scope="module")
-def three(new_fleet: Callable[[], Fleet], long_file: Path) -> Three:
+def three(new_fleet: Callable[[], Fleet]) -> Three:
     made = new_fleet()
+    voice = media.read(ROOT / "samples" / "meeting.mp3")
+    long_file = media.write(made.directory / "long.flac", np.tile(voice, math.ceil(300 * 16_000 / len(voice))))
     box, mac, pc = (made.add(roles, name) for roles, name in ((BOX, "box"), (WORKER, "mac"), (WORKER, "pc")))
     made.start(box, mac, pc)
     job = box.ended(box.submit(long_file))
