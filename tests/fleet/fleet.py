@@ -12,6 +12,7 @@ from typing import Any
 
 from tests import seaweedfs
 from tests.acceptance.live import ENDED, until
+from tests.faults.small_disk import mounted
 from tests.fleet.machine import Machine
 from tests.fleet.network import REDIS, STORE, Network, network
 from tests.fleet.proxy import Proxy
@@ -96,10 +97,13 @@ class Fleet:
 
 
 @contextmanager
-def fleet(directory: Path, answer: Any = None, scale: float = 0.1) -> Iterator[Fleet]:
-    """Without machines. answer: of the receiver. Raises NoMachines."""
+def fleet(directory: Path, answer: Any = None, scale: float = 0.1, disk: int | None = None) -> Iterator[Fleet]:
+    """Without machines. answer: of the receiver. disk: bytes of the store's, if it has one of its own. Raises
+    NoMachines."""
     with ExitStack() as stack:
         net = stack.enter_context(network())
+        if disk:
+            stack.enter_context(mounted(directory / "seaweedfs", disk))
         store = stack.enter_context(seaweedfs.running(directory / "seaweedfs"))
         proxy = Proxy(net.address(STORE), store.port)
         stack.callback(proxy.close)

@@ -266,8 +266,8 @@ class WorkerProcess:
         while not self._stopped.wait(every):
             try:
                 maintenance.run_once()
-            except RedisError as error:
-                log.warning("Maintenance waits for Redis: %s", error)
+            except (RedisError, OSError) as error:  # one of both is away, or a disk is full
+                log.warning("Maintenance waits for Redis or the store: %s", error)
             except Exception:
                 log.exception("Maintenance failed; the next round is in %.0f s", every)
 

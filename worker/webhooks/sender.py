@@ -97,6 +97,9 @@ class Sender:
             except RedisError as error:
                 log.warning("Webhooks wait for Redis: %s", error)
                 self._stopped.wait(1.0)
+            except OSError as error:
+                log.warning("Webhooks wait for the store: %s", error)
+                self._stopped.wait(1.0)
             except Exception:
                 log.exception("A round of webhooks failed")
                 self._stopped.wait(1.0)

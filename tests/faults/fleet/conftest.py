@@ -17,6 +17,8 @@ from tests.fleet.fleet import BOX, WORKER, Fleet, Promised, fleet, transcript
 from tests.fleet.machine import Machine
 from tests.fleet.network import NoMachines
 
+DISK = 1024**3  # bytes of the store's
+
 
 @dataclass
 class Three:
@@ -37,7 +39,7 @@ class Three:
 def new_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Fleet]]:
     """Skips where there can be no machines."""
     try:
-        with fleet(tmp_path_factory.mktemp("fleet")) as made:
+        with fleet(tmp_path_factory.mktemp("fleet"), disk=DISK) as made:
             yield lambda: made
     except NoMachines as error:
         pytest.skip(str(error))

@@ -62,11 +62,11 @@ def test_half_a_partition_loses_nothing(three: Three, lost: str, seconds: float)
 
 @pytest.mark.fault(192)
 def test_a_box_that_reaches_half_of_it_loses_nothing(three: Three) -> None:
-    jobs = three.promise()
     for address in (three.fleet.store_address, three.fleet.redis_address):
+        jobs = three.promise()
         both_work(three)
         with three.box.offline(address):
             assert three.box.get(f"/v1/jobs/{jobs.ids[0]}").status_code in (200, 503)
             assert three.box.get("/health").status_code == 200
             assert three.box.get("/health/ready").status_code == 503
-    jobs.hold(three.box)
+        jobs.hold(three.box)

@@ -5,6 +5,11 @@ Slow: as test_machines.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
 import pytest
 
 from tests.acceptance.live import assert_error, until
@@ -13,6 +18,29 @@ from tests.faults.fleet.test_machines import both_work
 from tests.fleet.machine import pause
 
 pytestmark = pytest.mark.slow
+
+
+def submitted(three: Three) -> httpx.Response:
+    with open(three.long_file, "rb") as file:
+        return three.box.post("/v1/jobs", files={"file": file})
+
+
+def can_be_read(three: Three) -> bool:
+    try:
+        return three.fleet.bucket.entry("store.id") is not None
+    except OSError:
+        return False
+
+
+@contextmanager
+def full(ballast: Path) -> Iterator[None]:
+    """The file system of this file."""
+    with open(ballast, "wb") as file, suppress(OSError):
+        while True:
+            file.write(bytes(1024 * 1024))
+            file.flush()
+    yield
+    ballast.unlink()
 
 
 @pytest.mark.fault(193)
@@ -37,12 +65,38 @@ def test_a_store_that_refuses_keeps_jobs_waiting(three: Three) -> None:
     three.fleet.proxy.is_refusing = True
     try:
         until(lambda: three.box.get("/health/ready").status_code == 503, "it is said")
-        with open(three.long_file, "rb") as file:
-            refused = three.box.post("/v1/jobs", files={"file": file})
+        refused = submitted(three)
         assert_error(refused, 503, "store_unavailable")
         assert "retry-after" in refused.headers
     finally:
         three.fleet.proxy.well()
+    jobs.hold(three.box)
+
+
+@pytest.mark.fault(194)
+def test_a_store_that_may_only_be_read_keeps_jobs_waiting(three: Three) -> None:
+    jobs = three.promise()
+    both_work(three)
+    store = three.fleet.store
+    store.stop()
+    store.start("Read", "List")
+    until(lambda: can_be_read(three), "it is read again")
+    refused = submitted(three)
+    assert_error(refused, 503, "store_unavailable")
+    store.stop()
+    store.start()
+    store.wait()
+    jobs.hold(three.box)
+
+
+@pytest.mark.fault(194)
+def test_a_full_store_keeps_jobs_waiting(three: Three) -> None:
+    """SeaweedFS looks at its disk once a minute."""
+    jobs = three.promise()
+    both_work(three)
+    with full(three.fleet.directory / "seaweedfs" / "ballast"):
+        assert_error(submitted(three), 503, "store_unavailable")
+    three.fleet.store.wait()
     jobs.hold(three.box)
 
 

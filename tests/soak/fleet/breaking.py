@@ -22,7 +22,7 @@ MACHINES = {"worker": WORKER, "box": BOX}
 
 
 class FleetBreaking:
-    """Each fault in a thread of its own: several are there at once, but of one machine, Redis or the store one at a time.
+    """Each fault in a thread of its own: several are there at once, but of a machine, Redis or the store one at a time.
     scale: of how long they last. `done` counts what was really hit."""
 
     def __init__(self, fleet: Fleet, faults: Iterable[Fault], began: float, scale: float) -> None:

@@ -41,6 +41,8 @@ _MEANT = {
     "NoSuchBucket": "the bucket in WHISPER_STORE is not there; make it first",
     "InvalidAccessKeyId": "it knows no such AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY is not that of AWS_ACCESS_KEY_ID",
+    "RequestTimeTooSkewed": "this machine's clock is more than a quarter of an hour off, and the store trusts no "
+    "signature then; set it",
     "AccessDenied": "the key may not read and write there, or the bucket in WHISPER_STORE is another's",
 }
 

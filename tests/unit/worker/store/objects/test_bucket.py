@@ -56,6 +56,10 @@ def test_a_first_answer_that_was_lost_is_no_conflict() -> None:
             "AWS_SECRET_ACCESS_KEY",
         ),
         ("404: <Error><Code>NoSuchBucket</Code></Error>", "NoSuchBucket: the bucket in WHISPER_STORE is not there"),
+        (
+            "403: <Error><Code>RequestTimeTooSkewed</Code></Error>",
+            "this machine's clock is more than a quarter of an hour",
+        ),
         ("503: <Error><Code>SlowDown</Code></Error>", "SlowDown"),
         ('reset by peer<?xml version="1.0"?>\nmore', "reset by peer"),
     ],
