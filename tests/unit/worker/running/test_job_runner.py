@@ -20,6 +20,7 @@ import engines.decoding.transcriber
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.decoding.batcher import Batcher
 from engines.errors import Canceled
+from engines.transcript import TranscriptWarning
 from tests import media
 from tests.unit.factories import (
     DEADLINE,
@@ -704,7 +705,9 @@ def test_a_job_waits_a_day_for_a_model_that_is_served_no_more(bench: Bench, talk
 def test_a_transcript_that_an_earlier_run_left_counts(bench: Bench, talk: bytes) -> None:
     """Its worker died between transcript and outcome, or is late and about to write that: both say the same then."""
     job_id = bench.add(talk)
-    left = bench.store.save_transcript(job_id, make_transcript(language="fr", warnings=("A warning.",)))
+    left = bench.store.save_transcript(
+        job_id, make_transcript(language="fr", warnings=(TranscriptWarning("low_confidence", "It was noisy."),))
+    )
     assert bench.runner.run(job_id, "batch") == Finished()
     assert bench.store.transcript(job_id) == left
     assert bench.outcome(job_id).language == left.known_language
