@@ -20,12 +20,16 @@ class _Datetime(datetime.datetime):
         return cls.fromtimestamp(_REAL() + cls.ahead, tz)
 
 
-def main() -> None:
-    """Before anything of the program is imported."""
-    ahead = _Datetime.ahead = float(sys.argv[1])
+def install(ahead: float) -> None:
+    """Before anything of the program is imported. ahead: seconds."""
+    _Datetime.ahead = ahead
     time.time = lambda: _REAL() + ahead
     time.time_ns = lambda: round((_REAL() + ahead) * 1e9)
     datetime.datetime = _Datetime  # type: ignore[misc]  # for this program alone
+
+
+def main() -> None:
+    install(float(sys.argv[1]))
     module = sys.argv[2]
     sys.argv = sys.argv[2:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests import seaweedfs
-from tests.acceptance.live import ENDED, until
+from tests.acceptance.live import DEADLINE, ENDED, until
 from tests.faults.small_disk import mounted
 from tests.fleet.machine import Machine
-from tests.fleet.network import REDIS, STORE, Network, network
+from tests.fleet.network import CLIENTS, REDIS, STORE, Network, network
 from tests.fleet.proxy import Proxy
 from tests.integration.running_worker import RedisServer
 from tests.receiver import Receiver, Reply
@@ -24,6 +24,7 @@ from worker.store.objects.bucket import Bucket
 from worker.telemetry.vitals import vitals_of
 
 BOX, WORKER = "api,webhooks", "worker"
+SPECIAL = ("ahead", "faked", "tree")  # of a Machine
 # Windows of half a second, one at a time.
 SLOW_ENGINE = {"WHISPER_ENGINE": "fake", "WHISPER_MODEL": "0.5", "WHISPER_LANES": "1", "WHISPER_MAX_BATCH": "1"}
 
@@ -53,12 +54,20 @@ class Fleet:
         return self.network.address(STORE)
 
     @property
+    def client_address(self) -> str:
+        return self.network.address(CLIENTS)
+
+    @property
     def bucket(self) -> Bucket:
         return self.store.bucket(self.place)
 
+    @property
+    def webhook_url(self) -> str:
+        return self.receiver.url(host=self.client_address)
+
     def add(self, roles: str, name: str, **settings: Any) -> Machine:
         """It is not started. settings: environment variables, and what a Machine has of its own."""
-        own = {key: settings.pop(key) for key in ("ahead", "tree") if key in settings}
+        own: dict[str, Any] = {key: settings.pop(key) for key in SPECIAL if key in settings}
         shared = {
             **self.store.environment(),
             "AWS_ENDPOINT_URL": self.proxy.url,
@@ -71,9 +80,10 @@ class Fleet:
             **SLOW_ENGINE,
             **settings,
         }
-        hub = (self.redis_address, self.store_address)
+        hub = (self.redis_address, self.store_address, self.client_address)
         directory = self.directory / f"{len(self.machines)}-{name}"
-        machine = Machine(directory, shared, cable=self.network.add(), hub=hub, roles=roles, name=name, **own)
+        own |= {"cable": self.network.add(), "hub": hub, "client": self.client_address}
+        machine = Machine(directory, shared, roles=roles, name=name, **own)
         self.machines.append(machine)
         return machine
 
@@ -109,7 +119,7 @@ def fleet(directory: Path, answer: Any = None, scale: float = 0.1, disk: int | N
         stack.callback(proxy.close)
         redis = RedisServer(Path(stack.enter_context(TemporaryDirectory(prefix="wn-"))), net.address(REDIS))
         stack.callback(redis.kill)
-        receiver = Receiver(answer or (lambda number, request: Reply()), host=net.address(REDIS))
+        receiver = Receiver(answer or (lambda number, request: Reply()), host=net.address(CLIENTS))
         stack.callback(receiver.close)
         made = Fleet(directory, net, redis, store, proxy, receiver, scale)
         stack.callback(made.stop)
@@ -122,12 +132,11 @@ class Promised:
     def __init__(self, fleet: Fleet, box: Machine, recording: Path, undisturbed: Any, count: int) -> None:
         self._fleet = fleet
         self._undisturbed = undisturbed
-        url = f"http://{fleet.redis_address}:{fleet.receiver.port}/hook"
-        self.ids = [box.submit(recording, webhook_url=url) for _ in range(count)]
+        self.ids = [box.submit(recording, webhook_url=fleet.webhook_url) for _ in range(count)]
 
     def hold(self, box: Machine) -> None:
         """Nothing is lost, nothing comes twice, nothing is changed, and every end is told."""
-        jobs = [box.ended(job_id) for job_id in self.ids]
+        jobs = [ended(box, job_id) for job_id in self.ids]
         ends = {job_id: self._end(job_id) for job_id in self.ids}
         assert [job["status"] for job in jobs] == ["finished"] * len(jobs), [job["error"] for job in jobs]
         for job_id in self.ids:
@@ -150,6 +159,18 @@ class Promised:
     def _left(self) -> list[str]:
         found = (entry.name for job_id in self.ids for entry in self._fleet.bucket.list(f"jobs/{job_id}/"))
         return [name for name in found if name.startswith(("checkpoint", "retry"))]
+
+
+def ended(box: Machine, job_id: str) -> dict[str, Any]:
+    """The job once it has; asked for as by a client that goes on while the service says 503."""
+
+    def look() -> dict[str, Any] | None:
+        response = box.get(f"/v1/jobs/{job_id}", wait=5)
+        assert response.status_code in (200, 503), response.text
+        job: dict[str, Any] = response.json()
+        return job if response.status_code == 200 and job["status"] in ENDED else None
+
+    return until(look, f"{job_id} ends", 2 * DEADLINE) or {}
 
 
 def in_hand(machine: Machine) -> int:

@@ -16,7 +16,7 @@ import httpx
 import psutil
 
 from scripts.fleet.roles import Roles
-from tests.acceptance.live import DEADLINE, RUN, LiveService, until
+from tests.acceptance.live import DEADLINE, ROOT, RUN, LiveService, until
 from tests.fleet.network import Cable
 from worker.queue import heartbeat
 from worker.runtime.connection import connect_briefly
@@ -33,13 +33,15 @@ hostname "$1" && mount --bind "$2" /proc/sys/kernel/random/boot_id && shift 2 &&
 @dataclass
 class Machine(LiveService):
     """roles: the parts that run there. name: of the host, which others may have, too. ahead: seconds by which its clock
-    is."""
+    is, as Python sees it; faked: as everything does, and under which nothing sleeps as it should."""
 
     cable: Cable = field(kw_only=True)
     hub: tuple[str, ...] = field(kw_only=True)  # what else is on the network
+    client: str = field(kw_only=True)  # the address that it is called from
     roles: str = field(kw_only=True)
     name: str = field(kw_only=True)
     ahead: int = 0
+    faked: int = 0
     tree: Path | None = None  # of another version of the service
 
     def start(self) -> None:
@@ -69,18 +71,25 @@ class Machine(LiveService):
 
     def _environment(self) -> dict[str, str]:
         own = {"NATIVE_WHISPER_HOST": self.cable.address, "NATIVE_WHISPER_PORT": str(PORT)}
-        root = {"PYTHONPATH": str(self.tree)} if self.tree else {}
-        return {**super()._environment(), **own, **root}
+        path = [*([self._wrong_clock()] if self.ahead else []), str(self.tree or ROOT)]
+        return {**super()._environment(), **own, "PYTHONPATH": os.pathsep.join(path)}
 
     def _namespaces(self) -> list[str]:
         new = ["--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         boot = ["sh", "-c", _BOOT, "boot", self.name, str(self.directory / "boot_id")]
         return ["ip", "netns", "exec", self.cable.namespace, "unshare", *new, *boot]
 
+    def _wrong_clock(self) -> str:
+        """Where the Pythons of the machine look first as they start."""
+        startup = self.directory / "startup"
+        startup.mkdir(exist_ok=True)
+        (startup / "sitecustomize.py").write_text(f"from tests.wrong_clock import install\n\ninstall({self.ahead})\n")
+        return str(startup)
+
     def _clock(self) -> dict[str, str]:
-        if not self.ahead:
+        if not self.faked:
             return {}
-        return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{self.ahead:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{self.faked:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
     @property
     def url(self) -> str:
@@ -89,6 +98,11 @@ class Machine(LiveService):
     @property
     def host(self) -> str:
         return self.cable.address
+
+    def http(self, **headers: str) -> httpx.Client:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        transport = httpx.HTTPTransport(verify=False, local_address=self.client)
+        return httpx.Client(base_url=self.url, headers=sent, timeout=DEADLINE, transport=transport)
 
     @property
     def redis_url(self) -> str:
@@ -168,7 +182,3 @@ def faketime() -> str:
 def pause(seconds: float) -> None:
     """How long a fault lasts, which is what the test is about."""
     time.sleep(seconds)
-
-
-def pythonpath(*places: Path) -> str:
-    return os.pathsep.join(map(str, places))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-REDIS, STORE = 1, 2  # the last numbers of their addresses, and of whoever else is not a machine
+REDIS, STORE, CLIENTS = 1, 2, 3  # the last numbers of their addresses; receivers of webhooks are where clients are
 NOBODY = "02:00:00:00:00:01"  # a hardware address that no card has
 
 
@@ -38,7 +38,7 @@ class Network:
             raise NoMachines(reason)
         try:
             _ip("link", "add", self._name, "type", "bridge")
-            for last in (REDIS, STORE):
+            for last in (REDIS, STORE, CLIENTS):
                 _ip("address", "add", f"{self.address(last)}/24", "dev", self._name)
             _ip("link", "set", self._name, "up")
         except subprocess.CalledProcessError as error:

@@ -42,9 +42,9 @@ class AnyBox:
         return self._chance.choice(self._boxes).host
 
     def http(self, **headers: str) -> httpx.Client:
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        url = f"http://{self.host}:{self.port}"
-        return httpx.Client(base_url=url, headers=sent, timeout=ANSWER, trust_env=False, verify=False)
+        client = self._chance.choice(self._boxes).http(**headers)
+        client.timeout = ANSWER
+        return client
 
 
 def soak_fleet(directory: Path, seed: int, pace: Pace, scale: float = 1.0) -> Report:
@@ -62,8 +62,7 @@ def _soak(made: Fleet, boxes: list[Machine], seed: int, pace: Pace, scale: float
     recordings = _recordings(boxes[0])
     script = plan(seed, pace, len(recordings), FLEET)
     began = time.monotonic()
-    url = f"http://{made.redis_address}:{made.receiver.port}/hook"
-    load = Load(AnyBox(boxes, seed), recordings, url, pace.patience)
+    load = Load(AnyBox(boxes, seed), recordings, made.webhook_url, pace.patience)
     outcomes = SharedOutcomes(made)
     breaking = FleetBreaking(made, script.faults, began, scale)
     outcomes.start()
