@@ -44,9 +44,12 @@ class Key:
     earlier: Claimed | None = None
 
 
-def fingerprint(digest: str, parameters: Parameters, kind: str) -> str:
-    """What makes two requests the same: the recording's bytes and all parameters, however they were spelled."""
+def fingerprint(digest: str, parameters: Parameters, kind: str, *, is_earlier: bool = False) -> str:
+    """What makes two requests the same: the recording's bytes and all parameters, however they were spelled, and
+    whichever machine they were sent to. is_earlier: as earlier versions made it, who counted that, too."""
     asked = dataclasses.asdict(parameters)
+    if asked["webhook"] and not is_earlier:
+        del asked["webhook"]["base_url"]
     del asked["is_default_model"]  # earlier versions' fingerprints stay good: it is one by its name
     asked["options"] |= _EARLIER_OPTIONS
     if parameters.options.listening == Listening():  # what earlier versions did not ask
@@ -87,9 +90,9 @@ def read_key(headers: Headers) -> str | None:
     return key
 
 
-def repeated(store: JobStore, earlier: Claimed, own_fingerprint: str) -> JobRequest:
+def repeated(store: JobStore, earlier: Claimed, *own_fingerprints: str) -> JobRequest:
     """The job that the key stands for; raises ApiError if that was another request."""
-    if earlier.fingerprint != own_fingerprint:
+    if earlier.fingerprint not in own_fingerprints:
         message = f"This {HEADER} was sent with another recording or other parameters. Send a new key with each request"
         raise ApiError("idempotency_key_reused", f"{message}, and the same one only to repeat it.", param=HEADER)
     if _standing(store, earlier) is None:  # it was deleted, or given up, while the recording came in
@@ -97,6 +100,14 @@ def repeated(store: JobStore, earlier: Claimed, own_fingerprint: str) -> JobRequ
     try:
         return store.request(earlier.job_id)
     except JobNotFound:
+        raise _in_use() from None
+
+
+def submit_with_key(job_service: JobService, upload: Upload, job: JobRequest, claim: Claim, mark: str) -> None:
+    """mark: the request's fingerprint. Raises ApiError if another request has come with the key since."""
+    try:
+        job_service.submit_claimed(upload, job, claim, mark)
+    except ClaimBusy:
         raise _in_use() from None
 
 
@@ -115,6 +126,9 @@ def submit_once(
         if earlier is None:
             job_service.submit_claimed(upload, job, claim, own_fingerprint)
         return earlier or job
+    except ClaimBusy:  # by now: this process was silent for long
+        job_service.submit(upload, job)
+        return job
     finally:
         claim.release()
 

@@ -16,7 +16,7 @@ from api.http.fields import Fields
 from api.intake.declared_duration import ASSUMED, declared_seconds
 from api.intake.form import Form, Route
 from api.intake.form_reading import read_form
-from api.intake.idempotency import Key, fingerprint, holding_key, repeated, submit_once
+from api.intake.idempotency import Key, fingerprint, holding_key, repeated, submit_once, submit_with_key
 from api.intake.parameters import Parameters, read_parameters
 from api.intake.speakers.diarization import check_possible
 from api.intake.speakers.references import check_length
@@ -102,9 +102,9 @@ def queued(service: AppState, key: Key, received: Received, parameters: Paramete
     job = _job(received, parameters, caller)
     mark = fingerprint(upload.digest, parameters, caller.kind)
     if key.earlier:
-        return repeated(store, key.earlier, mark)
+        return repeated(store, key.earlier, mark, fingerprint(upload.digest, parameters, caller.kind, is_earlier=True))
     if key.claim:
-        job_service.submit_claimed(upload, job, key.claim, mark)
+        submit_with_key(job_service, upload, job, key.claim, mark)
         return job
     if caller.waits:
         return submit_once(store, job_service, upload, job, mark, service.timing)

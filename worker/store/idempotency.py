@@ -13,7 +13,7 @@ from worker.store.record_format import RecordFormat, RecordUnreadable
 
 
 class ClaimBusy(Exception):
-    """Another request with the same key is on its way in."""
+    """Another request with the same key is on its way in, or has come before one whose process was silent for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class Claim(Protocol):
     def read(self) -> Claimed | None: ...
 
     def write(self, claimed: Claimed) -> None:
-        """Outlasts a loss of power once the job it names does, which is committed after it."""
+        """Outlasts a loss of power once the job it names does, which is committed after it. Raises ClaimBusy if the key
+        is another's by now."""
         ...
 
     def clear(self) -> None: ...

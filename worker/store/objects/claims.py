@@ -30,11 +30,12 @@ log = logging.getLogger(__name__)
 
 
 class ObjectClaim:
-    """See Claim. tag: of the version that is ours. found: what it stood for."""
+    """See Claim. holder: whose name stands in it; tag: of the version that is ours. found: what it stood for."""
 
-    def __init__(self, bucket: Bucket, key: str, tag: str, found: Claimed | None, renew: float) -> None:
+    def __init__(self, bucket: Bucket, key: str, holder: str, tag: str, found: Claimed | None, renew: float) -> None:
         self._bucket = bucket
         self._key = key
+        self._holder = holder
         self._tag = tag
         self._claimed = found
         self._lock = threading.Lock()
@@ -49,16 +50,14 @@ class ObjectClaim:
     def write(self, claimed: Claimed) -> None:
         with self._lock:
             try:
-                self._tag = self._bucket.swap(self._key, content(claimed), self._tag)
+                self._change(claimed)
             except Conflict as error:
                 self._is_held = False
-                raise TimeoutError("This process was silent for so long that another has the key") from error
-            self._claimed = claimed
+                raise ClaimBusy("This process was silent for so long that another has the key") from error
 
     def clear(self) -> None:
         with self._lock, contextlib.suppress(Conflict):
-            self._tag = self._bucket.swap(self._key, content(None), self._tag)
-            self._claimed = None
+            self._change(None)
 
     def release(self) -> None:
         with self._lock:
@@ -67,8 +66,25 @@ class ObjectClaim:
                 self._timer.cancel()
             if is_held and self._claimed is None:
                 with contextlib.suppress(Conflict):  # another's by now
-                    self._bucket.swap(self._key, content(None), self._tag)  # which nobody takes for dead at once
+                    self._change(None)  # which nobody takes for dead at once
                     self._bucket.delete([self._key])
+
+    def _change(self, claimed: Claimed | None) -> None:
+        """Raises Conflict if it is another's by now. A change of ours whose answer was lost may have been made."""
+        try:
+            self._tag = self._bucket.swap(self._key, content(claimed, self._holder), self._tag)
+        except Conflict:
+            there = self._there()
+            if there is None or _holder(there) != self._holder:
+                raise
+            self._tag = self._bucket.swap(self._key, content(claimed, self._holder), there.tag)
+        self._claimed = claimed
+
+    def _there(self) -> Content | None:
+        try:
+            return self._bucket.get(self._key)
+        except FileNotFoundError:
+            return None
 
     def _plan(self) -> None:
         self._timer = threading.Timer(self._renew, self._keep)
@@ -80,7 +96,7 @@ class ObjectClaim:
             if not self._is_held:
                 return
             try:
-                self._tag = self._bucket.swap(self._key, content(self._claimed), self._tag)
+                self._change(self._claimed)
             except Conflict:
                 log.warning("An idempotency key was taken by another process, as this one was silent for too long")
                 self._is_held = False
@@ -136,18 +152,19 @@ class ObjectClaims:
 
     def _try_hold(self, name: str) -> ObjectClaim | None:
         """Raises Conflict or FileNotFoundError if others are at it."""
+        holder = uuid4().hex
         try:
-            return self._claim(name, self._bucket.create(name, content(None)), None)
+            return self._claim(name, holder, self._bucket.create(name, content(None, holder)), None)
         except Conflict:
             there = self._bucket.get(name)
         found = standing(there)
         if not counts(found, self._has_job) and not self._is_dead(name, there):
             return None
-        return self._claim(name, self._bucket.swap(name, content(found), there.tag), found)
+        return self._claim(name, holder, self._bucket.swap(name, content(found, holder), there.tag), found)
 
-    def _claim(self, name: str, tag: str, found: Claimed | None) -> ObjectClaim:
+    def _claim(self, name: str, holder: str, tag: str, found: Claimed | None) -> ObjectClaim:
         self._still.pop(name, None)
-        return ObjectClaim(self._bucket, name, tag, found, self._dead / 4)
+        return ObjectClaim(self._bucket, name, holder, tag, found, self._dead / 4)
 
     def _is_dead(self, name: str, there: Content) -> bool:
         """Whether whoever held it has been silent for as long as no living process is."""
@@ -158,10 +175,17 @@ class ObjectClaims:
         return time.monotonic() - since >= self._dead
 
 
-def content(claimed: Claimed | None) -> bytes:
-    """Like no other's, as `Bucket.create` wants it."""
+def content(claimed: Claimed | None, holder: str = "") -> bytes:
+    """Like no other's, as `Bucket.create` wants it. holder: the name of whoever holds it."""
     record = CLAIM.write(claimed or Claimed("", ""))
-    return encoded({**record, "turn": uuid4().hex})
+    return encoded({**record, "turn": f"{holder}.{uuid4().hex}"})
+
+
+def _holder(there: Content) -> str:
+    try:
+        return str(json.loads(there.data)["turn"]).partition(".")[0]
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def standing(there: Content) -> Claimed | None:

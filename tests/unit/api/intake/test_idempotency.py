@@ -19,7 +19,7 @@ from api.intake.parameters import Parameters
 from engines.base import DecodeOptions
 from tests.unit.api_service import WAV, Running, assert_error, serving, until
 from worker.runtime.timing import Timing
-from worker.store.idempotency import Claimed
+from worker.store.idempotency import ClaimBusy, Claimed
 from worker.store.records import Layout, Outcome, Webhook
 
 pytestmark = pytest.mark.asyncio
@@ -296,7 +296,44 @@ async def test_the_keys_of_version_0_1_stay_good() -> None:
         webhook=Webhook("https://example.com/hook", {"authorization": "x"}, ("text",), "http://localhost:9001"),
     )
     earlier = "45c85b9b98cabc9ca1611fddb0a0d5514dfd2dd0ee7d3b1ec969eda27dbfb479"
-    assert fingerprint("ab" * 32, parameters, "job") == earlier
+    assert fingerprint("ab" * 32, parameters, "job", is_earlier=True) == earlier
+    assert fingerprint("ab" * 32, parameters, "job") != earlier
+
+
+async def test_a_request_is_the_same_whichever_machine_it_is_sent_to(tmp_path: Path) -> None:
+    """A client whose first answer was lost tries the next of several APIs, whose address is another."""
+    hook = {"webhook_url": "https://8.8.8.8/hook"}
+    async with serving(tmp_path) as running:
+        first = await send(running, "k1", **hook)
+        assert first.status_code == 202, first.text
+        again = await running.client.post(
+            "/v1/jobs",
+            data=hook,
+            files={"file": ("a.wav", WAV)},
+            headers={"idempotency-key": "k1", "host": "127.0.0.2:9001"},
+        )
+        assert (again.status_code, again.json().get("id")) == (202, first.json()["id"]), again.text
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+async def test_who_was_silent_so_long_that_its_key_went_makes_no_error_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_key: bool
+) -> None:
+    """Without a key the request is one like any other; with one, its next try finds out what the key stands for."""
+
+    def lost(*arguments: Any) -> None:
+        raise ClaimBusy("another has it")
+
+    async with serving(tmp_path) as running:
+        monkeypatch.setattr(running.service.jobs, "submit_claimed", lost)
+        if has_key:
+            assert_error(await send(running, "k1"), 409, "idempotency_key_in_use", "Idempotency-Key")
+            assert running.job_ids() == []
+            return
+        answer = ask(running)
+        await until(lambda: len(running.job_ids()) == 1)
+        running.finish(running.job_ids()[0])
+        assert (await answer).status_code == 200
 
 
 @pytest.mark.parametrize("content", ["{", '{"format": 2}'])
