@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 import psutil
+from redis.exceptions import RedisError
 
 from scripts.fleet.roles import Roles
 from tests.acceptance.live import DEADLINE, ROOT, RUN, LiveService, until
@@ -152,7 +153,7 @@ class Machine(LiveService):
         def is_up() -> bool:
             if not self.is_there:
                 self.begin()
-            with suppress(AssertionError):
+            with suppress(AssertionError, RedisError):
                 return self.is_ready()
             return False
 
