@@ -304,7 +304,7 @@ async def test_a_request_is_the_same_whichever_machine_it_is_sent_to(tmp_path: P
     """A client whose first answer was lost tries the next of several APIs, whose address is another."""
     hook = {"webhook_url": "https://8.8.8.8/hook"}
     async with serving(tmp_path) as running:
-        first = await send(running, "k1", **hook)
+        first = await send(running, "k1", WAV, **hook)
         assert first.status_code == 202, first.text
         again = await running.client.post(
             "/v1/jobs",
