@@ -42,7 +42,7 @@ run: ## run it in the foreground
 dashboard: ## open the queue dashboard, starting the service if needed
 	@$(service) dashboard $(ARGS)
 
-engine: ## add what a GPU needs, or an engine: EXTRA=cuda, mlx, whisper-cpp, openai-whisper, speakers or otel
+engine: ## add what a GPU needs, or an engine: EXTRA=cuda, mlx, whisper-cpp, openai-whisper, speakers, otel or s3
 	@$(python) scripts/setup_environment.py --extra $(EXTRA)
 
 setup: ## set up the environment with what the tests need

@@ -152,16 +152,16 @@ class Slot:
         elif self._name == FETCH:  # it does without the model
             self._run(job)
         elif self._gate.enter(self._name, goes_first=self._need is not None):
-            self._run_and_leave(job)
+            self._run_inside(lambda: job)
         else:
             put_back(self._redis, self._queue, job.id)
             if self._gate.wait(self._look, self._name, goes_first=self._need is not None):
-                self._run_and_leave(None if self._stopping.is_set() else self.take(FIRST_LOOK))
+                self._run_inside(lambda: None if self._stopping.is_set() else self.take(FIRST_LOOK))
 
-    def _run_and_leave(self, job: QueuedJob | None) -> None:
-        """job: None if there is none any more."""
+    def _run_inside(self, next_job: Callable[[], QueuedJob | None]) -> None:
+        """In the place that this slot has; others took what it saw, if there is none any more."""
         try:
-            if job:
+            if job := next_job():
                 self._run(job)
         finally:
             self._gate.leave(self._name)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fakeredis import FakeRedis, FakeServer
 
+import worker.queue.slot
 from tests.unit.factories import make_request, wait_for
 from worker.fleet.needs import Need
 from worker.queue.gate import Gate
@@ -189,3 +190,22 @@ def test_a_worker_has_no_more_in_hand_for_its_special_queues(bench: Bench) -> No
     assert work.most == 3
     assert set(work.ran) == {job.id for job in (*jobs, *common)}
     wait_for(lambda: bench.queue.live_ids() == set())
+
+
+def test_a_slot_that_loses_redis_keeps_no_place(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waited for one, and cannot ask any more what it was for."""
+    bench.add()
+    gate = Gate(places={"batch": 1})
+    slot = Slot("batch", bench.redis, SimpleWork(Finished()), gate)
+    taken = slot.take()
+    assert taken is not None
+    assert gate.enter("batch")
+
+    def lose(timeout: float | None = None) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(slot, "take", lose)
+    monkeypatch.setattr(worker.queue.slot, "put_back", lambda *job: gate.leave("batch"))
+    with pytest.raises(ConnectionError):
+        slot.run(taken)
+    assert gate.enter("batch")
