@@ -9,6 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -71,7 +72,9 @@ class JobService:
         try:
             self.submit(upload, request)
         except BaseException:
-            claim.clear()
+            with suppress(OSError):  # a store that went away may have the job: the client's next try is to get that
+                if not self._store.has(request.id):
+                    claim.clear()
             raise
 
     def _enqueue(self, request: JobRequest) -> None:
