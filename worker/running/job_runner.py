@@ -120,7 +120,10 @@ class JobRunner:
 
     def after(self, job_id: str) -> None:
         """Called when RQ has written all it writes of a run."""
-        self._jobs.forget_deleted(job_id)
+        try:
+            self._jobs.forget_deleted(job_id)
+        except OSError as error:  # of a store that is away; what there may be is swept an hour later
+            log.warning("What job %s may have left cannot be looked for: %s", job_id, error)
 
     def cancel_ended(self) -> None:
         """Stops work on jobs that were ended elsewhere while nobody told us."""

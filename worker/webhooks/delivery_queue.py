@@ -79,7 +79,7 @@ class DeliveryQueue:
     def renew(self, job_ids: Iterable[str]) -> None:
         """job_ids: all that this sender has in hand; the claims on others run out."""
         self._claims = {job_id: self._claims[job_id] for job_id in job_ids if job_id in self._claims}
-        for claim in self._claims.values():
+        for claim in list(self._claims.values()):  # calls that end meanwhile release theirs
             with suppress(LockError):
                 claim.reacquire()
 

@@ -960,6 +960,19 @@ def test_a_run_that_hears_it_lost_its_job_stops(bench: Bench, talk: bytes) -> No
     assert bench.store.outcome(job_id) is None
 
 
+def test_a_store_that_goes_away_at_the_very_end_costs_no_slot(
+    bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = bench.add(talk)
+    assert bench.runner.run(job_id, "batch") == Finished()
+
+    def away(*_: Any) -> bool:
+        raise OSError(errno.EIO, "The store does not answer.")
+
+    monkeypatch.setattr(bench.store, "has", away)
+    bench.runner.after(job_id)
+
+
 @pytest.mark.fault(18)
 def test_a_full_disk_ends_no_job(bench: Bench, talk: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = bench.add(talk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fakeredis import FakeRedis
+from redis.lock import Lock
 
 from worker.runtime.timing import Timing
 from worker.webhooks.delivery_queue import CLAIM, SCAN, DeliveryQueue
@@ -30,6 +31,25 @@ def test_a_claim_runs_out_unless_it_is_renewed(redis: FakeRedis) -> None:
     redis.pexpire(key, 1000)
     ours.renew(["job_1", "job_of_nobody"])
     assert Timing().webhook_claim - 1 < redis.pttl(key) / 1000 <= Timing().webhook_claim
+
+
+def test_a_call_that_ends_while_claims_are_renewed_releases_its_own(
+    redis: FakeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls are made on threads of their own."""
+    ours = DeliveryQueue(redis, "ours")
+    for job_id in ("job_1", "job_2"):
+        ours.claim(job_id)
+    reacquire = Lock.reacquire
+
+    def slow(lock: Lock) -> bool:
+        ours.release("job_2")
+        return bool(reacquire(lock))
+
+    monkeypatch.setattr(Lock, "reacquire", slow)
+    ours.renew(["job_1", "job_2"])
+    assert redis.exists(f"{CLAIM}job_1")
+    assert not redis.exists(f"{CLAIM}job_2")
 
 
 def test_a_claim_that_ran_out_and_is_anothers_is_neither_renewed_nor_released(redis: FakeRedis) -> None:
