@@ -33,6 +33,8 @@ NO_ROOM = (errno.EMFILE, errno.ENFILE)  # errors of the system that no damaged f
 PACKET = 4096  # bytes FFmpeg reads of PCM at once
 MAX_PACKET = 1 << 20
 PROBE = 32 << 10  # bytes of plain PCM it looks at
+_UNANNOUNCED = ("mpeg", "mpegts", "flv")  # in which nothing tells of a track before it begins
+FAR = {"probesize": str(64 << 20), "analyzeduration": "600000000"}  # bytes (of memory, too) and µs in which it may
 OPEN_TIMEOUT = 10.0  # seconds a read may take; the file is local
 
 
@@ -48,8 +50,11 @@ def open_container(recording: Path | Part) -> InputContainer:
         size = min(math.ceil(JOINED * header.byte_rate / PACKET) * PACKET, MAX_PACKET)
         options |= {"max_size": str(size), "probesize": str(PROBE)}
     try:
-        file = part.open() if part.pieces is not None else str(part.path)
-        return av.open(file, mode="r", options=options, metadata_errors="ignore", timeout=OPEN_TIMEOUT)
+        container = _opened(part, options)
+        if not container.streams.audio and container.format.name in _UNANNOUNCED:
+            container.close()
+            container = _opened(part, options | FAR)
+        return container
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise OSError(error.errno, error.strerror) from error
@@ -63,6 +68,11 @@ def open_container(recording: Path | Part) -> InputContainer:
                 "The file is cut off, and what is needed to decode the rest is missing. Upload the whole recording."
             ) from error
         raise UnsupportedMedia() from error
+
+
+def _opened(part: Part, options: dict[str, str]) -> InputContainer:
+    file = part.open() if part.pieces is not None else str(part.path)
+    return av.open(file, mode="r", options=options, metadata_errors="ignore", timeout=OPEN_TIMEOUT)
 
 
 def _lacks_its_index(part: Part) -> bool:

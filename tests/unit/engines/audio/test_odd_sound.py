@@ -6,6 +6,7 @@ import itertools
 import struct
 import time
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,29 @@ def test_a_film_of_windows_is_not_called_cut_off_for_sound_that_begins_late(tmp_
             container.mux(packet)
     samples, warnings, _ = read(tmp_path / "film.asf")
     assert likeness(samples[round(2.5 * RATE) :], sweep(), 1200) > 0.95
+    assert warnings == []
+
+
+def test_sound_that_nothing_announces_is_found_however_late(tmp_path: Path) -> None:
+    """In an MPEG film a track is there when it begins, and FFmpeg looks 5 MB ahead."""
+    with av.open(str(tmp_path / "film.mpg"), "w") as container:
+        film: Any = container.add_stream("mpeg1video", rate=25)
+        film.width, film.height, film.pix_fmt, film.bit_rate = 256, 192, "yuv420p", 50_000_000
+        noise = np.random.default_rng(0).integers(0, 255, (192, 256, 3), np.uint8)
+        sound = container.add_stream("mp2", rate=RATE, layout="mono")
+        packets = odd_media._packets(sound, sweep())
+        container.start_encoding()
+        late = 12
+        for number in range(25 * (late + 4)):
+            frame = av.VideoFrame.from_ndarray(np.roll(noise, number, axis=1), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(film.encode(frame))
+        for packet in packets:
+            packet.pts = packet.dts = packet.pts + round(late / packet.time_base)
+            container.mux(packet)
+    samples, warnings, _ = read(tmp_path / "film.mpg")
+    assert len(samples) / RATE == pytest.approx(late + 3, abs=0.2)
+    assert np.abs(samples[-2 * RATE :]).max() > 0.3
     assert warnings == []
 
 
