@@ -34,7 +34,7 @@ class Waiters:
         self._store = store
         self._give_up = give_up
         self._timing = timing
-        self._reader = FeedReader(redis, self._on_state, self._on_gap, timing, self._on_entry)
+        self._reader = FeedReader(redis, self._on_state, self._on_gap, timing, self._on_entry, gather=0.0)
         self._watches: set[Watch] = set()
         self._waiting: defaultdict[str, dict[asyncio.Event, bool]] = defaultdict(dict)  # True: every news, not the end
         self._abandoned: set[str] = set()  # jobs whose own client has left

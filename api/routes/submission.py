@@ -72,7 +72,8 @@ async def submit(
         options = replace(parameters.options, only_language=only_language)
         parameters = replace(parameters, webhook=webhook, options=options)
         await _check_url(service, received)
-        await run_in_threadpool(_add_references, received, form)
+        if form.known_speaker_references:
+            await run_in_threadpool(_add_references, received, form)
         job = await service.redis_threads.run(queued, service, key, received, parameters, caller)
         logs.job_id.set(job.id)
         return job

@@ -35,6 +35,8 @@ NEWS = "news"  # what the feed says of a job that goes on: its own stream has th
 CHANGED = "changed"  # … of one that was given another title or other names
 DELETED = "deleted"  # … of one that is gone
 
+GATHER = 0.1  # seconds
+
 log = logging.getLogger(__name__)
 
 
@@ -184,7 +186,8 @@ def _event(row: str, fields: Mapping[bytes, bytes]) -> Event:
 
 class FeedReader:
     """One thread a process that follows the feed and calls `on_state(job_id, state)`; see FeedEntry. on_entry: called
-    with each entry as well.
+    with each entry as well. gather: seconds until it reads on after it read something: a clip alone makes four
+    entries. 0 for whoever is to know at once.
 
     `on_gap()` is called after Redis was away or the reader started, since states may have been missed then.
     """
@@ -196,12 +199,14 @@ class FeedReader:
         on_gap: Callable[[], None],
         timing: Timing = Timing(),
         on_entry: Callable[[FeedEntry], None] | None = None,
+        gather: float = GATHER,
     ) -> None:
         self._redis = redis
         self._block = timing.feed_block
         self._on_state = on_state
         self._on_entry = on_entry
         self._on_gap = on_gap
+        self._gather = gather
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
@@ -219,7 +224,9 @@ class FeedReader:
                 if last is None:
                     last = self._newest()
                     self._handle(self._on_gap)
-                last = self._follow(last)
+                before, last = last, self._follow(last)
+                if last != before and self._gather:
+                    self._stopped.wait(self._gather)
             except RedisError as error:
                 log.warning("The feed is interrupted: %s", error)
                 last = None

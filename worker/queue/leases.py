@@ -51,7 +51,7 @@ class Leases:
         """Calls `begin` with the transaction that is to make the lease; returns False if somebody runs the job."""
 
         def change(pipeline: Pipeline) -> bool:
-            is_held = any(_ends(pipeline, queue, job_id) > self._clock.now() for queue in self._queues)
+            is_held = _ends(pipeline, self._queues, job_id) > self._clock.now()
             pipeline.multi()
             if not is_held:
                 begin(pipeline)
@@ -67,8 +67,11 @@ class Leases:
         """Whether the run may go on. A lease that went with the contents of Redis is made anew, and a job that was
         given back to its queue while we were silent is taken out again; one that another runs is lost."""
         ends = {lease.member: self._clock.now() + self._timing.lease}
-        self._redis.zadd(_wip(lease.queue), ends, xx=True)
-        if self._redis.zscore(_wip(lease.queue), lease.member) is not None:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.zadd(_wip(lease.queue), ends, xx=True)
+            pipeline.zscore(_wip(lease.queue), lease.member)
+            _, ends_at = pipeline.execute()
+        if ends_at is not None:
             return True
         return self._whole(lambda pipeline: self._take_back(pipeline, lease), *self._keys(lease.job_id))
 
@@ -120,7 +123,7 @@ class Leases:
     def _take_back(self, pipeline: Pipeline, lease: Lease) -> bool:
         is_known = pipeline.exists(_job(lease.job_id))
         waiting = [queue for queue in self._queues if _lists(pipeline, queue, lease.job_id)]
-        others = any(_ends(pipeline, queue, lease.job_id) for queue in self._queues)
+        others = bool(_ends(pipeline, self._queues, lease.job_id))
         pipeline.multi()
         if others or (is_known and not waiting):
             return False
@@ -166,9 +169,9 @@ def _lists(pipeline: Pipeline, queue: str, job_id: str) -> bool:
     return job_id.encode() in pipeline.lrange(_list(queue), 0, -1)
 
 
-def _ends(pipeline: Pipeline, queue: str, job_id: str) -> float:
-    """When the last lease of the job in this queue ends, in unix seconds; 0 for none."""
-    rows: Any = pipeline.zrange(_wip(queue), 0, -1, withscores=True)
+def _ends(pipeline: Pipeline, queues: Sequence[str], job_id: str) -> float:
+    """When the last lease of the job in these queues ends, in unix seconds; 0 for none."""
+    rows: Any = pipeline.zunion([_wip(queue) for queue in queues], aggregate="MAX", withscores=True)
     return max((float(ends) for member, ends in rows if member.startswith(job_id.encode() + b":")), default=0.0)
 
 

@@ -6,6 +6,7 @@ import graphlib
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ def test_the_client_needs_three_small_packages_and_nothing_of_the_service() -> N
     assert more - set(sys.stdlib_module_names) <= {"whisper_native", "mcp", "mcp_types", "anyio", "pydantic"}
     for floor in set(FLOORS) - {"whisper_native"}:
         assert not [path for path in files(floor) if any(name.startswith("whisper_native") for name in imported(path))]
+
+
+def test_the_wheel_has_all_of_scripts_that_the_service_imports() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    shipped = [name for name in wheel["wheel"]["force-include"] if name.startswith("scripts/")]
+    paths = [path for name in shipped for path in ((ROOT / name).rglob("*.py") if "." not in name else [ROOT / name])]
+    needed = {name.replace(".", "/") for path in paths for name in imported(path) if name.startswith("scripts.")}
+    assert not [name for name in needed if not any(name.startswith(each.removesuffix(".py")) for each in shipped)]
 
 
 def test_the_clients_help_loads_no_library_but_its_parser() -> None:

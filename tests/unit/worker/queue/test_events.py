@@ -165,7 +165,7 @@ class Follower:
     def __init__(self, redis: FakeRedis) -> None:
         self.states: list[tuple[str, str]] = []
         self.gaps = threading.Semaphore(0)
-        self.reader = FeedReader(redis, self.hear, self.gaps.release, Timing(feed_block=0.01))
+        self.reader = FeedReader(redis, self.hear, self.gaps.release, Timing(feed_block=0.01), gather=0.01)
 
     def hear(self, job_id: str, state: str) -> None:
         if state == "poison":
