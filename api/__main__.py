@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from api.answers.waiting import Waiters
 from api.app import create_app
-from api.http.connections import Limits, bounded_protocol
+from api.http.connections import ACCEPTED, Limits, bounded_protocol, let_wait
 from api.settings import ApiSettings
 from worker.fleet.store_note import StoreNote
 from worker.runtime import lifeline, log_file, logs, open_files, redis_security
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """Sends waiting clients away with their jobs' ids before it stops."""
+    """Accepts a few connections at a time, and sends waiting clients away with their jobs' ids before it stops."""
 
     def __init__(self, config: uvicorn.Config, waiters: Waiters) -> None:
         super().__init__(config)
@@ -59,6 +59,10 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        let_wait(self.servers)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._waiters.close()
@@ -115,6 +119,7 @@ def _config(app: FastAPI, settings: ApiSettings, timing: Timing, limits: Limits)
         server_header=False,
         loop="asyncio",  # uvloop reads more at once than one connection may
         http=bounded_protocol(limits),
+        backlog=ACCEPTED,
         ws="none",  # there are none
         timeout_keep_alive=math.ceil(timing.keep_alive),
         timeout_graceful_shutdown=math.ceil(timing.api_stop),

@@ -8,7 +8,6 @@ site in this machine's browser.
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import ipaddress
 from typing import Annotated
@@ -28,7 +27,7 @@ from api.http.cross_origin import (
     preflight_answer,
 )
 from api.http.errors import ApiError
-from api.http.sessions.cookie import Sessions, cookie_name, presented
+from api.http.sessions.cookie import Sessions, cookie_name, hide, presented
 from api.settings import LOCAL_OWNER, ApiSettings
 
 OPEN_PATHS = ("/health", "/health/ready")
@@ -75,6 +74,7 @@ class Access:
             _challenge(error, scope["path"])
             await error.response()(scope, receive, send)
             return
+        hide(scope)
         await self._app(scope, receive, send)
 
     def _owner(self, scope: Scope, headers: Headers) -> str | None:
@@ -166,7 +166,7 @@ def _presented_key(authorization: str) -> str:
         return ""
     try:
         return base64.b64decode(value, validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, or nothing in UTF-8
         return ""
 
 

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -23,6 +24,8 @@ MAX_PATH = 8 * 1024  # bytes of path and query
 MAX_HEAD = 64 * 1024  # bytes that come without ending a head or bringing a part of a body
 MAX_HEADERS = 200  # of a request
 READ = 32 * 1024  # bytes of one connection that are parsed before it is another's turn
+ACCEPTED = 4  # connections that are accepted before it is the turn of those that are there
+WAITING = 2048  # connections that the system may hold until they are accepted
 
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
@@ -86,6 +89,9 @@ class BoundedProtocol(HttpToolsProtocol):
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
             self._stop_parsing(ApiError("bad_request", "A request has one header 'Host'."))
+        if strange := _transfer_coding(self.headers):
+            message = f"The request's body is encoded as '{strange}'. Send it as it is; chunks are fine."
+            self._stop_parsing(ApiError("unsupported_content_encoding", message))
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -154,6 +160,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
+def let_wait(servers: Iterable[asyncio.Server]) -> None:
+    """Has the system hold `WAITING` connections. asyncio has one number for that and for how many it accepts in a row;
+    from somebody who connects again and again, 2048 in a row took seconds in which nobody else was answered."""
+    for listener in (each for server in servers for each in server.sockets):
+        with listener.dup() as same:
+            same.listen(WAITING)
+
+
 def bounded_protocol(limits: Limits) -> type[BoundedProtocol]:
     """The class, as uvicorn wants one, of protocols with these limits."""
     return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
@@ -164,6 +178,15 @@ async def _refuse_crowd(scope: Scope, receive: Receive, send: Send) -> None:
     refusal = overloaded()
     refusal.headers |= {**SECURITY_HEADERS, "connection": "close"}
     await refusal.response()(scope, receive, send)
+
+
+def _transfer_coding(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """A coding of the body besides its chunks, such as gzip, which nobody would undo."""
+    codings = b",".join(value for name, value in headers if name == b"transfer-encoding").lower().split(b",")
+    if codings[-1].strip() != b"chunked":
+        return None  # the parser refuses it
+    strange = (coding.strip() for coding in codings if coding.strip() not in (b"", b"chunked", b"identity"))
+    return next((coding.decode("latin-1")[:100] for coding in strange), None)
 
 
 def _without_upgrade(data: bytes) -> bytes:

@@ -18,6 +18,7 @@ _BEHIND: dict[Shape, re.Pattern[str]] = {
 }
 
 
+_OPENING, _CLOSING = re.compile("%5b", re.IGNORECASE), re.compile("%5d", re.IGNORECASE)
 _COMMA = re.compile(",")
 _BETWEEN_URLS = re.compile(r",\s*(?=data:)")
 
@@ -26,7 +27,7 @@ class Fields:
     """Reads every common spelling of a field. An empty value counts as not sent: form builders send those."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self._pairs = [(name, value) for name, value in pairs if value.strip()]
+        self._pairs = [(_meant(name), value) for name, value in pairs if value.strip()]
 
     def one(self, name: str) -> str | None:
         """The field's last value."""
@@ -58,9 +59,14 @@ class Fields:
 
     def misspelled(self, name: str, shape: Shape) -> str | None:
         """The first name that means this field, and is none that is read."""
-        starts = (f"{name}[", f"{name}.")
+        starts = (f"{name}[", f"{name}]", f"{name}.")
         strange = (sent for sent, _ in self._pairs if sent.startswith(starts) and not _is_spelled(sent, name, shape))
         return next(strange, None)
+
+
+def _meant(name: str) -> str:
+    """A field's name with brackets that a client has percent-encoded, which belongs in a URL alone."""
+    return _CLOSING.sub("]", _OPENING.sub("[", name.strip()))
 
 
 def _is_spelled(sent: str, name: str, shape: Shape) -> bool:

@@ -23,8 +23,10 @@ MAX_PARTS = 100
 MAX_FIELD_BYTES = 64 * 1024  # bytes
 MAX_NAME_BYTES = 255  # bytes of a file name in UTF-8
 
-# Some clients send a name beyond ASCII only as filename*=UTF-8''…, which the parser leaves out.
-_EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
+# Some clients send a name beyond ASCII only as filename*=UTF-8''…, or in an older charset; the parser leaves it out.
+_EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*[\w.-]{1,40}'[^']*'([^;\s]+)", re.IGNORECASE)
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\x78\x01": "deflate", b"\x78\x9c": "deflate",
+           b"\x78\xda": "deflate", b"PK\x03\x04": "a zip archive"}  # fmt: skip
 # Marks that turn the direction of text around can make a name look like another one.
 _TURNING = set("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -73,6 +75,9 @@ class MultipartForm:
         try:
             self._parser.write(chunk)
         except FormParserError as error:
+            if not self._parts and (packing := _packing(chunk)):
+                message = f"The request's body is no form but data in {packing}. Send it as it is, uncompressed."
+                raise ApiError("unsupported_content_encoding", message) from error
             raise ApiError("invalid_multipart", f"The multipart body is broken: {error}.") from error
 
     def finish(self) -> None:
@@ -205,6 +210,11 @@ def _boundary(content_type: str, file_field: str) -> bytes:
     if not 0 < len(boundary) <= 200:
         raise ApiError("invalid_multipart", "The Content-Type header has no valid boundary.", param=file_field)
     return boundary
+
+
+def _packing(beginning: bytes) -> str | None:
+    """How a body is compressed that says nothing of it."""
+    return next((name for start, name in _PACKED.items() if beginning.startswith(start)), None)
 
 
 def _check_encoding(name: str, headers: dict[bytes, bytes]) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from api.intake import form_types as kinds
-from api.intake.form_types import Phrase, Stripped, Switch, refuse
+from api.intake.form_types import Lowered, Phrase, Switch, refuse
 from api.intake.speakers.references import MAX_REFERENCES, MAX_SECONDS, MIN_SECONDS
 from engines.base import Task
 from worker.store.records import Priority
@@ -64,7 +64,7 @@ class Form(BaseModel):
     model: Annotated[kinds.Name | None, Use()] = Field(
         None, description="One of GET /v1/models; missing, `whisper-1` and the `gpt-*` names: the server's default"
     )
-    task: Annotated[Task, Stripped, Use(("job",))] = Field(
+    task: Annotated[Task, Lowered, Use(("job",))] = Field(
         "transcribe", description="`translate` gives the words in English"
     )
     language: Annotated[kinds.Language, Use()] = Field(
@@ -104,7 +104,7 @@ class Form(BaseModel):
         description="Send the text as it comes; without effect on `srt`, `vtt` and `verbose_json`. A job's comes "
         "at its `/events`",
     )
-    priority: Annotated[Priority, Stripped, Use()] = Field(
+    priority: Annotated[Priority, Lowered, Use()] = Field(
         "batch", description="`interactive` goes first. Of a job, or with `Prefer: respond-async`"
     )
     metadata: Annotated[kinds.Metadata, Use()] = Field(

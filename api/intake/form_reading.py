@@ -87,6 +87,7 @@ def _refusal(model: type[BaseModel], error: ValidationError) -> ApiError:
 
 def _expected(model: type[BaseModel], name: str) -> str:
     schema: dict[str, Any] = model.model_json_schema()["properties"][name]
+    schema = next((each for each in schema.get("anyOf", ()) if each.get("type") == "boolean"), schema)
     if schema.get("type") == "integer":
         return f"a whole number from {schema['minimum']} to {schema['maximum']}"
     if schema.get("type") == "number":

@@ -41,8 +41,16 @@ def _stripped(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
+def _lowered(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _lowered_all(values: object) -> object:
+    return tuple(map(_lowered, values)) if isinstance(values, (tuple, list)) else values
+
+
 def _switch(value: object) -> object:
-    text = value.strip().lower() if isinstance(value, str) else value
+    text = _lowered(value)
     return False if text in ("null", "none") else text
 
 
@@ -61,7 +69,7 @@ def _candidates(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _known_format(value: object) -> object:
-    wanted = value.strip().lower() if isinstance(value, str) else value
+    wanted = _lowered(value)
     return "text" if wanted == "txt" else wanted
 
 
@@ -185,6 +193,8 @@ _CHUNKING = {
 }
 
 Stripped = BeforeValidator(_stripped)
+Lowered = BeforeValidator(_lowered)  # of fixed words, which forms and their users write in any case
+LoweredAll = BeforeValidator(_lowered_all)
 Name = Annotated[str, Stripped]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Phrase = Annotated[str, Field(max_length=MAX_PROMPT)]
@@ -216,13 +226,14 @@ SpeakerReferences = Annotated[
     WithJsonSchema({"type": "array", "items": {"type": "string", "format": "uri"}, "maxItems": MAX_REFERENCES}),
 ]
 Format = Annotated[ResponseFormat, BeforeValidator(_known_format)]
-Granularities = tuple[Granularity, ...]
+Granularities = Annotated[tuple[Granularity, ...], LoweredAll]
 Language = Annotated[
     str | None, AfterValidator(lambda value: value and _language(value)), WithJsonSchema({"type": "string"})
 ]
 Languages = Annotated[tuple[str, ...], AfterValidator(_candidates)]
 Included = Annotated[
     tuple[str, ...],
+    LoweredAll,
     AfterValidator(_included),
     WithJsonSchema({"type": "array", "items": {"type": "string", "enum": ["logprobs"]}}),
 ]
@@ -231,5 +242,7 @@ Metadata = Annotated[dict[str, Any], BeforeValidator(_metadata), WithJsonSchema(
 WebhookUrl = Annotated[str, Stripped, WithJsonSchema({"type": "string", "format": "uri"})]
 SourceUrl = Annotated[str, Stripped, WithJsonSchema({"type": "string", "format": "uri"})]
 WebhookHeaders = Annotated[dict[str, str], BeforeValidator(_webhook_headers), WithJsonSchema(_JSON)]
-WebhookInclude = Annotated[tuple[str, ...], AfterValidator(_webhook_include), WithJsonSchema({"type": "string"})]
+WebhookInclude = Annotated[
+    tuple[str, ...], LoweredAll, AfterValidator(_webhook_include), WithJsonSchema({"type": "string"})
+]
 File = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]

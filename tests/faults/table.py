@@ -266,6 +266,11 @@ FAULTS: tuple[Fault, ...] = (
         "One key's holder fills a queue, or follows jobs over as many connections as there may be",
         "Half of its places, of its hours and of the connections stay for others; in a queue the keys' jobs take turns",
     ),
+    Fault(
+        81,
+        "Somebody connects again and again, asks and does not wait for the answer",
+        "Those that are connected are answered in between: a few are let in at a time, the others wait",
+    ),
     # the data directory, and a Redis that is ill
     Fault(
         90,

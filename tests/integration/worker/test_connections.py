@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -11,9 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.http.connections import Limits, bounded_protocol
+from api.http.connections import ACCEPTED, Limits, bounded_protocol, let_wait
 from tests.acceptance import wire
 from worker.runtime import open_files
 
@@ -37,6 +38,14 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+class Server(uvicorn.Server):
+    """As the service's own, whose module is started and not imported."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        let_wait(self.servers)
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
     with serving(Limits(PATIENCE, 60)) as port:
@@ -44,7 +53,7 @@ def port() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def serving(limits: Limits) -> Iterator[int]:
+def serving(limits: Limits, app: ASGIApp = app) -> Iterator[int]:
     """Its port."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -56,8 +65,9 @@ def serving(limits: Limits) -> Iterator[int]:
         log_config=None,
         ws="none",
         timeout_keep_alive=30,
+        backlog=ACCEPTED,
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     yield listener.getsockname()[1]
@@ -169,6 +179,8 @@ BROKEN = {
     "a chunk with a bare line feed": (POST + b"transfer-encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n", 400),
     "an extension that never ends": (POST + b"transfer-encoding: chunked\r\n\r\n5;" + b"a" * 200_000, 431),
     "a trailer that never ends": (POST + b"transfer-encoding: chunked\r\n\r\n0\r\nx: " + b"a" * 200_000, 431),
+    "a packed body in chunks": (POST + b"transfer-encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 415),
+    "two codings": (POST + b"transfer-encoding: br\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", 415),
     "a proxy's request": (b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n", 400),
 }  # fmt: skip
 
@@ -279,6 +291,34 @@ def test_one_connection_holds_up_nobody(port: int, what: str) -> None:
         assert slowest(port, time.monotonic() + 1.5) < 0.25 * SLOWER
     finally:
         thread.join()
+
+
+@pytest.mark.fault(81)
+def test_whoever_connects_again_and_again_is_let_in_a_few_at_a_time() -> None:
+    """By how many are let in before it is the turn of a connection that is there, so by no clock."""
+    let_in: list[int] = []
+    waits, go_on = threading.Event(), threading.Event()
+
+    async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/wait":
+            waits.set()
+            go_on.wait(30)  # holds the loop, so that all others wait together
+        if scope["path"] == "/here":
+            let_in.append(len(asyncio.all_tasks()))  # one for each
+        await app(scope, receive, send)
+
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(serving(Limits(30.0, 10_000), counting))
+        here, holder = (stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2))
+        holder.sendall(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert waits.wait(10)
+        for _ in range(200):  # they fit only if the system may hold that many
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as stranger:
+                stranger.sendall(GET + b"\r\n")
+        here.sendall(b"GET /here HTTP/1.1\r\nhost: x\r\n\r\n")
+        go_on.set()
+        assert wire.receive(here).status == 200
+    assert let_in[0] < 50
 
 
 @pytest.mark.fault(70)

@@ -213,6 +213,12 @@ async def test_a_key_sees_its_own_jobs_only(tmp_path: Path) -> None:
         assert running.store.outcome(job.id) is not None
 
 
+def test_a_password_that_is_no_base64_is_a_wrong_key() -> None:
+    for value in ("ÿ", "YW5u", "YTp\u00e9", "!!!", "//8=", "YTr/"):
+        refused = refusal("8.8.8.8", settings={"api_keys": KEYS}, authorization=f"Basic {value}")
+        assert (refused.status, refused.code) == (401, "invalid_api_key"), value
+
+
 NONSENSE = (
     "http://[",
     "http://[::1",

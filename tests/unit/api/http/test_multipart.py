@@ -70,6 +70,8 @@ def test_any_bytes_come_through_in_any_pieces(content: bytes, step: int) -> None
         ('name="file"; filename="Größe 1.wav"'.encode(), "Größe 1.wav"),  # n8n: raw UTF-8
         ('name="file"; filename="Größe.wav"'.encode("latin-1"), "Größe.wav"),
         (b"name=\"file\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe%201.wav", "Größe 1.wav"),
+        (b"name=\"file\"; filename*=iso-8859-1'de'Gr%F6%DFe.wav", "Größe.wav"),
+        (b"name=\"file\"; filename*=nonsense''a%00.wav", "a.wav"),
         (b'name="file"; filename="a\\"b.wav"', 'a"b.wav'),
         (b'name="file"; filename=""', "upload"),
         (b"name=file; filename=upload", "upload"),

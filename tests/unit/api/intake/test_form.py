@@ -17,7 +17,7 @@ from api.intake.form_reading import read_form
 SENT: dict[str, tuple[str, Any]] = {
     "filename": ("talk.wav", "talk.wav"),
     "model": (" base ", "base"),
-    "task": ("translate", "translate"),
+    "task": (" Translate", "translate"),
     "language": ("German", "de"),
     "languages": ("EN", ("en",)),
     "multilingual": ("on", True),
@@ -26,7 +26,7 @@ SENT: dict[str, tuple[str, Any]] = {
     "keywords": ("Redis", ("Redis",)),
     "temperature": (" 0.4", 0.4),
     "response_format": (" SRT", "srt"),
-    "timestamp_granularities": ("word", ("word",)),
+    "timestamp_granularities": ("Word", ("word",)),
     "max_line_width": ("32", 32),
     "max_line_count": (" 1", 1),
     "max_words_per_line": ("4", 4),
@@ -35,15 +35,15 @@ SENT: dict[str, tuple[str, Any]] = {
     "paragraphs": ("1", True),
     "segments": ("on", True),
     "stream": ("1", True),
-    "priority": ("interactive", "interactive"),
+    "priority": ("Interactive ", "interactive"),
     "metadata": ('{"n": 1}', {"n": 1}),
     "url": (" https://example.com/a.mp3 ", "https://example.com/a.mp3"),
     "webhook_url": (" https://example.com/ ", "https://example.com/"),
     "webhook_headers": ('{"X-Key": "1"}', {"X-Key": "1"}),
-    "webhook_include": ("text,segments", ("text", "segments")),
+    "webhook_include": ("Text,SEGMENTS", ("text", "segments")),
     "track": ("2", 2),
     "vad_filter": ("off", False),
-    "include": ("logprobs", ("logprobs",)),
+    "include": ("LogProbs", ("logprobs",)),
     "chunking_strategy": ('{"type": "server_vad"}', {"type": "server_vad"}),
     "diarize": ("true", True),
     "num_speakers": ("2", 2),
@@ -147,11 +147,12 @@ def spelled(name: str, one: str, two: str) -> list[list[tuple[str, str]]]:
         [(name, f'["{one}", "{two}"]')],  # LiteLLM, and whoever sends what they have as JSON
         [(f"{name}[]", f'["{one}","{two}"]')],
         [(name, one), (f"{name}[7]", two)],
+        [(f"{name}%5B%5D", one), (f" {name}%5b1%5d", two)],  # as in a URL
     ]
 
 
 @pytest.mark.fault(78)
-@pytest.mark.parametrize("how", range(9))
+@pytest.mark.parametrize("how", range(10))
 @pytest.mark.parametrize("name", SECOND)
 def test_a_list_is_read_in_every_spelling(name: str, how: int) -> None:
     one, two = LISTS[name][1], SECOND[name]
@@ -159,7 +160,7 @@ def test_a_list_is_read_in_every_spelling(name: str, how: int) -> None:
 
 
 @pytest.mark.fault(78)
-@pytest.mark.parametrize("how", range(9))
+@pytest.mark.parametrize("how", range(10))
 def test_what_is_refused_is_refused_in_every_spelling(how: int) -> None:
     with pytest.raises(ApiError) as caught:
         read_form(Fields(spelled("include", "logprobs", "usage")[how]), "transcription")
@@ -168,7 +169,7 @@ def test_what_is_refused_is_refused_in_every_spelling(how: int) -> None:
 
 @pytest.mark.fault(78)
 @pytest.mark.parametrize("name", [*LISTS, "model", "language", "prompt", "temperature", "metadata", "webhook_headers"])
-@pytest.mark.parametrize("behind", ["[0][1]", "[a][b]", "[", "[0", ".0", "[]x", "[[]]", "[0]]", "[\u0661"])
+@pytest.mark.parametrize("behind", ["[0][1]", "[a][b]", "[", "[0", ".0", "[]x", "[[]]", "[0]]", "[\u0661", "]", "%5B"])
 def test_a_spelling_that_nobody_has_is_refused_by_the_fields_name(name: str, behind: str) -> None:
     with pytest.raises(ApiError) as caught:
         read_form(Fields([(name + behind, "word")]), "job")

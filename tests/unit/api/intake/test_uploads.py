@@ -8,7 +8,8 @@ import errno
 import gzip
 import json
 import os
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -325,6 +326,18 @@ async def test_a_body_that_is_encoded_is_refused_by_that_name(tmp_path: Path, en
         assert_nothing_left(running)
         headers |= {"content-encoding": "identity", "content-type": "audio/wav"}
         assert (await running.client.post("/v1/jobs", content=WAV, headers=headers)).status_code == 202
+
+
+@pytest.mark.fault(77)
+@pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "gzip"), (zlib.compress, "deflate")])
+async def test_a_form_that_is_packed_without_a_word_is_named(
+    tmp_path: Path, pack: Callable[[bytes], bytes], name: str
+) -> None:
+    body, headers = form(WAV)
+    async with serving(tmp_path) as running:
+        answer = await running.client.post("/v1/jobs", content=pack(body), headers=headers)
+        assert name in assert_error(answer, 415, "unsupported_content_encoding")
+        assert_nothing_left(running)
 
 
 @pytest.mark.fault(77)

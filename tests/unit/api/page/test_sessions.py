@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -90,6 +91,18 @@ class TestSigningIn:
             browser.cookies.clear()
             answer = await browser.get("/session", headers=[(b"cookie", f"{other}; {own}".encode())])
             assert answer.json()["signed_in"] is True
+
+    @pytest.mark.fault(68)
+    @pytest.mark.parametrize("name", ["whisper_session_9001", "theme"])
+    async def test_a_cookie_that_python_unquotes_for_minutes_keeps_nobody_waiting(
+        self, tmp_path: Path, name: str
+    ) -> None:
+        cookie = f'{name}="' + '\\"' * 30_000 + '"'
+        async with serving(tmp_path, api_keys=KEYS) as running, running.caller("8.8.8.8") as stranger:
+            for path in ("/health", "/v1/jobs", "/session", "/page/app.js", "/nothing"):
+                began = time.process_time()
+                await stranger.get(path, headers={"cookie": cookie})
+                assert time.process_time() - began < 1.0, path  # it took 20
 
     async def test_a_key_that_is_sent_counts_more(self, tmp_path: Path) -> None:
         async with serving(tmp_path, api_keys=KEYS) as running, running.caller() as browser:
