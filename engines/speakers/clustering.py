@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 MERGED_UP_TO = 0.55  # distance
 ALIKE = 0.78  # cosine from which two centroids are one voice, even if they were told apart in a chunk
 ALIKE_SMALL = 0.5  # … if one of them has little to say: what is odd in a voice makes a small group beside it
-BESIDE = 0.5  # of the larger one's seconds, below which it is little: in a minute of talk nobody has much to say
+BESIDE = 0.5  # of what others say in the median, below which that is little: in a minute nobody has much to say
 _FINER = (0.45, 0.35, 0.25, 0.15)  # distances, if more voices are wanted than there are at the usual one
 _MANY = 1024  # embeddings that are clustered at once
 _BLOCK = 512  # … of more, so many at a time come to tight groups first
@@ -141,15 +141,15 @@ class _Groups:
         return _Groups(groups.sums, groups.seconds, None)
 
     def without_small(self, seconds: float, at_least: int) -> _Groups:
-        """Without those of fewer seconds, and those that are small and like a much larger one; the largest are kept."""
+        """Without those of fewer seconds, and those that are small and like a larger one; the largest are kept."""
         order = np.argsort(-self.seconds, kind="stable")
         small = max(4 * seconds, float(self.seconds.sum()) / 50)
         likeness = self.centroids @ self.centroids.T
         kept: list[int] = []
         for number in order:
-            own = self.seconds[number]
-            larger = [other for other in kept if own < min(small, BESIDE * self.seconds[other])]
-            is_odd = bool(larger) and float(likeness[number, larger].max()) >= ALIKE_SMALL
+            own, others = self.seconds[number], self.seconds[kept]
+            is_small = bool(kept) and own < min(small, BESIDE * float(np.median(others)))
+            is_odd = is_small and float(likeness[number, kept].max()) >= ALIKE_SMALL
             if len(kept) < at_least or (own >= seconds and not is_odd):
                 kept.append(int(number))
         return _Groups(self.sums[sorted(kept)], self.seconds[sorted(kept)], None)

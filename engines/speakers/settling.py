@@ -19,7 +19,7 @@ from engines.speakers.turns import Reference, SpeakerCount, Turn, letters
 from engines.speakers.voice_piece import VoicePiece, normalised
 
 CLUSTERED = 1.0  # seconds of clean speech from which a piece has a say in what speakers there are
-OWN_WAY = 0.05  # by how much nearer another cluster must be for a piece to leave that of its voice
+OWN_WAY = 0.1  # by how much nearer another cluster must be for a piece to leave that of its voice
 ANY = SpeakerCount()  # as many as are heard
 JOINED = 0.05  # seconds between two spans of one speaker that make one turn
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,7 +82,10 @@ def test_voices_that_a_telephone_makes_alike_stay_apart(who: list[int], each: fl
 
 
 def test_what_is_odd_in_a_voice_is_nobody_else() -> None:
+    """Nor if that person says little themselves, and their voice falls into two groups of much the same size."""
     assert len({turn.speaker for turn in settle(_alike([0, 0, 0, 0, 1] * 3, 2.5))}) == 1
+    others = [replace(piece, chunk=10 + piece.chunk) for piece in talk([2, 3] * 5, each=2.5)]
+    assert len({turn.speaker for turn in settle([*_alike([0, 0, 0, 0, 0, 1, 1, 1], 1.5), *others])}) == 3
 
 
 def test_nobody_and_one_without_a_voiceprint() -> None:
