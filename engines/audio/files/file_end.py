@@ -137,6 +137,15 @@ def _caf(file: BinaryIO, size: int) -> bool:
     return False
 
 
+def _sox(file: BinaryIO, size: int) -> bool:
+    """A head, and samples of four bytes."""
+    order = "<" if (head := read_at(file, 0, 16))[:4] == b".SoX" else ">"
+    if len(head) < 16:
+        return False
+    before, samples = struct.unpack(f"{order}IQ", head[4:])
+    return bool(before + 4 * samples > size)
+
+
 _KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, int], bool]], ...] = (
     (lambda head: head[:4] == b"OggS", _ogg),
     (lambda head: head[:4] == b"\x1a\x45\xdf\xa3", _matroska),
@@ -144,4 +153,5 @@ _KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, int], bool]], .
     (lambda head: head[:4] == b"RIFF", _riff),
     (lambda head: head[:4] == b"riff", _wave64),
     (lambda head: head[:4] == b"caff", _caf),
+    (lambda head: head[:4] in (b".SoX", b"XoS."), _sox),
 )

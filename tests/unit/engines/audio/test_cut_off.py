@@ -34,6 +34,7 @@ KINDS = {
     "aiff": Kind("aiff", "pcm_s16be"),
     "caf": Kind("caf", "pcm_s16be"),
     "au": Kind("au", "pcm_s16be"),
+    "sox": Kind("sox", "pcm_s32le", form="s32"),
     "voc": Kind("voc", "pcm_s16le"),
     "flac": Kind("flac", "flac"),
     "ogg, opus": Kind("ogg", "libopus", form="flt"),
