@@ -3,7 +3,8 @@
   plays well as it is       an empty target
   wrong container           the same sound in another one: with a length, an index, and this track alone
   codec no browser knows    AAC
-  several recordings        AAC of what was transcribed of all of them
+  several recordings, or    AAC of what was transcribed
+  an AVI with pauses
 
 A program of its own, as FFmpeg reads what strangers send; bounded in processor time and in what it writes.
 """
@@ -14,7 +15,7 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from av.audio.stream import AudioStream
 from av.container.input import InputContainer
 from av.container.output import OutputContainer
 
+from engines.audio.files.avi_pauses import avi_pauses
 from engines.audio.files.part import Part
 from engines.audio.files.parts import parts_of
 from engines.audio.recorded_track import RecordedTrack
@@ -65,21 +67,20 @@ def write_playable(source: Path, target: Path, track: int) -> None:
     """target: a new file, empty if the source plays as it is. track: the one that is wanted, from 1. Raises
     UnsupportedMedia, FFmpegError, IndexError or OSError."""
     parts = parts_of(source, lambda: None)
-    if len(parts) > 1 or parts[0].pieces:
-        with av.open(str(target), "w", format="ipod") as copy:
-            _encode_all(parts, track, copy)
-        return
-    with open_container(source) as container:
+    with open_container(parts[0]) as container:
         stream = container.streams.audio[track - 1]
-        if track == 1 and _plays(container, stream, source):
+        is_plain = parts == [Part(source)] and not avi_pauses(parts[0], stream.index)
+        if is_plain and track == 1 and _plays(container, stream, source):
             target.touch()
             return
-        kind = _CONTAINERS.get(stream.codec_context.name)
+        kind = _CONTAINERS.get(stream.codec_context.name) if is_plain else None
         with av.open(str(target), "w", format=kind or "ipod") as copy:
             if kind:
                 _copy(container, stream, copy)
-            else:
+            elif is_plain:
                 _encode(container, stream, copy)
+            else:
+                _encode_heard(RecordedTrack(container, parts, sound_tracks(container)[track - 1]), copy)
 
 
 def _plays(container: InputContainer, stream: AudioStream, source: Path) -> bool:
@@ -125,15 +126,12 @@ def _encode(container: InputContainer, stream: AudioStream, copy: OutputContaine
     copy.mux(out.encode(None))
 
 
-def _encode_all(parts: Sequence[Part], track: int, copy: OutputContainer) -> None:
-    """One recording after the other, at the transcript's times."""
+def _encode_heard(recorded: RecordedTrack, copy: OutputContainer) -> None:
+    """As it was transcribed: one recording after the other, with the pauses that FFmpeg leaves out."""
     out = copy.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
     out.bit_rate = BIT_RATE
-    with (
-        open_container(parts[0]) as container,
-        RecordedTrack(container, parts, sound_tracks(container)[track - 1]) as recorded,
-    ):
-        at = 0
+    at = 0
+    with recorded:
         for block in recorded:
             frame = AudioFrame.from_ndarray(np.ascontiguousarray(block[None]), format="fltp", layout="mono")
             frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, at, Fraction(1, SAMPLE_RATE)

@@ -125,6 +125,13 @@ def test_several_recordings_in_a_file_play_one_after_the_other(tmp_path: Path) -
     assert main(source, tmp_path / "other", 9) == playable.UNFIT
 
 
+def test_an_avi_that_begins_late_plays_as_it_was_transcribed(tmp_path: Path) -> None:
+    source = odd_media.restamped(tmp_path / "a.avi", SAMPLES, lambda at: at + 2, "aac")
+    assert main(source, tmp_path / "playable", 1) == 0
+    assert facts(tmp_path / "playable")[2] == pytest.approx(5, abs=0.2)
+    assert np.abs(media.read(tmp_path / "playable")[8_000:30_000]).max() < 0.01
+
+
 def test_the_track_that_was_transcribed_is_the_one_that_plays(tmp_path: Path) -> None:
     quiet = np.zeros_like(SAMPLES)
     source = odd_media.tracks(tmp_path / "a.mkv", [quiet, SAMPLES])
