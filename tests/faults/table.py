@@ -477,7 +477,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         190,
         "The machine of a worker is gone without a word",
-        "Its jobs go on with another within 45 s; nothing is lost, told twice or changed",
+        "Its jobs go on with another; nothing is lost, told twice or changed",
     ),
     Fault(
         191,
