@@ -137,11 +137,19 @@ class Maintenance:
         known, next_at = self._redis.mget(KNOWN, NEXT)
         if known is not None:
             self._empty_since = None
-            return self._is_new or not 0 < float(next_at or 0) - self._clock.now() <= self._timing.reconcile
+            return self._is_time(float(next_at or 0) - self._clock.now())
         if self._empty_since is None:
             log.info("Redis knows of no jobs: what the store has is queued in %.0f s", self._timing.settle)
             self._empty_since = now
         return now - self._empty_since >= self._timing.settle
+
+    def _is_time(self, seconds: float) -> bool:
+        """seconds: until the next pass. Over a shared store the process that made the last one goes first: it knows for
+        which of the ended jobs it need not ask the store, and whoever starts asks for all."""
+        if 0 < seconds <= self._timing.reconcile:
+            return self._is_new and not self._store.is_shared
+        is_others_turn = self._is_new and self._store.is_shared and -2 * self._timing.maintenance < seconds <= 0
+        return not is_others_turn
 
     def _reconcile(self) -> tuple[dict[str, float], bool]:
         """Returns the jobs that are in no queue and may be on their way there, with since when, and whether more jobs
@@ -152,15 +160,15 @@ class Maintenance:
         looked_at = 0
         for seen in self._store.catalog.not_ended():
             with self._looking(seen, damaged):
-                if self._has_ended(seen):
-                    continue
-                if seen.id not in live:
+                if seen.id not in live and not self._has_ended(seen):
                     self._revive(self._store.request(seen.id), before, missing)
         for seen in self._store.catalog.due(self._clock.now(), ENDED_AT_ONCE):
             looked_at += seen.revision is not None  # without an index these are all that have ended
             with self._looking(seen, damaged):
                 self._has_ended(seen)
         self._damaged.forget_others(damaged)
+        if missing:  # while the store was listed others have come, and are in their queues by now
+            missing = {job_id: missing[job_id] for job_id in missing.keys() - self._queue.live_ids()}
         return missing, looked_at >= ENDED_AT_ONCE
 
     def _missing_before(self) -> dict[str, float]:

@@ -300,7 +300,7 @@ def test_what_has_ended_and_is_not_due_is_not_looked_at(bench: Bench, monkeypatc
     looked_at: list[str] = []
     monkeypatch.setattr(bench.store, "outcome", lambda job_id: looked_at.append(job_id))
     bench.run(later=Timing().reconcile + 1)
-    assert looked_at == [waiting.id]
+    assert looked_at == [], "nor is what waits in a queue"
     monkeypatch.undo()
 
 
@@ -461,3 +461,41 @@ def test_a_job_that_ended_or_went_while_put_aside_is_not_queued(bench: Bench) ->
     bench.store.delete(deleted.id)
     bench.run(later=5)
     assert bench.waiting() == []
+
+
+def test_what_comes_while_the_store_is_listed_is_not_missing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a service that always has new jobs would go through all of them again and again."""
+    request = bench.add()
+    real = bench.queue.live_ids
+
+    def live_ids() -> set[str]:
+        found = real()
+        if not found:
+            bench.queue.enqueue(request)
+        return found
+
+    monkeypatch.setattr(bench.queue, "live_ids", live_ids)
+    bench.run()
+    next_at: Any = bench.redis.get(NEXT)
+    assert float(next_at) - bench.clock.now() > Timing().second_look
+    assert bench.queue.live_ids() == {request.id}
+
+
+def test_over_a_shared_store_whoever_starts_leaves_the_pass_to_the_process_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which need not ask for the jobs that it knows, as a new one has to."""
+    monkeypatch.setattr(LocalStore, "is_shared", True)
+    bench.run()
+    starting = Maintenance(bench.store, bench.queue, bench.events, bench.redis, clock=bench.clock)
+    passes: list[Any] = []
+    for maintenance in (bench.maintenance, starting):
+        monkeypatch.setattr(maintenance, "_pass", lambda maintenance=maintenance: passes.append(maintenance))
+    starting.run_once()
+    bench.passed += Timing().reconcile + 1
+    starting.run_once()
+    assert passes == []
+    bench.maintenance.run_once()
+    bench.passed += 2 * Timing().maintenance
+    starting.run_once()
+    assert passes == [bench.maintenance, starting], "the one before may be gone"
