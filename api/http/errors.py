@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -114,7 +115,9 @@ _PASSING = {
     "too_many_uploads",
     "too_many_connections",
 }
-REDIS_AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
+REDIS_AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError, NoPermissionError)
+# What a Redis says that takes no writes for now, as of a full disk; redis-py has no classes for these.
+_REFUSES = re.compile(r"(?:^|caused error: )(?:MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|BUSY) ")
 
 
 class ApiError(Exception):
@@ -218,6 +221,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(OSError, _on_os_error)
     for error in REDIS_AWAY:
         app.add_exception_handler(error, _on_redis_away)
+    app.add_exception_handler(ResponseError, _on_redis_refusal)
 
 
 async def _on_api_error(request: Request, error: Exception) -> Response:
@@ -268,6 +272,13 @@ def _of_status(request: Request, error: HTTPException) -> ApiError:
 
 async def _on_redis_away(request: Request, error: Exception) -> Response:
     log.warning("Redis does not answer: %s", error)
+    return _answer(request, redis_unavailable())
+
+
+async def _on_redis_refusal(request: Request, error: Exception) -> Response:
+    if not _REFUSES.search(str(error)):
+        raise error  # a command of ours that is wrong
+    log.warning("Redis takes no writes: %s", error)
     return _answer(request, redis_unavailable())
 
 

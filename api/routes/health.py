@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from fastapi import APIRouter
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from starlette.responses import JSONResponse
 
 from api.operations.present_workers import PresentWorker, present_workers, unserved
@@ -15,9 +15,11 @@ from api.schema.responses import json_answer
 from api.schema.service import Health, Readiness
 from api.state import AppState, AppStateDep
 from worker.queue.heartbeat import WorkerHeartbeat
+from worker.runtime.connection import KEY_PREFIX
 
 router = APIRouter(tags=["health"])
 
+_PROBE = f"{KEY_PREFIX}probe"
 _READINESS = {**json_answer(Readiness, "Ready"), **json_answer(Readiness, "What is missing", 503)}
 
 
@@ -59,8 +61,11 @@ def _checks(service: AppState) -> dict[str, Check]:
 
 def _redis_checks(redis: Redis, models: Sequence[str]) -> dict[str, Check]:
     try:
-        redis.ping()
+        redis.set(_PROBE, 1, px=1)  # a ping is answered by a Redis that takes no jobs, too
         return {"redis": Check(True, "answers"), "worker": _workers(present_workers(redis), models)}
+    except ResponseError as error:
+        refuses = Check(False, f"Redis takes no writes, so no jobs: {str(error)[:200]}")
+        return {"redis": refuses, "worker": Check(False, "Unknown while Redis takes no writes.")}
     except RedisError:
         away = Check(False, "Redis does not answer. See the service's log.")
         return {"redis": away, "worker": Check(False, "Unknown while Redis does not answer.")}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
 
 import click
 
-from whisper_native.errors import INTERRUPTED, Failure
+from whisper_native.errors import INTERRUPTED, SOME_FAILED, Failure
 from whisper_native.version import version
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 # Command -> its module and what the list of commands says of it.
 COMMANDS = {
@@ -63,6 +66,7 @@ def whisper_native() -> None:
 
 def run() -> int:
     """Runs the command of `sys.argv`; returns the exit code."""
+    _open_what_is_closed()
     try:
         result = whisper_native.main(standalone_mode=False, prog_name="whisper-native")
         sys.stdout.flush()
@@ -80,5 +84,23 @@ def run() -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # as of `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        _drop_output()
+        print(f"Standard output cannot be written: {error.strerror}.", file=sys.stderr)
+        return SOME_FAILED
+
+
+def _open_what_is_closed() -> None:
+    """Python has None for a stream that the shell closed (`>&-`), and the next file would get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - as long as the process lives
+
+
+def _drop_output() -> None:
+    """What is still to be written would fail again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

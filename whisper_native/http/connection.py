@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from whisper_native.errors import ServerAway, Stopped, failure_of
+from whisper_native.errors import KeyRefused, ServerAway, Stopped, failure_of
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)  # seconds; events come every 10 s at least
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -27,10 +27,10 @@ class Connection:
         self.stop = stop or threading.Event()
         self._patience = patience
         self._has_answered = False
-        is_near = urlsplit(self.url).hostname in LOOPBACK
+        is_near = _host(self.url) in LOOPBACK
         self._client = httpx.Client(
             base_url=self.url,
-            headers={"authorization": f"Bearer {key}"} if key else {},
+            headers={"authorization": f"Bearer {_sendable(key)}"} if key else {},
             timeout=TIMEOUT,
             verify=self.url.startswith("https:"),  # without TLS no certificates are to be read
             trust_env=not is_near,  # a proxy has no business on this machine
@@ -98,6 +98,25 @@ class Connection:
     def _away(self, error: Exception) -> ServerAway:
         why = str(error) or type(error).__name__
         return ServerAway(f"No server answers at {self.url} ({why}). Start one with: whisper-native serve", "away")
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ServerAway(f"'{url}' is not a valid URL: {error}", "invalid_url") from None
+    if not host or parts.scheme.lower() not in ("http", "https"):
+        raise ServerAway(f"'{url}' is not the URL of a server; it begins with http:// or https://.", "invalid_url")
+    return host
+
+
+def _sendable(key: str) -> str:
+    """HTTP has no other letters, and what is wrong with a key must not be told with it."""
+    if not all("!" <= letter <= "~" for letter in key):
+        message = "The key holds spaces, line breaks or letters that no key can have. Copy it again"
+        raise KeyRefused(f"{message}, or log in with: whisper-native login", "invalid_api_key")
+    return key
 
 
 def json_of(response: httpx.Response) -> Any:

@@ -7,7 +7,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -108,7 +108,7 @@ class Server:
     def _events(self, job_id: str, last: str) -> Iterator[Event]:
         """Until the stream ends. Raises httpx.TransportError for one that breaks."""
         headers = {"last-event-id": last} if last else {}
-        with self.connection.streamed(f"/v1/jobs/{job_id}/events", headers) as response:
+        with self.connection.streamed(f"{_path(job_id)}/events", headers) as response:
             if response.status_code in (502, 503):
                 raise httpx.ReadError("the server is busy")
             if not response.is_success:
@@ -129,7 +129,7 @@ class Server:
         return job
 
     def job(self, job_id: str, wait: float = 0) -> dict[str, Any]:
-        job: dict[str, Any] = self.connection.call("GET", f"/v1/jobs/{job_id}", params={"wait": wait}).json()
+        job: dict[str, Any] = self.connection.call("GET", _path(job_id), params={"wait": wait}).json()
         return job
 
     def jobs(self, limit: int, status: str | None = None, text: str | None = None) -> Iterator[dict[str, Any]]:
@@ -147,14 +147,14 @@ class Server:
         query = {"format": response_format, **layout}
         if response_format != "verbose_json":  # which alone has them
             query.pop("timestamp_granularities", None)
-        return self.connection.call("GET", f"/v1/jobs/{job_id}/transcript", params=query).content
+        return self.connection.call("GET", f"{_path(job_id)}/transcript", params=query).content
 
     def cancel(self, job_id: str) -> dict[str, Any]:
-        job: dict[str, Any] = self.connection.call("POST", f"/v1/jobs/{job_id}/cancel").json()
+        job: dict[str, Any] = self.connection.call("POST", f"{_path(job_id)}/cancel").json()
         return job
 
     def retry(self, job_id: str, fields: Fields) -> dict[str, Any]:
-        job: dict[str, Any] = self.connection.call("POST", f"/v1/jobs/{job_id}/retry", params=dict(fields)).json()
+        job: dict[str, Any] = self.connection.call("POST", f"{_path(job_id)}/retry", params=dict(fields)).json()
         return job
 
 
@@ -220,3 +220,8 @@ def required(connection: Connection) -> Server:
     if server is None:
         raise Failure(f"The server at {connection.url} is not a whisper-native: it has no jobs.", "no_jobs")
     return server
+
+
+def _path(job_id: str) -> str:
+    """Whatever a user takes for the id of a job."""
+    return f"/v1/jobs/{quote(job_id, safe='', errors='replace').replace('.', '%2E')}"

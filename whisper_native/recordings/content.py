@@ -43,6 +43,6 @@ def read(path: Path, name: str, on_read: Callable[[int], None], stop: threading.
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror}.", "unreadable") from None
     if not size:
-        raise Failure(f"{path} is empty (0 bytes).", "empty_file")
+        raise Failure("The file is empty (0 bytes).", "empty_file")
     shown = name.encode(errors="replace").decode()  # a name on disk may be no text
     return Recording(path, shown, size, digest.hexdigest())

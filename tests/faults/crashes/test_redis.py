@@ -132,6 +132,7 @@ def test_a_redis_that_takes_no_writes_refuses_new_jobs_and_ends_the_running_one(
         try:
             with nothing_left(service):
                 unavailable(service, clip)
+            assert not service.get("/health/ready").json()["checks"]["redis"]["ok"]
             until((service.data / "jobs" / running / "outcome.json").exists, "the running job ends")
         finally:
             for command in mend_it:

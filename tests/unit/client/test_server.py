@@ -256,6 +256,28 @@ def test_an_address_is_taken_with_and_without_v1(stand: Stand, url: str) -> None
     connection.close()
 
 
+@pytest.mark.parametrize("url", ["http://[", "http://a:99999", "ftp://a", "localhost:9001", "http://", "http://a:b"])
+def test_what_is_no_address_of_a_server_is_told(url: str) -> None:
+    with pytest.raises(ServerAway, match="URL"):
+        Connection(url, None, 0)
+
+
+@pytest.mark.parametrize("key", ["schl\u00fcssel", "sk-1\nsk-2", "sk 1", "\u200bsk-1"])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_told(stand: Stand, key: str) -> None:
+    with pytest.raises(KeyRefused) as caught:
+        Connection(stand.url, key, 0)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("job_id", ["../info", "a\nb", "a?b#c", "..", "\udcff"])
+def test_what_is_no_id_is_no_other_path(stand: Stand, job_id: str) -> None:
+    with connected(stand) as connection, pytest.raises(Failure):
+        Server(connection, {}).job(job_id)
+    _, path, _, _ = stand.requests[-1]
+    assert path.startswith("/v1/jobs/")
+    assert path.partition("?")[0].count("/") == 3
+
+
 def test_errors_of_any_server_are_understood() -> None:
     assert str(failure_of(400, {"error": "just text"})) == "just text"
     assert str(failure_of(500, None)) == "The server answered 500."

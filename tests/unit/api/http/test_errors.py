@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from fastapi import FastAPI, Query
-from redis.exceptions import ConnectionError, OutOfMemoryError, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, NoPermissionError, OutOfMemoryError, ResponseError, TimeoutError
 from starlette.middleware import Middleware
 
 import engines.errors
@@ -59,6 +59,8 @@ RAISED: list[tuple[Exception, int, str, str | None]] = [
     (ConnectionError("refused"), 503, "redis_unavailable", None),
     (TimeoutError("slow"), 503, "redis_unavailable", None),
     (OutOfMemoryError("full"), 503, "redis_unavailable", None),
+    (NoPermissionError("User default has no permissions"), 503, "redis_unavailable", None),
+    (ResponseError("Command # 1 (X) of pipeline caused error: MISCONF No space left"), 503, "redis_unavailable", None),
     (StoreUnavailable(errno.EIO, "secret"), 503, "store_unavailable", None),
     (OSError(errno.ENOSPC, "No space left"), 507, "insufficient_storage", None),
     (ResponseError("WRONGTYPE"), 500, "server_error", None),

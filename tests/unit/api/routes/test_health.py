@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from tests.unit.api_service import Running, serving
 from worker.queue.heartbeat import WorkerHeartbeat, announce
@@ -85,6 +86,17 @@ async def test_not_ready_without_redis_but_alive(tmp_path: Path) -> None:
         assert "does not answer" in found["redis"]["detail"]
         assert found["disk"]["ok"]
         assert (await running.client.get("/health")).json() == {"status": "ok"}
+
+
+async def test_not_ready_while_redis_takes_no_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise ResponseError("MISCONF Errors writing to the AOF file: No space left on device")
+
+    async with serving(tmp_path) as running:
+        monkeypatch.setattr(running.redis, "set", refuse)
+        found = await checks(running, 503)
+        assert "No space left" in found["redis"]["detail"]
+        assert (await running.client.get("/health")).status_code == 200
 
 
 async def test_not_ready_on_a_full_disk(tmp_path: Path) -> None:
