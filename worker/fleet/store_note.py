@@ -7,7 +7,6 @@ whisper:store:<id>  string that expires some seconds after the last process of t
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from worker.fleet.protocol import announce_protocol, problem_with_versions
 from worker.runtime.connection import KEY_PREFIX, connect_briefly
 from worker.runtime.timing import Timing
 from worker.store.errors import StoreUnfit
-from worker.store.factory import StoreSettings, bucket_at, identity, place
+from worker.store.factory import StoreSettings, bucket_at, identity, place, place_of
 from worker.store.store_id import store_id
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class StoreNote:
 
     def tell(self, redis: Redis) -> None:
         """To be called with every beat."""
-        where = self._shared[1] if self._shared else f"{self._directory.resolve()} on {socket.gethostname()}"
+        where = self._shared[1] if self._shared else place_of(self._directory)
         with redis.pipeline(transaction=False) as pipeline:
             announce_store(pipeline, self.id, where, self._timing)
             announce_protocol(pipeline, self._timing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,7 +61,12 @@ def identity(settings: StoreSettings) -> str:
 
 def place(settings: StoreSettings) -> str:
     """Where it is, for people."""
-    return settings.store or f"{settings.data_dir.resolve()} on {socket.gethostname()}"
+    return settings.store or place_of(settings.data_dir)
+
+
+def place_of(data_dir: Path) -> str:
+    """Where a data directory lies, for people: a name on disk may be no text."""
+    return f"{os.fsencode(data_dir.resolve()).decode(errors='replace')} on {socket.gethostname()}"
 
 
 def _bucket(settings: StoreSettings) -> Bucket:
