@@ -21,7 +21,7 @@ from worker.store.records import ENDED, JOB, OUTCOME, is_job_id, upload_began_at
 from worker.store.search.document import Document, document_of
 
 MOST = 100_000  # jobs that are remembered
-SPANS = (600.0, 3 * 3600.0, 24 * 3600.0)  # seconds
+SPANS = (60.0, 600.0, 3 * 3600.0, 24 * 3600.0)  # seconds
 PIECE = 32  # jobs that are read at once at first; twice as many each time …
 LARGEST_PIECE = 256  # … up to this
 READERS = 16  # requests at once
