@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.errors import unexpected
+from api.http.errors import shortage, unexpected
 from worker.runtime import logs
 
 log = logging.getLogger("api.http.access")
@@ -52,11 +52,15 @@ class AccessLog:
             await self._app(scope, receive, exchange.send)
         except ClientDisconnect:
             log.info("%s client left", exchange.line)
-        except Exception:
-            log.exception("%s failed", exchange.line)
+        except Exception as error:
+            refusal = shortage(error)
+            if refusal:
+                log.error("%s: %s", exchange.line, refusal.message)
+            else:
+                log.exception("%s failed", exchange.line)
             if exchange.status:  # too late for another answer
                 raise
-            await unexpected().response()(scope, receive, exchange.send)
+            await (refusal or unexpected()).response()(scope, receive, exchange.send)
 
 
 class _Exchange:

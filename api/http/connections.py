@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.http.access_log import SECURITY_HEADERS
-from api.http.errors import ApiError, overloaded
+from api.http.errors import ApiError, overloaded, shortage, unexpected
 from worker.runtime.timing import Timing
 
 MAX_PATH = 8 * 1024  # bytes of path and query
@@ -203,6 +203,10 @@ def _head_too_large() -> ApiError:
 
 
 def _explained(error: httptools.HttpParserError) -> ApiError:
+    cause = error.__context__
+    if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(cause, httptools.HttpParserError):
+        log.error("A request could not be taken", exc_info=cause)  # what failed is ours
+        return shortage(cause) or unexpected()
     if isinstance(error, httptools.HttpParserInvalidMethodError):
         return ApiError("method_not_allowed", "The request's method is none of HTTP's.")
     return ApiError("bad_request", "This is not a valid HTTP request.")

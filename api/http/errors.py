@@ -104,17 +104,9 @@ _PARAMS = {
 }
 # the same request may succeed in a moment
 _PASSING = {
-    "upload_stalled",
-    "redis_unavailable",
-    "store_unavailable",
-    "overloaded",
-    "shutting_down",
-    "idempotency_key_in_use",
-    "transcript_busy",
-    "queue_full",
-    "too_many_uploads",
-    "too_many_connections",
-}
+    "upload_stalled", "redis_unavailable", "store_unavailable", "overloaded", "shutting_down", "idempotency_key_in_use",
+    "transcript_busy", "queue_full", "too_many_uploads", "too_many_connections",
+}  # fmt: skip
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError, NoPermissionError)
 # What a Redis says that takes no writes for now, as of a full disk; redis-py has no classes for these.
 _REFUSES = re.compile(r"(?:^|caused error: )(?:MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|BUSY) ")
@@ -198,10 +190,17 @@ def store_unavailable() -> ApiError:
     return ApiError("store_unavailable", "The store of the jobs does not answer. Try again in a few seconds.")
 
 
-def overloaded() -> ApiError:
-    return ApiError(
-        "overloaded", "The server is busy: it cannot open more files or connections. Try again in a moment."
-    )
+def overloaded(short_of: str = "it cannot open more files or connections") -> ApiError:
+    return ApiError("overloaded", f"The server is busy: {short_of}. Try again in a moment.")
+
+
+def shortage(error: BaseException | None) -> ApiError | None:
+    """What to answer if the error says that this process gets no more of what the system shares out."""
+    number = getattr(error, "errno", None)
+    if number in (errno.EMFILE, errno.ENFILE):
+        return overloaded()
+    is_memory = isinstance(error, MemoryError) or number == errno.ENOMEM or "can't start new thread" in str(error)
+    return overloaded("it is short of memory") if is_memory else None
 
 
 def storage_full() -> ApiError:
@@ -284,9 +283,9 @@ async def _on_redis_refusal(request: Request, error: Exception) -> Response:
 
 async def _on_os_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        log.error("No more files can be opened: %s", error.strerror)
-        return _answer(request, overloaded())
+    if refusal := shortage(error):
+        log.error("%s (%s)", refusal.message, error.strerror)
+        return _answer(request, refusal)
     if isinstance(error, StoreUnavailable):
         log.error("%s", error.strerror)
         return _answer(request, store_unavailable())

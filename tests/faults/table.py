@@ -525,6 +525,11 @@ FAULTS: tuple[Fault, ...] = (
         "The machine of the API is replaced by a fresh one on the same Redis and object store",
         "It has all jobs, answers for them, and sends the webhooks that are owed",
     ),
+    Fault(
+        200,
+        "The system gives the API no more memory for a while",
+        "503 `overloaded`: no request is called wrong for it, and none is an error that nobody foresaw",
+    ),
 )
 
 # Rows no test can show here, and why not; each could be shown on another machine.

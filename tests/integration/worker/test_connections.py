@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.http.connections import ACCEPTED, Limits, bounded_protocol, let_wait
 from tests.acceptance import wire
@@ -183,6 +184,24 @@ BROKEN = {
     "two codings": (POST + b"transfer-encoding: br\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", 415),
     "a proxy's request": (b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n", 400),
 }  # fmt: skip
+
+
+@pytest.mark.fault(200)
+@pytest.mark.parametrize(("failure", "status"), [(MemoryError(), 503), (ValueError("secret"), 500)])
+def test_a_request_that_cannot_be_taken_is_not_called_wrong(
+    port: int, monkeypatch: pytest.MonkeyPatch, failure: Exception, status: int
+) -> None:
+    def fail(protocol: HttpToolsProtocol) -> None:
+        raise failure
+
+    monkeypatch.setattr(HttpToolsProtocol, "on_headers_complete", fail)
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(5)
+        connection.sendall(GET + b"\r\n")
+        answer = wire.receive(connection)
+    assert answer.status == status
+    assert answer.json()["error"]["type"] == "server_error"
+    assert b"secret" not in answer.body
 
 
 @pytest.mark.fault(76)

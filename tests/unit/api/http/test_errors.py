@@ -63,14 +63,19 @@ RAISED: list[tuple[Exception, int, str, str | None]] = [
     (ResponseError("Command # 1 (X) of pipeline caused error: MISCONF No space left"), 503, "redis_unavailable", None),
     (StoreUnavailable(errno.EIO, "secret"), 503, "store_unavailable", None),
     (OSError(errno.ENOSPC, "No space left"), 507, "insufficient_storage", None),
+    (OSError(errno.EMFILE, "Too many open files"), 503, "overloaded", None),
+    (OSError(errno.ENOMEM, "secret"), 503, "overloaded", None),
+    (MemoryError("secret"), 503, "overloaded", None),
+    (RuntimeError("can't start new thread"), 503, "overloaded", None),
     (ResponseError("WRONGTYPE"), 500, "server_error", None),
     (FileNotFoundError("secret.txt"), 500, "server_error", None),
     (RuntimeError("secret"), 500, "server_error", None),
 ]
 
 
+@pytest.mark.fault(200)
 @pytest.mark.asyncio
-@pytest.mark.parametrize("raised", RAISED, ids=lambda row: f"{type(row[0]).__name__}-{row[1]}")
+@pytest.mark.parametrize("raised", RAISED, ids=lambda row: f"{row[0]!r}-{row[1]}")
 async def test_whatever_is_raised_has_openais_shape(raised: tuple[Exception, int, str, str | None]) -> None:
     error, status, code, param = raised
     response = await answer(error)
