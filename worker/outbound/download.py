@@ -25,6 +25,8 @@ from worker.outbound.wire import Allowance, CheckedNetwork
 MAX_REDIRECTS = 5
 CONNECTING = 20.0  # seconds for a connection, and as many for its TLS
 BEAT = 0.5  # seconds between two looks whether the recording is still wanted
+MIN_PIECE = 8  # bytes, on average: of smaller ones, parsing keeps a core busy for as long as they come
+ENOUGH_PIECES = 1000  # to say so
 WHAT = "The recording's URL"
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -166,13 +168,16 @@ class _Pace:
         self._limits = limits
         self._check = check
         self._checked_at = self._began = time.monotonic()
-        self._bytes = 0
+        self._bytes = self._pieces = 0
         self.deadline = self._began + limits.timeout
 
     def came(self, size: int) -> None:
         self._bytes += size
+        self._pieces += 1
         if self._bytes >= self._limits.least:
-            self._began, self._bytes = time.monotonic(), 0
+            if self._pieces > ENOUGH_PIECES and self._pieces * MIN_PIECE > self._bytes:
+                raise SourceRefused("url_refused", "The source sends the recording in pieces of a few bytes.")
+            self._began, self._bytes, self._pieces = time.monotonic(), 0, 0
         if time.monotonic() - self._checked_at >= BEAT:
             self.check()
             if time.monotonic() >= self.deadline:  # which reads do not see that bring something at once

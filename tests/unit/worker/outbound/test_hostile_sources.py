@@ -14,7 +14,7 @@ from tests.receiver import Received, Reply, receiving
 from tests.unit.worker.outbound.test_download import BODY, LIMITS, LOOPBACK, Kept, download, refused
 from worker.outbound.addresses import AddressBook, resolve
 from worker.outbound.client import tls_context
-from worker.outbound.download import Downloader, SourceAway
+from worker.outbound.download import Downloader, DownloadLimits, SourceAway
 
 ENOUGH = 30.0  # seconds; only a hung download needs as much
 
@@ -120,3 +120,9 @@ def test_a_download_that_is_not_wanted_any_more_ends_though_bytes_come(begins: b
     downloader = Downloader(AddressBook(LOOPBACK, resolve), tls_context(None), LIMITS)
     with answering(begins, then=goes_on) as url, pytest.raises(Unwanted):
         downloader.download(url, Kept(), check)
+
+
+def test_one_that_comes_in_chunks_of_a_byte_keeps_no_core_busy() -> None:
+    limits = DownloadLimits(max_bytes=1 << 40, timeout=60.0, stall=30.0, least=4096)
+    with answering(head("200 OK", "transfer-encoding: chunked"), then=b"1\r\na\r\n" * 500) as url:
+        assert "pieces" in refused(url, "url_refused", limits=limits)
