@@ -32,7 +32,9 @@ from tests import speech
 from tests.integration.running_worker import redis_server
 from tests.seaweedfs import SeaweedFS, free_port, running
 from worker.queue.job_queue import JobQueue
+from worker.runtime.timing import Timing
 
+TIMING = Timing()  # as the service that is started has it
 PATIENCE = 120.0  # seconds until all are ready
 LISTS = {
     "newest 20": "",
@@ -156,7 +158,8 @@ def measure(found: Fleet, most: int, callers: int, minutes: float, audio: Path) 
             submitted = [seconds for seconds in pool.map(submit, range(most)) if seconds is not None]
         jobs = len(submitted)
         accepted = time.perf_counter() - began
-        while (left := JobQueue(found.redis).live_ids()) and time.perf_counter() < last:
+        queue = JobQueue(found.redis, timing=TIMING)
+        while (left := queue.live_ids()) and time.perf_counter() < last:
             time.sleep(0.2)
         jobs -= len(left)
         ended = time.perf_counter() - began
