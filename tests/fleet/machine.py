@@ -51,6 +51,8 @@ class Machine(LiveService):
         self.wait()
 
     def begin(self) -> None:
+        if hasattr(self, "_process") and self._process.stdin:  # it ended by itself
+            self._process.stdin.close()
         self._boot = uuid4().hex
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "boot_id").write_text(f"{self._boot}\n")

@@ -33,6 +33,7 @@ def test_a_seed_gives_the_same_faults_and_calls_again() -> None:
 @pytest.mark.fault(9)
 @pytest.mark.fault(10)
 def test_nothing_is_lost_told_twice_or_left_over_whatever_is_killed(tmp_path: Path) -> None:
+    """Takes the two minutes for which the service is broken."""
     report = soak(tmp_path, SEED, PACE, "fake")
     assert not report.problems, str(report)
     assert report.jobs > 10

@@ -23,6 +23,7 @@ def both_work(three: Three) -> None:
 
 @pytest.mark.fault(190)
 def test_a_machine_that_is_gone_without_a_word_takes_nothing_along(three: Three) -> None:
+    """Takes the time of a lease that nobody ends, after three machines have started."""
     jobs = three.promise()
     both_work(three)
     three.mac.vanish()
@@ -62,6 +63,7 @@ def test_half_a_partition_loses_nothing(three: Three, lost: str, seconds: float)
 
 @pytest.mark.fault(192)
 def test_a_box_that_reaches_half_of_it_loses_nothing(three: Three) -> None:
+    """Takes the time of two partitions."""
     for address in (three.fleet.store_address, three.fleet.redis_address):
         jobs = three.promise()
         both_work(three)

@@ -45,6 +45,7 @@ def full(ballast: Path) -> Iterator[None]:
 
 @pytest.mark.fault(193)
 def test_a_slow_store_costs_time_alone(three: Three) -> None:
+    """Takes the 2 s of every request."""
     jobs = three.promise()
     both_work(three)
     three.fleet.proxy.delay = 2.0
@@ -75,6 +76,7 @@ def test_a_store_that_refuses_keeps_jobs_waiting(three: Three) -> None:
 
 @pytest.mark.fault(194)
 def test_a_store_that_may_only_be_read_keeps_jobs_waiting(three: Three) -> None:
+    """Takes two starts of SeaweedFS."""
     jobs = three.promise()
     both_work(three)
     store = three.fleet.store

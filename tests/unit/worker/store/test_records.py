@@ -71,8 +71,9 @@ def test_ids_are_job_ids_and_never_the_same() -> None:
 
 def test_ids_sort_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    for moment in (0.0, 1.0, 1_700_000_000.001, 1_700_000_000.002, 9_999_999_999.0):
-        monkeypatch.setattr("worker.store.records.time.time", lambda moment=moment: moment)
+    second = 1_700_000_000_000_000_000  # nanoseconds
+    for moment in (0, second // 2, second, second + 999_999_000, *(second + 10**9 + each * 1000 for each in range(20))):
+        monkeypatch.setattr("worker.store.records.time.time_ns", lambda moment=moment: moment)
         made.append(new_job_id())
     assert made == sorted(made)
     assert all(map(is_job_id, made))
