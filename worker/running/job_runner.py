@@ -125,6 +125,11 @@ class JobRunner:
         except OSError as error:  # of a store that is away; what there may be is swept an hour later
             log.warning("What job %s may have left cannot be looked for: %s", job_id, error)
 
+    def cancel(self, job_id: str) -> None:
+        """Somebody canceled it; it may run again meanwhile, and the news be of the run before."""
+        if self._jobs.is_over(job_id):
+            self.running.cancel(job_id)
+
     def cancel_ended(self) -> None:
         """Stops work on jobs that were ended elsewhere while nobody told us."""
         self.running.cancel_if(self._jobs.is_over)

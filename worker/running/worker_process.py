@@ -177,7 +177,7 @@ class WorkerProcess:
             slots = self._slots = Slots(self._redis, runner, self._slot_counts(batcher), self._timing, self._clock)
         feed = FeedReader(
             self._feed_redis,
-            lambda job_id, state: runner.running.cancel(job_id) if state == "canceled" else None,
+            lambda job_id, state: runner.cancel(job_id) if state == "canceled" else None,
             runner.cancel_ended,
             self._timing,
         )
