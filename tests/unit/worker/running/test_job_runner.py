@@ -395,6 +395,16 @@ def test_cancel_of_what_does_not_run_does_nothing(bench: Bench, talk: bytes) -> 
     assert bench.runner.run(job_id, "batch") == Finished()
 
 
+def test_the_news_of_an_earlier_cancel_does_not_end_the_next_run(bench: Bench, talk: bytes) -> None:
+    job_id = bench.add(talk)
+    bench.store.finish(job_id, Outcome("canceled"))
+    bench.store.reopen(job_id)
+    attempt = hold(bench, job_id)
+    bench.runner.cancel(job_id)
+    bench.engine.gate.set()
+    assert attempt.result() == Finished()
+
+
 def test_runs_that_were_ended_elsewhere_are_found_out(bench: Bench, talk: bytes) -> None:
     ended, going = bench.add(talk), bench.add(talk)
     first = hold(bench, ended)
