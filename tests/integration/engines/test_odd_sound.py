@@ -106,7 +106,7 @@ ODD: dict[str, tuple[Write, list[str]]] = {
 }  # fmt: skip
 
 
-# Of the others the sound itself is held against the talk's, in tests/unit/engines/audio/test_odd_sound.py.
+# Of the others the sound itself is held against the talk's, in tests/integration/audio/test_odd_sound.py.
 HEARD_EACH_TIME = ("an offset of 6 %", "-70 dB", "the last of 24 channels", "a second track")
 
 
