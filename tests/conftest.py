@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # time proves nothing
 settings.load_profile("ours")
 
-LEVELS = ("unit", "integration", "acceptance", "faults")
+LEVELS = ("unit", "project", "integration", "acceptance", "faults")
 
 
 @dataclass(frozen=True, slots=True)

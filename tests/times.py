@@ -88,11 +88,11 @@ class TestTimes:
 
 
 def table(folders: Mapping[str, Times]) -> str:
-    """In Markdown: unit tests as one row, others by their folder."""
+    """In Markdown: the tests of units and those of the project as one row each, others by their folder."""
     rows: dict[str, Times] = defaultdict(Times)
     for folder, times in folders.items():
         parts = folder.split("/")
-        for name in ("/".join(parts[:2] if parts[1:2] == ["unit"] else parts[:3]), "all"):
+        for name in ("/".join(parts[: 2 if parts[1:2] in (["unit"], ["project"]) else 3]), "all"):
             rows[name].tests += times.tests
             rows[name].seconds += times.seconds
             rows[name].cpu += times.cpu

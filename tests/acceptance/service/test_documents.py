@@ -16,9 +16,9 @@ import pytest
 from tests.acceptance.live import LiveService
 from tests.accuracy import normalised
 from tests.conftest import Sample
+from tests.project.documents import DOCUMENTS, ROOT, blocks, commands, name, text
 from tests.receiver import Received, Receiver, receiving
 from tests.services import Start
-from tests.unit.project.documents import DOCUMENTS, ROOT, blocks, commands, name, text
 from worker.webhooks.keys import new_secret
 
 BASE_URL = "http://localhost:9001"

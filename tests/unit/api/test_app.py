@@ -1,13 +1,10 @@
-"""The application as a whole: what it loads, what every answer carries, what its documents say."""
+"""The application as a whole: what every answer carries, what its documents say."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,33 +19,6 @@ from api.__main__ import Server, _config, main
 from api.http.connections import Limits
 from tests.unit.api_service import Running, api_settings, assert_error, serving, until
 from worker.runtime.timing import Timing
-
-HEAVY = ("numpy", "ctranslate2", "faster_whisper", "av", "onnxruntime", "tokenizers", "torch", "huggingface_hub")
-
-
-def test_the_api_loads_no_machine_learning_and_no_backend() -> None:
-    script = (
-        "import json, sys, api.app; "
-        "print(json.dumps([name for name in sys.modules if name.partition('.')[0] in "
-        f"{HEAVY!r} or (name.startswith('engines.') and name not in sys.argv[1:])]))"
-    )
-    allowed = (
-        "engines.base",
-        "engines.errors",
-        "engines.languages",
-        "engines.registry",
-        "engines.speakers",
-        "engines.speakers.networks",
-        "engines.speakers.networks.availability",
-        "engines.text",
-        "engines.text.script_breaks",
-        "engines.text.unspaced",
-        "engines.transcript",
-        "engines.weights",
-        "engines.weights.names",
-    )
-    shown = subprocess.run([sys.executable, "-c", script, *allowed], capture_output=True, text=True, check=True)
-    assert json.loads(shown.stdout) == []
 
 
 @pytest.mark.parametrize(

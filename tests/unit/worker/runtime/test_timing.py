@@ -1,11 +1,8 @@
-"""Durations keep their order, at every scale, and reach every object that needs them."""
+"""Durations keep their order, at every scale."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,8 +10,6 @@ from hypothesis import strategies as st
 
 from tests.unit.api_service import worker_settings
 from worker.runtime.timing import Timing
-
-ROOT = Path(__file__).parents[4]
 
 
 def test_a_duration_out_of_order_is_refused_with_the_rule_it_breaks() -> None:
@@ -64,46 +59,3 @@ def test_no_other_scale_is_taken(factor: float) -> None:
 def test_a_floor_never_makes_a_duration_longer() -> None:
     short = replace(Timing(), feed_block=0.01)
     assert short.scaled(0.5).feed_block == 0.01
-
-
-def calls_without_timing(root: Path) -> Iterator[str]:
-    """Calls of our own classes and functions that take a `timing` and are given none, outside of tests."""
-    trees = {
-        path: ast.parse(path.read_text())
-        for floor in ("worker", "api", "scripts")
-        for path in (root / floor).rglob("*.py")
-    }
-    takers = {name for tree in trees.values() for name in _takers(tree)}
-    assert {"Maintenance", "Waiters", "Supervisor", "create_app", "announce"} <= takers
-    for path, tree in trees.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and _name(node.func) in takers:
-                given = [ast.unparse(each) for each in (*node.args, *(word.value for word in node.keywords))]
-                if not any("timing" in text.lower() for text in given if "Timing()" not in text):
-                    yield f"{path.relative_to(root)}:{node.lineno}: {ast.unparse(node)}"
-
-
-def _name(function: ast.expr) -> str:
-    return getattr(function, "attr", getattr(function, "id", ""))
-
-
-def _takers(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            makers = [each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
-            if any(_takes(each) for each in makers):
-                yield node.name
-        elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and _takes(node):
-            yield node.name
-
-
-def _takes(function: ast.FunctionDef) -> bool:
-    arguments = function.args
-    return any(each.arg == "timing" for each in (*arguments.args, *arguments.kwonlyargs))
-
-
-def test_the_service_passes_its_timing_to_whatever_takes_one() -> None:
-    """A default is for tests: an object that was forgotten would keep its own time in a scaled service."""
-    unaffected = ("connect(", "Leases(client, QUEUES)")  # Redis keeps its own time; hands on jobs and renews nothing
-    forgotten = [row for row in calls_without_timing(ROOT) if not any(each in row for each in unaffected)]
-    assert forgotten == []

@@ -21,7 +21,7 @@ from tests.unit.factories import make_request
 from worker.store.records import Diarization, JobError, Outcome, Webhook, new_job_id
 from worker.webhooks.message import message
 
-FOLDER = Path(__file__).parents[3] / "examples" / "n8n"
+FOLDER = Path(__file__).parents[2] / "examples" / "n8n"
 WORKFLOWS = sorted(FOLDER.glob("*.json"))
 Workflow = dict[str, Any]
 

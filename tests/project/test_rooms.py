@@ -1,10 +1,9 @@
-"""Floors and rooms: imports point one way, a folder can be surveyed, and the API needs no model to be imported."""
+"""Floors and rooms: imports point one way, and a folder can be surveyed."""
 
 from __future__ import annotations
 
 import graphlib
 import re
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -13,8 +12,6 @@ import pytest
 
 from scripts.documents.rooms import FLOORS, ROOT, imported, rooms
 
-BACKENDS = ("ctranslate2", "faster_whisper", "onnxruntime", "torch", "mlx", "pywhispercpp", "av", "tokenizers")
-LATER = ("flask", "rq_dashboard")  # of the API: once somebody opens the dashboard
 MAX_MODULES = 12  # in one folder
 MAX_LINES = 300
 
@@ -51,12 +48,6 @@ def test_the_wheel_has_all_of_scripts_that_the_service_imports() -> None:
     assert not [name for name in needed if not any(name.startswith(each.removesuffix(".py")) for each in shipped)]
 
 
-def test_the_clients_help_loads_no_library_but_its_parser() -> None:
-    program = "import sys, whisper_native.cli.main; print([name for name in ('httpx', 'rich') if name in sys.modules])"
-    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ended.stdout.strip() == "[]"
-
-
 def test_arrows_between_rooms_go_one_way() -> None:
     assert list(graphlib.TopologicalSorter(rooms()).static_order())
 
@@ -84,13 +75,6 @@ def test_engines_know_no_redis_no_http_and_no_settings() -> None:
         assert not libraries & {"redis", "rq", "fastapi", "starlette", "pydantic_settings"}, path.name
         source = path.read_text(encoding="utf-8")
         assert not any(name in source for name in ("os.environ", "getenv")), f"{path.name} reads the environment"
-
-
-def test_the_api_starts_without_any_backend_and_without_what_few_ask_for() -> None:
-    modules = "api.__main__, engines.registry, engines.weights.ctranslate2"
-    program = f"import sys, {modules}; print([name for name in {BACKENDS + LATER} if name in sys.modules])"
-    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ended.stdout.strip() == "[]"
 
 
 def test_every_room_says_in_one_line_what_it_holds() -> None:

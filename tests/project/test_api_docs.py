@@ -9,7 +9,7 @@ from api.http.errors import STATUS
 from api.intake.form import Form
 from scripts.documents.api_tables import TABLES, filled
 
-PAGE = Path(__file__).parents[3] / "docs" / "API.md"
+PAGE = Path(__file__).parents[2] / "docs" / "API.md"
 REMEDY = "Run `make docs`, which puts the tables into docs/API.md"
 
 

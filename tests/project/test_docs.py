@@ -17,8 +17,8 @@ from engines.registry import ENGINES
 from engines.weights.ctranslate2 import CTRANSLATE2_REPOSITORIES
 from scripts import write_docs
 from scripts.documents.configuration import GROUPS, settings
+from tests.project.documents import DOCUMENTS, ROOT, name, text
 from tests.unit.api_service import api_settings, worker_settings
-from tests.unit.project.documents import DOCUMENTS, ROOT, name, text
 from worker.runtime.version import VERSION
 from worker.store.job_store import LocalStore
 

@@ -18,7 +18,7 @@ from rq.cli.cli import main as rq_cli
 
 from scripts.cli import command_line
 from scripts.documents.configuration import settings
-from tests.unit.project.documents import DOCUMENTS, ROOT, commands, name, spans, text
+from tests.project.documents import DOCUMENTS, ROOT, commands, name, spans, text
 from whisper_native.cli.main import whisper_native
 
 PYTHONS = ("python", "python3", ".venv/bin/python", ".venv-engines/bin/python", "py")

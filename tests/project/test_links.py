@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.project.documents import DOCUMENTS, ROOT, anchors, links, name, spans, text
+from tests.project.documents import DOCUMENTS, ROOT, anchors, links, name, spans, text
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 FLOORS = ("api", "worker", "engines", "scripts", "whisper_native")
