@@ -118,10 +118,10 @@ def test_a_data_directory_with_a_long_path_gets_a_short_private_socket(
     assert first.socket != second.socket
 
 
-def test_a_socket_directory_that_others_may_enter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runtime = tmp_path / "run"
-    runtime.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+def test_a_socket_directory_that_others_may_enter_is_refused(
+    tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
     long = tmp_path / ("x" * 100)
     taken = plan(long).socket
     assert taken is not None
@@ -130,15 +130,15 @@ def test_a_socket_directory_that_others_may_enter_is_refused(tmp_path: Path, mon
         plan(long)
 
 
-def test_a_linked_socket_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runtime = tmp_path / "run"
-    runtime.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+def test_a_linked_socket_directory_is_refused(
+    tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
     long = tmp_path / ("x" * 100)
     taken = plan(long).socket
     assert taken is not None
-    shutil.move(taken.parent, runtime / "elsewhere")
-    taken.parent.symlink_to(runtime / "elsewhere")
+    shutil.move(taken.parent, short_path / "elsewhere")
+    taken.parent.symlink_to(short_path / "elsewhere")
     with pytest.raises(RedisUnavailable):
         plan(long)
 
