@@ -8,7 +8,7 @@ pytest := $(venv)/python -m pytest
 engines := .venv-engines/bin/python -m pytest tests/integration/engines/test_engines.py \
            tests/integration/engines/test_spoken_cases.py \
            tests/integration/engines/test_odd_recording.py tests/engines
-# Three test files at a time, long ones first; a file's tests share its services.
+# Four test files at a time, long ones first; a file's tests share its services.
 parallel := -n 4 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 # Or hundreds of processes would compile the same modules anew.
@@ -62,10 +62,10 @@ test-clients: setup ## the clients of docs/CLIENTS.md, installed as their users 
 test-times: setup ## as test, and what each folder takes, which goes into CONTRIBUTING.md
 	WRITE_TEST_TIMES=1 $(pytest) $(parallel) -m "not slow" $(ARGS)
 
-test-unit: setup ## no network, no processes
+test-unit: setup ## single modules: no service, no network, no weights
 	$(pytest) $(parallel) -m "not slow" tests/unit $(ARGS)
 
-test-integration: setup ## real Redis, real weights
+test-integration: setup ## real Redis, real weights, real codecs
 	$(pytest) $(parallel) -m "not slow" tests/integration $(ARGS)
 
 test-engines: ## all engines but mlx, which is slow, on real weights, in an environment of their own (.venv-engines)

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import httpx
 from fakeredis import FakeRedis, FakeServer
 from fastapi import FastAPI
 from pydantic import SecretStr
+from starlette.routing import BaseRoute
 
 from api.app import create_app
 from api.settings import ApiSettings
@@ -31,9 +33,13 @@ from worker.store.store_id import store_id
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(2000)
 
 
-def api_settings(**changes: Any) -> ApiSettings:
+def api_settings(api_keys: dict[str, str] | None = None, **changes: Any) -> ApiSettings:
     """The defaults, whatever the environment says."""
-    keys = changes.pop("api_keys", {})
+    return _api_settings(api_keys=tuple((api_keys or {}).items()), **changes)
+
+
+@cache  # reading them takes as long as a small test, and nothing changes what was read
+def _api_settings(api_keys: tuple[tuple[str, str], ...], **changes: Any) -> ApiSettings:
     return ApiSettings(
         _env_file=None,  # type: ignore[call-arg]
         **{
@@ -46,12 +52,13 @@ def api_settings(**changes: Any) -> ApiSettings:
             "min_free_disk_mb": 0,
             "sync_timeout": 10.0,
             "dashboard_write": False,
-            "api_keys": {name: SecretStr(key) for name, key in keys.items()},
+            "api_keys": {name: SecretStr(key) for name, key in api_keys},
             **changes,
         },
     )
 
 
+@cache
 def worker_settings(**changes: Any) -> WorkerSettings:
     return WorkerSettings(_env_file=None, **{"model": "base", "redis_url": None, **changes})  # type: ignore[call-arg]
 
@@ -182,6 +189,15 @@ def caller(app: FastAPI, peer: str = "127.0.0.1", **headers: str) -> httpx.Async
     return httpx.AsyncClient(transport=transport, base_url="http://localhost:9001", headers=named)
 
 
+_routes: dict[int, BaseRoute] = {}  # by the id of the router that they were included from
+
+
+def _share_routes(app: FastAPI) -> None:
+    """FastAPI works out the routes of each application anew, which takes longer than most tests; they are the same."""
+    included = [(route, getattr(route, "original_router", None)) for route in app.router.routes]
+    app.router.routes[:] = [_routes.setdefault(id(router), route) if router else route for route, router in included]
+
+
 @asynccontextmanager
 async def serving(
     tmp_path: Path,
@@ -204,6 +220,7 @@ async def serving(
         timing=replace(timing, feed_block=0.01),  # the reader stops between two blocks
         connections=connections,
     )
+    _share_routes(app)
     async with app.router.lifespan_context(app), caller(app) as client:
         yield Running(app, store, redis, redis_server, client)
 

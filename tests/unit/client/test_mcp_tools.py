@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp import Client
 
 from tests.unit.client.test_mcp_answers import JOB
 from whisper_native.errors import Failure
 from whisper_native.http.connection import Connection
-from whisper_native.mcp.tools import mcp_server
 from whisper_native.mcp.uploads import recording_at
 
 INFO = {"name": "whisper-native", "default_model": "base"}
@@ -118,6 +116,10 @@ def test_a_path_that_cannot_be_is_said_to_be_so(named: str, says: str) -> None:
 
 
 async def _with_client(url: str, recording: Path, agent: Callable[[Callable[[], Any]], Any]) -> None:
+    from mcp import Client  # which takes half a second, in every process that only collects tests
+
+    from whisper_native.mcp.tools import mcp_server
+
     async with Client(mcp_server(lambda: Connection(url, None, 5), "1.0", patience=0.5)) as client:
 
         async def call() -> Any:

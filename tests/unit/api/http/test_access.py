@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.datastructures import Headers
@@ -17,7 +18,7 @@ KEYS = {"ann": "sk-ann-0123456789", "n8n": "sk-n8n-0123456789"}
 
 
 def owner(
-    peer: str | None, method: str = "GET", /, *, settings: Mapping[str, object] | None = None, **headers: str
+    peer: str | None, method: str = "GET", /, *, settings: Mapping[str, Any] | None = None, **headers: str
 ) -> str:
     named = {"host": "localhost:9001", **{name.replace("_", "-"): value for name, value in headers.items()}}
     return owner_of(Headers(named), peer, method, api_settings(**(settings or {})))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from openai.pagination import SyncPage
-from openai.types import Model
 
 from api.http.errors import ApiError
 from api.intake.served_models import ServedModels
@@ -100,6 +98,9 @@ def test_aliases_are_listed_as_the_operator_wrote_them() -> None:
 
 @pytest.mark.asyncio
 async def test_the_sdk_reads_the_list(tmp_path: Path) -> None:
+    from openai.pagination import SyncPage  # half a second, in every process that only collects tests
+    from openai.types import Model
+
     async with serving(tmp_path) as running:
         page = SyncPage[Model].model_validate((await running.client.get("/v1/models")).json())
         assert [model.id for model in page.data][:2] == ["base", "whisper-1"]
