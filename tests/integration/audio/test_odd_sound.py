@@ -135,6 +135,31 @@ def test_two_speakers_on_two_channels_both_come_through(tmp_path: Path) -> None:
     assert np.abs(samples[4 * RATE : 6 * RATE]).max() > 0.02
 
 
+def hum(seconds: float) -> Samples:
+    return np.sin(2 * np.pi * 50 * np.arange(round(seconds * RATE)) / RATE).astype(np.float32)
+
+
+def rumble(seconds: float) -> Samples:
+    """Noise that falls by 6 dB an octave from 5 Hz on."""
+    spectrum = np.fft.rfft(speech.noise(seconds))
+    sound = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 5 * seconds), round(seconds * RATE))
+    return np.asarray(sound / sound.std(), np.float32)
+
+
+@pytest.mark.parametrize(
+    "noise", [lambda seconds: speech.noise(seconds, 1.0), hum, rumble], ids=["hiss", "hum", "rumble"]
+)
+@pytest.mark.parametrize("level", [0.01, 0.2])  # the voice's is 0.03
+def test_a_voice_is_heard_beside_a_channel_of_noise(tmp_path: Path, sample: Sample, noise: Any, level: float) -> None:
+    """A microphone that is off, or broken: it was the louder one, so the voice was turned down."""
+    voice = 0.3 * media.read(sample.path)
+    voice = np.tile(np.concatenate([voice, speech.silence(4)]), 3)
+    sound = np.stack([level * noise(len(voice) / RATE), voice]).astype(np.float32)
+    samples, _, _ = read(odd_media.wav(tmp_path / "a", odd_media.as_int16(sound)))
+    spoken = np.abs(voice) > 0.01
+    assert likeness(samples[RATE:][spoken[RATE:]], voice[RATE:][spoken[RATE:]]) > 0.9
+
+
 def test_both_channels_alike_are_the_channel(tmp_path: Path) -> None:
     mono, _, _ = read(odd_media.wav(tmp_path / "a", odd_media.as_int16(sweep())))
     stereo, _, _ = read(odd_media.wav(tmp_path / "b", odd_media.as_int16(np.stack([sweep(), sweep()]))))

@@ -97,6 +97,10 @@ ODD: dict[str, tuple[Write, list[str]]] = {
     "the fourth of six channels": (on_channel(3, 6), []),
     "the last of 24 channels": (on_channel(23, 24), []),
     "the 50th of 64 channels": (on_channel(49, 64), []),
+    "a hiss on another channel, louder": (
+        lambda path, talk: pcm(path, np.stack([speech.noise(len(talk) / RATE, 0.2), talk * np.float32(0.2)])),
+        [],
+    ),
     "a second track": (
         lambda path, talk: odd_media.tracks(path.with_suffix(".mp4"), [np.zeros_like(talk), talk]),
         ["other_tracks"],
