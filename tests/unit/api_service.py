@@ -58,8 +58,14 @@ def _api_settings(api_keys: tuple[tuple[str, str], ...], **changes: Any) -> ApiS
     )
 
 
+def worker_settings(data_dir: Path | None = None, **changes: Any) -> WorkerSettings:
+    """The defaults, whatever the environment says."""
+    settings = _worker_settings(**changes)
+    return settings.model_copy(update={"data_dir": data_dir}) if data_dir else settings
+
+
 @cache
-def worker_settings(**changes: Any) -> WorkerSettings:
+def _worker_settings(**changes: Any) -> WorkerSettings:
     return WorkerSettings(_env_file=None, **{"model": "base", "redis_url": None, **changes})  # type: ignore[call-arg]
 
 

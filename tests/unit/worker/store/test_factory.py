@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from scripts.doctor import store as doctor
 from tests.unit.api_service import worker_settings
+from worker.settings import WorkerSettings
 from worker.store import factory
 from worker.store.errors import StoreUnfit
 from worker.store.job_store import LocalStore
@@ -48,7 +49,7 @@ def test_its_keys_have_the_usual_names(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://store.lan")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
-    settings = worker_settings(store=SHARED)
+    settings = WorkerSettings(_env_file=None, store=SHARED)  # type: ignore[call-arg]
     assert settings.store_config == {"endpoint": "https://store.lan", "secret_access_key": "hush"}
     assert "hush" not in repr(settings)
 
