@@ -21,7 +21,7 @@ RELEASE = 0.2  # seconds in which a channel's level falls to a third after it fe
 MEMORY = 2.0  # seconds over which channels are compared for their sign
 LAG = 0.001  # seconds between samples whose difference is compared: what is left of 50 Hz is a sixth of a voice's share
 MEMORY_OF_LEVELS = 20.0  # seconds that a channel may be silent before it is taken for one without a voice
-LIVELY = 4.0  # times its usual level that a channel rises to if it has a voice: noise in 50 ms stays below 2.4 times
+STEADY, LIVELY = 1.5, 2.5  # times its usual level to which hiss and rumble rise at most, and a voice in much noise
 LEAST = 1e-3  # what the level of a steady channel counts for
 HELD = 0.01  # of its highest level, which a voice's channel has in its pauses, too, or noise would fill them
 OPPOSED = 0.3  # correlation from which two channels are taken to hold the same sound, or its opposite
@@ -92,7 +92,7 @@ class _Mixer:
         if not self._recent.size:
             return np.ones(len(self._recent))
         rise = self._recent.max(axis=1) / np.maximum(np.quantile(self._recent, 0.1, axis=1), 1e-9)
-        return np.asarray(np.clip(((rise - 1) / (LIVELY - 1)) ** 4, LEAST, 1), np.float64)
+        return np.asarray(np.clip((rise - STEADY) / (LIVELY - STEADY), LEAST, 1), np.float64)
 
     def _compare(self, voices: Samples, seconds: float) -> None:
         now = np.asarray(voices @ voices.T, np.float64)
