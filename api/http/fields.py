@@ -19,6 +19,7 @@ _BEHIND: dict[Shape, re.Pattern[str]] = {
 
 
 _OPENING, _CLOSING = re.compile("%5b", re.IGNORECASE), re.compile("%5d", re.IGNORECASE)
+_HALF = re.compile("[\ud800-\udfff]")
 _COMMA = re.compile(",")
 _BETWEEN_URLS = re.compile(r",\s*(?=data:)")
 
@@ -90,4 +91,9 @@ def _json_texts(text: str) -> list[str] | None:
         values = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return values if all(isinstance(value, str) for value in values) else None
+    return list(map(without_halves, values)) if all(isinstance(value, str) for value in values) else None
+
+
+def without_halves(text: str) -> str:
+    """With a mark for each half of a sign, which JSON can hold and UTF-8 cannot."""
+    return _HALF.sub("\ufffd", text)

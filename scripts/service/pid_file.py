@@ -3,6 +3,7 @@ ends with its process however that ended."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -52,6 +53,8 @@ class PidFile:
         """Makes this process the service, until `release` or its end. Raises AlreadyRunning."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = open(self._path, "a+", encoding="utf-8", opener=_private)  # noqa: SIM115 - stays open
+        with contextlib.suppress(OSError):  # of another user, who let us write
+            self._path.chmod(0o600)  # it may be of an earlier version
         deadline = time.monotonic() + LOCK_TIMEOUT
         while not _lock(file):
             if time.monotonic() > deadline:
@@ -99,13 +102,14 @@ class PidFile:
     def is_held(self) -> bool:
         """Whether some process is the service now."""
         try:
-            with open(self._path, "a+", encoding="utf-8") as file:
+            with open(self._path, "a+", encoding="utf-8", opener=_private) as file:
                 return not _lock(file)
         except OSError:
             return False
 
 
 def _private(path: str, flags: int) -> int:
+    """Whoever looks first makes the file, which may come to hold Redis' password."""
     return os.open(path, flags, 0o600)
 
 

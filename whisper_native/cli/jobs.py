@@ -67,6 +67,13 @@ def get(job_ids: tuple[str, ...], output: Path | str, **given: Any) -> int:
     if output == "-" and set(given["formats"]) & set(BINARY) and sys.stdout.isatty():
         raise click.UsageError("docx is nothing for a terminal: name a directory with -o.")
     server, layout = _server(given), options.layout_fields(given)
+    taken: dict[str, str] = {}  # names of files -> whose they are
+
+    def named(job: dict[str, Any]) -> str:
+        """As the recording; if another's transcripts have that name, with the job's id."""
+        stem = Path(job["file"]["name"]).stem or job["id"]
+        is_free = taken.setdefault(stem.casefold(), job["id"]) == job["id"]
+        return stem if is_free else f"{stem} {job['id']}"
 
     def fetch(job_id: str) -> None:
         job = server.job(job_id)
@@ -75,7 +82,7 @@ def get(job_ids: tuple[str, ...], output: Path | str, **given: Any) -> int:
         for name in given["formats"]:
             body = server.transcript(job_id, FORMATS[name], layout)
             if isinstance(output, Path):
-                path = output / f"{Path(job['file']['name']).stem or job_id}.{name}"
+                path = output / f"{named(job)}.{name}"
                 write(path, body)
                 click.echo(path)
             else:

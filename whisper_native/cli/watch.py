@@ -15,7 +15,10 @@ from whisper_native.cli import options
 from whisper_native.errors import SOME_FAILED
 
 if TYPE_CHECKING:
+    from whisper_native.recordings.arrivals import Arrivals
+    from whisper_native.recordings.sources import Source
     from whisper_native.running.batch import Batch
+    from whisper_native.running.display import Display
 
 
 @click.command(cls=options.Spelled)
@@ -77,15 +80,16 @@ def watch(folder: Path, output: Path | None, move: Path | None, **given: Any) ->
     batch = Batch(service, wishes(given), display, tell=lambda text: None)
     report = Report([], display, as_json=given["as_json"])
     arrivals = Arrivals(folder, recursive=given["recursive"], without=tuple(filter(None, (output, move))))
+    arriving = _Folder(arrivals, folder, display)
     display.message(f"Watching {folder}; Ctrl-C ends it.")
     try:
         while report.exit_code in (0, SOME_FAILED):
-            for plan in plans(arrivals.look(), given["formats"], output, to_stdout=False):
+            for plan in plans(arriving.look(), given["formats"], output, to_stdout=False):
                 if plan.missing:
                     batch.add(plan)
                 elif move:
-                    _move(plan.source.path, move / plan.source.below)
-            _take(batch, report, given["interval"], move)
+                    _move(plan.source, move, display)
+            _take(batch, report, given["interval"], move, display)
     except KeyboardInterrupt:
         display.close()
         return interrupted(batch, display)
@@ -93,7 +97,29 @@ def watch(folder: Path, output: Path | None, move: Path | None, **given: Any) ->
     return report.exit_code
 
 
-def _take(batch: Batch, report: Any, seconds: float, move: Path | None) -> None:
+class _Folder:
+    """What comes into it. One that cannot be read, as of a share that is away, is looked at again, and named once."""
+
+    def __init__(self, arrivals: Arrivals, path: Path, display: Display) -> None:
+        self._arrivals = arrivals
+        self._path = path
+        self._display = display
+        self._is_away = False
+
+    def look(self) -> list[Source]:
+        try:
+            found = self._arrivals.look()
+        except OSError as error:
+            if not self._is_away:
+                why = error.strerror or error
+                self._display.message(f"{self._path} cannot be read: {why}. It is tried again.", important=True)
+            self._is_away = True
+            return []
+        self._is_away = False
+        return found
+
+
+def _take(batch: Batch, report: Any, seconds: float, move: Path | None, display: Display) -> None:
     """What ends until the next look."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
@@ -101,11 +127,18 @@ def _take(batch: Batch, report: Any, seconds: float, move: Path | None) -> None:
         if ending is not None:
             report.add(ending)
             if move and ending.status == "finished":
-                _move(ending.plan.source.path, move / ending.plan.source.below)
+                _move(ending.plan.source, move, display)
 
 
-def _move(path: Path, folder: Path) -> None:
-    """Under a name that is free there."""
+def _move(source: Source, folder: Path, display: Display) -> None:
+    """Under a name that is free there. Says so if it cannot be."""
+    try:
+        _moved(source.path, folder / source.below)
+    except OSError as error:
+        display.message(f"{source.path} cannot be moved to {folder}: {error.strerror or error}.", important=True)
+
+
+def _moved(path: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     target, number = folder / path.name, 1
     while target.exists():

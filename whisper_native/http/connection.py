@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,8 @@ PASSING = (408, 429, 502, 503)  # and 409 with the code of a key in use
 
 
 class Connection:
-    """url: with or without /v1. patience: seconds to try again for. stop: set to leave everything."""
+    """url: with or without /v1. patience: seconds to try again for, from the first trouble on. stop: set to leave
+    everything."""
 
     def __init__(self, url: str, key: str | None, patience: float, stop: threading.Event | None = None) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
@@ -61,11 +63,12 @@ class Connection:
 
     def repeated(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         """What `send` gives once it is 2xx. Trouble that passes is waited for; the rest raises Failure."""
-        deadline, pause = time.monotonic() + self._patience, 0.5
+        deadline, pause = math.inf, 0.5
         while True:
             try:
                 response = send()
             except httpx.TransportError as error:
+                deadline = min(deadline, time.monotonic() + self._patience)  # an upload may take longer than that
                 if not self._has_answered or time.monotonic() >= deadline:
                     raise self._away(error) from None
                 asked = 0.0
@@ -74,6 +77,7 @@ class Connection:
                 if response.is_success:
                     return response
                 failure = failure_of(response.status_code, json_of(response))
+                deadline = min(deadline, time.monotonic() + self._patience)
                 if not _passes(response, failure.code) or time.monotonic() >= deadline:
                     raise failure
                 asked = _retry_after(response)

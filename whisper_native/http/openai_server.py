@@ -31,7 +31,7 @@ class OpenAIServer:
         task = "translations" if fields.get("task") == "translate" else "transcriptions"
         known = {key: value for key, value in fields.items() if key in _KNOWN}
         data = {"model": DEFAULT_MODEL, **known, "response_format": FORMATS[name]}
-        body = Body(recording.path, on_sent, self.connection)
+        body = Body(recording, on_sent, self.connection)
         with body:
             return self.connection.call(
                 "POST",

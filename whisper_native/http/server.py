@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -71,7 +71,7 @@ class Server:
     def _post(self, recording: Recording, fields: Fields, key: str, on_sent: Sent) -> httpx.Response:
         named = {**fields, "filename": recording.name}
         headers = {"idempotency-key": key}
-        body = Body(recording.path, on_sent, self.connection)
+        body = Body(recording, on_sent, self.connection)
         if len(urlencode(named)) > MAX_QUERY:
             request: dict[str, Any] = {"data": dict(fields), "files": {"file": (recording.name, body)}}
         else:
@@ -159,14 +159,19 @@ class Server:
 
 
 class Body:
-    """A recording on its way out, block by block, until somebody wants to stop."""
+    """A recording on its way out as it was read, block by block, until somebody wants to stop. What was added to its
+    file since is left out; raises Failure if some of it is gone."""
 
-    def __init__(self, path: Path, on_sent: Sent, connection: Connection) -> None:
-        self._path, self._on_sent, self._stop = path, on_sent, connection.stop
+    def __init__(self, recording: Recording, on_sent: Sent, connection: Connection) -> None:
+        self._recording, self._on_sent, self._stop = recording, on_sent, connection.stop
         self._sent = 0
 
     def __enter__(self) -> None:
-        self._file = open(self._path, "rb")
+        path = self._recording.path
+        try:
+            self._file = open(path, "rb")
+        except OSError as error:
+            raise Failure(f"{path} cannot be read: {error.strerror}.", "unreadable") from None
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
@@ -178,19 +183,20 @@ class Body:
     def read(self, size: int = -1) -> bytes:
         if self._stop.is_set():
             raise Stopped
-        block = self._file.read(size)
+        left = self._recording.size - self._file.tell()
+        block = self._file.read(min(size, left) if size >= 0 else left)
+        if left and size and not block:
+            raise Failure(f"{self._recording.path} changed while it was sent. Run the command again.", "changed")
         self._sent += len(block)
         self._on_sent(self._sent)
         return block
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """httpx learns by it how long the recording is."""
+        return self._file.seek(offset + (self._recording.size if whence == os.SEEK_END else 0))
 
     def tell(self) -> int:
         return self._file.tell()
-
-    def fileno(self) -> int:
-        return self._file.fileno()
 
 
 def models(connection: Connection) -> list[dict[str, Any]]:

@@ -41,22 +41,22 @@ class Plan:
 
 def plans(sources: Sequence[Source], formats: Sequence[str], directory: Path | None, *, to_stdout: bool) -> list[Plan]:
     """directory: None for beside each recording. Recordings whose transcripts would have the same name (a.mp3, a.wav)
-    keep their endings (a.mp3.srt, a.wav.srt)."""
-    bases = [_base(source, directory) for source in sources]
-    shared = Counter(map(_folded, bases))
+    keep their endings (a.mp3.srt, a.wav.srt); those of several folders (x/a.mp3, y/a.mp3) come into folders named like
+    theirs."""
+    bases = _apart(sources, [_base(source, directory) for source in sources])
     planned = []
     for source, base in zip(sources, bases, strict=True):
         if to_stdout or (source.beside is None and directory is None):
             planned.append(Plan(source, dict.fromkeys(formats)))
             continue
-        whole = base.with_name(source.name) if shared[_folded(base)] > 1 else base
-        planned.append(Plan(source, {name: whole.with_name(f"{whole.name}.{name}") for name in formats}))
+        planned.append(Plan(source, {name: base.with_name(f"{base.name}.{name}") for name in formats}))
     return planned
 
 
 def write(path: Path, content: bytes) -> None:
     """Aside and renamed: a reader finds all of it or nothing. Raises Failure."""
-    aside = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
+    short = path.name.encode(errors="replace")[:200].decode(errors="ignore")  # most systems take 255 bytes
+    aside = path.with_name(f".{short}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside.write_bytes(content)
@@ -71,6 +71,36 @@ def _base(source: Source, directory: Path | None) -> Path:
     """The output's path without its ending."""
     folder = directory / source.below if directory else source.beside or Path()
     return folder / (Path(source.name).stem or source.name)
+
+
+def _apart(sources: Sequence[Source], bases: list[Path]) -> list[Path]:
+    """The bases, with as much more as it takes that no two are the same."""
+    for further in (_with_ending, _in_folder):
+        shared = Counter(map(_folded, bases))
+        pairs = zip(sources, bases, strict=True)
+        bases = [further(source, base) if shared[_folded(base)] > 1 else base for source, base in pairs]
+    taken: set[str] = set()
+    return [_free(base, taken) for base in bases]
+
+
+def _with_ending(source: Source, base: Path) -> Path:
+    return base.with_name(source.name)
+
+
+def _in_folder(source: Source, base: Path) -> Path:
+    """Named like the recording's own, if it has one that is not its transcript's."""
+    folder = source.path.absolute().parent
+    is_its_own = source.beside is not None and source.beside.absolute() == folder
+    return base.parent / folder.name / base.name if is_its_own and base.parent.absolute() != folder else base
+
+
+def _free(base: Path, taken: set[str]) -> Path:
+    number, found = 1, base
+    while _folded(found) in taken:
+        number += 1
+        found = base.with_name(f"{base.name} ({number})")
+    taken.add(_folded(found))
+    return found
 
 
 def _folded(path: Path) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 from fastapi import Request
 
 from api.http.errors import ApiError
+from api.http.fields import without_halves
 
 MAX_BODY = 64 * 1024  # bytes
 PATIENCE = 120.0  # seconds for all of it to come; to sign in, nobody needs a key
-_ESCAPED = re.compile(rb"\\u[dD]")
-_LONE = re.compile("[\ud800-\udfff]")  # halves of signs, which JSON can hold and UTF-8 cannot
+_ESCAPED = re.compile(r"\\u[dD]")
 
 
 async def read_object(request: Request, most: int = MAX_BODY, param: str | None = None) -> dict[str, Any]:
@@ -35,9 +35,10 @@ async def read_object(request: Request, most: int = MAX_BODY, param: str | None 
 def parse_object(body: bytes, param: str | None = None) -> dict[str, Any]:
     """Raises ApiError for anything else."""
     try:
-        sent = json.loads(body)
-        if _ESCAPED.search(body):
-            sent = json.loads(_LONE.sub("\ufffd", json.dumps(sent, ensure_ascii=False)))
+        text = body.decode(json.detect_encoding(body))  # strictly, which json itself does not
+        sent = json.loads(text)
+        if _ESCAPED.search(text):
+            sent = json.loads(without_halves(json.dumps(sent, ensure_ascii=False)))
     except (ValueError, RecursionError):
         raise ApiError("invalid_value", "The body is no JSON.", param=param) from None
     if not isinstance(sent, dict):

@@ -70,6 +70,21 @@ def test_objects_say_what_failed(monkeypatch: pytest.MonkeyPatch, stand: Stand, 
     assert (code, row["status"], row["error"]) == (1, "failed", {"code": "file_too_large", "message": "Too large."})
 
 
+def test_jobs_of_recordings_with_one_name_get_a_file_each(
+    monkeypatch: pytest.MonkeyPatch, stand: Stand, tmp_path: Path
+) -> None:
+    stand.put("/v1/info", (200, {"name": "whisper-native"}))
+    for job_id in ("job_1", "job_2"):
+        stand.put(f"/v1/jobs/{job_id}", (200, {"id": job_id, "status": "finished", "file": {"name": "talk.mp3"}}))
+        stand.put(f"/v1/jobs/{job_id}/transcript", (200, {}, job_id.encode()))
+    code, _ = command(monkeypatch, stand, "get", "job_1", "job_2", "job_1", "-o", tmp_path)
+    assert code == 0
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "talk.txt": "job_1",
+        "talk job_2.txt": "job_2",
+    }
+
+
 def test_bars_have_a_stage_and_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(sys, "stderr", shown)

@@ -15,7 +15,7 @@ from whisper_native.errors import Failure
 from whisper_native.recordings.arrivals import Arrivals
 from whisper_native.recordings.content import read
 from whisper_native.recordings.outputs import plans, write
-from whisper_native.recordings.sources import NotFound, Scratch, sources
+from whisper_native.recordings.sources import NotFound, Scratch, Source, sources
 
 
 @pytest.fixture
@@ -75,6 +75,29 @@ def test_transcripts_lie_beside_or_below_and_never_on_each_other(talks: Path, tm
     ]
     assert tmp_path / "out" / "deep" / "c.srt" in elsewhere
     assert {path for plan in plans(found, ["srt"], None, to_stdout=True) for path in plan.outputs.values()} == {None}
+
+
+def test_recordings_of_several_folders_keep_their_transcripts_apart(tmp_path: Path) -> None:
+    for name in ("x/a.mp3", "y/a.mp3", "y/b.mp3", "z/x/a.mp3", "z/a.mp3", "z/a.mp3.mp3"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    chosen = (str(tmp_path / "x"), str(tmp_path / "y"), str(tmp_path / "z" / "x" / "a.mp3"))
+    found = sources(chosen, recursive=False, scratch=tmp_path)
+    out = tmp_path / "out"
+    shown = [plan.outputs["txt"] for plan in plans(found, ["txt"], out, to_stdout=False)]
+    assert shown == [out / "x/a.mp3.txt", out / "y/a.mp3.txt", out / "b.txt", out / "x/a.mp3 (2).txt"]
+    odd = [tmp_path / "z" / name for name in ("a.mp3", "a.mp3.mp3", "a.wav")]
+    beside = plans([Source(path, path.name, path.parent) for path in odd], ["txt"], None, to_stdout=False)
+    assert len({plan.outputs["txt"] for plan in beside}) == 3
+    fetched = [Source(tmp_path / "scratch" / name / "talk.m4a", "talk.m4a", Path()) for name in "12"]
+    shown = [plan.outputs["txt"] for plan in plans(fetched, ["txt"], None, to_stdout=False)]
+    assert shown == [Path("talk.m4a.txt"), Path("talk.m4a (2).txt")]
+
+
+def test_an_output_is_written_whose_name_is_as_long_as_names_can_be(tmp_path: Path) -> None:
+    path = tmp_path / f"{'会' * 83}.txt"
+    write(path, b"1")
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
 def test_an_output_is_whole_or_not_there(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -128,6 +129,47 @@ def test_what_passes_is_waited_for(stand: Stand, recording: Recording) -> None:
     stand.put("/v1/jobs", busy, in_use, 503, (202, JOB))
     assert submit(stand, recording) == JOB
     assert len(stand.requests) == 5
+
+
+def test_patience_begins_with_the_trouble_and_not_with_the_upload(
+    stand: Stand, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long upload that is refused at its end for now is tried again."""
+    passed = [0.0]
+    monkeypatch.setattr("whisper_native.http.connection.time", SimpleNamespace(monotonic=lambda: passed[0]))
+    stand.put("/v1/jobs", (503, {"retry-after": "0.001"}, b"{}"), (202, JOB))
+    with connected(stand, patience=60.0) as connection:
+        connection.look("/health")
+
+        def slowly(sent: int) -> None:
+            passed[0] += 100.0
+
+        assert Server(connection, {}).submit(recording, {}, slowly) == JOB
+
+
+@pytest.mark.parametrize("fields", [{}, {"prompt": "word " * 1500}])
+def test_a_recording_that_grows_goes_out_as_it_was_read(
+    stand: Stand, recording: Recording, fields: dict[str, str]
+) -> None:
+    whole = recording.path.read_bytes()
+    recording.path.write_bytes(whole + b"more")
+    stand.put("/v1/jobs", (202, JOB))
+    assert submit(stand, recording, patience=0.0, **fields) == JOB
+    assert whole in stand.requests[1][3]
+    assert b"more" not in stand.requests[1][3]
+
+
+@pytest.mark.parametrize("fields", [{}, {"prompt": "word " * 1500}])
+def test_a_recording_that_shrinks_is_the_one_that_fails(
+    stand: Stand, recording: Recording, fields: dict[str, str]
+) -> None:
+    recording.path.write_bytes(b"sound")
+    with pytest.raises(Failure, match="changed while it was sent") as raised:
+        submit(stand, recording, patience=0.0, **fields)
+    assert not raised.value.is_everybodys
+    recording.path.unlink()
+    with pytest.raises(Failure, match="cannot be read"):
+        submit(stand, recording, patience=0.0, **fields)
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,13 @@ class TestPidFile:
 
     @pytest.mark.skipif(os.name == "nt", reason="modes")
     def test_only_its_owner_reads_it(self, service: ServiceConfig) -> None:
+        """It may hold Redis' password. An earlier version let everybody read it."""
         file = PidFile(service.pid_file)
+        assert not file.is_held()  # `start` looks first
+        file.hold()
+        file.release()
+        assert service.pid_file.stat().st_mode & 0o077 == 0
+        service.pid_file.chmod(0o644)
         file.hold()
         file.release()
         assert service.pid_file.stat().st_mode & 0o077 == 0

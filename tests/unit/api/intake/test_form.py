@@ -226,3 +226,15 @@ def test_metadata_with_many_keys_or_bytes_is_refused() -> None:
         read_form(Fields([("metadata[a]", "x" * 20_000)]), "job")
     assert read_form(Fields([("metadata", nested(16))]), "job").metadata
     assert len(read_form(Fields([("metadata", json.dumps({str(n): n for n in range(256)}))]), "job").metadata) == 256
+
+
+@pytest.mark.parametrize("name", ["include", "languages", "timestamp_granularities", "webhook_include"])
+def test_halves_of_signs_in_a_list_are_refused_in_words_that_can_be_sent(name: str) -> None:
+    with pytest.raises(ApiError) as raised:
+        read_form(Fields([(name, '["\\ud800"]')]), "job")
+    assert (raised.value.code, raised.value.param) == ("invalid_value", name)
+    assert raised.value.response().body
+
+
+def test_halves_of_signs_in_phrases_become_marks() -> None:
+    assert read_form(Fields([("keywords", '["a\\ud800"]')]), "job").keywords == ("a\ufffd",)

@@ -104,6 +104,13 @@ class TestSigningIn:
                 await stranger.get(path, headers={"cookie": cookie})
                 assert time.process_time() - began < 1.0, path  # it took 20
 
+    async def test_a_key_that_is_no_text_is_no_key(self, tmp_path: Path) -> None:
+        async with serving(tmp_path, api_keys=KEYS) as running, running.caller("8.8.8.8") as stranger:
+            torn = b'{"key": "\xed\xa0\x80"}'
+            assert_error(await stranger.post("/session", content=torn, headers=OWN), 400, "invalid_value", "key")
+            half = '{"key": "\\ud800"}'.encode("utf-16")
+            assert_error(await stranger.post("/session", content=half, headers=OWN), 401, "invalid_api_key")
+
     async def test_a_key_that_is_sent_counts_more(self, tmp_path: Path) -> None:
         async with serving(tmp_path, api_keys=KEYS) as running, running.caller() as browser:
             await sign_in(browser)

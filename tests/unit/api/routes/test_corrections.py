@@ -42,6 +42,21 @@ async def transcript(running: Running, job: JobRequest, **query: str) -> httpx.R
     return await running.client.get(f"/v1/jobs/{job.id}/transcript", params=query)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"segments": [{"id": 0, "text": "half \xed\xa0\x80"}]}',
+        '{"segments": [{"id": 0, "text": "half \\ud800"}]}'.encode("utf-16"),
+    ],
+)
+async def test_halves_of_signs_leave_a_transcript_that_can_be_read(tmp_path: Path, body: bytes) -> None:
+    async with serving(tmp_path) as running:
+        job = finished(running)
+        answer = await running.client.patch(f"/v1/jobs/{job.id}/transcript", content=body, headers=MATCH)
+        assert answer.status_code in (200, 400)
+        assert (await transcript(running, job, format="text")).status_code == 200
+
+
 async def test_the_corrected_segments_are_answered_with_times(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         job = finished(running)
