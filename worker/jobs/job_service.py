@@ -8,7 +8,7 @@ import itertools
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -212,8 +212,9 @@ class JobService:
             self._queue.forget(job_id)
             self._events.forget(job_id)
 
-    def requeue(self, job_id: str) -> JobRequest:
-        """Runs a failed or canceled job again, from its recording. Raises CannotRequeue, QueueFull or JobNotFound."""
+    def requeue(self, job_id: str, reopened: Callable[[JobRequest], None] = lambda request: None) -> JobRequest:
+        """Runs a failed or canceled job again, from its recording. Raises CannotRequeue, QueueFull or JobNotFound.
+        reopened: called once it is sure to run again, whether or not Redis takes it, and before it does."""
         request = self._store.request(job_id)
         self._check_requeue(request)
         self._backlog.admit(request)
@@ -222,6 +223,7 @@ class JobService:
         except BaseException:
             self._backlog.withdraw(request)
             raise
+        reopened(request)
         self._events.forget(job_id)
         self._events.state(job_id, "queued")
         self._queue.enqueue(request, self._backlog.turn_of)

@@ -40,10 +40,11 @@ class DeliveryQueue:
         """at: unix seconds."""
         self._redis.zadd(DUE, {job_id: at})
 
-    def put_new(self, jobs: dict[str, float]) -> None:
-        """Those that stand there already keep their time."""
+    def put_owed(self, jobs: dict[str, float]) -> None:
+        """Those that stand there already keep their time, unless they are due sooner: a job that ran again has a new
+        end to tell, whatever pause the message of its first one was in."""
         if jobs:
-            self._redis.zadd(DUE, jobs, nx=True)
+            self._redis.zadd(DUE, jobs, lt=True)
 
     def again(self, job_id: str, at: float) -> None:
         """Makes it due and wakes whoever sends."""

@@ -90,10 +90,12 @@ class Outbox:
 
     def requeue(self, jobs: JobService, job_id: str) -> JobRequest:
         """Has a job run again whose receiver is then owed its new end. Raises as JobService.requeue does."""
-        request = jobs.requeue(job_id)
-        if request.webhook is not None:
-            self.again(job_id, is_new_end=True)
-        return request
+
+        def owe(request: JobRequest) -> None:
+            if request.webhook is not None:
+                self.again(job_id, is_new_end=True)
+
+        return jobs.requeue(job_id, owe)
 
     def _write(self, job_id: str, line: _Line) -> None:
         # The line break before it parts it from a line that a crash has torn.

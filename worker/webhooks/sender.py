@@ -120,7 +120,7 @@ class Sender:
         except (JobNotFound, RecordBroken):  # the scan says of the latter what is wrong
             return
         if delivery is not None and delivery.next_at is not None:
-            self._due.put_new({job_id: delivery.next_at})
+            self._due.put_owed({job_id: delivery.next_at})
             self._woken.set()
 
     def scan_soon(self) -> None:
@@ -134,7 +134,7 @@ class Sender:
 
     def scan(self) -> None:
         """Finds what is owed by reading the store."""
-        self._due.put_new(self._pending.owed())
+        self._due.put_owed(self._pending.owed())
 
     def send_due(self) -> float:
         """Begins what is due; returns how many seconds the next round may wait."""

@@ -9,6 +9,7 @@ import pytest
 from fakeredis import FakeRedis, FakeServer
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.exceptions import ConnectionError
 
 from tests.unit.factories import make_request
 from worker.jobs.backlog import Backlog, QueueFull
@@ -19,7 +20,9 @@ from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.runtime.timing import Timing
 from worker.store.job_store import LocalStore
-from worker.store.records import JobRequest
+from worker.store.records import JobRequest, Outcome, Webhook
+from worker.webhooks.message import event_id
+from worker.webhooks.outbox import Outbox
 
 pytestmark = pytest.mark.fault(80)
 
@@ -37,12 +40,12 @@ class Bench:
         )
         self.service = JobService(self.store, self.queue, Events(self.redis), self.backlog, Expiry(self.store))
 
-    def submit(self, owner: str, hours: float = 1.0) -> JobRequest:
+    def submit(self, owner: str, hours: float = 1.0, webhook: Webhook | None = None) -> JobRequest:
         """As the API does: it asks first, and then reads the recording."""
         self.backlog.check("batch", owner, 1, 1)
         upload = self.store.receive()
         upload.write(b"RIFF")
-        request = make_request(upload.id, owner=owner, declared_seconds=hours * 3600)
+        request = make_request(upload.id, owner=owner, declared_seconds=hours * 3600, webhook=webhook)
         self.service.submit(upload, request)
         return request
 
@@ -68,6 +71,30 @@ def bench(tmp_path: Path) -> Bench:
 def test_one_owner_has_half_of_a_queue_and_whoever_comes_later_finds_a_place(bench: Bench) -> None:
     assert [bench.fill(owner) for owner in "abcd"] == [8, 4, 2, 1]
     assert bench.submit("e")
+
+
+@pytest.mark.parametrize("method", ["forget", "state"])
+def test_a_requeued_job_owes_its_new_end_though_redis_goes_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Maintenance queues it then."""
+    bench = Bench(tmp_path, is_shared=False)
+    request = bench.submit("a", webhook=Webhook("https://example.com/hook"))
+    bench.store.finish(request.id, Outcome("failed"))
+    bench.queue.withdraw(request)
+
+    def fails(*_: object) -> None:
+        raise ConnectionError("Redis is away")
+
+    monkeypatch.setattr(Events, method, fails)
+    outbox = Outbox(bench.store)
+    with pytest.raises(ConnectionError):
+        outbox.requeue(bench.service, request.id)
+    assert bench.store.outcome(request.id) is None
+    bench.store.finish(request.id, Outcome("canceled"))
+    delivery = outbox.delivery(request)
+    assert delivery is not None
+    assert delivery.id == event_id(request.id, 2)
 
 
 def test_and_half_of_its_hours(bench: Bench) -> None:

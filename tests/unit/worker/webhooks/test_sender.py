@@ -252,6 +252,29 @@ def test_a_replay_that_redis_was_not_told_is_found_in_the_store(office: Office) 
     assert len(office.post.calls) == 2
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_the_new_end_of_a_requeued_job_is_told_at_once(office: Office, is_told: bool) -> None:
+    """However long the pause is that the message of its first end is in."""
+    office.sender = office.new_sender("0,3600")
+    office.post.answer = lambda number: Answer(503 if number == 1 else 200)
+    request = office.job(state="failed")
+    office.work()
+    office.now += 60
+    office.store.reopen(request.id)
+    Outbox(office.store, now=lambda: office.now).again(request.id, is_new_end=True)
+    office.store.finish(request.id, Outcome("canceled", ended_at=office.now))
+    if is_told:
+        office.sender.look_at(request.id)
+    else:  # the news of it was lost
+        office.sender.scan()
+    office.work()
+    assert [json.loads(call.body)["type"] for call in office.post.calls] == [
+        "transcription.failed",
+        "transcription.canceled",
+    ]
+    assert DeliveryQueue(office.redis).next_at() is None
+
+
 @pytest.mark.fault(43)
 def test_a_sender_that_dies_before_it_has_written_it_down_is_followed_by_one_that_sends_again(office: Office) -> None:
     request = office.job()
