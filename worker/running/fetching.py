@@ -13,7 +13,7 @@ from worker.store.records import JobError, JobRequest
 
 class FetchSetback(Exception):
     """The recording could not be fetched now. has_progressed: whether there is more of it than before. is_ours: whether
-    it is for want of room here, which is nobody's fault and ends no job."""
+    it is for want of room here, or another worker is at it, which is nobody's fault and ends no job."""
 
     def __init__(self, cause: JobError, *, has_progressed: bool = False, is_ours: bool = False) -> None:
         super().__init__(cause.message)
@@ -39,7 +39,8 @@ class Fetcher:
             with self._store.fetched_source(request.id) as part:
                 self._fill(part, request.url, check)
         except PartTaken:
-            raise FetchSetback(JobError("url_unreachable", "Another worker is fetching the recording.")) from None
+            cause = JobError("url_unreachable", "Another worker is fetching the recording.")
+            raise FetchSetback(cause, is_ours=True) from None
 
     def _fill(self, part: PartialSource, url: str, check: Callable[[], None]) -> None:
         before = part.size if part.validator else 0

@@ -169,13 +169,15 @@ class Waveform:
 class Retry:
     """`retry.json`: trouble that is not the recording's put the job aside. cause: of the last try. tries: how many
     there were. at: when the last one ended, in unix seconds. pause: seconds from then to the next. waited: seconds of
-    the pauses before this one."""
+    the pauses before this one. patience: with which it waits (worker.running.retries); empty from an earlier version.
+    """
 
     cause: JobError
     tries: int
     at: float
     pause: float
     waited: float = 0.0
+    patience: str = field(default="", metadata=SPARSE)
 
     @property
     def due_at(self) -> float:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fakeredis import FakeRedis
@@ -194,6 +196,19 @@ def test_two_workers_do_not_write_into_the_same_file(bench: Bench) -> None:
         with LocalPartialSource(bench.store.source(job_id)):
             assert isinstance(bench.runner.run(job_id, FETCH), Postponed)
         assert isinstance(bench.new_runner().run(job_id, FETCH), Requeue)
+
+
+def test_a_job_never_fails_because_another_worker_fetches_its_recording(bench: Bench) -> None:
+    """Which WHISPER_URL_TIMEOUT may let take for longer than the tries of other trouble do."""
+    now = [time.time()]
+    bench.jobs.clock = SimpleNamespace(now=lambda: now[0])  # type: ignore[assignment]  # all it is asked
+    job_id, runner = bench.add("http://127.0.0.1:9/"), bench.new_runner()
+    with LocalPartialSource(bench.store.source(job_id)):
+        for _ in range(20):
+            end = runner.run(job_id, FETCH)
+            assert isinstance(end, Postponed)
+            assert end.due_at is not None
+            now[0] = end.due_at
 
 
 def test_a_file_that_was_finished_since_it_was_opened_is_left_alone(tmp_path: Path) -> None:

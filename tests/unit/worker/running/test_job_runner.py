@@ -47,6 +47,7 @@ from worker.running.attempt import MAX_DEATHS, MAX_STRIKES, DecodingLimits
 from worker.running.fetching import Fetcher
 from worker.running.job_access import JobAccess
 from worker.running.job_runner import JobRunner
+from worker.running.retries import Retries
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobNotFound, LocalStore
 from worker.store.records import JobError, Outcome
@@ -599,6 +600,24 @@ def test_trouble_that_does_not_pass_ends_a_job_after_an_hour_with_its_last_cause
     assert pauses == sorted(pauses)
     assert now[0] - began >= 3600
     assert len(pauses) < 20
+
+
+@pytest.mark.parametrize("before", ["no_room", "unserved"])
+def test_what_a_job_waited_for_another_reason_takes_no_try_away(bench: Bench, talk: bytes, before: str) -> None:
+    """Hours without room on the disk, say, and then a source that does not answer once."""
+    now, job_id = bench.set_by_hand(), bench.add(talk)
+    retries = Retries(bench.store, clock=bench.jobs.clock)
+    while now[0] < bench.store.request(job_id).created_at + 2 * Timing().retry_period:
+        end = retries.put_aside(job_id, JobError("storage_full", "No room."), getattr(retries, before))
+        assert end is not None
+        assert end.due_at is not None
+        now[0] = end.due_at
+    began, tries = now[0], 0
+    while end := retries.put_aside(job_id, JobError("url_unreachable", "Away."), retries.passing):
+        assert end.due_at is not None
+        now[0], tries = end.due_at, tries + 1
+    assert tries > 1
+    assert now[0] - began >= Timing().retry_period
 
 
 def test_a_run_before_its_time_takes_no_try_away(bench: Bench, talk: bytes) -> None:
