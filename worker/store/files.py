@@ -88,11 +88,18 @@ def write_synced(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def write_all(descriptor: int, content: bytes) -> None:
+    """A disk that is all but full takes a part, without an error until more is to be written."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 def append_synced(path: Path, line: bytes) -> None:
     """In one piece, whoever else appends; raises FileNotFoundError if the directory is gone."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(descriptor, line)
+        write_all(descriptor, line)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

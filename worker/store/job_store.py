@@ -35,7 +35,7 @@ from worker.runtime.timing import Timing
 from worker.store.attempts import Attempt
 from worker.store.edits.transcripts import Transcripts
 from worker.store.errors import JobNotFound, RecordBroken
-from worker.store.files import append_synced, create, patiently, remove, sync_directory, write_synced
+from worker.store.files import append_synced, patiently, remove, sync_directory
 from worker.store.incoming import reference_name
 from worker.store.index.catalog import Catalog
 from worker.store.index.job_index import JobIndex
@@ -108,17 +108,13 @@ class LocalStore:
             return True  # a newer version's outcome, or a damaged one: either way there is one
 
     def finish(self, job_id: str, outcome: Outcome) -> bool:
-        directory = self._directory(job_id)
-        aside = directory / f"outcome.{os.getpid()}.{time.monotonic_ns()}.tmp"
+        self._directory(job_id)  # raises JobNotFound for what can be no job's id
         seen = self.index.ends(job_id)
         try:
-            write_synced(aside, OUTCOME.dump(outcome))
-            create(aside, directory / "outcome.json")
-        except (FileExistsError, FileNotFoundError):
+            if not self._files.create(job_id, OUTCOME, outcome):
+                return False
+        except JobNotFound:
             return False
-        finally:
-            aside.unlink(missing_ok=True)
-        sync_directory(directory)
         self.index.ended(seen, outcome.state)
         return True
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worker.runtime.file_lock import try_lock
+from worker.store.files import write_all
 from worker.store.idempotency import CLAIM, ClaimBusy, Claimed, counts, parsed
 from worker.store.record_format import RecordUnreadable
 
@@ -35,7 +36,7 @@ class LocalClaim:
     def write(self, claimed: Claimed) -> None:
         os.ftruncate(self._descriptor, 0)
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, CLAIM.dump(claimed))
+        write_all(self._descriptor, CLAIM.dump(claimed))
         os.fsync(self._descriptor)
 
     def clear(self) -> None:
@@ -81,12 +82,16 @@ class LocalClaims:
     def _hold(self, path: Path, deadline: float) -> LocalClaim:
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-            if try_lock(descriptor):
-                if _is_there(path, descriptor):
+            try:
+                is_locked = try_lock(descriptor)
+                if is_locked and _is_there(path, descriptor):
                     return LocalClaim(path, descriptor)
-                os.close(descriptor)  # it was removed between the two calls
-                continue
+            except BaseException:
+                os.close(descriptor)
+                raise
             os.close(descriptor)
+            if is_locked:  # it was removed between the two calls
+                continue
             if time.monotonic() >= deadline:
                 raise ClaimBusy
             time.sleep(LOOK_AGAIN)

@@ -48,7 +48,7 @@ class RecordFiles:
 
     def create(self, job_id: str, form: RecordFormat[Record], record: Record) -> bool:
         try:
-            self._write(job_id, form, record, _link)
+            self._write(job_id, form, record, create)
         except FileExistsError:
             return False
         return True
@@ -68,6 +68,8 @@ class RecordFiles:
             except FileNotFoundError:
                 if not left or not directory.is_dir():
                     raise JobNotFound(job_id) from None
+            finally:  # what a full disk took of it, or its second name
+                aside.unlink(missing_ok=True)
 
     def update(
         self, job_id: str, form: RecordFormat[Record], change: Callable[[Record | None], Record], *, mends: bool = False
@@ -103,13 +105,6 @@ class RecordFiles:
             yield
         finally:
             os.close(descriptor)
-
-
-def _link(aside: Path, target: Path) -> None:
-    try:
-        create(aside, target)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _is_locked(descriptor: int) -> bool:

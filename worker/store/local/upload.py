@@ -107,7 +107,8 @@ def sweep(incoming: Path, older_than: float, just_begun: float) -> None:
     else once untouched for `older_than` seconds; never before it is `just_begun` seconds old."""
     for directory in incoming.iterdir():
         try:
-            newest = max((file.stat().st_mtime for file in directory.iterdir()), default=directory.stat().st_mtime)
+            # Its own time too: a recording that is used again is as old as the job that had it first.
+            newest = max(path.stat().st_mtime for path in (directory, *directory.iterdir()))
         except OSError:  # it was committed or discarded this moment
             continue
         age = time.time() - newest

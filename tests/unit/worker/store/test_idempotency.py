@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -112,3 +113,17 @@ def test_sweeping_removes_the_claims_whose_job_is_gone(claims: LocalClaims, tmp_
     kept[0].release()
     claims.sweep(lambda job_id: job_id == "there")
     assert len(files(tmp_path)) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not say which files are open")
+def test_a_file_system_without_locks_costs_no_open_files(
+    claims: LocalClaims, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(descriptor: int) -> bool:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("worker.store.local.claims.try_lock", fails)
+    with pytest.raises(OSError, match="No locks"):
+        claims.hold("key")
+    kept = {os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()}
+    assert not any(path.startswith(str(tmp_path)) for path in kept)

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from tests.unit.factories import make_request, make_transcript
+from worker.store.idempotency import Claimed
 from worker.store.job_store import JobNotFound, LocalStore, RecordBroken
 from worker.store.local.upload import JUST_BEGUN
-from worker.store.records import JOB, JobError, JobRequest, Outcome, new_job_id
+from worker.store.records import JOB, JobError, JobRequest, Outcome, Retry, new_job_id
 
 
 @pytest.fixture
@@ -114,6 +115,64 @@ def test_a_full_disk_is_no_lost_race(store: LocalStore, monkeypatch: pytest.Monk
     assert names(store.source(job_id).parent) == ["job.json", "source"]
 
 
+def test_a_cancel_is_not_lost_to_whoever_tidies_up_at_that_moment(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a worker does that has just fetched the job's recording."""
+    job_id, link = add(store).id, os.link
+
+    def swept(aside: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "link", link)
+        store.drop_checkpoints(job_id)
+        link(aside, target)
+
+    monkeypatch.setattr(os, "link", swept)
+    assert store.finish(job_id, Outcome("canceled"))
+    assert store.outcome(job_id)
+    assert names(store.source(job_id).parent) == ["job.json", "outcome.json", "source"]
+
+
+def test_what_a_full_disk_does_not_take_leaves_nothing_behind(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = add(store).id
+    store.save_transcript(job_id, make_transcript())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (
+        lambda: store.transcripts.entitle(job_id, "A title"),
+        lambda: store.put_aside(job_id, Retry(JobError("storage_full", "No room."), 1, 0.0, 1.0)),
+        lambda: store.finish(job_id, Outcome("finished")),
+    ):
+        with pytest.raises(OSError, match="No space left"):
+            write()
+    assert names(store.source(job_id).parent) == ["edits.lock", "job.json", "source", "transcript.json"]
+
+
+def test_a_line_that_does_not_fit_as_a_whole_is_not_written(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is all but full takes a part of it, and says so by the number of bytes alone."""
+    job_id, write = add(store).id, os.write
+    room = [10]
+
+    def some(descriptor: int, content: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        room[0] -= (written := write(descriptor, content[: room[0]]))
+        return written
+
+    monkeypatch.setattr(os, "write", some)
+    with pytest.raises(OSError, match="No space left"):
+        store.add_delivery(job_id, b"\na line of twenty bytes\n")
+    room[0] = 10
+    claim = store.claims.hold("key")
+    with pytest.raises(OSError, match="No space left"):
+        claim.write(Claimed(job_id, "abc"))
+    claim.release()
+
+
 def test_an_outcome_is_never_seen_half_written(store: LocalStore) -> None:
     job_id = add(store).id
     seen: list[Outcome] = []
@@ -201,6 +260,16 @@ def test_an_old_upload_that_still_grows_is_kept(store: LocalStore) -> None:
     store.sweep_incoming(older_than=3600)
     upload.commit(make_request(upload.id))
     assert store.source(upload.id).stat().st_size == 1_000_000
+
+
+def test_a_recording_that_is_used_again_is_not_swept_for_its_age(store: LocalStore) -> None:
+    """The two jobs share the file, and its time."""
+    job_id = add(store).id
+    os.utime(store.source(job_id), (time.time() - 7200,) * 2)
+    upload = store.receive(job_id)
+    store.sweep_incoming(older_than=3600)
+    upload.commit(make_request(upload.id))
+    assert store.source(upload.id).read_bytes() == b"RIFF"
 
 
 def test_what_a_crash_left_of_a_deletion_is_swept(store: LocalStore) -> None:
