@@ -171,7 +171,14 @@ class ModelPool:
             self._is_moving = False
             self._news.notify_all()
             loaded = tuple(self._places)
-            self._without_lock(lambda: self._changed(loaded))
+            self._without_lock(lambda: self._tell(loaded))
+
+    def _tell(self, loaded: tuple[str, ...]) -> None:
+        """What goes wrong with that must not keep the job from its model: nobody would let go of the place."""
+        try:
+            self._changed(loaded)
+        except Exception:
+            log.exception("Which models are loaded could not be told")
 
     def _evict_and_load(self, leaving: _Place | None, model: str) -> Batcher:
         if leaving:

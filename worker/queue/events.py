@@ -231,6 +231,10 @@ class FeedReader:
                 log.warning("The feed is interrupted: %s", error)
                 last = None
                 self._stopped.wait(0.5)
+            except Exception:  # whatever it is, nobody would hear of anything any more
+                log.exception("The feed is interrupted")
+                last = None
+                self._stopped.wait(0.5)
 
     def _newest(self) -> bytes:
         newest: Any = self._redis.xrevrange(FEED, count=1)

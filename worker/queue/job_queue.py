@@ -160,7 +160,9 @@ class JobQueue:
         if not any(removed) and not self._take_from_aside(request.id):
             return
         with contextlib.suppress(NoSuchJobError), self._redis.pipeline() as pipeline:
-            cancel(QueuedJob.fetch(request.id, connection=self._redis, serializer=JSONSerializer), pipeline)
+            job = QueuedJob.fetch(request.id, connection=self._redis, serializer=JSONSerializer)
+            job.origin = kind_of(job.origin)  # the lists of special queues are tidied by nobody
+            cancel(job, pipeline)
             pipeline.execute()
 
     def forget(self, job_id: str) -> None:

@@ -241,6 +241,18 @@ def test_what_is_loaded_is_told(loader: Loader) -> None:
     assert told == [("base",), ()]
 
 
+def test_a_model_whose_loading_cannot_be_told_is_taken_all_the_same(loader: Loader) -> None:
+    """Else nobody would let go of it, and no other model have its place."""
+
+    def fails(loaded: tuple[str, ...]) -> None:
+        raise OSError("The disk does not say which store this is")
+
+    pool = ModelPool(loader, changed=fails)
+    use(pool, "base")
+    use(pool, "small")
+    assert pool.loaded == ("small",)
+
+
 def test_a_model_is_meant_by_any_of_its_spellings() -> None:
     names = ModelNames.of("Systran/faster-whisper-base", ("small", "base", "whisper-small", "someone/mine"))
     assert names == ModelNames("base", ("small", "someone/mine"))

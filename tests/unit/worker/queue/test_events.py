@@ -227,3 +227,19 @@ def test_neither_a_broken_listener_nor_a_foreign_entry_ends_the_reader(redis: Fa
     redis.xadd(FEED, {"something": "else"})
     Events(redis).state("b", "canceled")
     wait_for(lambda: ("b", "canceled") in follower.states)
+
+
+def test_what_nobody_foresaw_does_not_end_the_reader(
+    redis: FakeRedis, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a moment in which the system gives the process no more memory."""
+    follower = follow(redis)
+
+    def fails(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise MemoryError
+
+    monkeypatch.setattr(redis, "xread", fails)
+    assert follower.gaps.acquire(timeout=10)
+    Events(redis).state("a", "canceled")
+    wait_for(lambda: follower.states == [("a", "canceled")])

@@ -125,6 +125,15 @@ def test_a_job_that_was_moved_can_be_canceled_and_forgotten(bench: Bench, moved:
     assert moved.id not in str(bench.redis.keys())
 
 
+def test_a_canceled_job_that_was_moved_is_listed_where_such_lists_are_tidied(bench: Bench, moved: JobRequest) -> None:
+    """Also a day later, when RQ has forgotten the job."""
+    bench.queue.withdraw(moved)
+    assert bench.redis.zscore("rq:canceled:batch", moved.id) is not None
+    bench.redis.delete(f"rq:job:{moved.id}")
+    bench.queue.forget(moved.id)
+    assert bench.redis.keys("rq:canceled:*") == []
+
+
 def test_owners_take_turns_with_those_that_were_moved(bench: Bench, moved: JobRequest) -> None:
     later = make_request(new_job_id(), model="Small")
     bench.queue.enqueue(later, lambda request, waiting: waiting[0])
