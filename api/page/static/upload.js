@@ -11,6 +11,8 @@ const FIRST_PAUSE = 1; // seconds
 const MAX_PAUSE = 30; // seconds
 const PASSING = [0, 408, 425, 429, 500, 502, 503, 504, 507]; // statuses after which it is tried again
 
+const IN_USE = "idempotency_key_in_use"; // by the line that was lost, for which the server still waits
+
 /** Each {id, name, state, sent, total, error, nextTry}; state: waiting, sending, lost, failed. */
 export const uploads = [];
 
@@ -95,8 +97,9 @@ async function ended(upload, request) {
   }
   const seconds = Number(request.getResponseHeader("Retry-After"));
   upload.isOffline = status === 0;
-  const error = status ? readError(status, responseText).message : t("upload.lost");
-  if (!PASSING.includes(status)) fail(upload, error);
+  const { code, message: error } = status ? readError(status, responseText) : { message: t("upload.lost") };
+  const passes = PASSING.includes(status) || code === IN_USE;
+  if (!passes) fail(upload, error);
   else if (!status && !(await isReadable(upload.file))) fail(upload, t("upload.unreadable"));
   else later(upload, error, seconds);
   sendNext();

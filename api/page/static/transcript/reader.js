@@ -90,7 +90,7 @@ export class Reader {
     this.search.again();
   }
 
-  conflict(id) {
+  conflict(id, isNews = true) {
     const i = this.words.indexes.get(id);
     const conflict = this.saver.conflicts.get(id);
     const row = this.text.rows[i];
@@ -107,7 +107,7 @@ export class Reader {
       this.#settle(i);
     });
     row.append(box);
-    announce(t("tr.conflict"));
+    if (isNews) announce(t("tr.conflict"));
   }
 
   changed() {
@@ -187,7 +187,7 @@ export class Reader {
   #speakers() {
     openSpeakers(this.job, async (job) => {
       this.job = job;
-      this.reloaded(await this.saver.refresh());
+      await this.saver.refresh();
       this.text.rows.forEach((_, i) => this.text.label(i));
       this.onJob(job);
     });

@@ -6,6 +6,7 @@ import { about, clock, percent } from "../format.js";
 import { request } from "../http.js";
 import { reason, t } from "../messages.js";
 
+const AGAIN = 3000; // ms until a stream that was refused, as by a proxy without a server, is asked for again
 const ENDED = new Set(["finished", "failed", "canceled", "deleted"]);
 
 export class Running {
@@ -63,6 +64,7 @@ export class Running {
     const source = new EventSource(this.job.urls?.events ?? `/v1/jobs/${this.job.id}/events`);
     this.#source = source;
     this.text.replaceChildren(); // it tells all from the first
+    source.addEventListener("error", () => source.readyState === EventSource.CLOSED && this.#again(source));
     const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
     on("state", ({ state }) => ENDED.has(state) || this.show({ status: state }));
     on("progress", ({ processed, total }) =>
@@ -73,6 +75,14 @@ export class Running {
       source.close();
       this.onEnd(job);
     });
+  }
+
+  #again(refused) {
+    setTimeout(() => {
+      if (this.#source !== refused || this.#stops.signal.aborted) return;
+      this.#source = null;
+      this.#connect();
+    }, AGAIN);
   }
 
   #add(segment) {

@@ -52,18 +52,23 @@ export class Saver {
   constructor(jobId, revision) {
     this.jobId = jobId;
     this.revision = revision;
-    this.view = null; // { saved(segments), reloaded(transcript), conflict(id), changed() }
+    this.view = null; // { saved(segments), reloaded(transcript), conflict(id, isNews), changed() }
   }
 
   get isDirty() {
     return this.pending.size + this.conflicts.size > 0;
   }
 
-  /** change: { text } or { speaker }; text null brings back the machine's. base: the segment as the server has it. */
+  /** change: { text } or { speaker }; text null brings back the machine's. base: the segment as the server has it. What
+   * is asked about waits for the answer, whoever types on meanwhile. */
   change(base, change) {
+    const asked = this.conflicts.get(base.id);
+    if (asked) {
+      Object.assign(asked.mine, change);
+      return this.view?.conflict(base.id, false);
+    }
     const known = this.pending.get(base.id);
     this.pending.set(base.id, { base: known?.base ?? base, ...this.#fields(known), ...change });
-    this.conflicts.delete(base.id);
     savers.set(this.jobId, this);
     if (this.state !== "failed") this.#become("waiting");
     clearTimeout(this.#timer);
@@ -87,11 +92,10 @@ export class Saver {
     }
   }
 
-  /** The transcript's revision was counted up by something else that we did. */
+  /** The transcript's revision was counted up by something else that we did: speakers may have other names. */
   async refresh() {
-    const transcript = await load(this.jobId);
-    this.revision = transcript.revision;
-    return transcript;
+    await this.#merge((there, base) => there.text === base.text);
+    if (!this.#isSending && this.conflicts.size) this.#settle();
   }
 
   #fields(change) {
@@ -128,14 +132,16 @@ export class Saver {
   }
 
   /** Somebody else was faster: what they changed is taken over, and asked about if it is what was changed here too. */
-  async #merge() {
+  async #merge(areSame = (there, base) => there.text === base.text && there.speaker === base.speaker) {
     const theirs = await load(this.jobId);
     this.revision = theirs.revision;
     const now = new Map(theirs.segments.map((segment) => [segment.id, segment]));
     for (const [id, change] of this.pending) {
       const there = now.get(id);
-      const isSame = there && there.text === change.base.text && there.speaker === change.base.speaker;
-      if (isSame) continue;
+      if (there && areSame(there, change.base)) {
+        change.base = there;
+        continue;
+      }
       this.pending.delete(id);
       const isMine = there && there.text.trim() === change.text?.trim() && !("speaker" in change);
       if (!isMine) this.conflicts.set(id, { mine: change, theirs: there ?? null });
