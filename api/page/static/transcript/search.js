@@ -9,7 +9,7 @@ const PAUSE = 120; // ms after the last key
 
 /** What to look for, as it is: whatever is special in expressions stands for itself; any white space for any. */
 export function expression(sought, isExact) {
-  const literal = sought.trim().replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&").replace(/\s+/g, "\\s+");
+  const literal = sought.trim().replace(/[\\^$.*+?()[\]{}|]/g, "\\$&").replace(/\s+/g, "\\s+");
   return new RegExp(literal, isExact ? "gu" : "giu");
 }
 
