@@ -13,7 +13,7 @@ from redis import Redis
 
 from worker.fleet.needs import KEY, Need, kind_of, need_of, special_queues
 from worker.queue.heartbeat import Takers
-from worker.queue.job_queue import JobQueue
+from worker.queue.job_queue import QUEUES, JobQueue
 from worker.runtime.timing import Timing
 
 
@@ -27,7 +27,10 @@ class UnmetNeeds:
 
     def open(self, now: float) -> None:
         """Moves what has waited for long enough. now: monotonic seconds."""
-        waiting = {name: need for name in special_queues(self._redis) if self._ids(name) and (need := need_of(name))}
+        names = [
+            name for name in special_queues(self._redis) if kind_of(name) in QUEUES
+        ]  # others are another program's
+        waiting = {name: need for name in names if self._ids(name) and (need := need_of(name))}
         unmet = {name for name, need in waiting.items() if not self._is_met(need)}
         self._since = {name: self._since.get(name, now) for name in unmet}
         for name, need in waiting.items():

@@ -65,8 +65,11 @@ class Slots:
     def ensure(self, counts: dict[Priority, int]) -> None:
         """Adds slots where there are fewer than these: a model that was loaded since may take more at once."""
         for queue, count in counts.items():
-            self._add(queue, count - self._counts[queue])
-            self._counts[queue] = max(count, self._counts[queue])
+            try:
+                self._add(queue, count - self._counts[queue])
+            except RuntimeError as error:  # the system has no more threads now: a model is served by fewer slots, too
+                log.warning("Slots of the queue %s are missing: %s", queue, error)
+            self._counts[queue] = max(self._count(queue), self._counts[queue])
             self._gate.set_places(queue, self._counts[queue])
 
     def serve_needs(self, needs: Iterable[Need]) -> None:
@@ -96,7 +99,18 @@ class Slots:
                 self._queue_of.append(queue)
                 self._need_of.append(need)
                 self._threads.append(thread)
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:
+                    self._queue_of.pop()
+                    self._need_of.pop()
+                    self._threads.pop()
+                    raise
+
+    def _count(self, queue: QueueName) -> int:
+        """How many slots take from the common queue of this name."""
+        with self._adding:
+            return list(zip(self._queue_of, self._need_of, strict=True)).count((queue, None))
 
     @property
     def busy(self) -> int:

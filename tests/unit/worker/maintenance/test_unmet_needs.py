@@ -77,3 +77,11 @@ def test_a_job_waits_for_one_engine_for_a_minute(bench: Bench) -> None:
     bench.needs.open(1.0)
     assert bench.in_common() == [old]
     assert bench.queue.live_ids() == {old, young}
+
+
+def test_the_queues_of_another_program_on_this_redis_are_left_alone(bench: Bench) -> None:
+    bench.redis.rpush("rq:queue:mails:urgent", "theirs")
+    list_queue(bench.redis, "mails:urgent")
+    for now in (0.0, TIMING.unmet):
+        bench.needs.open(now)
+    assert bench.redis.lrange("rq:queue:mails:urgent", 0, -1) == [b"theirs"]
