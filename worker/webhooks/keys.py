@@ -46,12 +46,15 @@ def own_secret(data_dir: Path) -> str:
     path = data_dir / FILE
     if not path.exists():
         aside = data_dir / f"{FILE}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{new_secret()}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        _give_name(aside, path)
+        try:
+            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="ascii") as file:
+                file.write(f"{new_secret()}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            _give_name(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
     secret = path.read_text(encoding="ascii").strip()
     key_of(secret)
     return secret
@@ -66,5 +69,3 @@ def _give_name(aside: Path, path: Path) -> None:
     except OSError:  # no hard links on this file system
         if not path.exists():
             os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)

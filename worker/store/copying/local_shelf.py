@@ -65,11 +65,13 @@ class LocalShelf:
         for name, content in parts.records.items():
             write_synced(aside / name, content)
         sync_directory(aside)
+        replaced = self._incoming / f"replaced-{job_id}"
         if target.exists():
-            os.rename(target, self._incoming / f"replaced-{job_id}")
+            shutil.rmtree(replaced, ignore_errors=True)  # of a copy that was broken off right here
+            os.rename(target, replaced)
         os.rename(aside, target)
         sync_directory(self._jobs)
-        shutil.rmtree(self._incoming / f"replaced-{job_id}", ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
 
     def claims(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self._claims.iterdir() if path.is_file()}

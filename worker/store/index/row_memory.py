@@ -64,12 +64,12 @@ class RowMemory:
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             file = sqlite3.connect(self._path, PATIENCE, isolation_level=None, check_same_thread=False)
+            try:
+                _prepare(file)
+            except sqlite3.Error:  # others may be at it: the next call opens it anew
+                file.close()
+                raise
             self._connection = file
-            file.execute("PRAGMA journal_mode = WAL")
-            file.execute("PRAGMA synchronous = OFF")
-            file.execute(_LAYOUT)
-            if file.execute("SELECT COUNT(*) FROM jobs").fetchone()[0] > MOST:
-                file.execute("DELETE FROM jobs")
         return self._connection
 
     def _give_up(self, error: sqlite3.Error) -> None:
@@ -83,3 +83,11 @@ class RowMemory:
                 self._connection.close()
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
+
+
+def _prepare(file: sqlite3.Connection) -> None:
+    file.execute("PRAGMA journal_mode = WAL")
+    file.execute("PRAGMA synchronous = OFF")
+    file.execute(_LAYOUT)
+    if file.execute("SELECT COUNT(*) FROM jobs").fetchone()[0] > MOST:
+        file.execute("DELETE FROM jobs")

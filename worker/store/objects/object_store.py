@@ -255,14 +255,18 @@ class ObjectStore(ObjectRecordings):
                 self._remove(f"jobs/{job_id}/")
 
     def tidy_cache(self) -> None:
-        """Drops recordings from this machine that the store has no more, and what was fetched of those that nobody
-        fetches any more."""
+        """Drops recordings from this machine that the store has no more, what was fetched of those that nobody fetches
+        any more, and copies for players that a killed process left of jobs that are gone."""
         kept, fetched = self._cache.files(), list(self._fetching.iterdir())  # first: what comes later is in no list
+        copies = list(self._playable.iterdir())
         there = {entry.name for entry in self.bucket.list("jobs/")}
         self._cache.keep_only(there, kept)
         for path in fetched:
             if f"{path.name}/{JOB.name}" not in there or f"{path.name}/{OUTCOME.name}" in there:
                 shutil.rmtree(path, ignore_errors=True)
+        for path in copies:
+            if f"{path.name.partition('.')[0]}/{JOB.name}" not in there:
+                path.unlink(missing_ok=True)
 
     def trouble(self) -> str | None:
         return self._reach.trouble()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import re
@@ -121,3 +122,13 @@ def test_the_services_own_secret_is_made_once_and_for_its_owner_alone(tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["webhook-secret"]
     if os.name != "nt":
         assert stat.S_IMODE((tmp_path / "webhook-secret").stat().st_mode) == 0o600
+
+
+def test_a_secret_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        own_secret(tmp_path)
+    assert list(tmp_path.iterdir()) == []

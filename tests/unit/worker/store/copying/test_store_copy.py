@@ -182,3 +182,16 @@ def test_nothing_of_a_deleted_job_is_copied(places: Places) -> None:
     store = places.store("directory", "one")
     store.delete(add(store))
     assert places.copy(("directory", "objects")).copied == 0
+
+
+def test_a_copy_that_was_broken_off_at_its_end_is_made_again(places: Places, tmp_path: Path) -> None:
+    one = places.store("directory", "one")
+    job_id = add(one)
+    places.copy(("directory", "directory"))
+    left = tmp_path / "two" / "incoming" / f"replaced-{job_id}"
+    left.mkdir()
+    (left / "source").touch()
+    one.finish(job_id, Outcome("canceled"))
+    assert places.copy(("directory", "directory")).copied == 1
+    assert places.store("directory", "two").outcome(job_id) == one.outcome(job_id)
+    assert not left.exists()

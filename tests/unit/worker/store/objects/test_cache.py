@@ -138,3 +138,15 @@ def test_what_comes_while_the_store_is_listed_stays(tmp_path: Path, monkeypatch:
     store.tidy_cache()
     assert [path.stat().st_size for path in (tmp_path / "files").iterdir()] == [SIZE]
     assert fetching.exists()
+
+
+def test_a_copy_for_players_that_a_killed_process_left_goes_with_its_job(tmp_path: Path) -> None:
+    store = ObjectStore(Bucket(MemoryStore()), tmp_path)
+    gone, kept = add(store, b"x").id, add(store, b"x").id
+    for job_id in (gone, kept):
+        target = store.playable_target(job_id)
+        for path in (target, target.with_name(f"{target.name}.77.part")):
+            path.touch()
+    store.delete(gone)
+    store.tidy_cache()
+    assert sorted(path.name for path in (tmp_path / "playable").iterdir()) == [kept, f"{kept}.77.part"]

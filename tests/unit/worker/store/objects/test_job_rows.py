@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 from obstore.store import MemoryStore
 
 from tests.unit.factories import make_request
-from worker.store.index.row_memory import NAME
+from worker.store.index import row_memory
+from worker.store.index.job_row import OPEN, UNKNOWN, JobRow
+from worker.store.index.row_memory import NAME, RowMemory
 from worker.store.objects.bucket import Bucket
 from worker.store.objects.object_store import ObjectStore
-from worker.store.records import JOB, OUTCOME, Outcome
+from worker.store.records import JOB, OUTCOME, Outcome, new_job_id
 
 MANY = 300
 
@@ -91,3 +94,17 @@ def test_a_cache_that_is_damaged_hides_no_job(bucket: Bucket, tmp_path: Path, ca
     assert len(list(store.catalog.of_owner("ben"))) == MANY / 3
     assert "is forgotten" in caplog.text
     assert len(list(ObjectStore(bucket, tmp_path).catalog.of_owner("ben"))) == MANY / 3
+
+
+def test_a_cache_that_others_write_as_it_is_opened_is_used_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the processes of a machine do that begin at once."""
+    monkeypatch.setattr(row_memory, "PATIENCE", 0.0)
+    other = sqlite3.connect(tmp_path / row_memory.NAME, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    memory, row = RowMemory(tmp_path), JobRow(new_job_id(), "a", OPEN, False, UNKNOWN)
+    assert memory.find(row.id, None) is None
+    other.close()
+    memory.keep(row, None)
+    assert memory.find(row.id, None) == row
