@@ -201,8 +201,12 @@ def dashboard(service: ServiceConfig, overrides: Mapping[str, str], wait: float)
     """Opens the queue dashboard if there is a browser to open it in."""
     if code := start(service, overrides, wait):
         return code
-    running = PidFile(service.pid_file).holder()
-    url = f"{running.url}/rq" if running else ""
+    here = _held(replace(service, roles=Roles()))
+    served = next((holder.url for _, holder in here if holder.url), "")
+    if not served:
+        print("\nNo API runs on this machine. The dashboard is at /rq of the one that does.", file=sys.stderr)
+        return 1
+    url = f"{served}/rq"
     print(f"\nDashboard: {url}")
     if sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         webbrowser.open(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -20,10 +21,13 @@ LOOK_EVERY = 1.0  # seconds
 def stop_running(running: Running, service: ServiceConfig, patience: float | None = None) -> str | None:
     """How it ended, in words, or None if it did not. patience: seconds it may take, else what Timing says."""
     pid_file = PidFile(service.pid_file)
+    if not pid_file.is_held():  # it has stopped by itself, and its number may be another's by now
+        return "stopped"
     ask_to_stop(running, service)
     if wait_until_gone(pid_file, service.worker.timing.stop if patience is None else patience):
         return "stopped"
-    os.kill(running.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows SIGTERM ends it just as hard
+    with contextlib.suppress(ProcessLookupError):  # it has ended this moment
+        os.kill(running.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows SIGTERM ends it just as hard
     return "killed, since it did not stop by itself" if wait_until_gone(pid_file, 10.0) else None
 
 
@@ -54,7 +58,8 @@ def _jobs_in_hand(running: Running) -> int | None:
 
 def ask_to_stop(running: Running, service: ServiceConfig) -> None:
     if _has_signals():
-        os.kill(running.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(running.pid, signal.SIGTERM)
     else:
         service.stop_file.touch()
 

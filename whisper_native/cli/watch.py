@@ -16,6 +16,7 @@ from whisper_native.errors import SOME_FAILED
 
 if TYPE_CHECKING:
     from whisper_native.recordings.arrivals import Arrivals
+    from whisper_native.recordings.outputs import Made
     from whisper_native.recordings.sources import Source
     from whisper_native.running.batch import Batch
     from whisper_native.running.display import Display
@@ -80,16 +81,17 @@ def watch(folder: Path, output: Path | None, move: Path | None, **given: Any) ->
     batch = Batch(service, wishes(given), display, tell=lambda text: None)
     report = Report([], display, as_json=given["as_json"])
     arrivals = Arrivals(folder, recursive=given["recursive"], without=tuple(filter(None, (output, move))))
-    arriving = _Folder(arrivals, folder, display)
+    made: Made = {}
+    arriving, moves = _Folder(arrivals, folder, display), _Moves(move, made, display)
     display.message(f"Watching {folder}; Ctrl-C ends it.")
     try:
         while report.exit_code in (0, SOME_FAILED):
-            for plan in plans(arriving.look(), given["formats"], output, to_stdout=False):
+            for plan in plans(arriving.look(), given["formats"], output, to_stdout=False, made=made):
                 if plan.missing:
                     batch.add(plan)
-                elif move:
-                    _move(plan.source, move, display)
-            _take(batch, report, given["interval"], move, display)
+                else:
+                    moves.take(plan.source)
+            _take(batch, report, given["interval"], moves)
     except KeyboardInterrupt:
         display.close()
         return interrupted(batch, display)
@@ -119,26 +121,40 @@ class _Folder:
         return found
 
 
-def _take(batch: Batch, report: Any, seconds: float, move: Path | None, display: Display) -> None:
+class _Moves:
+    """Takes recordings to another folder, if there is one, once their transcripts are written."""
+
+    def __init__(self, folder: Path | None, made: Made, display: Display) -> None:
+        self._folder = folder
+        self._made = made
+        self._display = display
+
+    def take(self, source: Source) -> None:
+        """Says so if it cannot be. The next one of that name is another recording."""
+        if self._folder is None:
+            return
+        try:
+            _moved(source.path, self._folder / source.below)
+        except OSError as error:
+            why = error.strerror or error
+            self._display.message(f"{source.path} cannot be moved to {self._folder}: {why}.", important=True)
+        else:
+            self._made.update({name: None for name, path in self._made.items() if path == source.path})
+
+
+def _take(batch: Batch, report: Any, seconds: float, moves: _Moves) -> None:
     """What ends until the next look."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         ending = batch.poll(left)
         if ending is not None:
             report.add(ending)
-            if move and ending.status == "finished":
-                _move(ending.plan.source, move, display)
-
-
-def _move(source: Source, folder: Path, display: Display) -> None:
-    """Under a name that is free there. Says so if it cannot be."""
-    try:
-        _moved(source.path, folder / source.below)
-    except OSError as error:
-        display.message(f"{source.path} cannot be moved to {folder}: {error.strerror or error}.", important=True)
+            if ending.status == "finished":
+                moves.take(ending.plan.source)
 
 
 def _moved(path: Path, folder: Path) -> None:
+    """Under a name that is free there."""
     folder.mkdir(parents=True, exist_ok=True)
     target, number = folder / path.name, 1
     while target.exists():

@@ -200,9 +200,12 @@ class Body:
 
 
 def models(connection: Connection) -> list[dict[str, Any]]:
-    """Of any OpenAI-compatible server."""
-    found = connection.call("GET", "/v1/models").json()
-    return list(found["data"])
+    """Of any OpenAI-compatible server. Raises Failure."""
+    found = json_of(connection.call("GET", "/v1/models"))
+    listed = found.get("data") if isinstance(found, dict) else None
+    if not isinstance(listed, list):
+        raise Failure(f"What answers at {connection.url} does not speak OpenAI's API. Is that its port?", "no_models")
+    return listed
 
 
 def find(connection: Connection) -> Server | None:

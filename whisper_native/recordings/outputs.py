@@ -39,11 +39,21 @@ class Plan:
         return {name: path for name, path in self.outputs.items() if path is None or not path.exists()}
 
 
-def plans(sources: Sequence[Source], formats: Sequence[str], directory: Path | None, *, to_stdout: bool) -> list[Plan]:
+Made = dict[str, Path | None]  # output without its ending -> the recording it is of; None once that has been moved
+
+
+def plans(
+    sources: Sequence[Source],
+    formats: Sequence[str],
+    directory: Path | None,
+    *,
+    to_stdout: bool,
+    made: Made | None = None,
+) -> list[Plan]:
     """directory: None for beside each recording. Recordings whose transcripts would have the same name (a.mp3, a.wav)
     keep their endings (a.mp3.srt, a.wav.srt); those of several folders (x/a.mp3, y/a.mp3) come into folders named like
-    theirs."""
-    bases = _apart(sources, [_base(source, directory) for source in sources])
+    theirs. made: the outputs of earlier calls, which are no other recording's."""
+    bases = _apart(sources, [_base(source, directory) for source in sources], {} if made is None else made)
     planned = []
     for source, base in zip(sources, bases, strict=True):
         if to_stdout or (source.beside is None and directory is None):
@@ -73,14 +83,13 @@ def _base(source: Source, directory: Path | None) -> Path:
     return folder / (Path(source.name).stem or source.name)
 
 
-def _apart(sources: Sequence[Source], bases: list[Path]) -> list[Path]:
+def _apart(sources: Sequence[Source], bases: list[Path], made: Made) -> list[Path]:
     """The bases, with as much more as it takes that no two are the same."""
     for further in (_with_ending, _in_folder):
         shared = Counter(map(_folded, bases))
         pairs = zip(sources, bases, strict=True)
         bases = [further(source, base) if shared[_folded(base)] > 1 else base for source, base in pairs]
-    taken: set[str] = set()
-    return [_free(base, taken) for base in bases]
+    return [_free(base, source.path, made) for source, base in zip(sources, bases, strict=True)]
 
 
 def _with_ending(source: Source, base: Path) -> Path:
@@ -94,12 +103,12 @@ def _in_folder(source: Source, base: Path) -> Path:
     return base.parent / folder.name / base.name if is_its_own and base.parent.absolute() != folder else base
 
 
-def _free(base: Path, taken: set[str]) -> Path:
+def _free(base: Path, recording: Path, made: Made) -> Path:
     number, found = 1, base
-    while _folded(found) in taken:
+    while made.get(_folded(found), recording) != recording:
         number += 1
         found = base.with_name(f"{base.name} ({number})")
-    taken.add(_folded(found))
+    made[_folded(found)] = recording
     return found
 
 

@@ -17,7 +17,7 @@ from whisper_native.errors import Failure, KeyRefused, QueueFull, ServerAway, St
 from whisper_native.http.connection import Connection
 from whisper_native.http.events import read_events
 from whisper_native.http.openai_server import OpenAIServer
-from whisper_native.http.server import Server, find
+from whisper_native.http.server import Server, find, models
 from whisper_native.recordings.content import Recording, read
 
 JOB = {"id": "job_1", "status": "queued", "file": {"name": "a.wav"}}
@@ -234,6 +234,14 @@ def test_a_stream_that_breaks_is_taken_up_where_it_was(stand: Stand) -> None:
         events = list(Server(connection, {}).follow("job_1"))
     assert [event.name for event in events] == ["segment", "progress", "done"]
     assert [row[2].get("last-event-id") for row in stand.requests] == [None, "1-0:1", "1-0:1", "2-0:1"]
+
+
+@pytest.mark.parametrize("body", [b"<html>a router</html>", b"[]", b'{"data": {}}'])
+def test_a_server_of_something_else_is_named(stand: Stand, body: bytes) -> None:
+    """As at the port of a router's own pages, which answer everything."""
+    stand.put("/v1/models", (200, {}, body))
+    with connected(stand) as connection, pytest.raises(Failure, match="does not speak OpenAI's API"):
+        models(connection)
 
 
 def test_a_stream_without_a_word_is_asked_for_its_job(stand: Stand) -> None:

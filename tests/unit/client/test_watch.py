@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from whisper_native.cli.watch import _Folder, _move
+from whisper_native.cli.watch import _Folder, _Moves
 from whisper_native.recordings.arrivals import Arrivals
+from whisper_native.recordings.outputs import Made, plans
 from whisper_native.recordings.sources import Source
 from whisper_native.running.display import Display
 
@@ -19,7 +20,7 @@ def test_a_recording_that_is_gone_when_it_is_to_be_moved_is_named(
     gone, there = (Source(tmp_path / name, name, tmp_path, Path("deep")) for name in ("gone.wav", "there.wav"))
     there.path.write_bytes(b"sound")
     for source in (gone, there):
-        _move(source, tmp_path / "done", Display())
+        _Moves(tmp_path / "done", {}, Display()).take(source)
     assert "gone.wav cannot be moved" in capsys.readouterr().err
     assert (tmp_path / "done" / "deep" / "there.wav").exists()
 
@@ -35,3 +36,24 @@ def test_a_folder_that_is_away_is_waited_for(tmp_path: Path, capsys: pytest.Capt
     shutil.move(tmp_path / "away", path)
     assert [source.name for source in folder.look()] == ["a.wav"]
     assert capsys.readouterr().err.count("cannot be read") == 1
+
+
+def test_no_recording_is_left_out_because_another_has_the_name_of_its_transcript(tmp_path: Path) -> None:
+    """a.wav comes after a.mp3; or another a.mp3 once the first was moved."""
+    made: Made = {}
+    moves = _Moves(tmp_path / "done", made, Display())
+
+    def arrives(name: str) -> str:
+        path = tmp_path / name
+        path.write_bytes(b"sound")
+        [plan] = plans([Source(path, name, tmp_path)], ["txt"], None, to_stdout=False, made=made)
+        [output] = plan.outputs.values()
+        assert output is not None
+        output.write_text("words")
+        return output.name
+
+    assert arrives("a.mp3") == "a.txt"
+    assert arrives("a.wav") == "a (2).txt"
+    assert arrives("a.mp3") == "a.txt"
+    moves.take(Source(tmp_path / "a.mp3", "a.mp3", tmp_path))
+    assert arrives("a.mp3") == "a (3).txt"

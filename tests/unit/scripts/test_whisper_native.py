@@ -183,6 +183,19 @@ class TestStopping:
         assert stopping.stop_running(running(process.pid), service) == "stopped"
         assert process.wait(DEADLINE) == 0
 
+    def test_one_that_stops_by_itself_meanwhile_is_stopped(
+        self, service: ServiceConfig, other_process: Hold, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As while `stop` ends another part first."""
+        process = other_process("time.sleep(60)")
+        holder = PidFile(service.pid_file).holder()
+        assert holder is not None
+        process.kill()
+        process.wait()
+        stopping.ask_to_stop(holder, service)
+        monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("its number may be another's by now"))
+        assert stopping.stop_running(holder, service) == "stopped"
+
     def test_a_leftover_number_is_never_signalled(
         self, service: ServiceConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from scripts.cli import commands
 from scripts.fleet.roles import Roles
 from scripts.service.config import LauncherSettings, ServiceConfig, SettingsInvalid
+from scripts.service.pid_file import PidFile, Running
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,28 @@ def test_a_part_needs_a_redis_that_the_others_reach(monkeypatch: pytest.MonkeyPa
         ServiceConfig.from_settings()
     monkeypatch.setenv("WHISPER_REDIS_URL", "redis://localhost:1/0")
     assert ServiceConfig.from_settings().roles == Roles(("worker",))
+
+
+@pytest.mark.parametrize(("parts", "code"), [("api,webhooks", 0), ("worker", 1)])
+def test_the_dashboard_is_the_apis_whichever_parts_run_here(
+    whole: ServiceConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    parts: str,
+    code: int,
+) -> None:
+    url = "http://localhost:9001" if "api" in parts else ""
+    file = PidFile(replace(whole, roles=Roles.parse(parts)).pid_file)
+    file.hold()
+    try:
+        file.write(Running(os.getpid(), 0.0, url, None, "redis://localhost:1/0"))
+        monkeypatch.setattr("webbrowser.open", lambda url: True)
+        assert commands.dashboard(whole, {}, 0.0) == code
+    finally:
+        file.release()
+    told = capsys.readouterr()
+    assert (f"Dashboard: {url}/rq" in told.out) is (code == 0)
+    assert ("No API runs" in told.err) is (code == 1)
 
 
 @pytest.mark.parametrize(("one", "other", "do"), [("worker", "api", False), ("worker", "", True)])
