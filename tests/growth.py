@@ -112,6 +112,7 @@ def _measured(directory: Path, number: int, *, takeover: bool) -> Iterator[tuple
             yield "restart", f"{seconds:.1f} s"
             yield from _lists("at once after a restart, ", service, middle, 1)
             yield "restart: index compared after", _until_indexed(service)
+            yield "search: made after", _until_indexed(service, "search")
             yield from _idle(service)
             if takeover:
                 yield from _takeovers(service)
@@ -174,16 +175,16 @@ def _lists(prefix: str, service: LiveService, middle: str, rounds: int) -> Itera
             yield prefix + name, f"{1000 * median:.0f} ms{mark}"
 
 
-def _until_indexed(service: LiveService) -> str:
-    """Seconds until the index can be relied on."""
+def _until_indexed(service: LiveService, kind: str = "index") -> str:
+    """Seconds until the index of that kind can be relied on."""
     store: Any = LocalStore(service.data)
-    if not hasattr(store, "index"):  # an earlier version
+    if not hasattr(store, kind):  # an earlier version
         return "-"
     began = time.monotonic()
 
     def is_verified() -> bool:
         with contextlib.suppress(Exception):  # there is none yet
-            return bool(store.index.verified_from() == "")
+            return bool(getattr(store, kind).verified_from() == "")
         return False
 
     until(is_verified, "the index is there", 600)
