@@ -220,8 +220,10 @@ class JobService:
         self._backlog.admit(request)
         try:
             self._store.reopen(job_id)  # from here on maintenance would queue it
-        except BaseException:
+        except BaseException as error:
             self._backlog.withdraw(request)
+            if isinstance(error, JobNotFound) and self._store.has(job_id):  # another had it run again this moment
+                self._check_requeue(request)
             raise
         reopened(request)
         self._events.forget(job_id)

@@ -10,6 +10,7 @@ import shutil
 import time
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 from worker.store.files import is_abandoned, private, share, sync_directory, take, write_synced
 from worker.store.incoming import MAX_REFERENCES, reference_name
@@ -105,15 +106,30 @@ class LocalUpload:
 def sweep(incoming: Path, older_than: float, just_begun: float) -> None:
     """Removes what uploads cut off by a crash left behind: if the system says that nobody has the file open any more,
     else once untouched for `older_than` seconds; never before it is `just_begun` seconds old."""
-    for directory in incoming.iterdir():
+    found = list(incoming.iterdir())
+    now = _now(incoming) if found else 0.0
+    for directory in found:
         try:
             # Its own time too: a recording that is used again is as old as the job that had it first.
             newest = max(path.stat().st_mtime for path in (directory, *directory.iterdir()))
         except OSError:  # it was committed or discarded this moment
             continue
-        age = time.time() - newest
+        age = now - newest
         if age > older_than or (age > just_begun and _is_abandoned(directory)):
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _now(incoming: Path) -> float:
+    """Unix seconds by the clock that gives files their times, which may be another machine's."""
+    probe = incoming / f"probe-{uuid4().hex}"
+    try:
+        probe.touch(mode=0o600)
+        return probe.stat().st_mtime
+    except OSError:  # of a full disk, which is to be swept all the same
+        return time.time()
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def _is_abandoned(upload: Path) -> bool:

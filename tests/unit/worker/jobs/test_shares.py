@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError
 from tests.unit.factories import make_request
 from worker.jobs.backlog import Backlog, QueueFull
 from worker.jobs.expiry import Expiry
-from worker.jobs.job_service import JobService
+from worker.jobs.job_service import CannotRequeue, JobService
 from worker.jobs.shares import has_share, turn
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
@@ -95,6 +95,25 @@ def test_a_requeued_job_owes_its_new_end_though_redis_goes_away(
     delivery = outbox.delivery(request)
     assert delivery is not None
     assert delivery.id == event_id(request.id, 2)
+
+
+def test_of_two_who_run_a_job_again_at_once_the_later_is_told_that_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, is_shared=False)
+    request = bench.submit("a")
+    bench.store.finish(request.id, Outcome("failed"))
+    bench.queue.withdraw(request)
+    reopen = bench.store.reopen
+
+    def reopened_twice(job_id: str) -> None:
+        reopen(job_id)  # the other's
+        reopen(job_id)
+
+    monkeypatch.setattr(bench.store, "reopen", reopened_twice)
+    with pytest.raises(CannotRequeue) as refused:
+        bench.service.requeue(request.id)
+    assert refused.value.code == "job_not_finished"
 
 
 def test_and_half_of_its_hours(bench: Bench) -> None:

@@ -262,6 +262,22 @@ def test_an_old_upload_that_still_grows_is_kept(store: LocalStore) -> None:
     assert store.source(upload.id).stat().st_size == 1_000_000
 
 
+@pytest.mark.parametrize("ahead", [7200, -7200])
+def test_a_machine_whose_clock_is_wrong_sweeps_no_upload_that_another_takes(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """A data directory that machines share has the clock of the one where it lies."""
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + ahead)
+    old, young = store.receive(), store.receive()
+    for path in (store.root / "incoming" / old.id / "source", store.root / "incoming" / old.id):
+        os.utime(path, (right() - 7200,) * 2)
+    store.sweep_incoming(older_than=3600)
+    assert names(store.root / "incoming") == [young.id]
+    for upload in (old, young):
+        upload.discard()
+
+
 def test_a_recording_that_is_used_again_is_not_swept_for_its_age(store: LocalStore) -> None:
     """The two jobs share the file, and its time."""
     job_id = add(store).id
