@@ -80,6 +80,9 @@ def transcribe(recordings: tuple[str, ...], output: Path | str | None, **given: 
         service = find_service(options.connect(given, threading.Event()))
         shares_terminal = sys.stdout.isatty() and given["follow"]
         display = choose(quiet=given["quiet"], verbose=given["verbose"], may_show_bars=not shares_terminal)
+        if not planned:
+            more = "" if given["recursive"] else " With --recursive, folders are searched with all that is in them."
+            display.message(f"No recordings were found: {', '.join(recordings)}.{more}")
         batch = Batch(service, wishes(given), display, _tell)
         told = given["follow"] and isinstance(service, Server)  # others have nothing to tell before the end
         report = Report(planned, display, as_json=given["as_json"], told=told)

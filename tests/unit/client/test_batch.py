@@ -50,6 +50,15 @@ def test_another_server_gets_each_recording_once_for_every_format(
     assert followed == (0, b"the transcript\n")  # it has nothing to tell before the end
 
 
+def test_a_folder_without_recordings_is_said_to_be_so(
+    monkeypatch: pytest.MonkeyPatch, stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.wav").write_bytes(b"sound")
+    assert command(monkeypatch, stand, "transcribe", tmp_path) == (0, b"")
+    assert f"No recordings were found: {tmp_path}. With --recursive" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("status", "code"), [(401, 4), (429, 5), (503, 3), (400, 1)])
 def test_the_exit_code_says_whose_failure_it_is(
     monkeypatch: pytest.MonkeyPatch, stand: Stand, tmp_path: Path, status: int, code: int
