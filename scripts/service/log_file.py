@@ -21,12 +21,13 @@ log = logging.getLogger(__name__)
 
 
 def rotate(path: Path) -> bool:
-    """Sets a large log aside as `<name>.1`; returns whether it did. Windows refuses while somebody writes to it."""
+    """Sets a large log aside as `<name>.1`; returns whether it did. Windows refuses while somebody writes to it, and
+    any system if its disk takes nothing."""
     try:
         if path.stat().st_size <= MAX_BYTES:
             return False
         path.replace(path.with_name(f"{path.name}.1"))
-    except (FileNotFoundError, PermissionError):
+    except OSError:
         return False
     return True
 
@@ -39,14 +40,26 @@ class LogRotation:
         self._own = own
         self._others = others
         self._again_at = 0.0  # monotonic seconds
+        self._is_behind = False  # our output still goes to what was set aside
 
     def look(self) -> None:
         for path in self._others:
             rotate(path)
-        if self._own is not None and time.monotonic() >= self._again_at and rotate(self._own):
-            self._again_at = time.monotonic() + SETTLE
-            reopen(self._own)
-            log.info("The log had grown large: what was before is in %s.1", self._own)
+        if self._own is None:
+            return
+        if time.monotonic() >= self._again_at and rotate(self._own):
+            self._again_at, self._is_behind = time.monotonic() + SETTLE, True
+        if self._is_behind:
+            self._go_on(self._own)
+
+    def _go_on(self, own: Path) -> None:
+        """In the new file. If its disk has no room for a directory entry, the next look tries again."""
+        try:
+            reopen(own)
+        except OSError:
+            return
+        self._is_behind = False
+        log.info("The log had grown large: what was before is in %s.1", own)
 
 
 def tail(path: Path, lines: int, *, beginning: int = 0, end: int | None = None) -> str:

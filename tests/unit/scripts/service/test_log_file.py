@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -114,3 +115,26 @@ def _supervise(log: Path) -> None:
 
 if __name__ == "__main__":
     _supervise(Path(sys.argv[1]))
+
+
+def test_a_disk_that_takes_nothing_ends_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"x" * 100)
+    monkeypatch.setattr(log_file, "MAX_BYTES", 10)
+    reopened: list[Path] = []
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    rotation = LogRotation(log, [tmp_path / "other"])
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        rotation.look()
+    assert log.exists()
+    monkeypatch.setattr(log_file, "reopen", full)
+    rotation.look()
+    assert not log.exists()
+    monkeypatch.setattr(log_file, "reopen", reopened.append)
+    rotation.look()
+    rotation.look()
+    assert reopened == [log]
