@@ -4,10 +4,10 @@ a machine. There is no index: what other machines do would not come to it."""
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from worker.store.errors import JobNotFound, RecordBroken
@@ -20,82 +20,82 @@ from worker.store.objects.records import ObjectRecords
 from worker.store.records import ENDED, JOB, OUTCOME, is_job_id, upload_began_at
 from worker.store.search.document import Document, document_of
 
-MOST = 100_000  # jobs that are remembered
+MOST = 100_000  # jobs of the diary
 SPANS = (60.0, 600.0, 3 * 3600.0, 24 * 3600.0)  # seconds
 PIECE = 32  # jobs that are read at once at first; twice as many each time …
 LARGEST_PIECE = 256  # … up to this
 READERS = 16  # requests at once
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A job as a list had it. ended_at: when its outcome was written, by the store's clock; None if there was none."""
+
+    id: str
+    ended_at: float | None
+
+
 class ObjectRows:
-    """See JobRows. A row is as the last list had it. directory: for what this machine knows of them."""
+    """See JobRows. directory: for what this machine knows of them."""
 
     def __init__(self, bucket: Bucket, records: ObjectRecords, directory: Path) -> None:
         self._bucket = bucket
         self._records = records
         self._memory = RowMemory(directory)
-        self._ended_at: dict[str, float] = {}  # when outcomes were written, by job, as they were listed last
-        self._listing = threading.Lock()
 
     def ids(self) -> list[str]:
-        return self._between("", ABOVE_ALL)
+        return [each.id for each in self._between("", ABOVE_ALL)]
 
-    def pieces(self, before: str) -> Iterator[list[str]]:
+    def pieces(self, before: str) -> Iterator[list[Listed]]:
         """All jobs below this id, the newest first: names have their time in them, so whoever wants a few of the newest
         has a few objects listed."""
         newest_at = upload_began_at(before) if is_job_id(before) else time.time()
         above, size = before, PIECE
         for span in (*SPANS, None):
             lowest = "" if span is None else f"job_{int(max(0.0, newest_at - span) * 1000):012x}"
-            names = self._between(lowest, above)
+            jobs = self._between(lowest, above)
             above = lowest
-            while names:
-                yield names[:size]
-                names, size = names[size:], min(2 * size, LARGEST_PIECE)
+            while jobs:
+                yield jobs[:size]
+                jobs, size = jobs[size:], min(2 * size, LARGEST_PIECE)
 
-    def rows(self, job_ids: Sequence[str]) -> list[JobRow | None]:
-        """Several requests at once."""
-        known = {job_id: self._memory.find(job_id, self._ended_at.get(job_id)) for job_id in job_ids}
-        unknown = [job_id for job_id, row in known.items() if row is None]
+    def rows(self, jobs: Sequence[Listed]) -> list[JobRow | None]:
+        """Several requests at once. As the list had them."""
+        known = {job: self._memory.find(job.id, job.ended_at) for job in jobs}
+        unknown = [job for job, row in known.items() if row is None]
         if not unknown:
             return list(known.values())
         with ThreadPoolExecutor(READERS) as pool:
             read = dict(zip(unknown, pool.map(self._read, unknown), strict=True))
-        return [known[job_id] or read[job_id] for job_id in job_ids]
+        return [known[job] or read[job] for job in jobs]
 
     def row(self, job_id: str) -> JobRow | None:
-        return self._memory.find(job_id, self._ended_at.get(job_id)) or self._read(job_id)
+        outcome = self._bucket.entry(self._records.key(job_id, OUTCOME.name))
+        return self.rows([Listed(job_id, outcome.changed_at if outcome else None)])[0]
 
-    def _between(self, lowest: str, above: str) -> list[str]:
+    def _between(self, lowest: str, above: str) -> list[Listed]:
         """The jobs with such ids, newest first."""
-        found, ended = list[str](), dict[str, float]()
+        found: dict[str, float | None] = {}  # when each ended
         for entry in self._bucket.list("jobs/", lowest):
             job_id, _, name = entry.name.partition("/")
             if job_id >= above:
                 break
             if name == JOB.name and is_job_id(job_id):
-                found.append(job_id)
-            elif name == OUTCOME.name:
-                ended[job_id] = entry.changed_at
-        with self._listing:
-            if len(self._ended_at) >= MOST:
-                self._ended_at.clear()
-            for job_id in found:
-                self._ended_at.pop(job_id, None)
-            self._ended_at.update(ended)
-        return found[::-1]
+                found[job_id] = None
+            elif name == OUTCOME.name and job_id in found:  # which stands behind `job.json`
+                found[job_id] = entry.changed_at
+        return [Listed(*each) for each in reversed(found.items())]
 
-    def _read(self, job_id: str) -> JobRow | None:
-        ended_at = self._ended_at.get(job_id)
+    def _read(self, job: Listed) -> JobRow | None:
         try:
-            request = self._records.request(job_id, float("inf"))
-            state = OPEN if ended_at is None else self._read_state(job_id)
+            request = self._records.request(job.id, float("inf"))
+            state = OPEN if job.ended_at is None else self._read_state(job.id)
         except JobNotFound:
             return None
         except (RecordBroken, OSError, ValueError, LookupError, TypeError):
-            return JobRow(job_id, None, UNREADABLE, False, UNKNOWN)
-        row = JobRow(job_id, request.owner, state, request.webhook is not None, UNKNOWN)
-        self._memory.keep(row, ended_at)
+            return JobRow(job.id, None, UNREADABLE, False, UNKNOWN)
+        row = JobRow(job.id, request.owner, state, request.webhook is not None, UNKNOWN)
+        self._memory.keep(row, job.ended_at)
         return row
 
     def document(self, job_id: str) -> Document | None:

@@ -14,6 +14,7 @@ from tests.unit.factories import make_request
 from worker.store.index import row_memory
 from worker.store.index.job_row import OPEN, UNKNOWN, JobRow
 from worker.store.index.row_memory import NAME, RowMemory
+from worker.store.objects import job_rows
 from worker.store.objects.bucket import Bucket
 from worker.store.objects.object_store import ObjectStore
 from worker.store.records import JOB, OUTCOME, Outcome, new_job_id
@@ -70,6 +71,20 @@ def test_a_page_begins_where_the_one_before_ended(bucket: Bucket, tmp_path: Path
     assert [seen.id for seen in store.catalog.not_ended()] == [each for n, each in enumerate(everyone) if not n % 2]
     owned = list(store.catalog.of_owner("ben"))
     assert list(store.catalog.of_owner("ben", owned[40])) == owned[41:]
+
+
+def test_a_list_that_others_make_meanwhile_hides_nothing(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many jobs there are."""
+    monkeypatch.setattr(job_rows, "MOST", 10)
+    store = ObjectStore(bucket, tmp_path)
+    all_failed = list(store.catalog.of_owner("ann", None, "failed"))
+    found = []
+    for job_id in store.catalog.of_owner("ann", None, "failed"):
+        found.append(job_id)
+        next(store.catalog.not_ended())
+    assert found == all_failed
 
 
 def test_a_job_that_ends_or_begins_again_is_read_anew(bucket: Bucket, tmp_path: Path) -> None:
