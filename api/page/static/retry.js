@@ -29,7 +29,7 @@ export function askForRetry(job, info) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
-      putJob(await run(job, changed(job, before, options.read())));
+      putJob(await runAgain(job, changed(job, before, options.read())));
       dialog.close();
     } catch (error) {
       problem.textContent = error.status ? error.message : t("failed.offline");
@@ -37,9 +37,9 @@ export function askForRetry(job, info) {
   });
 }
 
-async function run(job, fields) {
-  const query = new URLSearchParams(fields);
-  return getJson(`/v1/jobs/${job.id}/retry${query.size ? `?${query}` : ""}`, { method: "POST" });
+export async function runAgain(job, fields) {
+  const query = String(new URLSearchParams(fields));
+  return getJson(`/v1/jobs/${job.id}/retry${query && `?${query}`}`, { method: "POST" });
 }
 
 /** The fields that are other than before; for a finished job at least one, which makes it a new one. */

@@ -100,3 +100,16 @@ def test_a_job_is_followed_again_if_its_stream_was_refused(tmp_path: Path) -> No
     tell([count, sources.length, ended]);
     """
     assert run(tmp_path, script) == [2, 2, ["finished"]]
+
+
+def test_a_job_is_run_again_as_it_is_asked_for_in_an_older_browser_too(tmp_path: Path) -> None:
+    script = """
+    delete URLSearchParams.prototype.size; // before Safari 17
+    const asked = [];
+    globalThis.fetch = async (path) => (asked.push(path), new Response("{}"));
+    const { runAgain } = await import("./page/retry.js");
+    await runAgain({ id: "job_1" }, { language: "de" });
+    await runAgain({ id: "job_1" }, {});
+    tell(asked);
+    """
+    assert run(tmp_path, script) == ["/v1/jobs/job_1/retry?language=de", "/v1/jobs/job_1/retry"]
