@@ -17,7 +17,9 @@ KEY_PREFIX = "whisper:"
 _BACKOFF = ExponentialBackoff(cap=2, base=0.1)  # seconds
 _OFTEN = 60  # tries: about two minutes
 _SELDOM = 2
-_COMMON: dict[str, Any] = {"health_check_interval": 10, "max_connections": 200}
+_AT_ONCE = 200  # connections of a client for short calls …
+_BLOCKING = 10_000  # … and of one whose calls block: each slot has one
+_COMMON: dict[str, Any] = {"health_check_interval": 10}
 
 
 def connect(url: str, *, patient: bool = False, timing: Timing = Timing()) -> Redis:
@@ -35,6 +37,7 @@ def connect(url: str, *, patient: bool = False, timing: Timing = Timing()) -> Re
         retry=BreakingRetry(breaker, _BACKOFF, _SELDOM, (ConnectionError,)),
         socket_timeout=timing.redis_answer,
         socket_connect_timeout=timing.redis_answer,
+        max_connections=_AT_ONCE,
         **_COMMON,
     )
     return Redis.from_pool(pool)
@@ -59,6 +62,7 @@ def _waiting(url: str, silence: float, tries: int, errors: list[type[Exception]]
         retry_on_error=errors,
         socket_timeout=silence,
         socket_connect_timeout=5,  # seconds
+        max_connections=_BLOCKING,
         **_COMMON,
     )
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from redis.connection import Connection
 from redis.exceptions import ConnectionError, TimeoutError
 
 from worker.runtime.circuit_breaker import CircuitBreaker
@@ -46,6 +47,17 @@ def test_one_call_waits_for_a_silent_redis_and_the_next_ones_do_not() -> None:
 def test_a_read_of_the_feed_may_block() -> None:
     with silent_redis() as url, connect_feed(url, SOON) as redis:
         assert seconds_of(redis.ping) >= 0.5
+
+
+def test_each_of_a_workers_slots_has_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle one is blocked in a read. After hours of load there are as many for each model that not every worker
+    serves as for the common queues, and the heart must not be the one that gets none."""
+    monkeypatch.setattr(Connection, "connect", lambda connection: None)
+    monkeypatch.setattr(Connection, "can_read", lambda connection, timeout=0: False)
+    with connect("redis://127.0.0.1:1/0", patient=True) as redis:
+        held = [redis.connection_pool.get_connection() for _ in range(5 * 64)]  # settings allow 64 of a kind
+        for connection in held:
+            redis.connection_pool.release(connection)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="unix sockets")
