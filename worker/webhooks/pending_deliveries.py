@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from worker.store.index.job_index import Seen
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
@@ -19,11 +20,12 @@ class PendingDeliveries:
         self._outbox = outbox
         self._settled: dict[str, int] = {}  # bytes of the log with which a delivery was settled
 
-    def owed(self) -> dict[str, float]:
-        """When each pending webhook is due, in unix seconds, by job."""
+    def owed(self, go_on: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """When each pending webhook is due, in unix seconds, by job. go_on: called before each look at a job."""
         owed: dict[str, float] = {}
         seen = list(self._store.catalog.owing())
         for one in seen:
+            go_on()
             try:
                 delivery = self._delivery(one)
             except JobNotFound:

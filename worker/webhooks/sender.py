@@ -36,6 +36,7 @@ from worker.webhooks.signature import signed_headers
 AT_ONCE = 32  # calls
 PAGE_SIZE = 200  # jobs looked at in a round
 BUSY_SLEEP = 0.25  # seconds
+GO_ON = 1.0  # seconds of reading the store between two looks at what is due
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Sender:
         self._scan_wanted.set()
         self._scan_at = 0.0  # monotonic seconds
         self._unwritten: dict[str, Attempt] = {}  # by job: what the disk would not take
-        self._renew_at = 0.0
+        self._renew_at = self._go_on_at = 0.0  # monotonic seconds
 
     def run(self) -> None:
         while not self._stopped.is_set():
@@ -134,14 +135,26 @@ class Sender:
 
     def scan(self) -> None:
         """Finds what is owed by reading the store."""
-        self._due.put_owed(self._pending.owed())
+        self._due.put_owed(self._pending.owed(self._go_on))
+
+    def _go_on(self) -> None:
+        """While the store is read, which takes minutes if it is far away and has thousands of jobs: what is under way
+        stays this sender's, and what is due is begun."""
+        now = time.monotonic()
+        if now >= self._go_on_at and not self._stopped.is_set():
+            self._go_on_at = now + GO_ON
+            self._renew(now)
+            self._begin_due()
+
+    def _renew(self, now: float) -> None:
+        if now >= self._renew_at:
+            self._due.renew(self._hand.jobs())
+            self._renew_at = now + self._timing.webhook_renew
 
     def send_due(self) -> float:
         """Begins what is due; returns how many seconds the next round may wait."""
         now = time.monotonic()
-        if now >= self._renew_at:
-            self._due.renew(self._hand.jobs())
-            self._renew_at = now + self._timing.webhook_renew
+        self._renew(now)
         if self._scan_wanted.is_set() or now >= self._scan_at or self._due.has_forgotten():
             self._scan_in_turn(now)
         self._begin_due()

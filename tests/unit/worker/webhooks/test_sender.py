@@ -275,6 +275,31 @@ def test_the_new_end_of_a_requeued_job_is_told_at_once(office: Office, is_told: 
     assert DeliveryQueue(office.redis).next_at() is None
 
 
+def test_while_the_store_is_read_calls_are_made_and_kept(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which may take minutes in a shared one; another sender would take a call that is under way for nobody's."""
+    due, slow = office.job(), office.job("https://slow.example/hook")
+    office.job("https://third.example/hook")
+    DeliveryQueue(office.redis).put(due.id, office.now)
+    office.post.gate.clear()
+    deliveries, read, claim = office.store.deliveries, list[str](), f"{CLAIM}{slow.id}"
+    assert office.sender._hand.take(slow.id, "slow.example:443")
+    assert office.sender._claimed(slow.id)
+    office.redis.pexpire(claim, 1000)
+
+    def watched(job_id: str) -> bytes:
+        if threading.current_thread() is threading.main_thread():  # not that of the call
+            read.append(job_id)
+            if len(read) == 3:
+                wait_for(lambda: office.post.calls)
+                assert office.redis.pttl(claim) > 1000
+        return deliveries(job_id)
+
+    monkeypatch.setattr(office.store, "deliveries", watched)
+    office.sender.scan()
+    assert len(read) > 3
+    office.sender._hand.drop(slow.id)
+
+
 @pytest.mark.fault(43)
 def test_a_sender_that_dies_before_it_has_written_it_down_is_followed_by_one_that_sends_again(office: Office) -> None:
     request = office.job()
