@@ -98,11 +98,11 @@ class Fleet:
         return [machine for machine in self.machines if machine.roles == BOX and machine.is_there]
 
     def stop(self) -> None:
-        there = [machine for machine in self.machines if machine.is_there]
-        for machine in there:
+        for machine in self.machines:
             machine.mend()
-            machine.ask_to_stop()
-        for machine in there:
+            if machine.is_there:
+                machine.ask_to_stop()
+        for machine in self.machines:
             machine.stop()
 
 

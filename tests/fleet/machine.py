@@ -136,6 +136,11 @@ class Machine(LiveService):
 
     # What befalls it
 
+    def stop(self) -> None:
+        """One that ended by itself leaves its input, and one that was never started nothing."""
+        if hasattr(self, "_process"):
+            super().stop()
+
     def ask_to_stop(self) -> None:
         with suppress(psutil.NoSuchProcess, ValueError):
             psutil.Process(self.pid).terminate()

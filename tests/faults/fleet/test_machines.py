@@ -41,7 +41,7 @@ def test_a_machine_whose_network_is_gone_for_a_while_leaves_no_late_result(three
         pause(seconds)
     jobs.hold(three.box)
     three.mac.wait()
-    more = three.promise(2)
+    more = three.promise()  # more than the other one takes
     until(lambda: in_hand(three.mac), "it works again")
     more.hold(three.box)
     jobs.hold(three.box)

@@ -27,6 +27,7 @@ EARLIER = os.environ.get("FLEET_EARLIER", "HEAD~1")  # another commit of this re
 
 @pytest.mark.fault(197)
 def test_twins_are_not_taken_for_each_other(three: Three) -> None:
+    """Takes the start of a machine, and the time of six recordings, of which some are taken up by another one."""
     twin = three.fleet.add(WORKER, three.mac.name)
     twin.start()
     one, other = (until(machine.workers, "it is heard of")[0] for machine in (three.mac, twin))
@@ -45,6 +46,7 @@ def test_twins_are_not_taken_for_each_other(three: Three) -> None:
 
 @pytest.mark.fault(196)
 def test_a_clock_that_is_minutes_off_changes_nothing(three: Three) -> None:
+    """Takes the start of two machines, and the time of the jobs they share."""
     fast, slow = three.fleet.add(WORKER, "fast", ahead=600), three.fleet.add(BOX, "slow", ahead=-600)
     three.fleet.start(fast, slow)
     began = time.time()
@@ -71,6 +73,7 @@ def test_a_clock_that_no_store_trusts_is_said(three: Three, ahead: int) -> None:
 
 @pytest.mark.fault(198)
 def test_the_version_before_works_beside_this_one(three: Three, tmp_path: Path) -> None:
+    """Takes the start of three machines, and the time of eight recordings, most of which change hands."""
     older = three.fleet.add(WORKER, "older", tree=checked_out(tmp_path))
     older.start()
     jobs = three.promise(8)
