@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.documents.rooms import FLOORS, ROOT, imported, rooms
+from scripts.documents.rooms import FLOORS, ROOT, drawn, imported, rooms
 
 MAX_MODULES = 12  # in one folder
 MAX_LINES = 300
@@ -83,3 +83,9 @@ def test_every_room_says_in_one_line_what_it_holds() -> None:
         lines = (folder / "__init__.py").read_text(encoding="utf-8").splitlines()
         assert len(lines) == 1, folder
         assert re.fullmatch(r'"""[A-Z].{10,}\."""', lines[0]), folder
+
+
+def test_programs_and_empty_packages_are_not_drawn() -> None:
+    boxes = drawn(rooms())
+    assert {"engines", "worker.queue", "api.routes", "scripts.service"} <= set(boxes)
+    assert not [box for box in boxes if "__" in box or box.startswith("scripts.download")]

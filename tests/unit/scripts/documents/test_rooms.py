@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.documents.rooms import Arrows, drawn, picture, reduced, rooms
+from scripts.documents.rooms import Arrows, picture, reduced, rooms
 
 
 def test_what_follows_from_other_arrows_is_not_drawn() -> None:
@@ -17,9 +17,3 @@ def test_a_new_import_is_a_new_arrow(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(line)
     assert "  worker_queue --> worker_store" in picture(reduced(rooms(tmp_path))).splitlines()
-
-
-def test_programs_and_empty_packages_are_not_drawn() -> None:
-    boxes = drawn(rooms())
-    assert {"engines", "worker.queue", "api.routes", "scripts.service"} <= set(boxes)
-    assert not [box for box in boxes if "__" in box or box.startswith("scripts.download")]

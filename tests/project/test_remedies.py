@@ -12,7 +12,7 @@ from engines.devices.ctranslate2_device import _MEANINGS
 from engines.errors import AudioTooLong, EmptyAudio, EngineUnavailable, ModelNotFound, OutOfMemory
 from worker.models.remedies import REMEDIES, with_remedy
 
-ENGINES = Path(__file__).parents[4] / "engines"
+ENGINES = Path(__file__).parents[2] / "engines"
 
 
 def calls() -> Iterator[ast.Call]:
