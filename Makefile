@@ -62,8 +62,9 @@ test-clients: setup ## the clients of docs/CLIENTS.md, installed as their users 
 test-times: setup ## as test, and what each folder takes, which goes into CONTRIBUTING.md
 	WRITE_TEST_TIMES=1 $(pytest) $(parallel) -m "not slow" $(ARGS)
 
+# Three: a fourth would take as long to collect the tests as it saves.
 test-unit: setup ## single modules: no service, no network, no weights
-	$(pytest) $(parallel) -m "not slow" tests/unit $(ARGS)
+	$(pytest) $(parallel) -n 3 -m "not slow" tests/unit $(ARGS)
 
 test-integration: setup ## real Redis, real weights, real codecs
 	$(pytest) $(parallel) -m "not slow" tests/integration $(ARGS)
