@@ -18,7 +18,7 @@ class PendingDeliveries:
     def __init__(self, store: JobStore, outbox: Outbox) -> None:
         self._store = store
         self._outbox = outbox
-        self._settled: dict[str, int] = {}  # bytes of the log with which a delivery was settled
+        self._settled: dict[str, str] = {}  # the job's stamp when its delivery was settled
 
     def owed(self, go_on: Callable[[], None] = lambda: None) -> dict[str, float]:
         """When each pending webhook is due, in unix seconds, by job. go_on: called before each look at a job."""
@@ -40,12 +40,16 @@ class PendingDeliveries:
 
     def _delivery(self, seen: Seen) -> Delivery | None:
         """None if nothing is owed, or nothing has changed since it was settled."""
-        size = len(self._store.deliveries(seen.id))
-        if self._settled.get(seen.id) == size:
+        stamp = self._stamp(seen)  # before the look: what comes after it is looked at the next time
+        if self._settled.get(seen.id) == stamp:
             self._store.index.settled(seen)
             return None
         delivery = self._outbox.delivery(self._store.request(seen.id))
         if delivery is not None and delivery.is_settled:
-            self._settled[seen.id] = size
+            self._settled[seen.id] = stamp
             self._store.index.settled(seen)
         return delivery
+
+    def _stamp(self, seen: Seen) -> str:
+        """Another one after each line of its deliveries. A list of objects has it; a file is asked."""
+        return seen.stamp if seen.stamp is not None else str(len(self._store.deliveries(seen.id)))

@@ -36,10 +36,12 @@ _ROW = "id, revision, stamp, state"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A job as it was found. revision: of its row, None if it was found without the index."""
+    """A job as it was found. revision: of its row, None if it was found without the index. stamp: another one after
+    each end and each line of its deliveries; None if one has to look."""
 
     id: str
     revision: int | None
+    stamp: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from worker.store.index.job_index import JobIndex, Page, Seen
 from worker.store.index.job_row import ABOVE_ALL, OPEN, UNKNOWN, UNREADABLE, IndexState, JobRow
 from worker.store.index.row_memory import RowMemory
 from worker.store.objects.bucket import Bucket
-from worker.store.objects.records import ObjectRecords
+from worker.store.objects.records import DELIVERIES, ObjectRecords
 from worker.store.records import ENDED, JOB, OUTCOME, is_job_id, upload_began_at
 from worker.store.search.document import Document, document_of
 
@@ -29,10 +30,12 @@ READERS = 16  # requests at once
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A job as a list had it. ended_at: when its outcome was written, by the store's clock; None if there was none."""
+    """A job as a list had it. ended_at: when its outcome was written, by the store's clock; None if there was none.
+    deliveries: how many lines of them there were."""
 
     id: str
     ended_at: float | None
+    deliveries: int = 0
 
 
 class ObjectRows:
@@ -76,15 +79,18 @@ class ObjectRows:
     def _between(self, lowest: str, above: str) -> list[Listed]:
         """The jobs with such ids, newest first."""
         found: dict[str, float | None] = {}  # when each ended
+        deliveries: Counter[str] = Counter()
         for entry in self._bucket.list("jobs/", lowest):
             job_id, _, name = entry.name.partition("/")
             if job_id >= above:
                 break
-            if name == JOB.name and is_job_id(job_id):
+            if name.startswith(DELIVERIES):
+                deliveries[job_id] += 1
+            elif name == JOB.name and is_job_id(job_id):
                 found[job_id] = None
             elif name == OUTCOME.name and job_id in found:  # which stands behind `job.json`
                 found[job_id] = entry.changed_at
-        return [Listed(*each) for each in reversed(found.items())]
+        return [Listed(job_id, ended_at, deliveries[job_id]) for job_id, ended_at in reversed(found.items())]
 
     def _read(self, job: Listed) -> JobRow | None:
         try:
@@ -145,6 +151,13 @@ class ObjectCatalog(Catalog):
 
     def due(self, now: float, limit: int) -> Iterator[Seen]:
         return (seen for seen in super().due(now, limit) if self._diary.is_due(seen.id, now))
+
+    def owing(self) -> Iterator[Seen]:
+        """Of those that had ended when they were listed: the end of another is told, or seen in the next list."""
+        for piece in self._of_store.pieces(ABOVE_ALL):
+            for job, row in zip(piece, self._of_store.rows(piece), strict=True):
+                if row is not None and row.owes and job.ended_at is not None:
+                    yield Seen(row.id, None, f"{job.ended_at} {job.deliveries}")
 
     def _found(
         self, page: Callable[[str], Page], wanted: Callable[[JobRow], bool], before: str = ABOVE_ALL

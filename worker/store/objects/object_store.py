@@ -41,7 +41,7 @@ from worker.store.objects.incoming import SOURCE, ObjectUpload
 from worker.store.objects.job_rows import Diary, ObjectCatalog, ObjectRows
 from worker.store.objects.reach import Reach
 from worker.store.objects.recordings import PLAYABLE, ObjectRecordings
-from worker.store.objects.records import FRESH
+from worker.store.objects.records import DELIVERIES, FRESH
 from worker.store.records import (
     JOB,
     OUTCOME,
@@ -176,15 +176,15 @@ class ObjectStore(ObjectRecordings):
         return entry.changed_at if entry else None
 
     def deliveries(self, job_id: str) -> bytes:
-        names = sorted(self._looks.look(job_id).begins("deliveries."))
+        names = sorted(self._looks.look(job_id).begins(DELIVERIES))
         return b"".join(self.bucket.get(self._records.key(job_id, name)).data for name in names)
 
     def add_delivery(self, job_id: str, line: bytes) -> None:
         look = self._looks.look(job_id)
         if not look.is_job:
             raise JobNotFound(job_id)
-        number = len(look.begins("deliveries."))  # of two that count alike both are kept
-        self.bucket.put(self._records.key(job_id, f"deliveries.{number:06d}.{uuid4().hex}"), line)
+        number = len(look.begins(DELIVERIES))  # of two that count alike both are kept
+        self.bucket.put(self._records.key(job_id, f"{DELIVERIES}{number:06d}.{uuid4().hex}"), line)
 
     # What it comes to
 
