@@ -80,7 +80,7 @@ class JobService:
     def _enqueue(self, request: JobRequest) -> None:
         try:
             self._events.state(request.id, "queued")
-            self._queue.enqueue(request, self._backlog.turn_of)
+            self._backlog.enqueue(request)
         except BaseException:
             self._store.delete(request.id)
             raise
@@ -228,7 +228,7 @@ class JobService:
         reopened(request)
         self._events.forget(job_id)
         self._events.state(job_id, "queued")
-        self._queue.enqueue(request, self._backlog.turn_of)
+        self._backlog.enqueue(request)
         return request
 
     def _check_requeue(self, request: JobRequest) -> None:

@@ -14,6 +14,7 @@ from redis import Redis
 from worker.fleet.needs import KEY, Need, kind_of, need_of, special_queues
 from worker.queue.heartbeat import Takers
 from worker.queue.job_queue import QUEUES, JobQueue
+from worker.queue.queued_job import INSERTIONS
 from worker.runtime.timing import Timing
 
 
@@ -52,4 +53,5 @@ class UnmetNeeds:
             with self._redis.pipeline() as pipeline:
                 pipeline.lrem(KEY.format(name), 1, job_id)
                 pipeline.lpush(KEY.format(kind_of(name)), job_id)
+                pipeline.incr(INSERTIONS)
                 pipeline.execute()

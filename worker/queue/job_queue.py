@@ -9,8 +9,8 @@ batch:base          … where one waits that not every worker can do, as one fou
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from redis import Redis
@@ -27,7 +27,7 @@ from worker.fleet.engine_wait import EngineWait
 from worker.fleet.identity import is_dead
 from worker.fleet.needs import kind_of, need_of, special_queues
 from worker.queue.leases import Leases
-from worker.queue.queued_job import JOB_FUNCTION, RECORD_TTL, QueuedJob, cancel, describe, how_far, put_back
+from worker.queue.queued_job import INSERTIONS, JOB_FUNCTION, RECORD_TTL, QueuedJob, cancel, describe, how_far, put_back
 from worker.queue.worker_record import remove_dead
 from worker.runtime.timing import Timing
 from worker.store.records import PRIORITIES, JobRequest, Priority
@@ -40,7 +40,14 @@ QUEUES: tuple[QueueName, ...] = (*PRIORITIES, FETCH, QUARANTINE)
 
 DUE_AT_ONCE = 1000  # jobs of each queue; the next round finds the rest
 
-TurnOf = Callable[[JobRequest, Sequence[str]], str | None]
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job is to wait: in which queue, by its key in Redis, and before which job; None for its end."""
+
+    key: str
+    before: str | None = None
+
 
 _OF_ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 
@@ -68,7 +75,6 @@ class JobQueue:
         self.leases = Leases(redis, QUEUES, timing, clock)
         self._timing = timing
         self.clock = clock
-        self._taking_turns = threading.Lock()
         self._redis = redis
         self._is_dead = is_dead
         self._tidy_at = float("-inf")  # monotonic seconds
@@ -99,26 +105,28 @@ class JobQueue:
             if (need := need_of(queue.name)) is None or need.engine or need.model.lower() in names
         ]
 
-    def enqueue(self, request: JobRequest, turn_of: TurnOf | None = None) -> None:
-        """Puts the job at the end of its queue, or where its turn is. What RQ shows of an earlier end is forgotten.
-        turn_of: of the job and all that wait, the next one first, the one before which it is to; None for the end."""
-        if turn_of is None:
-            with self._redis.pipeline() as pipeline:
-                self._push(request, pipeline)
-                pipeline.execute()
-            return
-        queues = self._queues_for(request, request.priority)
-        with self._taking_turns:  # those of one process would only make each other begin anew
-            keys = [queue.key for queue in queues]
-            self._redis.transaction(lambda pipeline: self._insert(request, turn_of, queues, pipeline), *keys)
+    def enqueue(self, request: JobRequest) -> None:
+        """Puts the job at the end of its queue. What RQ shows of an earlier end is forgotten."""
+        with self._redis.pipeline() as pipeline:
+            self._push(request, pipeline)
+            pipeline.execute()
 
-    def _insert(self, request: JobRequest, turn_of: TurnOf, queues: Sequence[Queue], pipeline: Pipeline) -> None:
-        lines = {queue.key: queue.get_job_ids() for queue in queues}
-        before = turn_of(request, [job_id for line in lines.values() for job_id in line])
-        self._push(request, pipeline)
-        if before is not None:
-            pipeline.lrem(self._queues[request.priority].key, -1, request.id)
-            pipeline.linsert(next(key for key, line in lines.items() if before in line), "BEFORE", before, request.id)
+    def insert(self, request: JobRequest, place_in: Callable[[Redis, Sequence[str]], Place]) -> Place:
+        """As `enqueue`, but at the place that is returned. place_in: of the keys of all queues in which such a job may
+        wait, the first ones first and its own last; asked again if one of them changes meanwhile."""
+        keys = [queue.key for queue in self._queues_for(request, request.priority)]
+
+        def insert(pipeline: Pipeline) -> Place:
+            place = place_in(self._redis, keys)
+            self._push(request, pipeline)
+            if place.before is not None:
+                pipeline.lrem(keys[-1], -1, request.id)
+                pipeline.linsert(place.key, "BEFORE", place.before, request.id)
+                pipeline.incr(INSERTIONS)
+            return place
+
+        place: Any = self._redis.transaction(insert, *keys, value_from_callable=True)  # type: ignore[arg-type]
+        return place  # type: ignore[no-any-return]  # what `insert` returned
 
     def _push(self, request: JobRequest, pipeline: Pipeline) -> None:
         pipeline.multi()

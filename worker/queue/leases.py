@@ -18,6 +18,7 @@ from rq.job import JobStatus
 
 from worker.fleet.clock import Clock
 from worker.fleet.needs import list_queue
+from worker.queue.queued_job import INSERTIONS
 from worker.runtime.timing import Timing
 from worker.telemetry.instruments import TAKEOVERS
 
@@ -154,6 +155,7 @@ def _pass_on(pipeline: Pipeline, lease: Lease, queue: str, at_front: bool) -> bo
     list_queue(pipeline, queue)
     if at_front:
         pipeline.lpush(_list(queue), lease.job_id)
+        pipeline.incr(INSERTIONS)
     else:
         pipeline.rpush(_list(queue), lease.job_id)
     return True

@@ -1,4 +1,7 @@
-"""The record of a job in RQ, from which nothing but the service's own work is ever run."""
+"""The record of a job in RQ, from which nothing but the service's own work is ever run.
+
+whisper:insertions  string: how often a job came to a queue elsewhere than at its end: see worker.jobs.turns
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from rq.job import Job, JobStatus
 from rq.registry import CanceledJobRegistry
 from rq.utils import now
 
+from worker.runtime.connection import KEY_PREFIX
+
 JOB_FUNCTION = "whisper_native.transcribe"  # the one name a slot accepts; it stands for JobRunner.run
+INSERTIONS = f"{KEY_PREFIX}insertions"
 RECORD_TTL = 24 * 3600  # seconds RQ's own record of an ended job stays visible in the dashboard
 
 
@@ -81,4 +87,5 @@ def put_back(redis: Redis, queue: Queue, job_id: str) -> None:
     with redis.pipeline() as pipeline:
         pipeline.lrem(queue.intermediate_queue_key, 1, job_id)
         pipeline.lpush(queue.key, job_id)
+        pipeline.incr(INSERTIONS)
         pipeline.execute()

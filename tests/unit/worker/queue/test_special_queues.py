@@ -15,7 +15,7 @@ import worker.queue.slot
 from tests.unit.factories import make_request, wait_for
 from worker.fleet.needs import Need
 from worker.queue.gate import Gate
-from worker.queue.job_queue import JobQueue, QueueName
+from worker.queue.job_queue import JobQueue, Place, QueueName
 from worker.queue.run_end import End, Finished, Requeue
 from worker.queue.slot import Slot
 from worker.queue.slots import Slots
@@ -136,10 +136,10 @@ def test_a_canceled_job_that_was_moved_is_listed_where_such_lists_are_tidied(ben
 
 def test_owners_take_turns_with_those_that_were_moved(bench: Bench, moved: JobRequest) -> None:
     later = make_request(new_job_id(), model="Small")
-    bench.queue.enqueue(later, lambda request, waiting: waiting[0])
+    bench.queue.insert(later, lambda redis, keys: Place(keys[0], moved.id))
     assert bench.queue.waiting_ids("batch") == [later.id, moved.id]
     other = make_request(new_job_id(), model="base")
-    bench.queue.enqueue(other, lambda request, waiting: waiting[0] if waiting else None)
+    assert bench.queue.insert(other, lambda redis, keys: Place(*keys)) == Place("rq:queue:batch")
     assert bench.queue.waiting_ids("batch") == [later.id, moved.id, other.id], "that queue is of another model"
 
 
