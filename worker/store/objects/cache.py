@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import shutil
+import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from worker.store.objects.bucket import Bucket
 
 PART = ".part"
 MOST = 20 * 1024**3  # bytes
+SHARE = 1 / 64  # of the room comes in, at least, until all files are looked at for what has to go
 LONGEST_USE = 24 * 3600.0  # seconds after which a name in use is one that a killed process left
 
 log = logging.getLogger(__name__)
@@ -32,13 +34,16 @@ class SumWrong(OSError):
 
 
 class RecordingCache:
-    """Processes of one machine may share it. most: bytes of files that nobody reads at the moment; on a small disk
-    fewer, so that it leaves as much free as it takes."""
+    """Processes of one machine may share it. most: bytes of files that nobody reads at the moment, and for a while a
+    few hundredths more; on a small disk fewer, so that it leaves as much free as it takes."""
 
     def __init__(self, directory: Path, bucket: Bucket, most: int = MOST) -> None:
         self._files, self._use = directory / "files", directory / "use"
         self._bucket = bucket
         self._most = most
+        self._unseen = 0  # bytes that came in since the files were looked at
+        self._until_look = 0.0  # bytes that may
+        self._lock = threading.Lock()
         for each in (self._files, self._use):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._drop_left()
@@ -56,8 +61,7 @@ class RecordingCache:
     def take_in(self, job_id: str, name: str, file: Path) -> None:
         """Moves a file in that the store has by now; if that cannot be, it is fetched when it is wanted."""
         with contextlib.suppress(OSError):
-            _replace_synced(file, self._path(job_id, name))
-            self._make_room()
+            self._came(_replace_synced(file, self._path(job_id, name)))
 
     def drop(self, job_id: str) -> None:
         for path in self._files.glob(f"{job_id}.*"):
@@ -97,10 +101,17 @@ class RecordingCache:
             wanted = self._bucket.download(key, part)
             if wanted and digest_of(part) != wanted:
                 raise SumWrong(f"{key} did not come as it was sent")
-            _replace_synced(part, path)
+            size = _replace_synced(part, path)
         finally:
             part.unlink(missing_ok=True)
-        self._make_room(path)
+        self._came(size, path)
+
+    def _came(self, size: int, kept: Path | None = None) -> None:
+        with self._lock:
+            self._unseen += size
+            if self._unseen < self._until_look:
+                return
+        self._make_room(kept)
 
     def _make_room(self, kept: Path | None = None) -> None:
         found = []
@@ -111,11 +122,13 @@ class RecordingCache:
         most = min(self._most, (total + shutil.disk_usage(self._files).free) // 2)
         for status, path in sorted(found, key=lambda each: each[0].st_mtime):
             if total <= most:
-                return
+                break
             if path != kept and path.suffix != PART:  # nobody could go on with a part
                 with contextlib.suppress(OSError):
                     path.unlink()
                 total -= status.st_size
+        with self._lock:  # other processes fill the same room
+            self._unseen, self._until_look = 0, max((most - total) / 4, most * SHARE)
 
     def _path(self, job_id: str, name: str) -> Path:
         return self._files / f"{job_id}.{name}"
@@ -127,11 +140,13 @@ class RecordingCache:
                     path.unlink()
 
 
-def _replace_synced(file: Path, path: Path) -> None:
-    """What has its name is taken for whole, also after a loss of power."""
+def _replace_synced(file: Path, path: Path) -> int:
+    """What has its name is taken for whole, also after a loss of power. Returns its size in bytes."""
     descriptor = os.open(file, os.O_RDWR)
     try:
+        size = os.fstat(descriptor).st_size
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     os.replace(file, path)
+    return size

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,6 +65,29 @@ def test_the_one_used_last_goes_last_and_none_that_is_read(tmp_path: Path, bucke
     left = {path.name for path in (tmp_path / "cache" / "files").iterdir()}
     assert left == {"b.source", "c.source"}
     assert list((tmp_path / "cache" / "use").iterdir()) == []
+
+
+def test_what_comes_in_costs_no_look_at_all_others(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With thousands of recordings each upload would cost thousands of looks."""
+    cache = RecordingCache(tmp_path / "cache", bucket, most=100 * SIZE)
+    files, looks, most = tmp_path / "cache" / "files", [], 0
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        looks.append(path)
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    for number in range(300):
+        sent = tmp_path / "sent"
+        sent.write_bytes(b"s" * SIZE)
+        cache.take_in(f"job{number}", "source", sent)
+        most = max(most, len(os.listdir(files)))
+    assert most <= 103
+    assert len(looks) < 150, "a look at each would be 300: now it is every fourth of the room left, then every 64th"
+    assert f"job{299}.source" in os.listdir(files)
 
 
 def test_what_was_deleted_on_another_machine_goes(tmp_path: Path) -> None:
