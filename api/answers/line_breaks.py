@@ -6,6 +6,7 @@ import unicodedata
 from functools import cache
 
 from engines.text.script_breaks import PARSERS, chunks
+from engines.text.words import LEADING, continues
 
 
 def columns(text: str) -> int:
@@ -38,7 +39,8 @@ def _signs(piece: str) -> list[str]:
     """Each with the marks that belong to it; what is written in Latin letters stays whole."""
     parts: list[str] = []
     for sign in piece:
-        if parts and (_columns_of(sign) == 0 or (sign.isascii() and parts[-1].strip().isascii())):
+        is_one = parts and (_columns_of(sign) == 0 or continues(sign) or parts[-1][-1] in LEADING)
+        if is_one or (parts and sign.isascii() and parts[-1].strip().isascii()):
             parts[-1] += sign
         else:
             parts.append(sign)

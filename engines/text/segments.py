@@ -11,7 +11,7 @@ from engines.text.logprobs import slices
 from engines.text.script_breaks import break_numbers
 from engines.text.sentences import sentence_ends
 from engines.text.word_times import recording_words
-from engines.text.words import UNSPACED
+from engines.text.words import UNSPACED, with_whole_signs
 from engines.transcript import Segment, Word
 
 CLAUSE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،")
@@ -42,12 +42,13 @@ def segments_of(
     if not result.words:
         whole = _segment(window, result, result.text, result.tokens, (window.start, window.end))
         return [replace(whole, id=first_id)]
-    words = recording_words(window, result.words, not_before)
+    decoded, word_tokens = with_whole_signs(result.words, result.word_tokens)
+    words = recording_words(window, decoded, not_before)
     segments: list[Segment] = []
-    logprobs = slices(result.logprobs, map(len, result.word_tokens))
+    logprobs = slices(result.logprobs, map(len, word_tokens))
     for start, end in _lasting(words, _cuts(words, result.language, is_change)):
         text = "".join(word.text for word in words[start:end])
-        tokens = tuple(token for word_tokens in result.word_tokens[start:end] for token in word_tokens)
+        tokens = tuple(token for of_word in word_tokens[start:end] for token in of_word)
         segment = _segment(window, result, text, tokens, (words[start].start, words[end - 1].end))
         known = tuple(each for of_word in logprobs[start:end] for each in of_word)
         segments.append(replace(segment, id=first_id + len(segments), words=tuple(words[start:end]), logprobs=known))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import string
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engines.transcript import Word
 
+FOLLOWING = "ะาำๅๆฯະາຳໆຯ"  # Thai and Lao: letters by class, but never the first of anything
+LEADING = "เแโใไເແໂໃໄ"  # written before the consonant that they are spoken after
 UNSPACED = ("zh", "ja", "th", "lo", "my", "yue")  # languages that put no spaces between words
 PREPENDED = "\"'“¿([{-"  # belongs to the word after it
 APPENDED = "\"'.。,，!！?？:：”)]}、"  # belongs to the word before it
@@ -28,6 +31,33 @@ def words_of(tokens: Sequence[TimedToken], language: str) -> tuple[tuple[Word, .
     """The words, with the ids of each one's tokens. Together they are exactly the tokens' text."""
     groups = _with_punctuation([list(group) for group in _groups(tokens, language)])
     return tuple(_word(group) for group in groups), tuple(tuple(token.id for token in group) for group in groups)
+
+
+def with_whole_signs(
+    words: Sequence[Word], word_tokens: Sequence[tuple[int, ...]]
+) -> tuple[list[Word], list[tuple[int, ...]]]:
+    """The same text, without words that begin or end within a sign that is written with several characters."""
+    whole: list[Word] = []
+    tokens: list[tuple[int, ...]] = []
+    for word, own in zip(words, word_tokens, strict=True):
+        if whole and _is_one_sign(whole[-1].text, word.text):
+            first, of_first, of_both = whole[-1], len(tokens[-1]), len(tokens[-1]) + len(own)
+            mean = (first.probability * of_first + word.probability * len(own)) / max(of_both, 1)
+            whole[-1] = replace(first, text=first.text + word.text, end=word.end, probability=mean)
+            tokens[-1] += own
+        else:
+            whole.append(word)
+            tokens.append(own)
+    return whole, tokens
+
+
+def continues(sign: str) -> bool:
+    """Whether a character belongs to the one before it: a combining mark, or a vowel that follows."""
+    return unicodedata.category(sign)[0] == "M" or sign in FOLLOWING
+
+
+def _is_one_sign(before: str, after: str) -> bool:
+    return bool(before and after) and (continues(after[0]) or before[-1] in LEADING)
 
 
 def text_of(tokens: Sequence[TimedToken]) -> str:

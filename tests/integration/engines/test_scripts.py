@@ -19,7 +19,7 @@ from tokenizers import Tokenizer as Vocabulary
 from api.answers.cues import Cue, cues
 from api.answers.line_breaks import columns
 from engines.text.segments import segments_of
-from engines.text.words import TimedToken, words_of
+from engines.text.words import LEADING, TimedToken, continues, words_of
 from engines.transcript import Word
 from tests.unit.factories import make_result, make_transcript, make_window
 
@@ -108,3 +108,19 @@ def test_lines_break_where_the_script_breaks(
         assert cue.end - cue.start <= 7
         assert len(cue.lines) <= 2
         assert all(columns(line) <= 42 for line in cue.lines)
+
+
+@pytest.mark.parametrize("group", [of_the_library, of_ours])
+@pytest.mark.parametrize("text", ["สำ" + "สัญ" * 45, "เมืองน้ำ" * 30])
+def test_no_line_begins_with_a_mark_though_nothing_says_where_to_break(
+    vocabulary: Vocabulary, text: str, group: Callable[[Tokenizer, Sequence[int]], Words]
+) -> None:
+    """A model that goes in circles writes such things, and its tokens are parts of signs."""
+    tokenizer = Tokenizer(vocabulary, multilingual=True, task="transcribe", language="th")
+    found = subtitles(tokenizer, text, group)
+    lines = [line for cue in found for line in cue.lines]
+    assert "".join(lines) == text
+    assert len(lines) > 2
+    assert [line for line in lines if continues(line[0]) or line[-1] in LEADING] == []
+    assert all(columns(line) <= 42 for line in lines)
+    assert [word.text for cue in found for word in cue.words if continues(word.text[0])] == []

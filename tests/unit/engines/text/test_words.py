@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engines.text.words import TimedToken, text_of, words_of
+from engines.text.words import TimedToken, text_of, with_whole_signs, words_of
+from engines.transcript import Word
 
 
 def tokens(*texts: str | bytes) -> list[TimedToken]:
@@ -49,3 +50,26 @@ def test_a_word_has_its_letters_times_and_its_marks_none() -> None:
     assert (first.text, first.start, first.end) == (" trains.", 0.0, 2.0)
     assert first.probability == pytest.approx((1 + 1 / 2) / 2)
     assert (second.start, second.end) == (3.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("parts", "whole"),
+    [
+        (["ส", "ัญ", "ส", "ั", "ญ"], ["สัญ", "สั", "ญ"]),  # a mark above the letter before it
+        (["น", "้", "ำ", "ใจ"], ["น้ำ", "ใจ"]),  # two of them, the second a letter by class
+        (["เ", "มือง"], ["เมือง"]),  # written before the consonant that it follows in speech
+        ([" كت", "\u064eب", " بيت"], [" كت\u064eب", " بيت"]),
+        (["か", "\u3099", "く"], ["か\u3099", "く"]),
+        ([" one", " two"], [" one", " two"]),
+        ([], []),
+    ],
+)
+def test_no_word_begins_or_ends_within_a_sign(parts: list[str], whole: list[str]) -> None:
+    given = [Word(text, float(at), at + 1.0, 1 / (at + 1)) for at, text in enumerate(parts)]
+    words, ids = with_whole_signs(given, [(at,) for at in range(len(parts))])
+    assert [word.text for word in words] == whole
+    assert [number for group in ids for number in group] == list(range(len(parts)))
+    assert [word.start for word in words] == [group[0] for group in ids]
+    assert [word.end for word in words] == [group[-1] + 1 for group in ids]
+    for word, group in zip(words, ids, strict=True):
+        assert word.probability == pytest.approx(sum(1 / (at + 1) for at in group) / len(group))
