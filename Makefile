@@ -6,7 +6,7 @@ service := $(python) scripts/whisper-native.py
 venv := .venv/bin
 pytest := $(venv)/python -m pytest
 engines := .venv-engines/bin/python -m pytest tests/integration/engines/test_engines.py \
-           tests/integration/engines/test_spoken_cases.py \
+           tests/integration/engines/test_spoken_cases.py tests/integration/engines/test_spoken_scripts.py \
            tests/integration/engines/test_odd_recording.py tests/engines
 # Four test files at a time, long ones first; a file's tests share its services.
 parallel := -n 4 --dist loadfile --no-loadscope-reorder
