@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.gpu_check import difference
+from scripts.gpu.trial import difference
 
 ROOT = Path(__file__).parents[3]
 
@@ -19,16 +19,38 @@ def check(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
 
 
+STEPS = [
+    "words other than the CPU's", "a pass of 1", "a pass of 2", "one file of 0.4 minutes",
+    "… read, heard and packed by itself", "… in passes", "… processor time of this process",
+    "1 callers with clips of 11.6 s", "8 callers with clips of 11.6 s", "64 callers with clips of 11.6 s",
+    "a clip beside a meeting", "passes if the memory runs out",
+]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_a_trial_on_a_cpu_runs_every_step_and_is_called_one(tmp_path: Path, tiny_en_model: Path) -> None:
-    ended = check(tmp_path, "--device", "cpu", "--models", str(tiny_en_model), "--formats", "int8", "--max-batch", "2")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    """Takes a minute or two: real weights on a CPU, and the minute that the check is given."""
+    given = ["--formats", "int8", "float32", "--max-batch", "2", "--file-minutes", "0.4", "--minutes", "1.5"]
+    models = [str(tiny_en_model), str(tmp_path / "nothing")]
+    ended = check(tmp_path, "--device", "cpu", "--models", *models, *given)
     written = json.loads((tmp_path / "gpu-trial.json").read_text())
     assert "no result" in written["title"]
     assert "No GPU took part" in written["remarks"][0]
-    (figures,) = written["figures"].values()
-    names = [figure["name"] for figure in figures]
-    assert names[1:] == ["words other than the CPU's", "a pass of 1", "a pass of 2", "the sample of 11.6 s, whole"]
+    missing, first, second = written["figures"].values()
+    assert ended.returncode == 1, "the weights of one model are missing"
+    assert [figure["met"] for figure in missing] == [False]
+    names = [figure["name"] for figure in first]
+    assert names[1:] == STEPS
+    assert not [figure for figure in first if figure["met"] is False], first
+    assert [figure["name"] for figure in second][:1] in (["load, with its first pass"], ["left out"])
+
+
+@pytest.mark.slow
+def test_what_there_is_no_time_for_is_left_out(tmp_path: Path, tiny_en_model: Path) -> None:
+    ended = check(tmp_path, "--device", "cpu", "--models", str(tiny_en_model), "--formats", "int8", "--minutes", "0")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (figures,) = json.loads((tmp_path / "gpu-trial.json").read_text())["figures"].values()
+    assert [figure["name"] for figure in figures] == ["left out"]
 
 
 @pytest.mark.parametrize(

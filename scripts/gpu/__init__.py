@@ -1,0 +1,1 @@
+"""What the check of a GPU (scripts/gpu_check.py) tries."""
