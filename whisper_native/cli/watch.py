@@ -68,7 +68,8 @@ if TYPE_CHECKING:
 def watch(folder: Path, output: Path | None, move: Path | None, **given: Any) -> int:
     """Transcribes what is in a folder and what comes into it, until Ctrl-C.
 
-    Recordings whose transcripts exist are left alone, so it can be stopped and started at any time.
+    Recordings whose transcripts exist are left alone, so it can be stopped and started at any time. One that is newer
+    than the transcript of its name is another recording, or has changed: it gets a transcript of its own.
     """
     from whisper_native.cli.transcribe import Report, find_service, interrupted, wishes
     from whisper_native.recordings.arrivals import Arrivals

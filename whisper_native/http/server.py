@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -36,23 +37,34 @@ class Server:
     def submit(self, recording: Recording, fields: Fields, on_sent: Sent) -> dict[str, Any]:
         """The recording's job: the same for the same content and fields, however often it is sent. One that had failed
         or was canceled is run again. Raises Failure or Stopped."""
-        key = recording.key(fields, str(self.info.get("default_model", "")))
+        key = recording.key(fields, self._default_model)
+        return self._submitted(partial(self._post, recording, fields, on_sent), key)
+
+    def submit_url(self, url: str, fields: Fields) -> dict[str, Any]:
+        """As `submit`, of a recording that the server fetches: the same job for the same address, whatever is there by
+        now. Raises Failure or Stopped."""
+        wishes = json.dumps([url, sorted(fields.items()), self._default_model])
+
+        def post(key: str) -> httpx.Response:
+            headers = {"idempotency-key": key}
+            return self.connection.send("POST", "/v1/jobs", data={**fields, "url": url}, headers=headers)
+
+        return self._submitted(post, sha256(wishes.encode()).hexdigest())
+
+    @property
+    def _default_model(self) -> str:
+        return str(self.info.get("default_model", ""))
+
+    def _submitted(self, post: Callable[[str], httpx.Response], key: str) -> dict[str, Any]:
+        """post: sends it with an idempotency key."""
         for last in (False, False, True):
             try:
-                response = self.connection.repeated(partial(self._post, recording, fields, key, on_sent))
-                return self._begun(response.json())
+                return self._begun(self.connection.repeated(partial(post, key)).json())
             except Failure as failure:
                 if failure.code not in WORN_OUT or last:
                     raise
                 key = sha256(key.encode()).hexdigest()
         raise AssertionError("the last try returns or raises")
-
-    def submit_url(self, url: str, fields: Fields, key: str) -> dict[str, Any]:
-        """The job of a recording that the server fetches. key: the same for a repeat."""
-        job: dict[str, Any] = self.connection.call(
-            "POST", "/v1/jobs", data={**fields, "url": url}, headers={"idempotency-key": key}
-        ).json()
-        return job
 
     def _begun(self, job: dict[str, Any]) -> dict[str, Any]:
         """The job, once it waits, runs or has finished."""
@@ -68,7 +80,7 @@ class Server:
                 job = self.job(job["id"])
         return job
 
-    def _post(self, recording: Recording, fields: Fields, key: str, on_sent: Sent) -> httpx.Response:
+    def _post(self, recording: Recording, fields: Fields, on_sent: Sent, key: str) -> httpx.Response:
         named = {**fields, "filename": recording.name}
         headers = {"idempotency-key": key}
         body = Body(recording, on_sent, self.connection)

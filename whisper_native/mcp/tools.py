@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import wait as wait_for
 from contextlib import asynccontextmanager, contextmanager
@@ -90,7 +89,8 @@ class Tools:
         speakers: Annotated[bool, Field(description="Tell apart who speaks")] = False,
     ) -> Transcribed:
         """Transcribes an audio or video recording. Answers after 50 seconds at the latest: with the transcript, or
-        with a job that goes on. The same file with the same options gives the same job, so calling again is free."""
+        with a job that goes on. The same file or URL with the same options gives the same job, so calling again is
+        free; what has changed at a URL since is not fetched."""
         until = time.monotonic() + self._patience
         fields = {**({"language": language} if language else {}), **({"diarize": "true"} if speakers else {})}
         with _told():
@@ -160,7 +160,7 @@ class Tools:
 
     def _fetched(self, url: str, fields: dict[str, str]) -> dict[str, Any]:
         with self._asking() as server:
-            return server.submit_url(url, fields, uuid.uuid4().hex)
+            return server.submit_url(url, fields)
 
     async def _ended(self, ctx: Context[Any, Any], job: dict[str, Any], until: float) -> dict[str, Any]:
         """The job once it has ended, or as it is when patience ends."""

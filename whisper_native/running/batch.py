@@ -189,6 +189,6 @@ class Batch:
             if path is None:
                 texts[name] = body
             else:
-                write(path, body)
+                write(path, body, plan.source.path)
                 written.append(path)
         return Ending(plan, "finished", job_id, tuple(written), texts)

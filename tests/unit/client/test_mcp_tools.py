@@ -28,6 +28,7 @@ class Slow:
         self.status = status
         self.may_answer = threading.Event()
         self.uploads = 0
+        self.keys: list[str] = []  # idempotency keys
 
     def answer(self, method: str) -> dict[str, Any]:
         if method == "POST":
@@ -41,6 +42,7 @@ def serving(slow: Slow) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             self.rfile.read(int(self.headers.get("content-length") or 0))
+            slow.keys += filter(None, [self.headers.get("idempotency-key")])
             found = INFO if self.path == "/v1/info" else slow.answer(self.command)
             body = json.dumps(found).encode()
             self.send_response(200)
@@ -98,6 +100,21 @@ def test_a_job_that_takes_long_is_handed_back(recording: Path) -> None:
         asyncio.run(_with_client(url, recording, agent))
 
 
+def test_the_same_url_with_the_same_options_is_the_same_job() -> None:
+    """As the tool says of itself."""
+    slow = Slow("finished")
+    slow.may_answer.set()
+
+    async def agent(call: Callable[..., Any]) -> None:
+        for more in ({}, {}, {"language": "de"}):
+            assert (await call(path=None, url="https://example.com/talk.mp3", **more))["job"]["id"] == JOB["id"]
+
+    with serving(slow) as url:
+        asyncio.run(_with_client(url, Path(), agent))
+    first, second, third = slow.keys
+    assert first == second != third
+
+
 @pytest.mark.parametrize(
     ("named", "says"),
     [
@@ -115,14 +132,14 @@ def test_a_path_that_cannot_be_is_said_to_be_so(named: str, says: str) -> None:
     assert len(str(raised.value)) < 400
 
 
-async def _with_client(url: str, recording: Path, agent: Callable[[Callable[[], Any]], Any]) -> None:
+async def _with_client(url: str, recording: Path, agent: Callable[[Callable[..., Any]], Any]) -> None:
     from mcp import Client  # which takes half a second, in every process that only collects tests
 
     from whisper_native.mcp.tools import mcp_server
 
     async with Client(mcp_server(lambda: Connection(url, None, 5), "1.0", patience=0.5)) as client:
 
-        async def call() -> Any:
-            return (await client.call_tool("transcribe", {"path": str(recording)})).structured_content
+        async def call(**given: Any) -> Any:
+            return (await client.call_tool("transcribe", {"path": str(recording), **given})).structured_content
 
         await agent(call)

@@ -113,6 +113,18 @@ def test_a_recording_goes_out_as_it_is_with_its_key_and_its_fields(stand: Stand,
     assert keys[0] == keys[1] != keys[2]
 
 
+def test_a_url_whose_job_failed_is_fetched_again_and_a_worn_out_key_replaced(stand: Stand) -> None:
+    """As recordings are."""
+    worn_out = (409, {}, json.dumps(error("audio_deleted")).encode())
+    stand.put("/v1/jobs", (202, {**JOB, "status": "failed"}), (202, JOB))
+    stand.put("/v1/jobs/job_1/retry", worn_out)
+    with connected(stand) as connection:
+        assert Server(connection, {}).submit_url("https://example.com/a.mp3", {"language": "de"}) == JOB
+    first, _, second = stand.requests
+    assert first[3] == b"language=de&url=https%3A%2F%2Fexample.com%2Fa.mp3"
+    assert first[2]["idempotency-key"] != second[2]["idempotency-key"]
+
+
 def test_long_fields_go_into_a_form(stand: Stand, recording: Recording) -> None:
     stand.put("/v1/jobs", (202, JOB))
     submit(stand, recording, prompt="word " * 1500)
