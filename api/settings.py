@@ -82,6 +82,11 @@ class ApiSettings(UploadLimits):
         return bool(self.api_keys) and not self.allow_anonymous
 
     @property
+    def any_key(self) -> str:
+        """One that opens the service, for its own commands; empty if there are none."""
+        return next((key.get_secret_value() for key in self.api_keys.values()), "")
+
+    @property
     def has_several_owners(self) -> bool:
         return len(self.api_keys) + self.allow_anonymous > 1
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hmac
 import ipaddress
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -30,7 +31,8 @@ from api.http.errors import ApiError
 from api.http.sessions.cookie import Sessions, cookie_name, hide, presented
 from api.settings import LOCAL_OWNER, ApiSettings
 
-OPEN_PATHS = ("/health", "/health/ready")
+READY = "/health/ready"  # which tells more to whoever may use the service
+OPEN_PATHS = ("/health", READY)
 PAGE = "/page"  # and all below, as `/`: only code
 SESSION = "/session"  # says itself whether somebody is signed in
 
@@ -70,6 +72,9 @@ class Access:
                 return
             if not _is_open(scope["path"]):
                 scope.setdefault("state", {})["owner"] = self._owner(scope, headers)
+            elif scope["path"] == READY:
+                with suppress(ApiError):
+                    scope.setdefault("state", {})["owner"] = self._owner(scope, headers)
         except ApiError as error:
             _challenge(error, scope["path"])
             await error.response()(scope, receive, send)
@@ -96,6 +101,15 @@ async def _owner(request: Request) -> str:
 
 Owner = Annotated[str, Depends(_owner)]
 """Whose request it is: the name of its API key, or `local`."""
+
+
+async def _known_owner(request: Request) -> str | None:
+    owner: str | None = getattr(request.state, "owner", None)
+    return owner
+
+
+KnownOwner = Annotated[str | None, Depends(_known_owner)]
+"""As `Owner`, on a path that is open to all: None for whoever is served nothing else."""
 
 
 def owner_of(

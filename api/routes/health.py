@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 from starlette.responses import JSONResponse
 
+from api.http.access import KnownOwner
 from api.operations.present_workers import PresentWorker, present_workers, unserved
 from api.schema.responses import json_answer
 from api.schema.service import Health, Readiness
@@ -25,10 +27,15 @@ _READINESS = {**json_answer(Readiness, "Ready"), **json_answer(Readiness, "What 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing the service needs. detail: what is wrong and what to do, or what is there."""
+    """One thing the service needs. detail: what is wrong and what to do, or what is there. to_all: as much of that as
+    strangers are told; empty for all of it."""
 
     ok: bool
     detail: str
+    to_all: str = ""
+
+    def shown(self, is_known: bool) -> dict[str, Any]:
+        return {"ok": self.ok, "detail": self.detail if is_known else self.to_all or self.detail}
 
 
 @router.get("/health", response_model=None, responses=json_answer(Health, "It answers"))
@@ -38,13 +45,14 @@ async def health() -> dict[str, str]:
 
 
 @router.get("/health/ready", responses=_READINESS)
-async def readiness(service: AppStateDep) -> JSONResponse:
-    """Whether a recording sent now would be transcribed: 200, or 503 with the reason."""
+async def readiness(service: AppStateDep, owner: KnownOwner) -> JSONResponse:
+    """Whether a recording sent now would be transcribed: 200, or 503 with the reason. Models, disk space and errors are
+    told to those alone who may use the service."""
     checks = await service.redis_threads.run(_checks, service)
     is_ready = all(check.ok for check in checks.values())
     answer = {
         "status": "ready" if is_ready else "unavailable",
-        "checks": {name: asdict(check) for name, check in checks.items()},
+        "checks": {name: check.shown(owner is not None) for name, check in checks.items()},
     }
     return JSONResponse(answer, 200 if is_ready else 503)
 
@@ -53,7 +61,7 @@ def _checks(service: AppState) -> dict[str, Check]:
     checks = {**_redis_checks(service.redis, service.models.names.all), "disk": _disk(service)}
     if service.store.is_shared:
         trouble = service.store.trouble()
-        checks["store"] = Check(trouble is None, trouble or "answers")
+        checks["store"] = Check(trouble is None, trouble or "answers", "The store does not answer." if trouble else "")
     if service.drain.is_there():
         checks["worker"] = Check(False, "The service is draining: it finishes what it has in hand, then it stops.")
     return checks
@@ -64,7 +72,8 @@ def _redis_checks(redis: Redis, models: Sequence[str]) -> dict[str, Check]:
         redis.set(_PROBE, 1, px=1)  # a ping is answered by a Redis that takes no jobs, too
         return {"redis": Check(True, "answers"), "worker": _workers(present_workers(redis), models)}
     except ResponseError as error:
-        refuses = Check(False, f"Redis takes no writes, so no jobs: {str(error)[:200]}")
+        why = "Redis takes no writes, so no jobs"
+        refuses = Check(False, f"{why}: {str(error)[:200]}", f"{why}. See the service's log.")
         return {"redis": refuses, "worker": Check(False, "Unknown while Redis takes no writes.")}
     except RedisError:
         away = Check(False, "Redis does not answer. See the service's log.")
@@ -76,17 +85,18 @@ def _workers(present: Sequence[PresentWorker], models: Sequence[str]) -> Check:
     missing = unserved(models, present) if check.ok else []
     if not missing:
         return check
-    return Check(True, f"{check.detail}; jobs for {', '.join(missing)} wait: no worker that runs serves it")
+    waiting = f"jobs for {', '.join(missing)} wait: no worker that runs serves it"
+    return Check(True, f"{check.detail}; {waiting}", check.to_all)
 
 
 def _worker(present: Sequence[WorkerHeartbeat]) -> Check:
     if ready := [worker for worker in present if worker.takes_work]:
-        return Check(True, "; ".join(map(_described, ready)))
+        return Check(True, "; ".join(map(_described, ready)), "takes jobs")
     for worker in present:
         if worker.state == "failed":
-            return Check(False, worker.trouble)
+            return Check(False, worker.trouble, "No worker can take jobs. See the service's log.")
     if present:
-        return Check(False, f"The model {present[0].model} is still being loaded.")
+        return Check(False, f"The model {present[0].model} is still being loaded.", "A model is still being loaded.")
     return Check(False, "No worker is running. It starts with the service, here or on another machine; see its log.")
 
 
@@ -99,5 +109,6 @@ def _described(worker: WorkerHeartbeat) -> str:
 def _disk(service: AppState) -> Check:
     free = service.store.free_bytes()
     if free < service.settings.min_free_bytes:
-        return Check(False, f"Less than {service.settings.min_free_disk_mb} MB are free. Delete old jobs or make room.")
-    return Check(True, f"{free // 1024**2} MB free")
+        why = f"Less than {service.settings.min_free_disk_mb} MB are free"
+        return Check(False, f"{why}. Delete old jobs or make room.", "The disk is full. Delete old jobs or make room.")
+    return Check(True, f"{free // 1024**2} MB free", "has room")

@@ -45,7 +45,7 @@ class Health(Answer):
 
 
 class HealthCheck(Answer):
-    """detail: what is wrong and what to do, or what is there."""
+    """detail: what is wrong and what to do, or what is there; without a key that the server wants, in general words."""
 
     ok: bool
     detail: str

@@ -132,7 +132,7 @@ def status(service: ServiceConfig) -> int:
 
 
 def _status(service: ServiceConfig, running: Running) -> int:
-    readiness = ask_parts(service.roles, running.url, running.redis_url)
+    readiness = ask_parts(service.roles, running.url, running.redis_url, service.api.any_key)
     state = readiness.state
     uptime = _duration(time.time() - running.started_at)
     what = "" if service.roles.are_all else f" ({service.roles})"

@@ -25,10 +25,11 @@ def running_service(service: ServiceConfig) -> tuple[ServiceConfig, Running | No
     return service, None
 
 
-def state(running: Running | None, roles: Roles = Roles()) -> Finding:
+def state(running: Running | None, roles: Roles = Roles(), key: str = "") -> Finding:
+    """key: one that the service knows, if it has any."""
     if running is None:
         return ok("service", f"not running; {START} starts it")
-    readiness = ask_parts(roles, running.url, running.redis_url)
+    readiness = ask_parts(roles, running.url, running.redis_url, key)
     if readiness.ready:
         return ok("service", f"runs and is ready: {running.url or roles}")
     return failure("service", f"runs (pid {running.pid}) and is not ready: {readiness.reason}. See its log.")

@@ -52,7 +52,7 @@ def _of(service: ServiceConfig) -> Iterator[Finding]:
     if "webhooks" in service.roles:
         yield callbacks(service.worker)
     yield machine.disk(service.worker.data_dir, service.api.min_free_bytes)
-    yield listening.state(running, service.roles)
+    yield listening.state(running, service.roles, service.api.any_key)
     yield from workers(running, service.worker.model_names.all)
 
 

@@ -111,7 +111,7 @@ class _Watch:
 
     def _is_ready(self, running: Running) -> bool:
         roles = self._service.roles
-        readiness = ask_parts(roles, running.url, running.redis_url)
+        readiness = ask_parts(roles, running.url, running.redis_url, self._service.api.any_key)
         if readiness.ready:
             return True
         present = local_workers(running.redis_url) if "worker" in roles else []

@@ -42,20 +42,20 @@ class Readiness:
         return next((detail for is_ok, detail in self.checks.values() if not is_ok), "")
 
 
-def ask(url: str, timeout: float = TIMEOUT) -> Readiness:
-    """url: as in `http://localhost:9001`."""
+def ask(url: str, timeout: float = TIMEOUT, key: str = "") -> Readiness:
+    """url: as in `http://localhost:9001`. key: an API key; without one that is needed the reasons are general."""
     try:
-        body = _get(f"{url}/health/ready", timeout)
+        body = _get(f"{url}/health/ready", timeout, key)
         checks = {name: (bool(each["ok"]), str(each["detail"])) for name, each in body["checks"].items()}
         return Readiness(answers=True, ready=body["status"] == "ready", checks=checks)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Readiness(answers=False)
 
 
-def ask_parts(roles: Roles, url: str, redis_url: str) -> Readiness:
+def ask_parts(roles: Roles, url: str, redis_url: str, key: str = "") -> Readiness:
     """As `ask`, of those parts that run here: an API is ready without a worker, and a worker without an API."""
     if "api" in roles:
-        found = ask(url)
+        found = ask(url, key=key)
         if "worker" in roles or not found.answers:
             return found
         return replace(found, ready=all(is_ok for name, (is_ok, _) in found.checks.items() if name != "worker"))
@@ -82,9 +82,10 @@ def _described(worker: WorkerHeartbeat) -> str:
     return " ".join(filter(None, (worker.state, loaded, worker.engine)))
 
 
-def _get(url: str, timeout: float) -> Any:
+def _get(url: str, timeout: float, key: str) -> Any:
+    request = urllib.request.Request(url, headers={"x-api-key": key} if key else {})  # noqa: S310 - http, as from `ask`
     try:
-        with _DIRECT.open(url, timeout=timeout) as answer:
+        with _DIRECT.open(request, timeout=timeout) as answer:
             return json.loads(answer.read())
     except urllib.error.HTTPError as error:  # 503 says why
         with error:

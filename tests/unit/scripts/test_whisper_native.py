@@ -19,6 +19,7 @@ import pytest
 
 from scripts.cli import command_line, commands
 from scripts.cli.store_copy import copy_store
+from scripts.doctor import listening
 from scripts.service import stopping
 from scripts.service.address import free_port, problem_with, url_for
 from scripts.service.config import ServiceConfig, SettingsInvalid
@@ -254,10 +255,12 @@ class Health:
     def __init__(self) -> None:
         self.answer = b"{}"
         self.code = 200
+        self.keys: list[str | None] = []  # that were sent
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                outer.keys.append(self.headers.get("x-api-key"))
                 self.send_response(outer.code)
                 self.end_headers()
                 self.wfile.write(outer.answer)
@@ -292,6 +295,13 @@ class TestReadiness:
         assert readiness.answers
         assert not readiness.ready
         assert readiness.reason == "The model base is still being loaded."
+
+    def test_it_is_asked_with_a_key_that_opens_the_service(self, health: Health) -> None:
+        """Strangers are not told why."""
+        here = running(url=f"http://127.0.0.1:{health.port}")
+        for key in ("sk-ann", ""):
+            listening.state(here, key=key)
+        assert health.keys == ["sk-ann", None]
 
     @pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b"{}", b'{"status": "ready"}', b'"ready"'])
     def test_another_program_is_not_taken_for_the_service(self, health: Health, answer: bytes) -> None:

@@ -79,6 +79,51 @@ async def test_not_ready_without_a_model_and_says_why(tmp_path: Path, presence: 
         assert found["redis"]["ok"]
 
 
+KEYS = {"ann": "sk-ann-0123456789"}
+SECRETS = ("huge", "base", "no such model", "weights", "MB", "AOF", "faster_whisper")
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+@pytest.mark.parametrize("state", ["ready", "idle", "loading", "failed", None])
+async def test_a_stranger_is_told_what_is_missing_and_no_more(tmp_path: Path, state: Any, is_full: bool) -> None:
+    settings = {"api_keys": KEYS, "models": ("small",), "min_free_disk_mb": 1 << 30 if is_full else 0}
+    async with serving(tmp_path, **settings) as running:
+        if state is not None:
+            announce(running.redis, WorkerHeartbeat("w", state, "huge", "faster_whisper", error="no such model"))
+            announce_vitals(running.redis, "w", Vitals(models=("huge",)))
+        key = {"x-api-key": KEYS["ann"]}
+        for path in (tmp_path, None):
+            if path is None:
+                running.redis_server.connected = False
+            told = await running.client.get("/health/ready")
+            wrong = await running.client.get("/health/ready", headers={"x-api-key": "wrong"})
+            known = await running.client.get("/health/ready", headers=key)
+            assert told.status_code == wrong.status_code == known.status_code
+            assert told.json() == wrong.json()
+            for name, check in known.json()["checks"].items():
+                found = told.json()["checks"][name]
+                assert found["ok"] == check["ok"]
+                assert found["detail"]
+                assert not any(secret in found["detail"] for secret in SECRETS)
+            assert "MB" in known.json()["checks"]["disk"]["detail"]
+
+
+async def test_a_stranger_is_not_told_what_redis_or_the_store_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise ResponseError("MISCONF Errors writing to the AOF file")
+
+    async with serving(tmp_path, api_keys=KEYS) as running:
+        monkeypatch.setattr(running.redis, "set", refuse)
+        monkeypatch.setattr(running.store, "is_shared", True)
+        monkeypatch.setattr(running.store, "trouble", lambda: "AOF: http://store.example refuses the key")
+        checks = (await running.client.get("/health/ready")).json()["checks"]
+        assert "takes no writes" in checks["redis"]["detail"]
+        assert checks["store"]["detail"] == "The store does not answer."
+        assert not any("AOF" in check["detail"] for check in checks.values())
+
+
 async def test_not_ready_without_redis_but_alive(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         running.redis_server.connected = False
