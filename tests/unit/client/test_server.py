@@ -115,7 +115,7 @@ def test_a_recording_goes_out_as_it_is_with_its_key_and_its_fields(stand: Stand,
 
 def test_a_url_whose_job_failed_is_fetched_again_and_a_worn_out_key_replaced(stand: Stand) -> None:
     """As recordings are."""
-    worn_out = (409, {}, json.dumps(error("audio_deleted")).encode())
+    worn_out: Answer = (409, {}, json.dumps(error("audio_deleted")).encode())
     stand.put("/v1/jobs", (202, {**JOB, "status": "failed"}), (202, JOB))
     stand.put("/v1/jobs/job_1/retry", worn_out)
     with connected(stand) as connection:
