@@ -86,7 +86,7 @@ SECRETS = ("huge", "base", "no such model", "weights", "MB", "AOF", "faster_whis
 @pytest.mark.parametrize("is_full", [False, True])
 @pytest.mark.parametrize("state", ["ready", "idle", "loading", "failed", None])
 async def test_a_stranger_is_told_what_is_missing_and_no_more(tmp_path: Path, state: Any, is_full: bool) -> None:
-    settings = {"api_keys": KEYS, "models": ("small",), "min_free_disk_mb": 1 << 30 if is_full else 0}
+    settings: dict[str, Any] = {"api_keys": KEYS, "models": ("small",), "min_free_disk_mb": 1 << 30 if is_full else 0}
     async with serving(tmp_path, **settings) as running:
         if state is not None:
             announce(running.redis, WorkerHeartbeat("w", state, "huge", "faster_whisper", error="no such model"))
