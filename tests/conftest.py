@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import services
+from tests.compiling import compile_share
 from tests.faults.collector import FaultCollector
 from tests.times import TestTimes
 
@@ -35,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(services)  # one set of them for all levels
     config.pluginmanager.register(FaultCollector(config))
     config.pluginmanager.register(TestTimes())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    compile_share(session)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -16,7 +16,9 @@ from whisper_native.errors import KeyRefused, ServerAway, Stopped, failure_of
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)  # seconds; events come every 10 s at least
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-MAX_PAUSE = 5.0  # seconds between two tries, unless the server says otherwise
+FIRST_PAUSE = 0.5  # seconds between two tries, unless the server says otherwise; twice as long each time …
+FIRST_RETURN = 0.25  # … and to a stream that broke …
+MAX_PAUSE = 5.0  # … up to this
 PASSING = (408, 429, 502, 503)  # and 409 with the code of a key in use
 
 
@@ -63,7 +65,7 @@ class Connection:
 
     def repeated(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         """What `send` gives once it is 2xx. Trouble that passes is waited for; the rest raises Failure."""
-        deadline, pause = math.inf, 0.5
+        deadline, pause = math.inf, FIRST_PAUSE
         while True:
             try:
                 response = send()
@@ -94,7 +96,7 @@ class Connection:
 
     def waits(self) -> Iterator[float]:
         """Pauses to come, in seconds, until patience is at its end."""
-        deadline, pause = time.monotonic() + self._patience, 0.25
+        deadline, pause = time.monotonic() + self._patience, FIRST_RETURN
         while time.monotonic() < deadline:
             yield pause
             pause = min(pause * 2, MAX_PAUSE)

@@ -21,7 +21,8 @@ MAX_QUERY = 6000  # bytes; a server takes paths of 8 kB, so longer fields go int
 # A key is of no use any more: its job cannot run again, or was made when the server's own settings were others. The
 # next one follows from it, so that a later run takes the same way.
 WORN_OUT = ("audio_deleted", "idempotency_key_reused")
-MAX_RETRIED = 20  # times that a job which had ended badly is asked to run again
+MAX_RETRIED = 20  # times that a job which had ended badly is asked to run again …
+LETTING_GO = 0.5  # … and seconds between two of them: a worker is about to let go of it
 
 Fields = Mapping[str, str]
 Sent = Callable[[int], None]  # told how many bytes of a recording have gone out
@@ -76,7 +77,7 @@ class Server:
             except Failure as failure:
                 if failure.code != "job_not_finished":
                     raise
-                self.connection.pause(0.5)  # a worker is about to let go of it
+                self.connection.pause(LETTING_GO)
                 job = self.job(job["id"])
         return job
 

@@ -36,6 +36,7 @@ CHANGED = "changed"  # … of one that was given another title or other names
 DELETED = "deleted"  # … of one that is gone
 
 GATHER = 0.1  # seconds
+PAUSE = 0.5  # seconds until the feed is read again that was interrupted
 
 log = logging.getLogger(__name__)
 
@@ -230,11 +231,11 @@ class FeedReader:
             except RedisError as error:
                 log.warning("The feed is interrupted: %s", error)
                 last = None
-                self._stopped.wait(0.5)
+                self._stopped.wait(PAUSE)
             except Exception:  # whatever it is, nobody would hear of anything any more
                 log.exception("The feed is interrupted")
                 last = None
-                self._stopped.wait(0.5)
+                self._stopped.wait(PAUSE)
 
     def _newest(self) -> bytes:
         newest: Any = self._redis.xrevrange(FEED, count=1)

@@ -36,6 +36,7 @@ from worker.webhooks.signature import signed_headers
 AT_ONCE = 32  # calls
 PAGE_SIZE = 200  # jobs looked at in a round
 BUSY_SLEEP = 0.25  # seconds
+PAUSE = 1.0  # second until the next round after one that failed
 GO_ON = 1.0  # seconds of reading the store between two looks at what is due
 
 log = logging.getLogger(__name__)
@@ -97,13 +98,13 @@ class Sender:
                 self._woken.wait(self.send_due())
             except RedisError as error:
                 log.warning("Webhooks wait for Redis: %s", error)
-                self._stopped.wait(1.0)
+                self._stopped.wait(PAUSE)
             except OSError as error:
                 log.warning("Webhooks wait for the store: %s", error)
-                self._stopped.wait(1.0)
+                self._stopped.wait(PAUSE)
             except Exception:
                 log.exception("A round of webhooks failed")
-                self._stopped.wait(1.0)
+                self._stopped.wait(PAUSE)
 
     def stop(self, patience: float) -> None:
         """Begins no more calls and waits `patience` seconds for those under way."""

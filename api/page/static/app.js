@@ -118,7 +118,7 @@ async function start() {
     await loadSession();
     known = await info;
     if (session.needs_key && !session.signed_in) await askForKey();
-    await route();
+    if (!number) await route(); // else somebody has followed a link meanwhile
   } catch (error) {
     showFailure(error);
   }

@@ -120,8 +120,8 @@ def test_progress_grows_window_by_window(slow: LiveService, talk_file: Path, tal
         assert row["position"] is None
 
 
-def test_a_waiting_job_knows_its_place_and_the_queue_moves_up(slow: LiveService, talk_file: Path, clip: Path) -> None:
-    running = slow.submit(talk_file)
+def test_a_waiting_job_knows_its_place_and_the_queue_moves_up(slow: LiveService, long_file: Path, clip: Path) -> None:
+    running = slow.submit(long_file)
     slow.in_state(running, "started")
     first, second, third = slow.submit(clip), slow.submit(clip), slow.submit(clip)
     assert [slow.job(job_id)["position"] for job_id in (running, first, second, third)] == [None, 0, 1, 2]
@@ -140,8 +140,8 @@ def test_a_waiting_job_knows_its_place_and_the_queue_moves_up(slow: LiveService,
         assert_error(slow.post(f"/v1/jobs/{job_id}/cancel"), 409, "job_already_ended", "id")
 
 
-def test_an_interactive_job_overtakes_those_nobody_waits_for(slow: LiveService, talk_file: Path, clip: Path) -> None:
-    running, waiting = slow.submit(talk_file), slow.submit(clip)
+def test_an_interactive_job_overtakes_those_nobody_waits_for(slow: LiveService, long_file: Path, clip: Path) -> None:
+    running, waiting = slow.submit(long_file), slow.submit(clip)
     urgent = slow.ended(slow.submit(clip, priority="interactive"))
     assert urgent["status"] == "finished"
     assert slow.job(running)["status"] == "started"

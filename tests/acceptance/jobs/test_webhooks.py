@@ -145,7 +145,7 @@ def test_a_message_is_sent_again_by_hand_with_its_id(hooked: LiveService, clip: 
     job_id = hooked.submit(clip, webhook_url=receiver.url(host="localhost"))
     receiver.wait(1)
     assert hooked.post(f"/v1/jobs/{job_id}/redeliver").status_code == 202
-    first, second = receiver.wait(2, timeout=10)
+    first, second = receiver.wait(2)
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     until(lambda: len(hooked.get(f"/v1/jobs/{job_id}/deliveries").json()["data"][0]["attempts"]) == 2, "it is noted")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def test_search_and_filter_find_it(page: Page, paged: LiveService, clip: Path) -
     page.keyboard.press("/")
     page.keyboard.type("uberland")
     rows(page, other).wait_for(state="detached")
-    assert rows(page, found).is_visible()
+    rows(page, found).wait_for()
     page.get_by_label("Search names and texts").fill("zebra")
     page.get_by_text("Nothing is found for “zebra”.").wait_for()
     page.get_by_role("button", name="Show all").click()
@@ -68,12 +69,12 @@ def test_a_finished_one_runs_with_other_options_anew(page: Page, paged: LiveServ
     assert rows(page, job).is_visible()
 
 
-def test_one_that_waits_or_runs_can_be_canceled(open_page: Open, slow: LiveService, talk_file: Path) -> None:
+def test_one_that_waits_or_runs_can_be_canceled(open_page: Open, slow: LiveService, long_file: Path) -> None:
     page = open_page(slow)
-    first, second = slow.submit(talk_file), slow.submit(talk_file)
+    first, second = slow.submit(long_file), slow.submit(long_file)
     rows(page, first).get_by_role("progressbar").wait_for()
     rows(page, first).get_by_text("times real time").wait_for()
-    assert "w0." in rows(page, first).locator(".live").inner_text()  # what is said, while it is being found
+    rows(page, first).locator(".live", has_text=re.compile(r"w\d+\.")).wait_for()  # what is said, as it is being found
     rows(page, second).get_by_text("Next in the queue").wait_for()
     for job in (second, first):
         rows(page, job).get_by_role("button", name="Cancel").click()

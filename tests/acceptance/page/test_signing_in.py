@@ -35,7 +35,7 @@ def test_a_key_signs_in_and_out_again(open_page: Open, keyed: LiveService, clip:
     page.locator(f"[data-id={job}]").wait_for()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_label("API key").wait_for()
-    assert page.locator(".row").count() == 0
+    page.locator(f"[data-id={job}]").wait_for(state="detached")
 
 
 def test_a_session_that_ends_asks_again_and_goes_on(open_page: Open, keyed: LiveService, clip: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.live import LiveService, until
-from tests.acceptance.page.conftest import watch
+from tests.acceptance.page.conftest import DEADLINE, watch
 from tests.acceptance.page.transcripts import SAVED, comes_true, finished, plays, said, segments, show, time_of, write
 from tests.receiver import Receiver, receiving
 
@@ -41,6 +41,7 @@ def reading(browser: Browser, paged: LiveService, job: str) -> Iterator[Page]:
     """One page for the tests that change nothing."""
     complaints: list[str] = []
     context = browser.new_context(locale="en-GB")
+    context.set_default_timeout(DEADLINE)
     page = context.new_page()
     watch(page, paged.url, complaints)
     page.goto(f"{paged.url}/page")

@@ -8,22 +8,42 @@ from typing import TYPE_CHECKING
 
 from tests import media
 from tests.acceptance.live import LiveService
-from tests.acceptance.page.transcripts import finished, said, segments, show
+from tests.acceptance.page.transcripts import SAVED, finished, said, segments, show, write
 from worker.store.job_store import LocalStore
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 Open = Callable[..., "Page"]
 
 
-def test_a_running_job_becomes_its_transcript_by_itself(open_page: Open, slow: LiveService, clip: Path) -> None:
-    job = slow.submit(clip)
+def test_a_running_job_becomes_its_transcript_by_itself(
+    open_page: Open, slow: LiveService, clip: Path, long_file: Path
+) -> None:
     page = open_page(slow)
+    before, job = slow.submit(long_file), slow.submit(clip)  # one at a time: it waits until it is looked at
     page.evaluate("hash => location.hash = hash", f"#/jobs/{job}")
     page.get_by_role("button", name="Cancel", exact=True).wait_for()
+    slow.post(f"/v1/jobs/{before}/cancel").raise_for_status()
     page.wait_for_selector("[data-ready]")
     assert said(page, 0).inner_text() == segments(slow, job)[0]["text"].strip()
+
+
+def test_a_view_that_is_opened_before_the_page_has_begun_stays(
+    open_page: Open, paged: LiveService, clip: Path
+) -> None:
+    """By a link that is followed while the server is still asked who uses the page."""
+    job, page = finished(paged, clip), open_page(path="/health/live")
+    held: list[Route] = []
+    page.route("**/session", held.append)
+    page.goto(f"{paged.url}/page")
+    show(page, job)
+    write(page, 0, "Typed meanwhile")
+    with page.expect_response("**/session"):
+        held.pop().continue_()
+    page.wait_for_selector(SAVED)
+    assert said(page, 0).inner_text() == "Typed meanwhile"
+    assert page.locator(".tr-said[contenteditable]").count() == 1
 
 
 def test_a_failed_job_says_why_and_can_be_tried_again(page: Page, paged: LiveService, tmp_path: Path) -> None:
@@ -37,8 +57,7 @@ def test_a_failed_job_says_why_and_can_be_tried_again(page: Page, paged: LiveSer
         page.get_by_role("button", name="Try again").click()
     assert retried.value.json()["id"] == job
     paged.ended(job)
-    shown.wait_for()
-    assert page.get_by_role("button", name="Try again").is_enabled()
+    shown.locator("button:enabled", has_text="Try again").wait_for()
 
 
 def test_a_deleted_job_is_not_there(page: Page) -> None:

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 SAVED = ".tr-save:has-text('All changes saved')"
+GO = """hash => {
+  if (location.hash === hash) return;
+  document.querySelector("[data-ready]")?.removeAttribute("data-ready"); // the view that is left stays for a moment
+  location.hash = hash;
+}"""
+PLAYED_FROM = "(all => all.length ? all.start(all.length - 1) : -1)(document.querySelector('audio').played)"
 
 
 def finished(service: LiveService, path: Path, **fields: Any) -> str:
@@ -23,7 +29,7 @@ def finished(service: LiveService, path: Path, **fields: Any) -> str:
 
 def show(page: Page, job_id: str, moment: str = "") -> None:
     """Opens a finished job in a page that is there already."""
-    page.evaluate("hash => location.hash = hash", f"#/jobs/{job_id}{moment}")
+    page.evaluate(GO, f"#/jobs/{job_id}{moment}")
     page.wait_for_selector("[data-ready]")
 
 
@@ -57,7 +63,7 @@ def write(page: Page, number: int, text: str) -> None:
 
 def comes_true(page: Page, expression: str) -> None:
     """Waits for it. (Playwright's own way needs `eval`, which the page's policy forbids.)"""
-    until(lambda: page.evaluate(expression), expression, timeout=30)
+    until(lambda: page.evaluate(expression), expression)
 
 
 def time_of(page: Page) -> float:
@@ -65,7 +71,7 @@ def time_of(page: Page) -> float:
     return seconds
 
 
-def plays(page: Page, moment: float, tolerance: float = 2.0) -> None:
+def plays(page: Page, moment: float, tolerance: float = 0.5) -> None:
     """Waits until the recording plays, and from about that moment on."""
-    until(lambda: moment - 0.1 <= time_of(page) <= moment + tolerance, f"it plays from {moment}", timeout=20)
+    until(lambda: abs(page.evaluate(PLAYED_FROM) - moment) <= tolerance, f"it plays from {moment}")
     comes_true(page, "!document.querySelector('audio').paused")

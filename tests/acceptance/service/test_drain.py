@@ -23,9 +23,9 @@ def steady(start_service: Start) -> LiveService:
 
 
 def test_what_runs_ends_and_what_waits_goes_on_with_the_next_start(
-    steady: LiveService, clip: Path, capsys: pytest.CaptureFixture[str]
+    steady: LiveService, clip: Path, talk_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running, waiting = steady.submit(clip), steady.submit(clip)
+    running, waiting = steady.submit(talk_file), steady.submit(clip)
     steady.in_state(running, "started")
     DrainRequest.of(steady.data).ask(60)
     answer = steady.transcribe(clip)

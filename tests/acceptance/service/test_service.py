@@ -194,9 +194,12 @@ class TestStarted:
         assert "NATIVE_WHISPER_PORT" in refused.stderr
 
     def test_logs_shows_the_end_of_the_log(self, service: Launcher) -> None:
-        shown = service.run("logs", "-n", "3")
-        assert shown.returncode == 0
-        assert shown.stdout.splitlines() == service.log().splitlines()[-3:]
+        def are_shown() -> bool:
+            before, shown = service.log(), service.run("logs", "-n", "3")
+            assert shown.returncode == 0
+            return shown.stdout.splitlines() in (before.splitlines()[-3:], service.log().splitlines()[-3:])
+
+        wait_for(are_shown, "its last lines, unless it says more meanwhile")
 
     def test_logs_follows(self, service: Launcher) -> None:
         log = service.directory / "logs" / "whisper-native.log"

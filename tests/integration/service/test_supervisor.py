@@ -237,4 +237,4 @@ def test_a_child_that_makes_way_is_followed_at_once_by_one_told_so(tmp_path: Pat
     began = time.monotonic()
     Supervisor([child], should_stop=until(lambda: len(pids(tmp_path, "worker")) == 8)).run()
     assert told.read_text().split() == ["first", *["yes"] * 7]
-    assert time.monotonic() - began < 8, "deaths would have been waited for: 0.5 s, 1 s, 2 s, 4 s ..."
+    assert time.monotonic() - began < 50, "deaths would have been waited for: 0.5 s, 1 s, 2 s … a minute in all"

@@ -96,6 +96,7 @@ async def listening(running: Running) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
+        server._woken.set()  # as a signal does
         await serves
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -26,14 +27,16 @@ class Slow:
 
     def __init__(self, status: str) -> None:
         self.status = status
-        self.may_answer = threading.Event()
+        self.may_answer, self.over = threading.Event(), threading.Event()
         self.uploads = 0
         self.keys: list[str] = []  # idempotency keys
 
-    def answer(self, method: str) -> dict[str, Any]:
+    def answer(self, method: str, query: str) -> dict[str, Any]:
         if method == "POST":
             self.uploads += 1
             assert self.may_answer.wait(60)
+        elif wait := parse_qs(query).get("wait"):
+            self.over.wait(float(wait[0]))
         return {**JOB, "status": self.status}
 
 
@@ -43,7 +46,8 @@ def serving(slow: Slow) -> Iterator[str]:
         def _answer(self) -> None:
             self.rfile.read(int(self.headers.get("content-length") or 0))
             slow.keys += filter(None, [self.headers.get("idempotency-key")])
-            found = INFO if self.path == "/v1/info" else slow.answer(self.command)
+            path, _, query = self.path.partition("?")
+            found = INFO if path == "/v1/info" else slow.answer(self.command, query)
             body = json.dumps(found).encode()
             self.send_response(200)
             self.send_header("content-length", str(len(body)))
@@ -61,6 +65,7 @@ def serving(slow: Slow) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
         slow.may_answer.set()
+        slow.over.set()
         server.shutdown()
         server.server_close()
 
@@ -72,6 +77,14 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
+async def uploaded(call: Callable[[], Any]) -> Any:
+    """What a call is answered once the recording is there."""
+    async with asyncio.timeout(60):
+        while (answer := await call())["job"]["status"] == "uploading":
+            continue
+    return answer
+
+
 def test_an_upload_that_takes_long_goes_on_and_is_joined_by_the_next_call(recording: Path) -> None:
     slow = Slow("queued")
 
@@ -80,7 +93,7 @@ def test_an_upload_that_takes_long_goes_on_and_is_joined_by_the_next_call(record
         assert (first["job"]["status"], first["job"]["id"]) == ("uploading", None)
         assert "again with the same arguments" in first["job"]["next"]
         slow.may_answer.set()
-        second = await call()
+        second = await uploaded(call)
         assert (second["job"]["status"], second["job"]["id"], second["transcript"]) == ("queued", JOB["id"], None)
         assert slow.uploads == 1
 
@@ -93,7 +106,7 @@ def test_a_job_that_takes_long_is_handed_back(recording: Path) -> None:
     slow.may_answer.set()
 
     async def agent(call: Callable[[], Any]) -> None:
-        job = (await call())["job"]
+        job = (await uploaded(call))["job"]
         assert (job["id"], job["next"]) == (JOB["id"], "Call job_status in about 12 seconds.")
 
     with serving(slow) as url:
@@ -137,7 +150,7 @@ async def _with_client(url: str, recording: Path, agent: Callable[[Callable[...,
 
     from whisper_native.mcp.tools import mcp_server
 
-    async with Client(mcp_server(lambda: Connection(url, None, 5), "1.0", patience=0.5)) as client:
+    async with Client(mcp_server(lambda: Connection(url, None, 60), "1.0", patience=0.1)) as client:
 
         async def call(**given: Any) -> Any:
             return (await client.call_tool("transcribe", {"path": str(recording), **given})).structured_content

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from whisper_native.errors import Failure, KeyRefused, QueueFull, ServerAway, Stopped, failure_of
+from whisper_native.http import connection, server
 from whisper_native.http.connection import Connection
 from whisper_native.http.events import read_events
 from whisper_native.http.openai_server import OpenAIServer
@@ -70,6 +71,13 @@ class Stand:
         self._server.server_close()
 
 
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(connection, "FIRST_RETURN", 0.01)
+    monkeypatch.setattr(server, "LETTING_GO", 0.01)
+
+
 @pytest.fixture
 def stand() -> Iterator[Stand]:
     stand = Stand()
@@ -78,7 +86,7 @@ def stand() -> Iterator[Stand]:
 
 
 @contextmanager
-def connected(stand: Stand, patience: float = 5.0, key: str | None = None) -> Iterator[Connection]:
+def connected(stand: Stand, patience: float = 60.0, key: str | None = None) -> Iterator[Connection]:
     connection = Connection(stand.url, key, patience)
     yield connection
     connection.close()
@@ -95,7 +103,7 @@ def error(code: str) -> dict[str, Any]:
     return {"error": {"message": f"It is {code}.", "type": "x", "param": None, "code": code}}
 
 
-def submit(stand: Stand, recording: Recording, patience: float = 5.0, **fields: str) -> dict[str, Any]:
+def submit(stand: Stand, recording: Recording, patience: float = 60.0, **fields: str) -> dict[str, Any]:
     with connected(stand, patience) as connection:
         connection.look("/health")
         return Server(connection, {"default_model": "base"}).submit(recording, fields, lambda sent: None)
@@ -198,14 +206,14 @@ def test_what_does_not_ends_the_command(
 ) -> None:
     stand.put("/v1/jobs", (status, error(code)))
     with pytest.raises(kind, match=f"It is {code}") as caught:
-        submit(stand, recording, patience=0.2)
+        submit(stand, recording, patience=0.02)
     assert (caught.value.exit_code, caught.value.code) == (exit_code, code)
     assert caught.value.is_everybodys is (exit_code != 1)
 
 
 @pytest.mark.fault(152)
 def test_a_server_that_goes_away_is_away(stand: Stand, recording: Recording) -> None:
-    with connected(stand, patience=0.3) as connection:
+    with connected(stand, patience=0.02) as connection:
         connection.look("/")
         stand.close()
         with pytest.raises(ServerAway, match="whisper-native serve"):

@@ -91,7 +91,7 @@ class TestPidFile:
     def test_a_second_service_cannot_hold_it(
         self, service: ServiceConfig, other_process: Hold, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("scripts.service.pid_file.LOCK_TIMEOUT", 0.2)
+        monkeypatch.setattr("scripts.service.pid_file.LOCK_TIMEOUT", 0.02)
         other_process("time.sleep(60)")
         with pytest.raises(AlreadyRunning):
             PidFile(service.pid_file).hold()
@@ -170,7 +170,7 @@ class TestStopping:
         )
         assert process.stdout is not None
         process.stdout.readline()
-        assert "killed" in str(stopping.stop_running(running(process.pid), service, patience=0.3))
+        assert "killed" in str(stopping.stop_running(running(process.pid), service, patience=0.02))
         assert process.wait(DEADLINE) == -signal.SIGKILL
 
     def test_on_windows_the_request_is_a_file(
@@ -228,7 +228,8 @@ class TestAddress:
     def test_a_free_port_is_no_problem(self) -> None:
         assert problem_with("127.0.0.1", free_port("127.0.0.1")) is None
 
-    def test_a_taken_port_is_named_with_the_way_out(self) -> None:
+    def test_a_taken_port_is_named_with_the_way_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("scripts.service.address.NEIGHBOUR_TIMEOUT", 0.05)
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()

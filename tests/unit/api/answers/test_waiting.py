@@ -121,7 +121,10 @@ async def test_an_end_missed_while_redis_was_away_is_found_after_it(tmp_path: Pa
         job_id = here.add_job()
         waiting = await here.waiting(job_id)
         noticed = threading.Event()
-        with patch.object(worker.queue.events.log, "warning", lambda *_: noticed.set()):
+        with (
+            patch.object(worker.queue.events, "PAUSE", 0.01),
+            patch.object(worker.queue.events.log, "warning", lambda *_: noticed.set()),
+        ):
             here.server.connected = False
             await until(noticed.is_set)
             here.end(job_id, tell=False)

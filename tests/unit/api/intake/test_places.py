@@ -69,7 +69,7 @@ async def test_no_place_is_lost_however_callers_leave() -> None:
 
 
 async def test_slow_uploads_of_one_key_keep_no_other_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refused_upload_drain, "MAX_SECONDS", 0.1)
+    monkeypatch.setattr(refused_upload_drain, "MAX_SECONDS", 0.05)
     keys = {"ann": "sk-ann-0123456789", "ben": "sk-ben-0123456789"}
     over = asyncio.Event()
 
@@ -78,7 +78,7 @@ async def test_slow_uploads_of_one_key_keep_no_other_out(tmp_path: Path, monkeyp
         await over.wait()
 
     async with (
-        serving(tmp_path, api_keys=keys, max_uploads=8, timing=Timing(place=0.2)) as running,
+        serving(tmp_path, api_keys=keys, max_uploads=8, timing=Timing(place=0.05)) as running,
         running.caller(authorization=f"Bearer {keys['ann']}") as ann,
     ):
 

@@ -9,14 +9,23 @@ from pathlib import Path
 
 import pytest
 
+from api.streaming import owner_stream
 from api.streaming.owner_stream import OwnerEvent, watch_jobs
-from tests.unit.api_service import Running, make_segment, serving
+from tests.unit.api_service import Running, make_segment, serving, until
+from worker.queue import events
 from worker.queue.events import FEED, Events
 from worker.runtime.timing import Timing
 
 pytestmark = pytest.mark.asyncio
 DEADLINE = 30.0  # seconds
 QUICK = Timing(positions=0.05)
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner_stream, "GATHERING", 0.01)
+    monkeypatch.setattr(owner_stream, "REDIS_PAUSE", 0.01)
+    monkeypatch.setattr(events, "PAUSE", 0.01)
 
 
 class Reader:
@@ -176,14 +185,14 @@ async def test_a_feed_that_was_cut_is_a_gap(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(7)
-async def test_redis_may_go_and_come_back(tmp_path: Path) -> None:
+async def test_redis_may_go_and_come_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with serving(tmp_path, timing=QUICK) as running, reading(running) as reader:
         await reader.named("")
         job = running.add_job()
         await reader.state(job.id, "queued")
         running.redis_server.connected = False
         reset = asyncio.ensure_future(reader.named("reset"))
-        await asyncio.sleep(0.1)
+        await until(lambda: "The feed is interrupted" in caplog.text)
         running.redis_server.connected = True
         await reset
         running.finish(job.id)

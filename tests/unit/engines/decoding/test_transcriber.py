@@ -278,7 +278,7 @@ def test_a_recording_has_a_bounded_number_of_windows_waiting(batchers: Start, ta
     thread = threading.Thread(target=lambda: steps.extend(transcription))
     thread.start()
     wait_for(lambda: batcher.most_waiting == 2)
-    thread.join(0.3)  # all windows would be there by now
+    thread.join(0.1)  # all windows would be there by now
     assert batcher.most_waiting == 2
     engine.gate.set()
     thread.join(DEADLINE)

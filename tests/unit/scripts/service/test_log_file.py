@@ -14,7 +14,6 @@ import pytest
 
 from scripts.service import log_file
 from scripts.service.log_file import LogRotation
-from scripts.service.supervisor import ChildSpec, Supervisor
 from tests.unit.factories import wait_for
 from worker.runtime.log_file import LOG_FILE
 
@@ -31,6 +30,22 @@ while not os.path.exists(sys.argv[1]):
     logging.info("%d", number)
     number += 1
 print("last words", file=sys.stderr)
+"""
+
+
+# A supervisor whose own output is the file named.
+SUPERVISOR = """
+import pathlib, sys
+from scripts.service import log_file
+from scripts.service.supervisor import ChildSpec, Supervisor
+from worker.runtime import logs
+log = pathlib.Path(sys.argv[1])
+logs.set_up("service", "INFO", "text")
+log_file.MAX_BYTES = 20_000
+rotation = log_file.LogRotation(log)
+rotation.look()
+child = ChildSpec("child", (sys.executable, "-c", "import time; print('said by a child', flush=True); time.sleep(60)"))
+Supervisor([child], should_stop=lambda: "said by a child" in log.read_text(), each_round=rotation.look).run()
 """
 
 
@@ -92,29 +107,12 @@ def test_the_supervisor_goes_on_in_the_new_one_and_its_next_child_too(tmp_path: 
     with log.open("ab") as file:
         file.write(b"x" * 30_000 + b"\n")
         ended = subprocess.run(
-            [sys.executable, __file__, str(log)], cwd=ROOT, stdout=file, stderr=file, timeout=60, check=False,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+            [sys.executable, "-c", SUPERVISOR, str(log)], cwd=ROOT, stdout=file, stderr=file, timeout=60, check=False
+        )
     assert ended.returncode == 0, log.read_text()
     assert (tmp_path / "log.1").read_bytes().startswith(b"x" * 30_000)
     assert f"what was before is in {log}.1" in log.read_text()
     assert "said by a child" in log.read_text()
-
-
-def _supervise(log: Path) -> None:
-    from worker.runtime import logs
-
-    logs.set_up("service", "INFO", "text")
-    log_file.MAX_BYTES = 20_000
-    rotation = LogRotation(log)
-    rotation.look()
-    program = "import time; print('said by a child', flush=True); time.sleep(60)"
-    child = ChildSpec("child", (sys.executable, "-c", program))
-    Supervisor([child], should_stop=lambda: "said by a child" in log.read_text(), each_round=rotation.look).run()
-
-
-if __name__ == "__main__":
-    _supervise(Path(sys.argv[1]))
 
 
 def test_a_disk_that_takes_nothing_ends_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

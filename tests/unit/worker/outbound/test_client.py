@@ -117,9 +117,9 @@ def test_where_one_address_is_dead_the_next_is_tried() -> None:
 def test_a_receiver_that_does_not_answer_is_left_in_time(reply: Reply) -> None:
     with receiving(statuses(reply)) as receiver:
         began = time.monotonic()
-        answer = call(receiver.url(), timeout=0.2)
-        assert time.monotonic() - began < 5
-    assert answer == Answer(None, "There was no answer within 0.2 s.")
+        answer = call(receiver.url(), timeout=0.05)
+        assert time.monotonic() - began < 30
+    assert answer == Answer(None, "There was no answer within 0.05 s.")
 
 
 @pytest.mark.fault(38)
@@ -132,16 +132,16 @@ def test_a_receiver_that_sends_a_byte_now_and_then_is_left_in_time() -> None:
             connection, _ = server.accept()
             with connection:
                 try:
-                    while time.monotonic() - began < 20:
+                    while time.monotonic() - began < 60:
                         connection.sendall(b"H")
-                        threading.Event().wait(0.1)
+                        threading.Event().wait(0.01)
                 except OSError:
                     return
 
         thread = threading.Thread(target=drip)
         thread.start()
-        answer = call(f"http://127.0.0.1:{server.getsockname()[1]}/", timeout=0.5)
-        assert time.monotonic() - began < 5
+        answer = call(f"http://127.0.0.1:{server.getsockname()[1]}/", timeout=0.1)
+        assert time.monotonic() - began < 30
         thread.join()
     assert answer.status is None
 

@@ -159,14 +159,14 @@ def test_a_source_that_is_not_there_may_come() -> None:
 
 
 def test_a_silent_source_is_left() -> None:
-    limits = DownloadLimits(len(BODY), timeout=60.0, stall=0.2, least=1024)
+    limits = DownloadLimits(len(BODY), timeout=60.0, stall=0.05, least=1024)
     silent = statuses(Reply(body=BODY, cut=100, stays=True))
     with receiving(silent) as source, pytest.raises(SourceAway, match="WHISPER_UPLOAD_STALL"):
         download(source.url(), limits=limits)
 
 
 def test_one_that_drips_for_ever_is_left() -> None:
-    limits = DownloadLimits(1 << 40, timeout=1.0, stall=30.0, least=1)
+    limits = DownloadLimits(1 << 40, timeout=0.1, stall=30.0, least=1)
     with receiving(statuses(Reply(endless=True))) as source, pytest.raises(SourceAway):
         download(source.url(), limits=limits)
 

@@ -173,6 +173,11 @@ class Follower:
         self.states.append((job_id, state))
 
 
+@pytest.fixture(autouse=True)
+def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker.queue.events, "PAUSE", 0.01)
+
+
 @pytest.fixture
 def follow() -> Iterator[Callable[[FakeRedis], Follower]]:
     """Starts followers, and stops them at the end."""

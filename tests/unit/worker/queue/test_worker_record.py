@@ -87,7 +87,8 @@ def test_a_slot_is_listed_while_it_serves_and_no_longer(redis: FakeRedis) -> Non
     assert redis.scard("rq:workers:batch") == 0
 
 
-def test_a_slot_waits_while_the_workers_are_suspended(redis: FakeRedis) -> None:
+def test_a_slot_waits_while_the_workers_are_suspended(redis: FakeRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.queue.slot.RETRY_AFTER", 0.02)
     suspend(redis)
     job_id = add(redis)
     slot = Slot("batch", redis, Work(Finished()), Gate())

@@ -153,7 +153,8 @@ def test_a_recording_that_is_too_large_leaves_nothing_behind(bench: Bench) -> No
 
 
 @pytest.fixture
-def silent() -> Iterator[str]:
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr("worker.outbound.download.BEAT", 0.02)
     with receiving(serves(BODY, Reply(body=BODY, cut=100_000, stays=True))) as source:
         yield source.url()
 

@@ -43,11 +43,11 @@ class Slow(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """Its times are a hundredth of the real ones."""
+def slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """Its times are a hundredth of the real ones, and less."""
     monkeypatch.setattr(bucket, "TRIES", 0)
-    monkeypatch.setattr(bucket, "PATIENCE", timedelta(seconds=0.5))
-    monkeypatch.setattr(bucket, "STALL", timedelta(seconds=0.6))
+    monkeypatch.setattr(bucket, "PATIENCE", timedelta(seconds=request.param[0]))
+    monkeypatch.setattr(bucket, "STALL", timedelta(seconds=request.param[1]))
     Slow.ended.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
     server.daemon_threads = True
@@ -59,6 +59,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     server.server_close()
 
 
+@pytest.mark.parametrize("slow", [(0.05, 0.05)], indirect=True)
 def test_a_store_that_hangs_is_given_up(slow: Bucket, tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(OSError, match="does not answer as it should"):
@@ -68,6 +69,7 @@ def test_a_store_that_hangs_is_given_up(slow: Bucket, tmp_path: Path) -> None:
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.parametrize("slow", [(0.5, 0.6)], indirect=True)
 def test_a_recording_may_take_longer_than_a_record_while_something_comes(slow: Bucket, tmp_path: Path) -> None:
     """Over a slow line an hour of sound takes minutes."""
     slow.download("source", tmp_path / "file")

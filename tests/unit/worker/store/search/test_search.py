@@ -66,7 +66,8 @@ def searched(request: pytest.FixtureRequest, tmp_path: Path) -> Searched:
 
 
 @pytest.fixture(params=WAYS[:2])
-def filed(request: pytest.FixtureRequest, tmp_path: Path) -> Searched:
+def filed(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Searched:
+    monkeypatch.setattr(search_index, "BUSY", 0.02)
     return Searched(tmp_path, request.param)
 
 
