@@ -110,9 +110,11 @@ def write_buzz(path: Path, pause: float, seconds: float, times: int) -> Path:
 
 def loud_frames(blocks: Iterable[Samples]) -> Iterator[tuple[Samples, Samples]]:
     """Stands in for `speech_frames`, whose network has its own tests: what is loud is speech."""
-    samples = np.concatenate([np.zeros(0, np.float32), *blocks])
-    frames = np.pad(samples, (0, -len(samples) % FRAME)).reshape(-1, FRAME)
-    yield frames, (np.abs(frames).max(axis=1) > 0.01).astype(np.float32)
+    known = list(blocks)
+    rest = np.zeros(-sum(map(len, known)) % FRAME, np.float32)
+    frames = np.concatenate([*known, rest]).reshape(-1, FRAME)
+    loudest = np.maximum(frames.max(axis=1), -frames.min(axis=1))
+    yield frames, (loudest > 0.01).astype(np.float32)
 
 
 class ScriptedEngine:

@@ -18,7 +18,9 @@ Open = Callable[..., "Page"]
 
 
 # What is to be sent by hand must not have been sent by itself before.
-NO_REPEATS = "(later => window.setTimeout = (act, after, ...rest) => later(act, after < 2000 ? after : 1e9, ...rest))(setTimeout)"
+NO_REPEATS = """(later => {
+  window.setTimeout = (act, after, ...rest) => later(act, after < 2000 ? after : 1e9, ...rest);
+})(setTimeout)"""
 
 
 @pytest.fixture(scope="module")

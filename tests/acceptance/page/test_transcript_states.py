@@ -29,9 +29,7 @@ def test_a_running_job_becomes_its_transcript_by_itself(
     assert said(page, 0).inner_text() == segments(slow, job)[0]["text"].strip()
 
 
-def test_a_view_that_is_opened_before_the_page_has_begun_stays(
-    open_page: Open, paged: LiveService, clip: Path
-) -> None:
+def test_a_view_that_is_opened_before_the_page_has_begun_stays(open_page: Open, paged: LiveService, clip: Path) -> None:
     """By a link that is followed while the server is still asked who uses the page."""
     job, page = finished(paged, clip), open_page(path="/health/live")
     held: list[Route] = []

@@ -14,7 +14,6 @@ import pytest
 from fakeredis import FakeRedis
 from rq import Worker
 
-from api.routes import dashboard_pages
 from tests.unit.api_service import WAV, Running, assert_error, serving
 from worker.queue.job_queue import JobQueue
 from worker.runtime.timing import Timing
@@ -270,6 +269,8 @@ async def test_no_spelling_of_a_path_changes_a_thing(tmp_path: Path, path: str, 
 @pytest.mark.fault(72)
 async def test_what_only_shows_is_named_and_nothing_else_is_shown(tmp_path: Path) -> None:
     """A later version of the dashboard may bring a page that changes something."""
+    from api.routes import dashboard_pages  # which loads Flask: not in every process that only collects
+
     app = dashboard_pages._flask_app(FakeRedis(), "redis://localhost", may_write=False)
     changing = {rule.endpoint for rule in app.url_map.iter_rules()} - dashboard_pages._SHOWING
     assert {name.partition(".")[2] for name in changing} == {

@@ -7,7 +7,6 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from engines.errors import EngineUnavailable, ModelNotFound
@@ -34,6 +33,8 @@ from worker.models.remedies import with_remedy
 
 
 def run(model: bytes, values: np.ndarray) -> np.ndarray:
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     result: np.ndarray = session.run(None, {session.get_inputs()[0].name: values})[0]
     return result

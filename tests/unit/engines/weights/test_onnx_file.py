@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from engines.weights.onnx_file import Graph, constants_of
@@ -15,6 +14,8 @@ def test_a_graph_may_take_and_give_several_things() -> None:
     total = graph.node("Add", first, "b")
     shape = (1,)
     model = graph.model_of_several([("a", (2,)), ("b", shape)], [(total, shape), (second, shape)])
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     found = session.run(None, {"a": np.array([1, 2], np.float32), "b": np.array([10], np.float32)})
     assert [row.tolist() for row in found] == [[11], [2]]

@@ -56,8 +56,8 @@ from worker.telemetry.vitals import Vitals, announce_vitals
 
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Three windows of a buzz with pauses between."""
-    return write_buzz(tmp_path_factory.mktemp("talk") / "talk", pause=2, seconds=25, times=3).read_bytes()
+    """Three windows of a buzz with pauses between, for an engine that takes 12 s at most."""
+    return write_buzz(tmp_path_factory.mktemp("talk") / "talk", pause=1, seconds=10, times=3).read_bytes()
 
 
 def fetcher(store: Any, min_free: int = 0) -> Fetcher:
@@ -84,6 +84,7 @@ class Bench:
         self.redis = FakeRedis(server=self.server)
         self.events = Events(self.redis)
         self.engine = ScriptedEngine(self.hear, max_batch=1)
+        self.engine.window_seconds = 12.0
         self.batcher = Batcher(self.engine)
         self.batcher.start()
         self.queue = JobQueue(self.redis)
@@ -200,7 +201,7 @@ def test_a_waveform_is_kept_that_is_the_same_after_a_crash(bench: Bench, talk: b
     assert bench.runner.run(job_id, "batch") == Finished()
     waveform = bench.store.waveform(job_id)
     assert waveform is not None
-    assert waveform.duration == 81.0
+    assert waveform.duration == 33.0
     assert max(waveform.peaks) == pytest.approx(26, abs=2)
     assert 2000 < len(waveform.peaks) <= 4000
     crash(bench, other)
@@ -220,7 +221,7 @@ def test_a_job_ends_with_its_transcript_and_its_outcome(bench: Bench, talk: byte
     assert bench.runner.run(job_id, "batch") == Finished()
     assert bench.store.transcript(job_id).text == "0. 1. 2."
     outcome = bench.outcome(job_id)
-    assert (outcome.state, outcome.duration, outcome.error, outcome.warnings) == ("finished", 81.0, None, ())
+    assert (outcome.state, outcome.duration, outcome.error, outcome.warnings) == ("finished", 33.0, None, ())
     assert outcome.started_at is not None
     assert outcome.started_at <= outcome.ended_at
 
@@ -233,7 +234,7 @@ def test_a_running_job_tells_its_state_progress_and_segments(bench: Bench, talk:
     assert told[-1] == ("state", {"state": "finished"})
     processed = [data["processed"] for name, data in told if name == "progress"]
     assert processed == sorted(processed)
-    assert processed[-1] == 81.0
+    assert processed[-1] == 33.0
     assert [data["text"] for name, data in told if name == "segment"] == [" 0.", " 1.", " 2."]
     assert bench.events.status(job_id).keys() >= {"started_at", "processed", "total"}
     feed: Any = bench.redis.xrange(FEED)
@@ -748,6 +749,7 @@ def test_the_plan_of_a_checkpoint_is_what_it_was_since_windows_were_last_cut_oth
     bench: Bench, talk: bytes
 ) -> None:
     """Or every job that waits half done would begin anew after an update."""
+    bench.engine.window_seconds = 30.0  # as nearly all had them then
     job_id = bench.add(talk, options=DecodeOptions(language="en", languages=("en", "de"), words=True))
     attempt = hold(bench, job_id)
     bench.runner.running.stop()
@@ -771,7 +773,7 @@ def test_the_plan_of_a_checkpoint_is_what_it_was_since_windows_were_last_cut_oth
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("next_length", [30.0, 13.0])
+@pytest.mark.parametrize("next_length", [12.0, 6.0])
 def test_a_job_that_was_interrupted_goes_on_where_it_was(bench: Bench, talk: bytes, next_length: float) -> None:
     """Also if the next worker, of a later version or set up otherwise, cuts its own jobs into shorter windows."""
     undisturbed = bench.add(talk)
@@ -800,7 +802,7 @@ def test_a_job_that_was_interrupted_goes_on_where_it_was(bench: Bench, talk: byt
 
 @pytest.fixture
 def quickly_demoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines.decoding.schedule, "DEMOTE_AFTER", 20.0)
+    monkeypatch.setattr(engines.decoding.schedule, "DEMOTE_AFTER", 8.0)
 
 
 @pytest.mark.usefixtures("quickly_demoted")

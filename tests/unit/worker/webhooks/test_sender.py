@@ -19,7 +19,7 @@ from worker.outbound.answer import Answer
 from worker.runtime.timing import Timing
 from worker.store.job_store import LocalStore
 from worker.store.records import JobError, JobRequest, Outcome, Webhook
-from worker.webhooks import calls_in_hand, sender
+from worker.webhooks import calls_in_hand
 from worker.webhooks.delivery_queue import CLAIM, DUE, DeliveryQueue
 from worker.webhooks.keys import key_of, new_secret
 from worker.webhooks.message import event_id
@@ -451,7 +451,7 @@ def test_an_unfinished_run_sends_and_stops(office: Office) -> None:
 def test_redis_that_is_away_costs_time_and_no_message(
     office: Office, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender, "PAUSE", 0.01)
+    monkeypatch.setattr("worker.webhooks.sender.PAUSE", 0.01)
     request = office.job()
     thread = threading.Thread(target=office.sender.run)
     office.redis_server.connected = False

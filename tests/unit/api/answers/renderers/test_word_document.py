@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import io
 import zipfile
+from typing import TYPE_CHECKING
 
 import pytest
-from docx import Document
 
-from api.answers.renderers.word_document import docx
+from engines.transcript import Transcript
 from tests.unit.api_service import make_segment, make_transcript
+
+if TYPE_CHECKING:
+    from docx.document import Document
+
+
+def docx(transcript: Transcript, name: str) -> bytes:
+    from api.answers.renderers.word_document import docx  # 0.1 s, in every process that only collects tests
+
+    return docx(transcript, name)
+
+
+def read(body: bytes) -> Document:
+    from docx import Document
+
+    return Document(io.BytesIO(body))
 
 
 def parts(body: bytes, name: str = "word/document.xml") -> str:
@@ -20,7 +35,7 @@ def parts(body: bytes, name: str = "word/document.xml") -> str:
 
 def test_a_heading_and_a_paragraph_for_each_of_the_texts() -> None:
     said = make_transcript(make_segment(0, 0.0, 1.0, " Hello there."), make_segment(1, 65.0, 66.0, " Bye now."))
-    document = Document(io.BytesIO(docx(said, "Größe <1>.mp3")))
+    document = read(docx(said, "Größe <1>.mp3"))
     assert [each.text for each in document.paragraphs] == [
         "Größe <1>.mp3",
         "00:00:00  Hello there.",
@@ -52,4 +67,4 @@ def test_east_asian_text_is_marked_so_that_word_has_the_signs_for_it(language: s
 
 def test_what_xml_cannot_hold_is_left_out() -> None:
     said = make_transcript(make_segment(0, 0.0, 1.0, " a\x00b\x1b\ud800c"))
-    assert Document(io.BytesIO(docx(said, "x\x07y"))).paragraphs[1].text == "00:00:00  abc"
+    assert read(docx(said, "x\x07y")).paragraphs[1].text == "00:00:00  abc"
