@@ -13,7 +13,18 @@ import pytest
 
 from tests.acceptance.live import LiveService, until
 from tests.acceptance.page.conftest import DEADLINE, watch
-from tests.acceptance.page.transcripts import SAVED, comes_true, finished, plays, said, segments, show, time_of, write
+from tests.acceptance.page.transcripts import (
+    NOTE,
+    SAVED,
+    comes_true,
+    finished,
+    plays,
+    said,
+    segments,
+    show,
+    time_of,
+    write,
+)
 from tests.receiver import Receiver, receiving
 
 if TYPE_CHECKING:
@@ -55,6 +66,7 @@ def test_from_a_word_to_a_correction_to_the_files_and_the_webhook(
 ) -> None:
     show(page, job)
     second = segments(paged, job, **{"timestamp_granularities[]": ["word", "segment"]})[1]
+    page.evaluate(NOTE)
     said(page, 1).click(position={"x": 8, "y": 10})
     plays(page, second["words"][0]["start"])
     words = [word["word"] for word in second["words"]]

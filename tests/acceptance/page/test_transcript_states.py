@@ -33,7 +33,7 @@ def test_a_view_that_is_opened_before_the_page_has_begun_stays(open_page: Open, 
     """By a link that is followed while the server is still asked who uses the page."""
     job, page = finished(paged, clip), open_page(path="/health/live")
     held: list[Route] = []
-    page.route("**/session", held.append)
+    page.route("**/session", lambda route: held.append(route))
     page.goto(f"{paged.url}/page")
     show(page, job)
     write(page, 0, "Typed meanwhile")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.acceptance.live import LiveService, until
 
 if TYPE_CHECKING:
@@ -16,7 +18,10 @@ GO = """hash => {
   document.querySelector("[data-ready]")?.removeAttribute("data-ready"); // the view that is left stays for a moment
   location.hash = hash;
 }"""
-PLAYED_FROM = "(all => all.length ? all.start(all.length - 1) : -1)(document.querySelector('audio').played)"
+NOTE = """() => {
+  window.sought = [];
+  document.querySelector("audio").addEventListener("seeking", event => sought.push(event.target.currentTime));
+}"""  # where the recording is begun at, however soon one looks
 
 
 def finished(service: LiveService, path: Path, **fields: Any) -> str:
@@ -71,7 +76,7 @@ def time_of(page: Page) -> float:
     return seconds
 
 
-def plays(page: Page, moment: float, tolerance: float = 0.5) -> None:
-    """Waits until the recording plays, and from about that moment on."""
-    until(lambda: abs(page.evaluate(PLAYED_FROM) - moment) <= tolerance, f"it plays from {moment}")
+def plays(page: Page, moment: float) -> None:
+    """Waits until the recording plays, and from that moment on; it was listened to by `NOTE` before."""
+    until(lambda: page.evaluate("sought.at(-1)") == pytest.approx(moment, abs=0.1), f"it plays from {moment}")
     comes_true(page, "!document.querySelector('audio').paused")
