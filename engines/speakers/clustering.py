@@ -1,9 +1,11 @@
-"""Embeddings to groups of one voice each: agglomerative clustering with average linkage on cosine distance.
+"""Embeddings to groups of one voice each: agglomerative, by how much likelier two groups are one voice than two.
 
-embeddings ─► tight groups first, if there are many ─► groups merged up to the threshold; two voices of one chunk never
-─► groups whose centroids are alike merged all the same ─► small groups dissolved
+embeddings ─► tight groups first, if there are many ─► groups merged as long as that is likelier, but for two voices of
+one chunk ─► then these, too ─► small groups dissolved
 
-Numbers: from composed meetings; see docs/SPEAKERS.md.
+The model: voices lie anywhere, and the pieces of one around it, the nearer the longer they are (two covariances, the
+same in all directions: the simplest PLDA). So two short pieces need less in common than two minutes of speech, and one
+number does for full sound and telephones. Numbers: from composed meetings; see docs/SPEAKERS.md.
 """
 
 from __future__ import annotations
@@ -13,19 +15,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MERGED_UP_TO = 0.55  # distance
-ALIKE = 0.78  # cosine from which two centroids are one voice, even if they were told apart in a chunk
-ALIKE_SMALL = 0.5  # … if one of them has little to say: what is odd in a voice makes a small group beside it
-BESIDE = 0.5  # of what others say in the median, below which that is little: in a minute nobody has much to say
-_FINER = (0.45, 0.35, 0.25, 0.15)  # distances, if more voices are wanted than there are at the usual one
+WITHIN = 0.5  # cosine of two pieces of one voice: 0.65 in full sound, 0.5 over a telephone
+WORTH = 1.5  # seconds that such a piece has
+ENOUGH = 10.0  # pieces; more of a voice tell no more of it: it sounds otherwise later, and that does not average out
+LIKELIER = 0.1  # from which two groups are one voice: see `_likelihood`
+ALIKE_SMALL = 0.5  # cosine of centroids from which a small group is what is odd in the voice of a larger one
+BESIDE = 0.5  # of what others say in the median, below which it is small: in a minute nobody has much to say
+_FINER = (0.3, 0.5, 0.8, 1.2)  # how much likelier, if more voices are wanted than there are at the usual one
 _MANY = 1024  # embeddings that are clustered at once
 _BLOCK = 512  # … of more, so many at a time come to tight groups first
-_TIGHT = (0.35, 0.4, 0.45, 0.5)  # distances up to which they do; the next one if too many are left
+_TIGHT = (0.5, 0.4, 0.3, 0.2)  # how much likelier if they do; the next one if too many are left
+_LIKE_THE_REST = 0.65  # cosine of a piece and its voice in a chunk from which they are one group
 _SHORT_RECORDING = 60.0  # seconds of speech
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 Flags = NDArray[np.bool_]
+Squares = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,12 +49,12 @@ def cluster(voiced: Voiced, at_least: int = 1, at_most: int | None = None) -> Fl
     """The centroids of the voices, shape (k, d), each of length 1. k is within the bounds if there are embeddings
     enough."""
     groups = _groups(voiced)
-    for distance in (MERGED_UP_TO, *_FINER):
-        found = groups.merged(distance, at_least).alike_merged(ALIKE, at_least)
+    for likelier in (LIKELIER, *_FINER):
+        found = groups.merged(likelier, at_least).merged(likelier, at_least)
         found = found.without_small(_smallest(float(voiced.seconds.sum())), at_least)
         if len(found) >= at_least:
             break
-    return found.alike_merged(-1.0, at_most).centroids if at_most else found.centroids
+    return found.merged(-np.inf, at_most).centroids if at_most else found.centroids
 
 
 def _smallest(seconds: float) -> float:
@@ -62,9 +68,9 @@ def _groups(voiced: Voiced) -> _Groups:
         is_told_apart = (voiced.chunks[:, None] == voiced.chunks) & (voiced.voices[:, None] != voiced.voices)
         return _Groups(sums, seconds, is_told_apart)
     groups = _of_voices(sums, seconds, voiced)
-    for distance in _TIGHT:
+    for likelier in _TIGHT:
         if len(groups) > _MANY:
-            groups = groups.merged_in_blocks(distance)
+            groups = groups.merged_in_blocks(likelier)
     return groups.largest(_MANY)
 
 
@@ -75,7 +81,7 @@ def _of_voices(sums: Floats, seconds: Floats, voiced: Voiced) -> _Groups:
     of_voice = np.zeros((int(numbers.max()) + 1, sums.shape[1]), np.float32)
     np.add.at(of_voice, numbers, sums)
     likeness = np.einsum("ij,ij->i", _scaled(of_voice)[numbers], voiced.embeddings)
-    is_like = likeness >= 1 - _TIGHT[0]
+    is_like = likeness >= _LIKE_THE_REST
     of_voice[:] = 0
     np.add.at(of_voice, numbers[is_like], sums[is_like])
     weights = np.bincount(numbers[is_like], seconds[is_like], len(of_voice)).astype(np.float32)
@@ -83,6 +89,15 @@ def _of_voices(sums: Floats, seconds: Floats, voiced: Voiced) -> _Groups:
     all_sums = np.concatenate([of_voice[kept], sums[~is_like]])
     all_seconds = np.concatenate([weights[kept], seconds[~is_like]])
     return _Groups(all_sums, all_seconds, None)
+
+
+def _likelihood(squares: Squares, pieces: Squares) -> Squares:
+    """Of groups that are one voice each, but for what merging never changes: twice the logarithm, for one dimension.
+    squares: of the lengths of their sums. pieces: how many they are worth."""
+    scatter = 1 - WITHIN
+    spread = pieces * (WITHIN / scatter)
+    found: Squares = squares * (WITHIN / scatter**2) / (1 + spread) - np.log1p(spread)
+    return found
 
 
 def _scaled(sums: Floats) -> Floats:
@@ -104,17 +119,15 @@ class _Groups:
     def centroids(self) -> Floats:
         return _scaled(self.sums)
 
-    def merged(self, distance: float, at_least: int = 1) -> _Groups:
-        """By average linkage, the nearest two first, as long as they are no further apart than that."""
-        means = self.sums / self.seconds[:, None]
-        likeness = means @ means.T
-        if self.apart is not None:
-            likeness[self.apart] = -np.inf  # and so is the mean of anything with it
-        return self._joined(_Linkage(likeness, self.seconds).pairs(1 - distance, len(self) - at_least))
+    def merged(self, likelier: float, at_least: int = 1) -> _Groups:
+        """The two of which it is likeliest first, as long as it is likelier by so much. Those that were told apart stay
+        so; of what comes out, that is forgotten: one wrong mark would split a person for good."""
+        linkage = _Linkage(self.sums / WORTH, self.seconds / WORTH, self.apart)
+        return self._joined(linkage.pairs(likelier, len(self) - at_least))
 
-    def merged_in_blocks(self, distance: float) -> _Groups:
+    def merged_in_blocks(self, likelier: float) -> _Groups:
         parts = [
-            _Groups(self.sums[at : at + _BLOCK], self.seconds[at : at + _BLOCK], None).merged(distance)
+            _Groups(self.sums[at : at + _BLOCK], self.seconds[at : at + _BLOCK], None).merged(likelier)
             for at in range(0, len(self), _BLOCK)
         ]
         return _Groups(
@@ -127,18 +140,6 @@ class _Groups:
             return self
         kept = np.sort(np.argsort(-self.seconds, kind="stable")[:most])
         return _Groups(self.sums[kept], self.seconds[kept], None)
-
-    def alike_merged(self, likeness: float, at_least: int | None) -> _Groups:
-        """By the cosine of centroids, the most alike first."""
-        groups = self
-        for _ in range(len(self) - max(at_least or 1, 1)):
-            alike = groups.centroids @ groups.centroids.T
-            np.fill_diagonal(alike, -np.inf)
-            one, other = divmod(int(alike.argmax()), len(groups))
-            if alike[one, other] < likeness:
-                break
-            groups = groups._joined([(one, other)])
-        return _Groups(groups.sums, groups.seconds, None)
 
     def without_small(self, seconds: float, at_least: int) -> _Groups:
         """Without those of fewer seconds, and those that are small and like a larger one; the largest are kept."""
@@ -165,39 +166,56 @@ class _Groups:
 
 
 class _Linkage:
-    """Average linkage over a matrix of likeness (-inf: never), which it uses up: the row of two that are joined is the
-    mean of their rows by their seconds (Lance and Williams). Each row's nearest is kept, and looked for anew only if it
-    has gone."""
+    """How much likelier any two groups are one voice (-inf: never). Each row's best is kept, and looked for anew only
+    if it has gone. sums: shape (n, d). pieces: shape (n,), how many each group is worth."""
 
-    def __init__(self, likeness: Floats, seconds: Floats) -> None:
-        np.fill_diagonal(likeness, -np.inf)
-        self._likeness, self._seconds = likeness, seconds.copy()
-        self._best = likeness.argmax(axis=1) if len(seconds) else np.zeros(0, np.intp)
-        self._top = likeness[np.arange(len(seconds)), self._best]
+    def __init__(self, sums: Floats, pieces: Floats, apart: Flags | None) -> None:
+        wide = sums.astype(np.float64)
+        self._products, self._pieces = wide @ wide.T, pieces.astype(np.float64)
+        self._gain = np.empty_like(self._products)
+        for one in range(len(pieces)):
+            self._gain[one] = self._gains(one)
+        np.fill_diagonal(self._gain, -np.inf)
+        if apart is not None:
+            self._gain[apart] = -np.inf
+        self._best = self._gain.argmax(axis=1) if len(pieces) else np.zeros(0, np.intp)
+        self._top = self._gain[np.arange(len(pieces)), self._best]
 
     def pairs(self, least: float, most: int) -> list[tuple[int, int]]:
-        """Which are joined, in order: at most so many pairs, and none less alike than `least`."""
+        """Which are joined, in order: at most so many pairs, and none that gains less than `least`."""
         found: list[tuple[int, int]] = []
         while len(found) < most:
             one = int(self._top.argmax())
-            if not self._top[one] >= least:
+            if self._top[one] == -np.inf or self._top[one] < least:
                 break
             found.append((one, int(self._best[one])))
             self._join(*found[-1])
         return found
 
+    def _gains(self, one: int) -> Squares:
+        """Of that group with each."""
+        part = np.minimum(1.0, ENOUGH / self._pieces)
+        pieces, products = part * self._pieces, part * part[one] * self._products[one]
+        squares = part**2 * self._products.diagonal()
+        alone = _likelihood(squares, pieces)
+        together = _likelihood(squares + squares[one] + 2 * products, pieces + pieces[one])
+        gains: Squares = together - alone - alone[one]
+        return gains
+
     def _join(self, one: int, other: int) -> None:
-        likeness, seconds = self._likeness, self._seconds
-        row = (likeness[one] * seconds[one] + likeness[other] * seconds[other]) / (seconds[one] + seconds[other])
-        seconds[one] += seconds[other]
-        row[[one, other]] = -np.inf
-        likeness[one], likeness[:, one] = row, row
-        likeness[other], likeness[:, other] = -np.inf, -np.inf
+        products, gain = self._products, self._gain
+        products[one] += products[other]
+        products[:, one] += products[:, other]
+        self._pieces[one] += self._pieces[other]
+        row = self._gains(one)
+        row[np.isneginf(gain[one]) | np.isneginf(gain[other])] = -np.inf
+        gain[one], gain[:, one] = row, row
+        gain[other], gain[:, other] = -np.inf, -np.inf
         self._top[other] = -np.inf
         self._best[other] = other
         stale = np.flatnonzero((self._best == one) | (self._best == other))
-        self._best[stale] = likeness[stale].argmax(axis=1)
-        self._top[stale] = likeness[stale, self._best[stale]]
+        self._best[stale] = gain[stale].argmax(axis=1)
+        self._top[stale] = gain[stale, self._best[stale]]
         self._best[one] = row.argmax()
         self._top[one] = row[self._best[one]]
         better = row > self._top

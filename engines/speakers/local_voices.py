@@ -1,6 +1,7 @@
 """Which pieces of voices there are in some 10 s, by who of three voices speaks in each frame.
 
-frames ─► runs of a voice: no silence over 0.15 s in them, and nobody else alone ─► pieces of about 1.5 s
+frames ─► runs of a voice: no silence over 0.15 s in them, and nobody else alone ─► pieces of about 1.5 s, cut where it
+is quietest
 
 A voice of the network may be two people where turns are many. A run hardly ever is, and runs of one person come
 together when all pieces are clustered: that takes most of the confusion away (see docs/SPEAKERS.md).
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 from engines.speakers.networks.sessions import FIRST, FRAME, Active
 
 SILENCE = 0.15  # seconds that nobody speaks, from which a run ends: another may go on under the same voice
-PIECE = 1.5  # seconds that a run is cut into, about
+PIECE = 1.5  # seconds that a run is cut into, about …
+REACH = 1 / 3  # … and by how much of that earlier or later, where it is quieter: another voice may begin there
 
+Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 Spans = tuple[tuple[float, float], ...]
@@ -37,14 +40,13 @@ class LocalPiece:
         return sum(end - start for start, end in self.clean)
 
 
-def local_pieces(active: Active, seconds: float) -> list[LocalPiece]:
-    """In order of their start. seconds: how long the chunk is."""
+def local_pieces(active: Active, level: Floats, seconds: float) -> list[LocalPiece]:
+    """In order of their start. level: decibels of each frame. seconds: how long the chunk is."""
     found = []
     for voice in range(active.shape[1]):
         others: Flags = np.asarray(np.delete(active, voice, axis=1).any(axis=1))
         for run in _runs(np.flatnonzero(active[:, voice]), others):
-            parts = max(1, round(len(run) * FRAME / PIECE))
-            for part in np.array_split(run, parts):
+            for part in _parts(run, level):
                 clean = _spans(part[~others[part]], len(active), seconds)
                 found.append(LocalPiece(voice, _spans(part, len(active), seconds), clean))
     return sorted(found, key=lambda piece: (piece.spans, piece.voice))
@@ -59,6 +61,17 @@ def _runs(frames: Indices, others: Flags) -> Iterator[Indices]:
     is_long = (after - before - 1) * FRAME > SILENCE
     is_taken = spoken[after] - spoken[before + 1] > 0
     yield from np.split(frames, np.flatnonzero(is_long | is_taken) + 1)
+
+
+def _parts(run: Indices, level: Floats) -> list[Indices]:
+    """Cut where it is quietest around each of the places that make them equal."""
+    count = max(1, round(len(run) * FRAME / PIECE))
+    places = np.arange(1, count) * len(run) / count
+    reach = REACH * len(run) / count
+    quiet = level[run]
+    windows = [(round(place - reach), round(place + reach)) for place in places]
+    cuts = [first + int(quiet[first:last].argmin()) for first, last in windows]
+    return np.split(run, cuts)
 
 
 def _spans(frames: Indices, count: int, seconds: float) -> Spans:

@@ -36,7 +36,7 @@ def settle(pieces: Sequence[VoicePiece], count: SpeakerCount = ANY, references: 
 
 def _centroids(pieces: Sequence[VoicePiece], count: SpeakerCount) -> Floats:
     """Of the pieces that are long enough, or if there are none, of all."""
-    known_voices = [piece for piece in pieces if piece.voiceprint]
+    known_voices = [piece for piece in pieces if piece.voiceprint and piece.clean]
     taken = [piece for piece in known_voices if piece.clean >= CLUSTERED] or known_voices
     if not taken:
         return np.zeros((0, 0), np.float32)

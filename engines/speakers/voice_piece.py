@@ -19,7 +19,8 @@ Embedding = NDArray[np.float32]  # shape (n,), length 1
 class VoicePiece:
     """chunk: a number for the stretch of about 10 s that was heard at once; of no other in the recording. voice: which
     of the voices that were told apart in that chunk. spans: where it is heard, in seconds of the recording, in order.
-    clean: seconds of it in which nobody else speaks. voiceprint: of these, see `encoded`; empty if they are too few."""
+    clean: seconds of it in which nobody else speaks. voiceprint: of these, or if they are too few, of all; see
+    `encoded`; empty if it is too short."""
 
     chunk: int
     voice: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from engines.base import SAMPLE_RATE, Piece
 from engines.errors import Canceled, NoVoice
 from engines.speakers.diarizer import Diarizer, SpeakerOptions, load_diarizer
-from engines.speakers.local_voices import local_pieces
-from engines.speakers.networks.sessions import FRAME
+from engines.speakers.local_voices import LocalPiece, local_pieces
+from engines.speakers.networks.sessions import FRAME, Networks
 from engines.speakers.voice_piece import VoicePiece
 from tests import speech
 from tests.unit.factories import make_window
@@ -78,18 +79,43 @@ def test_short_windows_have_pieces_or_none(diarizer: Diarizer) -> None:
     assert diarizer.pieces(make_window(seconds=5)) == ()
 
 
+def test_a_third_of_a_second_has_a_voiceprint_and_so_has_a_voice_that_others_talk_into(
+    diarizer: Diarizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one a piece would follow its neighbour, whoever that is."""
+    (short,) = diarizer.pieces(replace(make_window(seconds=0.2), samples=talk(0.2)))
+    (longer,) = diarizer.pieces(replace(make_window(seconds=0.4), samples=talk(0.4)))
+    assert (bool(short.voiceprint), bool(longer.voiceprint)) == (False, True)
+    monkeypatch.setattr(Networks, "active", lambda *_: np.ones((58, 2), bool))
+    both = diarizer.pieces(replace(make_window(seconds=1), samples=talk(1.0)))
+    assert [(piece.clean, bool(piece.voiceprint)) for piece in both] == [(0.0, True), (0.0, True)]
+
+
 def active(*voices: str) -> np.ndarray:
     return np.array([[letter == "x" for letter in voice] for voice in voices]).T
 
 
+def pieces_of(*voices: str, level: np.ndarray[Any, np.dtype[np.float32]] | None = None) -> list[LocalPiece]:
+    count = len(voices[0])
+    return local_pieces(active(*voices), np.zeros(count, np.float32) if level is None else level, count * FRAME)
+
+
 def test_a_run_ends_at_a_silence_and_where_somebody_else_is_alone() -> None:
     short, long = " " * 8, " " * 10  # 0.14 s and 0.17 s
-    assert len(local_pieces(active(f"xxxx{short}xxxx{long}xxxx", " " * 30), 30 * FRAME)) == 2
-    assert len(local_pieces(active("xxxx  xxxx", "    xx    "), 10 * FRAME)) == 3
+    assert len(pieces_of(f"xxxx{short}xxxx{long}xxxx", " " * 30)) == 2
+    assert len(pieces_of("xxxx  xxxx", "    xx    ")) == 3
+
+
+def test_a_run_is_cut_where_it_is_quietest() -> None:
+    """There another person may begin whom the segmentation takes for the same."""
+    level = np.full(180, 60.0, np.float32)
+    level[[20, 75, 150]] = 20.0
+    first, second = pieces_of("x" * 180, level=level)  # 3 s: two pieces
+    assert first.spans[0][1] == second.spans[0][0] == pytest.approx(75 * FRAME, abs=2 * FRAME)
 
 
 def test_clean_speech_is_what_nobody_else_speaks_in() -> None:
-    first, second = local_pieces(active("xxxxxx    ", "    xxxxxx"), 10 * FRAME)
+    first, second = pieces_of("xxxxxx    ", "    xxxxxx")
     assert (first.voice, second.voice) == (0, 1)
     assert first.clean_seconds < sum(end - start for start, end in first.spans)
     assert second.spans[0][1] == 10 * FRAME

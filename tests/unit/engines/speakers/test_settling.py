@@ -75,10 +75,26 @@ def _alike(who: Sequence[int], each: float) -> list[VoicePiece]:
     return pieces
 
 
-@pytest.mark.parametrize(("who", "each"), [([0, 1] * 12, 6.0), ([0, 1] * 3 + [0], 2.5)])
+@pytest.mark.parametrize(("who", "each"), [([0, 1] * 12, 2.5), ([0, 1] * 3 + [0], 2.5)])
 def test_voices_that_a_telephone_makes_alike_stay_apart(who: list[int], each: float) -> None:
     """Of a call of half a minute, too: there the one who says less was taken for something odd in the other's voice."""
     assert len({turn.speaker for turn in settle(_alike(who, each))}) == 2
+
+
+def test_pieces_of_one_voice_that_have_little_in_common_are_one_voice_together() -> None:
+    """As over a telephone: two have a cosine of 0.4 and less, but those of others have next to none."""
+    assert len({turn.speaker for turn in settle(talk([0, 1, 2] * 8, spread=1.25, each=1.5))}) == 3
+
+
+def test_somebody_who_sounds_a_little_otherwise_later_is_one_voice() -> None:
+    """However much of either there is."""
+    later = normalised(made_up(0) + 0.6 * made_up(9))
+    heard = [made_up(0, 0.7, seed=at) for at in range(60)]
+    heard += [normalised(later + 0.7 * made_up(200 + at)) for at in range(60)]
+    pieces = [
+        VoicePiece(at, 0, ((2.0 * at, 2.0 * at + 1.5),), 1.5, encoded(embedding)) for at, embedding in enumerate(heard)
+    ]
+    assert len({turn.speaker for turn in settle(pieces)}) == 1
 
 
 def test_what_is_odd_in_a_voice_is_nobody_else() -> None:
