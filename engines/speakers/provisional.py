@@ -15,6 +15,7 @@ from engines.speakers.voice_piece import Embedding, VoicePiece, decoded, normali
 
 LIKENESS = 0.4  # cosine from which a voice is one that spoke before
 MIN_CLEAN = 1.0  # seconds of clean speech that a new speaker is told by
+CLEAR = 0.5  # … that tell more of a voice; in less, and where others talk into it, is too much else
 
 
 class Provisional:
@@ -44,7 +45,8 @@ class Provisional:
         nearest = max(likeness, key=likeness.__getitem__, default="")
         is_new = not nearest or (likeness[nearest] < LIKENESS and (clean >= MIN_CLEAN or nearest in self._names))
         label = self._new() if is_new else nearest
-        self._sums[label] = self._sums.get(label, np.zeros_like(embedding)) + clean * embedding
+        if is_new or clean >= CLEAR:
+            self._sums[label] = self._sums.get(label, np.zeros_like(embedding)) + clean * embedding
         return label
 
     def _first(self) -> str:

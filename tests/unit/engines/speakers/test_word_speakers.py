@@ -66,6 +66,12 @@ def test_labels_while_it_runs_follow_the_voices() -> None:
     assert Provisional().labels([replace(pieces[0], voiceprint="")]) == ("A",)
 
 
+def test_a_voice_is_not_learned_from_pieces_too_short_to_tell_it() -> None:
+    told = Provisional()
+    words = [replace(piece, clean=0.4) for piece in talk([1] * 12)]
+    assert told.labels([*talk([0]), *words, *talk([1, 0])])[-2:] == ("B", "A")
+
+
 def test_letters_go_on_past_z() -> None:
     names = letters()
     assert [next(names) for _ in range(54)][25:28] == ["Z", "AA", "AB"]
