@@ -34,7 +34,8 @@ def test_a_view_that_is_opened_before_the_page_has_begun_stays(open_page: Open, 
     job, page = finished(paged, clip), open_page(path="/health/live")
     held: list[Route] = []
     page.route("**/session", lambda route: held.append(route))
-    page.goto(f"{paged.url}/page")
+    with page.expect_request("**/session"):  # from now on it heeds its address
+        page.goto(f"{paged.url}/page")
     show(page, job)
     write(page, 0, "Typed meanwhile")
     with page.expect_response("**/session"):
