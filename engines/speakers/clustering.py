@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 WITHIN = 0.5  # cosine of two pieces of one voice: 0.65 in full sound, 0.5 over a telephone
 WORTH = 1.5  # seconds that such a piece has
-ENOUGH = 10.0  # pieces; more of a voice tell no more of it: it sounds otherwise later, and that does not average out
+ENOUGH = 12.0  # pieces; more of a voice tell no more of it: it sounds otherwise later, and that does not average out
+CLOSE = 0.6  # square of their mean, above which pieces are the same said again, which tells no more of a voice
 LIKELIER = 0.1  # from which two groups are one voice: see `_likelihood`
 ALIKE_SMALL = 0.5  # cosine of centroids from which a small group is what is odd in the voice of a larger one
 BESIDE = 0.5  # of what others say in the median, below which it is small: in a minute nobody has much to say
@@ -194,7 +195,9 @@ class _Linkage:
 
     def _gains(self, one: int) -> Squares:
         """Of that group with each."""
-        part = np.minimum(1.0, ENOUGH / self._pieces)
+        closeness = self._products.diagonal() / self._pieces**2  # the square of the mean of a group's pieces
+        worth = (1 - WITHIN) / np.maximum(closeness - CLOSE, (1 - WITHIN) / ENOUGH)
+        part = np.minimum(1.0, worth / self._pieces)
         pieces, products = part * self._pieces, part * part[one] * self._products[one]
         squares = part**2 * self._products.diagonal()
         alone = _likelihood(squares, pieces)

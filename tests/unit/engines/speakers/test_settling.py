@@ -97,6 +97,17 @@ def test_somebody_who_sounds_a_little_otherwise_later_is_one_voice() -> None:
     assert len({turn.speaker for turn in settle(pieces)}) == 1
 
 
+def test_what_is_said_again_and_again_is_no_voice_of_its_own() -> None:
+    """A recording played twelve times: the pieces of a sentence are nearer to each other than to the rest."""
+    sentences = _alike([0, 1] * 6, 1.5)
+    pieces = [
+        replace(piece, chunk=100 * at + piece.chunk, spans=((200.0 * at + piece.start, 200.0 * at + piece.end),))
+        for at in range(12)
+        for piece in sentences
+    ]
+    assert len({turn.speaker for turn in settle(pieces)}) == 2
+
+
 def test_what_is_odd_in_a_voice_is_nobody_else() -> None:
     """Nor if that person says little themselves, and their voice falls into two groups of much the same size."""
     assert len({turn.speaker for turn in settle(_alike([0, 0, 0, 0, 1] * 3, 2.5))}) == 1
