@@ -5,8 +5,7 @@ from __future__ import annotations
 import unicodedata
 from functools import cache
 
-from engines.text.script_breaks import PARSERS, chunks
-from engines.text.words import LEADING, continues
+from engines.text.script_breaks import LEADING, PARSERS, chunks, continues
 
 
 def columns(text: str) -> int:

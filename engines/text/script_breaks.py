@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 
@@ -9,6 +10,8 @@ import budoux
 
 from engines.transcript import Word
 
+FOLLOWING = "ะาำๅๆฯະາຳໆຯ"  # Thai and Lao: letters by class, but never the first of anything
+LEADING = "เแโใไເແໂໃໄ"  # written before the consonant that they are spoken after
 PARSERS = {  # of the languages whose script puts no spaces between words
     "ja": budoux.load_default_japanese_parser,
     "zh": budoux.load_default_simplified_chinese_parser,
@@ -43,6 +46,11 @@ def break_numbers(words: Sequence[Word], language: str) -> set[int]:
         if at in ends or (words[number : number + 1] and words[number].text.startswith(" ")):
             found.add(number)
     return found
+
+
+def continues(sign: str) -> bool:
+    """Whether a character belongs to the one before it: a combining mark, or a vowel that follows."""
+    return unicodedata.category(sign)[0] == "M" or sign in FOLLOWING
 
 
 def _spaced(text: str) -> list[str]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import string
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from engines.text.script_breaks import LEADING, continues
 from engines.transcript import Word
 
-FOLLOWING = "ะาำๅๆฯະາຳໆຯ"  # Thai and Lao: letters by class, but never the first of anything
-LEADING = "เแโใไເແໂໃໄ"  # written before the consonant that they are spoken after
 UNSPACED = ("zh", "ja", "th", "lo", "my", "yue")  # languages that put no spaces between words
 PREPENDED = "\"'“¿([{-"  # belongs to the word after it
 APPENDED = "\"'.。,，!！?？:：”)]}、"  # belongs to the word before it
@@ -49,11 +47,6 @@ def with_whole_signs(
             whole.append(word)
             tokens.append(own)
     return whole, tokens
-
-
-def continues(sign: str) -> bool:
-    """Whether a character belongs to the one before it: a combining mark, or a vowel that follows."""
-    return unicodedata.category(sign)[0] == "M" or sign in FOLLOWING
 
 
 def _is_one_sign(before: str, after: str) -> bool:

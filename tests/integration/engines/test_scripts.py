@@ -18,8 +18,9 @@ from tokenizers import Tokenizer as Vocabulary
 
 from api.answers.cues import Cue, cues
 from api.answers.line_breaks import columns
+from engines.text.script_breaks import LEADING, continues
 from engines.text.segments import segments_of
-from engines.text.words import LEADING, TimedToken, continues, words_of
+from engines.text.words import TimedToken, words_of
 from engines.transcript import Word
 from tests.unit.factories import make_result, make_transcript, make_window
 
