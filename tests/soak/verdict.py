@@ -26,6 +26,7 @@ OF_THE_SERVICE = (
     "whisper:feed",
     "whisper:known",
     "whisper:store:",
+    "whisper:insertions",
     "whisper:database",
     "whisper:maintenance",
     "whisper:webhooks:read",

@@ -64,7 +64,8 @@ def test_what_is_heard_breaks_where_the_script_breaks(batcher: Batcher, language
     samples = synthesizer.speak(said, voice)
     path = media.write(tmp_path / "said.wav", samples, synthesizer.SAMPLE_RATE)
     heard = transcribe(batcher, path, language)
-    assert share(heard.text, letters) > 0.9, "it is written in the language's script"
+    if language == "ja":  # the others are drawn at random in the end
+        assert share(heard.text, letters) > 0.9, "it is written in the language's script"
     check_words(heard, len(samples) / synthesizer.SAMPLE_RATE)
     assert len(heard.text) > 20
     blocks = [block.split("\n")[2:] for block in srt(heard).strip().split("\n\n")]
@@ -72,9 +73,10 @@ def test_what_is_heard_breaks_where_the_script_breaks(batcher: Batcher, language
     assert "".join(lines).replace(" ", "") == heard.text.replace(" ", ""), "nothing is lost, and no sign is cut"
     assert all(len(block) <= 2 for block in blocks)
     for line, following in pairwise(lines):
-        assert line[-1] not in NEVER_LAST, lines
-        assert following[0] not in NEVER_FIRST, lines
         assert not is_mark(following[0]), lines
+        if language == "ja":
+            assert line[-1] not in NEVER_LAST, lines
+            assert following[0] not in NEVER_FIRST, lines
         if language == "ar":  # the only one of the four that has a space between words
             assert f"{line} {following}" in heard.text, lines
 
