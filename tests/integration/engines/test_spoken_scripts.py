@@ -73,7 +73,7 @@ def test_what_is_heard_breaks_where_the_script_breaks(batcher: Batcher, language
     assert "".join(lines).replace(" ", "") == heard.text.replace(" ", ""), "nothing is lost, and no sign is cut"
     assert all(len(block) <= 2 for block in blocks)
     for line, following in pairwise(lines):
-        assert not is_mark(following[0]), lines
+        assert not is_mark(following[0]) or f"{line[-1]}{following[0]}" not in heard.text, lines
         if language == "ja":
             assert line[-1] not in NEVER_LAST, lines
             assert following[0] not in NEVER_FIRST, lines
@@ -88,7 +88,7 @@ def check_words(heard: Transcript, seconds: float) -> None:
     words = [word for segment in heard.segments for word in segment.words]
     assert all(0 <= word.start <= word.end <= seconds for word in words)
     assert all(word.end <= after.start for word, after in pairwise(words))
-    assert [word.text for word in words if is_mark(word.text.strip()[0])] == []
+    assert [word.text for word in words if is_mark(word.text[0])] == []
 
 
 def is_mark(sign: str) -> bool:
