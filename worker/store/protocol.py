@@ -196,8 +196,8 @@ class JobStore(Protocol):
     # Room
 
     def sweep_incoming(self, older_than: float) -> None:
-        """Removes what uploads cut off by a crash left behind, once untouched for so many seconds, or as soon as it is
-        sure that nobody works on them."""
+        """Removes what uploads cut off by a crash left behind in what machines share, once untouched for so many
+        seconds, or as soon as it is sure that nobody works on them."""
         ...
 
     is_shared: bool  # by several machines, over the network

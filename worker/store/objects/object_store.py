@@ -79,9 +79,9 @@ class ObjectStore(ObjectRecordings):
         self.transcripts = Transcripts(self._records, self.search.update)
 
     def keep_index(self, timing: Timing) -> None:
-        """There is none: what other machines do would not come to it, and lists are read from the store. Recordings
-        that are kept here go soon after they were deleted elsewhere."""
-        threading.Thread(target=self._keep_cache, args=(timing.reconcile,), name="cache", daemon=True).start()
+        """There is none: what other machines do would not come to it, and lists are read from the store. What lies on
+        this machine alone is tidied instead, by each process that serves: nobody else sees it."""
+        threading.Thread(target=self._keep_tidy, args=(timing,), name="tidy", daemon=True).start()
 
     # Jobs
 
@@ -238,9 +238,8 @@ class ObjectStore(ObjectRecordings):
     # Room
 
     def sweep_incoming(self, older_than: float) -> None:
-        """Also what uploads and deletions cut off left in the store: objects at the place of no job, once they are as
-        old by the store's own clock."""
-        sweep(self._incoming, older_than, JUST_BEGUN)
+        """What uploads and deletions cut off left in the store: objects at the place of no job, once they are as old by
+        the store's own clock. What they left on a machine goes with `tidy`."""
         newest: dict[str, float] = {}
         jobs = set()
         for entry in self.bucket.list("jobs/"):
@@ -254,9 +253,11 @@ class ObjectStore(ObjectRecordings):
             if newest[job_id] < now - older_than:
                 self._remove(f"jobs/{job_id}/")
 
-    def tidy_cache(self) -> None:
-        """Drops recordings from this machine that the store has no more, what was fetched of those that nobody fetches
-        any more, and copies for players that a killed process left of jobs that are gone."""
+    def tidy(self, older_than: float) -> None:
+        """Drops from this machine uploads cut off, as the protocol says; recordings that the store has no more, what
+        was fetched of those that nobody fetches any more, and copies for players that a killed process left of jobs
+        that are gone."""
+        sweep(self._incoming, older_than, JUST_BEGUN)
         kept, fetched = self._cache.files(), list(self._fetching.iterdir())  # first: what comes later is in no list
         copies = list(self._playable.iterdir())
         there = {entry.name for entry in self.bucket.list("jobs/")}
@@ -275,13 +276,13 @@ class ObjectStore(ObjectRecordings):
         """On this machine, which uploads pass through."""
         return shutil.disk_usage(self._incoming).free
 
-    def _keep_cache(self, every: float) -> None:
+    def _keep_tidy(self, timing: Timing) -> None:
         while True:
-            time.sleep(every)
+            time.sleep(timing.reconcile)
             try:
-                self.tidy_cache()
+                self.tidy(timing.partial)
             except OSError as error:
-                log.warning("The cache of recordings waits for the store: %s", error)
+                log.warning("Recordings kept on this machine are looked at again in a minute: %s", error)
 
     def _forget(self, job_id: str) -> None:
         self._looks.forget(job_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from obstore.store import MemoryStore
 
 from tests.unit.factories import make_request
 from tests.unit.worker.store.contract.test_jobs import add
+from worker.store.local.upload import JUST_BEGUN
 from worker.store.objects.bucket import Bucket, Entry
 from worker.store.objects.cache import RecordingCache, SumWrong
 from worker.store.objects.object_store import ObjectStore
@@ -102,7 +104,7 @@ def test_what_was_deleted_on_another_machine_goes(tmp_path: Path) -> None:
         with here.local_source(upload.id):
             jobs.append(upload.id)
     there.drop_source(jobs[0])
-    here.tidy_cache()
+    here.tidy(3600)
     assert [path.name for path in (tmp_path / "here" / "files").iterdir()] == [f"{jobs[1]}.source"]
 
 
@@ -146,7 +148,7 @@ def test_what_was_fetched_of_a_recording_goes_with_its_job(tmp_path: Path) -> No
     other.delete(jobs[1])
     other.finish(jobs[2], Outcome("canceled"))
     assert not (tmp_path / "a" / "fetching" / jobs[0]).exists()
-    store.tidy_cache()
+    store.tidy(3600)
     assert [path.name for path in (tmp_path / "a" / "fetching").iterdir()] == jobs[3:]
 
 
@@ -160,7 +162,7 @@ def test_what_comes_while_the_store_is_listed_stays(tmp_path: Path, monkeypatch:
         return []
 
     monkeypatch.setattr(store.bucket, "list", listed)
-    store.tidy_cache()
+    store.tidy(3600)
     assert [path.stat().st_size for path in (tmp_path / "files").iterdir()] == [SIZE]
     assert fetching.exists()
 
@@ -173,5 +175,29 @@ def test_a_copy_for_players_that_a_killed_process_left_goes_with_its_job(tmp_pat
         for path in (target, target.with_name(f"{target.name}.77.part")):
             path.touch()
     store.delete(gone)
-    store.tidy_cache()
+    store.tidy(3600)
     assert sorted(path.name for path in (tmp_path / "playable").iterdir()) == [kept, f"{kept}.77.part"]
+
+
+def test_what_a_killed_upload_left_is_swept_on_its_own_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that passes over the jobs is mostly another machine's. Also while the store is away."""
+    bucket = Bucket(MemoryStore())
+    here, there = (ObjectStore(bucket, tmp_path / machine) for machine in ("here", "there"))
+    left, alive = here.receive(), here.receive()
+    left.write(b"sound")
+    left.commit(make_request(left.id))  # and killed before it put its directory away
+    incoming = tmp_path / "here" / "incoming"
+    for upload in (left, alive):
+        os.utime(incoming / upload.id, (time.time() - JUST_BEGUN - 1,) * 2)
+    os.utime(incoming / alive.id / "source", (time.time() - JUST_BEGUN - 1,) * 2)
+    there.sweep_incoming(3600)
+    assert len(os.listdir(incoming)) == 2
+    monkeypatch.setattr(here.bucket, "list", fail)
+    with pytest.raises(OSError, match="away"):
+        here.tidy(3600)
+    assert os.listdir(incoming) == [alive.id]
+    alive.discard()
+
+
+def fail(folder: str) -> list[Entry]:
+    raise OSError("the store is away")
