@@ -6,7 +6,7 @@ import math
 
 from worker.runtime.timing import Timing
 from worker.store.job_store import JobStore
-from worker.store.records import JobRequest, Outcome
+from worker.store.records import JobRequest, Kind, Outcome
 
 
 class Expiry:
@@ -20,12 +20,14 @@ class Expiry:
 
     def at(self, request: JobRequest, outcome: Outcome) -> float:
         """Unix seconds; infinite if it stays."""
-        if request.kind == "job":
-            return outcome.ended_at + self._keep
-        answered_at = self._store.answered_at(request.id)
-        if answered_at is None:
-            return outcome.ended_at + self._timing.unanswered
-        return answered_at + self._timing.answered
+        answered_at = None if request.kind == "job" else self._store.answered_at(request.id)
+        return self.after(request.kind, outcome.ended_at, answered_at)
+
+    def after(self, kind: Kind, ended_at: float, answered_at: float | None) -> float:
+        """As `at`, of what decides it. answered_at: unix seconds when a waiting client had its answer."""
+        if kind == "job":
+            return ended_at + self._keep
+        return ended_at + self._timing.unanswered if answered_at is None else answered_at + self._timing.answered
 
     def shown(self, request: JobRequest, outcome: Outcome) -> int | None:
         """As clients see it."""

@@ -8,7 +8,7 @@ import itertools
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -19,15 +19,14 @@ from worker.jobs.asked import Asked
 from worker.jobs.backlog import Backlog
 from worker.jobs.expiry import Expiry
 from worker.jobs.job_view import Live, job_view
+from worker.jobs.lists import Lists
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.store.edits.edits import Edits
 from worker.store.idempotency import Claim, Claimed
 from worker.store.incoming import Upload
-from worker.store.index.job_row import ABOVE_ALL
 from worker.store.job_store import JobNotFound, JobStore, RecordBroken
 from worker.store.records import JobRequest, Outcome, upload_began_at
-from worker.store.search.words import wanted
 from worker.telemetry.instruments import count_end
 
 KNOWN_OWNERS = 10_000  # jobs whose owner is remembered: it never changes
@@ -54,6 +53,7 @@ class JobService:
         self._queue = queue
         self._events = events
         self._backlog = backlog
+        self._lists = Lists(store, queue, self.shown)
         self._owner = functools.lru_cache(KNOWN_OWNERS)(lambda job_id: store.request(job_id).owner)
 
     def submit(self, upload: Upload, request: JobRequest) -> None:
@@ -157,11 +157,7 @@ class JobService:
 
     def views(self, owner: str, limit: int, asked: Asked) -> tuple[list[dict[str, Any]], bool]:
         """The owner's first jobs of those that are asked for, and whether there are more."""
-        found = (
-            view for view in self._views_of(owner, asked) if not asked.statuses or view["status"] in asked.statuses
-        )
-        page = list(itertools.islice(found, limit + 1))
-        return page[:limit], len(page) > limit
+        return self._lists.views(owner, limit, asked)
 
     def cancel(self, job_id: str) -> bool:
         """Ends the job, waiting or running; returns False if it had ended before."""
@@ -247,43 +243,6 @@ class JobService:
         """Takes the job out of its queue, and tells all who wait for it or run it."""
         self._queue.withdraw(request)
         self._events.state(request.id, "canceled")
-
-    def _views_of(self, owner: str, asked: Asked) -> Iterator[dict[str, Any]]:
-        wants_ended = asked.are_ended  # they are served while Redis is away
-        found = self._found(owner, asked)
-        for job_id in self._begun(found) if asked.statuses == {"started"} else found:
-            with contextlib.suppress(JobNotFound):  # another's, or deleted meanwhile
-                if wants_ended and not self._has_ended(job_id):
-                    continue
-                if view := self.shown(job_id, owner):
-                    yield view
-
-    def _found(self, owner: str, asked: Asked) -> Iterator[str]:
-        if asked.oldest_first:
-            newest_first = self._found(owner, replace(asked, after=None, oldest_first=False))
-            return reversed([job_id for job_id in newest_first if job_id > (asked.after or "")])
-        if not wanted(asked.query):
-            return self._store.catalog.of_owner(owner, asked.after, *asked.statuses)
-
-        def others(before: str) -> Iterator[str]:
-            return self._store.catalog.of_owner(owner, before, *asked.statuses)
-
-        return self._store.search.found(owner, asked.query, asked.after or ABOVE_ALL, others)
-
-    def _begun(self, job_ids: Iterator[str]) -> Iterator[str]:
-        """Without those that wait, of which there may be thousands for one that runs."""
-        waiting: set[str] | None = None
-        for job_id in job_ids:
-            if waiting is None:
-                waiting = self._queue.all_waiting_ids()
-            if job_id not in waiting:
-                yield job_id
-
-    def _has_ended(self, job_id: str) -> bool:
-        try:
-            return self._store.outcome(job_id) is not None
-        except (OSError, RecordBroken):
-            return False  # and it cannot be shown
 
     def shown(self, job_id: str, owner: str) -> dict[str, Any] | None:
         """The owner's job among others, which it must not hide: None for one that cannot be read or shown. Raises

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ from redis.lock import Lock
 
 from worker.fleet.clock import Clock
 from worker.maintenance.damaged_jobs import DamagedJobs
+from worker.maintenance.known_ends import KnownEnds
 from worker.maintenance.retention import Retention
 from worker.maintenance.retention_periods import RetentionPeriods
 from worker.maintenance.unmet_needs import UnmetNeeds
@@ -63,6 +64,7 @@ class Maintenance:
         self._timing = timing
         self._clock = clock
         self._retention = Retention(store, queue, events, keep, timing)
+        self._known = KnownEnds(redis, store, self._retention.due_at)
         self._damaged = DamagedJobs(store, timing)
         self._unmet = UnmetNeeds(redis, queue, timing)
         self._rules = f"audio {keep.audio} s, jobs {keep.jobs} s"
@@ -144,12 +146,8 @@ class Maintenance:
         return now - self._empty_since >= self._timing.settle
 
     def _is_time(self, seconds: float) -> bool:
-        """seconds: until the next pass. Over a shared store the process that made the last one goes first: it knows for
-        which of the ended jobs it need not ask the store, and whoever starts asks for all."""
-        if 0 < seconds <= self._timing.reconcile:
-            return self._is_new and not self._store.is_shared
-        is_others_turn = self._is_new and self._store.is_shared and -2 * self._timing.maintenance < seconds <= 0
-        return not is_others_turn
+        """seconds: until the next pass. Of a shared store many processes may start, and none needs one of its own."""
+        return not 0 < seconds <= self._timing.reconcile or (self._is_new and not self._store.is_shared)
 
     def _reconcile(self) -> tuple[dict[str, float], bool]:
         """Returns the jobs that are in no queue and may be on their way there, with since when, and whether more jobs
@@ -162,14 +160,18 @@ class Maintenance:
             with self._looking(seen, damaged):
                 if seen.id not in live and not self._has_ended(seen):
                     self._revive(self._store.request(seen.id), before, missing)
-        for seen in self._store.catalog.due(self._clock.now(), ENDED_AT_ONCE):
-            looked_at += seen.revision is not None  # without an index these are all that have ended
+        for seen in self._due(self._clock.now()):
+            looked_at += self._store.is_shared or seen.revision is not None  # else, without an index, these are all
             with self._looking(seen, damaged):
                 self._has_ended(seen)
         self._damaged.forget_others(damaged)
         if missing:  # while the store was listed others have come, and are in their queues by now
             missing = {job_id: missing[job_id] for job_id in missing.keys() - self._queue.live_ids()}
         return missing, looked_at >= ENDED_AT_ONCE
+
+    def _due(self, now: float) -> Iterable[Seen]:
+        seen = self._store.catalog.due(now, ENDED_AT_ONCE)
+        return self._known.due(seen, now, ENDED_AT_ONCE) if self._store.is_shared else seen
 
     def _missing_before(self) -> dict[str, float]:
         rows: Any = self._redis.zrange(MISSING, 0, -1, withscores=True)
@@ -188,7 +190,9 @@ class Maintenance:
             damaged.add(seen.id)
             self._damaged.found(seen.id, error, time.monotonic())
             if error.newer is not None:
-                self._store.index.put_off(seen, self._clock.now() + self._timing.index_scan)
+                again_at = self._clock.now() + self._timing.index_scan
+                self._store.index.put_off(seen, again_at)
+                self._known.put_off(seen, again_at)
         except OSError:
             log.exception("The record of %s cannot be read", seen.id)
 
@@ -196,9 +200,11 @@ class Maintenance:
         outcome = self._store.outcome(seen.id)
         if outcome is None:
             return False
-        again_at = self._retention.look_after(self._store.request(seen.id), outcome, self._clock.now())
+        request = self._store.request(seen.id)
+        again_at = self._retention.look_after(request, outcome, self._clock.now())
         if again_at is not None:
             self._store.index.looked_at(seen, outcome.state, again_at)
+            self._known.looked_at(seen, request, outcome, again_at)
         return True
 
     def _revive(self, request: JobRequest, before: dict[str, float], missing: dict[str, float]) -> None:

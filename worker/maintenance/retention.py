@@ -7,12 +7,14 @@ import logging
 from redis.exceptions import RedisError
 
 from worker.jobs.expiry import Expiry
+from worker.maintenance.known_ends import KnownEnd
 from worker.maintenance.retention_periods import RetentionPeriods
 from worker.queue.events import Events
 from worker.queue.job_queue import JobQueue
 from worker.runtime.timing import Timing
+from worker.store.index.job_row import Ended
 from worker.store.job_store import JobNotFound, JobStore
-from worker.store.records import JobRequest, Outcome
+from worker.store.records import JobRequest, Kind, Outcome
 from worker.webhooks.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ class Retention:
     def look_after(self, request: JobRequest, outcome: Outcome, now: float) -> float | None:
         """Removes what is due; returns when there is more to do, in unix seconds, or None if the job is gone. now: unix
         seconds."""
-        audio_until = outcome.ended_at + (0.0 if request.kind == "sync" else min(self._keep.audio, self._keep.jobs))
+        audio_until = self._audio_until(request.kind, outcome.ended_at)
         until = self._expiry.at(request, outcome)
         if now >= audio_until:
             self._store.drop_source(request.id)  # a client that waits may have gone with an earlier API process
@@ -46,6 +48,20 @@ class Retention:
         if now >= until:
             return now + self._timing.reconcile
         return until if now >= audio_until else audio_until
+
+    def due_at(self, listed: Ended | None, known: KnownEnd | None) -> float:
+        """When a job is to be looked at, in unix seconds, by what a list of a shared store has of it and what is known
+        of its end, if that is."""
+        if listed is None or listed.has_left:
+            return 0.0
+        if known is None:
+            is_answered = listed.answered_at is not None and not listed.has_recording  # as only clips are
+            return self._expiry.after("sync", 0.0, listed.answered_at) if is_answered else 0.0
+        until = self._expiry.after(known.kind, known.ended_at, listed.answered_at)
+        return min(until, self._audio_until(known.kind, known.ended_at)) if listed.has_recording else until
+
+    def _audio_until(self, kind: Kind, ended_at: float) -> float:
+        return ended_at + (0.0 if kind == "sync" else min(self._keep.audio, self._keep.jobs))
 
     def _owes_a_call(self, request: JobRequest, now: float) -> bool:
         """Whether a receiver is still to be told, by a link to this very job."""

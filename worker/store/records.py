@@ -15,6 +15,7 @@ from worker.store.record_format import RecordFormat
 
 State = Literal["queued", "started", "finished", "failed", "canceled"]
 STATES: tuple[State, ...] = ("queued", "started", "finished", "failed", "canceled")
+Kind = Literal["sync", "job"]
 ENDED = ("finished", "failed", "canceled")  # the states after which a job changes no more
 Priority = Literal["interactive", "batch"]
 PRIORITIES: tuple[Priority, ...] = ("interactive", "batch")
@@ -96,7 +97,7 @@ class JobRequest:
 
     id: str
     owner: str
-    kind: Literal["sync", "job"]
+    kind: Kind
     priority: Priority
     model: str
     response_format: str

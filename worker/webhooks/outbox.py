@@ -75,8 +75,7 @@ class Outbox:
 
     def delivery(self, request: JobRequest) -> Delivery | None:
         """None for a job that names no receiver or has not ended; raises JobNotFound for one that is gone."""
-        outcome = self._store.outcome(request.id)
-        if request.webhook is None or outcome is None:
+        if request.webhook is None or (outcome := self._store.outcome(request.id)) is None:
             return None
         return _replayed(request, outcome, _lines(self._store.deliveries(request.id)), self._first_wait)
 

@@ -4,7 +4,7 @@ after directory below that. The index may appear, grow or go while somebody read
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from worker.store.index.index_file import IndexUnavailable
 from worker.store.index.job_index import JobIndex, Page, Seen
@@ -23,12 +23,7 @@ class Catalog:
 
     def of_owner(self, owner: str, after: str | None = None, *statuses: State) -> Iterator[str]:
         """The owner's jobs that may have one of the statuses, or any if none is given, older than `after`."""
-        wanted_states = statuses or (OPEN, *ENDED)
-        states: set[str] = {ENDING, *(state if state in ENDED else OPEN for state in wanted_states)}
-
-        def wanted(row: JobRow) -> bool:
-            return row.owner is None or (row.owner == owner and row.state in states)
-
+        states, wanted = _states(statuses), self._wanted(owner, statuses)
         found = self._found(lambda before: self._index.of_owner(owner, states, before), wanted, after or ABOVE_ALL)
         return (seen.id for seen in found)
 
@@ -52,6 +47,11 @@ class Catalog:
             return found
 
         return self._found(page, lambda row: row.is_ended)
+
+    @staticmethod
+    def _wanted(owner: str, statuses: Sequence[State]) -> Callable[[JobRow], bool]:
+        states = _states(statuses)
+        return lambda row: row.owner is None or (row.owner == owner and row.state in states)
 
     def _found(
         self, page: Callable[[str], Page], wanted: Callable[[JobRow], bool], before: str = ABOVE_ALL
@@ -78,3 +78,8 @@ class Catalog:
                 if row is not None and wanted(row):
                     yield Seen(name, None)
             before = piece[0]
+
+
+def _states(statuses: Sequence[State]) -> set[str]:
+    """Of the rows of jobs that may have one of the statuses, or any if none is given."""
+    return {ENDING, *(state if state in ENDED else OPEN for state in statuses or (OPEN, *ENDED))}

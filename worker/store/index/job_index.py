@@ -25,7 +25,7 @@ from typing import Any
 
 from worker.store.index.boot import boot
 from worker.store.index.index_file import IndexFile, IndexUnavailable
-from worker.store.index.job_row import ABOVE_ALL, ENDING, OPEN, UNKNOWN, UNREADABLE, IndexState, JobRow, row_of
+from worker.store.index.job_row import ABOVE_ALL, ENDING, OPEN, UNKNOWN, UNREADABLE, Ended, IndexState, JobRow, row_of
 from worker.store.records import JobRequest
 
 ROWS = 256  # of a page
@@ -37,11 +37,12 @@ _ROW = "id, revision, stamp, state"
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A job as it was found. revision: of its row, None if it was found without the index. stamp: another one after
-    each end and each line of its deliveries; None if one has to look."""
+    each end and each line of its deliveries; None if one has to look. ended: None if no list says that."""
 
     id: str
     revision: int | None
     stamp: str | None = None
+    ended: Ended | None = None
 
 
 @dataclass(frozen=True, slots=True)

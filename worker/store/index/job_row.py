@@ -38,6 +38,18 @@ class JobRow:
         return self.state in ENDED
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a list of a shared store says of a job that has ended. written_at: when its outcome was written, and
+    answered_at: when a waiting client had its answer, in unix seconds by the store's clock. has_left: whether its runs
+    have left something that is to go."""
+
+    written_at: float
+    answered_at: float | None = None
+    has_recording: bool = False
+    has_left: bool = False
+
+
 class JobRows(Protocol):
     """What the store itself says of its jobs, one by one."""
 

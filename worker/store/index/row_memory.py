@@ -1,7 +1,7 @@
 """What this machine knows of jobs in a shared store: a cache beside its other files, for lists and passes over many.
 
 Of a job its owner never changes, and its state not while its outcome is the same object. So what was read once, by
-whichever process of the machine, is not read again; what cannot be written down is.
+whichever process of the machine, is not read again, nor what came in there; what cannot be written down is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from worker.store.index.job_row import OPEN, UNKNOWN, JobRow
+from worker.store.index.job_row import ENDING, OPEN, UNKNOWN, JobRow
 
 NAME = "objects.sqlite"
 PATIENCE = 1.0  # seconds for another process that writes
@@ -36,15 +36,15 @@ class RowMemory:
         self._is_given_up = False
 
     def find(self, job_id: str, ended_at: float | None) -> JobRow | None:
-        """None if it is not known how the job is. ended_at: when its outcome was written, None if there is none."""
+        """None for a job that is not known, ENDING for one whose outcome is not. ended_at: when that was written, None
+        if there is none."""
         query = "SELECT owner, state, owes, ended_at FROM jobs WHERE id = ?"
         found = self._try(lambda file: file.execute(query, (job_id,)).fetchone())
         if found is None:
             return None
         owner, state, owes, known_at = found
-        if ended_at is None:
-            return JobRow(job_id, owner, OPEN, bool(owes), UNKNOWN)
-        return JobRow(job_id, owner, state, bool(owes), UNKNOWN) if known_at == ended_at else None
+        now = OPEN if ended_at is None else state if known_at == ended_at else ENDING
+        return JobRow(job_id, owner, now, bool(owes), UNKNOWN)
 
     def keep(self, row: JobRow, ended_at: float | None) -> None:
         values = (row.id, row.owner, row.state, row.owes, ended_at)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,23 +19,21 @@ from worker.store.local.partial_source import LocalPartialSource
 from worker.store.objects.bucket import Bucket
 from worker.store.objects.cache import RecordingCache
 from worker.store.objects.looks import Looks
-from worker.store.objects.records import ObjectRecords
 from worker.store.records import JOB, JobRequest, new_job_id
 
 SOURCE = "source"
 
 
 class ObjectUpload:
-    """See Upload. incoming: a directory of this machine. again: a job whose recording it is, and that recording's size
-    in bytes: the store copies it."""
+    """See Upload. incoming: a directory of this machine. came: called with the job once it is one. again: a job whose
+    recording it is, and that recording's size in bytes: the store copies it."""
 
     def __init__(
         self,
         incoming: Path,
         bucket: Bucket,
         cache: RecordingCache,
-        looks: Looks,
-        records: ObjectRecords,
+        came: Callable[[JobRequest], None],
         again: tuple[str, int] | None = None,
     ) -> None:
         self.id = new_job_id()
@@ -43,8 +41,7 @@ class ObjectUpload:
         self._again = again[0] if again else ""
         self._bucket = bucket
         self._cache = cache
-        self._looks = looks
-        self._records = records
+        self._came = came
         self._references: list[bytes] = []
         self._is_job = False
         self._directory = incoming / self.id
@@ -97,7 +94,7 @@ class ObjectUpload:
             self._bucket.delete([self._key(name) for name in (JOB.name, *names)])
             raise
         self._is_job = True
-        self._records.know(request, time.monotonic())
+        self._came(request)
         if self.size and not self._again:
             self._cache.take_in(self.id, SOURCE, self._directory / SOURCE)
 

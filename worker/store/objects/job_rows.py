@@ -3,39 +3,47 @@ a machine. There is no index: what other machines do would not come to it."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worker.store.errors import JobNotFound, RecordBroken
 from worker.store.index.catalog import Catalog
-from worker.store.index.job_index import JobIndex, Page, Seen
-from worker.store.index.job_row import ABOVE_ALL, OPEN, UNKNOWN, UNREADABLE, IndexState, JobRow
+from worker.store.index.job_index import JobIndex, Seen
+from worker.store.index.job_row import ABOVE_ALL, ENDING, OPEN, UNKNOWN, UNREADABLE, Ended, IndexState, JobRow, row_of
 from worker.store.index.row_memory import RowMemory
-from worker.store.objects.bucket import Bucket
-from worker.store.objects.records import DELIVERIES, ObjectRecords
-from worker.store.records import ENDED, JOB, OUTCOME, is_job_id, upload_began_at
+from worker.store.objects.bucket import Bucket, Entry
+from worker.store.objects.incoming import SOURCE
+from worker.store.objects.recordings import PLAYABLE, REFERENCES
+from worker.store.objects.records import ANSWERED, DELIVERIES, ObjectRecords
+from worker.store.records import ENDED, JOB, OUTCOME, RETRY, JobRequest, State, is_job_id, upload_began_at
 from worker.store.search.document import Document, document_of
 
-MOST = 100_000  # jobs of the diary
 SPANS = (60.0, 600.0, 3 * 3600.0, 24 * 3600.0)  # seconds
 PIECE = 32  # jobs that are read at once at first; twice as many each time …
 LARGEST_PIECE = 256  # … up to this
-READERS = 16  # requests at once
+READERS = 16  # requests at once …
+FEW = 2  # … for whom nobody waits
+RECORDINGS = (SOURCE, PLAYABLE, REFERENCES)  # how the names of recordings begin
+LEFT = ("checkpoint.", RETRY.name)  # … and of what runs leave
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A job as a list had it. ended_at: when its outcome was written, by the store's clock; None if there was none.
-    deliveries: how many lines of them there were."""
+    """A job as a list had it. ended: None if there was no outcome. deliveries: how many lines of them there were."""
 
     id: str
-    ended_at: float | None
+    ended: Ended | None
     deliveries: int = 0
+
+    @property
+    def ended_at(self) -> float | None:
+        """When its outcome was written, by the store's clock."""
+        return self.ended.written_at if self.ended else None
 
 
 class ObjectRows:
@@ -62,46 +70,48 @@ class ObjectRows:
                 yield jobs[:size]
                 jobs, size = jobs[size:], min(2 * size, LARGEST_PIECE)
 
-    def rows(self, jobs: Sequence[Listed]) -> list[JobRow | None]:
-        """Several requests at once. As the list had them."""
+    def rows(self, jobs: Sequence[Listed], *, states: bool = True, readers: int = READERS) -> list[JobRow | None]:
+        """As the list had them. states: whether it matters how those have ended that have; else their state may be
+        ENDING. readers: how many requests at once."""
         known = {job: self._memory.find(job.id, job.ended_at) for job in jobs}
-        unknown = [job for job, row in known.items() if row is None]
+        unknown = [job for job, row in known.items() if row is None or (states and row.state == ENDING)]
         if not unknown:
             return list(known.values())
-        with ThreadPoolExecutor(READERS) as pool:
-            read = dict(zip(unknown, pool.map(self._read, unknown), strict=True))
-        return [known[job] or read[job] for job in jobs]
+        with ThreadPoolExecutor(readers) as pool:
+            read = pool.map(lambda job: self._read(job, known[job], states), unknown)
+            found = {**known, **dict(zip(unknown, read, strict=True))}
+        return [found[job] for job in jobs]
 
     def row(self, job_id: str) -> JobRow | None:
         outcome = self._bucket.entry(self._records.key(job_id, OUTCOME.name))
-        return self.rows([Listed(job_id, outcome.changed_at if outcome else None)])[0]
+        return self.rows([Listed(job_id, Ended(outcome.changed_at) if outcome else None)])[0]
+
+    def came(self, request: JobRequest) -> None:
+        """Its record was written by this process."""
+        self._memory.keep(row_of(request), None)
 
     def _between(self, lowest: str, above: str) -> list[Listed]:
         """The jobs with such ids, newest first."""
-        found: dict[str, float | None] = {}  # when each ended
-        deliveries: Counter[str] = Counter()
-        for entry in self._bucket.list("jobs/", lowest):
-            job_id, _, name = entry.name.partition("/")
+        return list(self.oldest_first(lowest, above))[::-1]
+
+    def oldest_first(self, lowest: str = "", above: str = ABOVE_ALL) -> Iterator[Listed]:
+        for job_id, entries in itertools.groupby(self._bucket.list("jobs/", lowest), _job_of):
             if job_id >= above:
                 break
-            if name.startswith(DELIVERIES):
-                deliveries[job_id] += 1
-            elif name == JOB.name and is_job_id(job_id):
-                found[job_id] = None
-            elif name == OUTCOME.name and job_id in found:  # which stands behind `job.json`
-                found[job_id] = entry.changed_at
-        return [Listed(job_id, ended_at, deliveries[job_id]) for job_id, ended_at in reversed(found.items())]
+            changed_at = {entry.name[len(job_id) + 1 :]: entry.changed_at for entry in entries}
+            if JOB.name in changed_at and is_job_id(job_id):
+                yield _listed(job_id, changed_at)
 
-    def _read(self, job: Listed) -> JobRow | None:
+    def _read(self, job: Listed, known: JobRow | None, states: bool) -> JobRow | None:
         try:
-            request = self._records.request(job.id, float("inf"))
-            state = OPEN if job.ended_at is None else self._read_state(job.id)
+            row = known or row_of(self._records.request(job.id, float("inf")))
+            if job.ended_at is not None:
+                row = replace(row, state=self._read_state(job.id) if states else ENDING)
         except JobNotFound:
             return None
         except (RecordBroken, OSError, ValueError, LookupError, TypeError):
             return JobRow(job.id, None, UNREADABLE, False, UNKNOWN)
-        row = JobRow(job.id, request.owner, state, request.webhook is not None, UNKNOWN)
-        self._memory.keep(row, job.ended_at)
+        self._memory.keep(row, None if row.state == ENDING else job.ended_at)
         return row
 
     def document(self, job_id: str) -> Document | None:
@@ -118,51 +128,49 @@ class ObjectRows:
         return state  # type: ignore[no-any-return]  # one of ENDED
 
 
-class Diary(JobIndex):
-    """Of the index only this: when maintenance is to look at an ended job again, as far as this process has found."""
+def _job_of(entry: Entry) -> str:
+    return entry.name.partition("/")[0]
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self._again_at: dict[str, float] = {}  # unix seconds, by job
 
-    def looked_at(self, seen: Seen, state: IndexState, again_at: float) -> None:
-        if len(self._again_at) >= MOST:  # also of jobs that others have deleted since
-            self._again_at.clear()
-        self._again_at[seen.id] = again_at
-
-    def put_off(self, seen: Seen, again_at: float) -> None:
-        self._again_at[seen.id] = again_at
-
-    def is_due(self, job_id: str, now: float) -> bool:
-        return self._again_at.get(job_id, 0.0) <= now
-
-    def forget(self, job_id: str) -> None:
-        """After the job is gone, or is to be looked at anew."""
-        self._again_at.pop(job_id, None)
+def _listed(job_id: str, changed_at: Mapping[str, float]) -> Listed:
+    """changed_at: of its objects, by name."""
+    written_at = changed_at.get(OUTCOME.name)
+    if written_at is None:
+        return Listed(job_id, None)
+    has_recording = any(name.startswith(RECORDINGS) for name in changed_at)
+    has_left = any(name.startswith(LEFT) for name in changed_at)
+    deliveries = sum(name.startswith(DELIVERIES) for name in changed_at)
+    return Listed(job_id, Ended(written_at, changed_at.get(ANSWERED), has_recording, has_left), deliveries)
 
 
 class ObjectCatalog(Catalog):
-    """Without an index to ask, and with the diary instead."""
+    """Without an index to ask. Whether a job has ended a list says."""
 
-    def __init__(self, rows: ObjectRows, diary: Diary) -> None:
-        super().__init__(rows, diary)
+    def __init__(self, rows: ObjectRows, index: JobIndex) -> None:
+        super().__init__(rows, index)
         self._of_store = rows
-        self._diary = diary
+
+    def of_owner(self, owner: str, after: str | None = None, *statuses: State) -> Iterator[str]:
+        ends = set(ENDED).intersection(statuses)
+        wanted = self._wanted(owner, statuses)
+        for piece in self._of_store.pieces(after or ABOVE_ALL):
+            jobs = piece if ends or not statuses else [job for job in piece if job.ended is None]
+            for row in self._of_store.rows(jobs, states=bool(ends)):
+                if row is not None and wanted(row):
+                    yield row.id
+
+    def not_ended(self) -> Iterator[Seen]:
+        jobs = itertools.chain.from_iterable(self._of_store.pieces(ABOVE_ALL))
+        return (Seen(job.id, None) for job in jobs if job.ended is None)
 
     def due(self, now: float, limit: int) -> Iterator[Seen]:
-        return (seen for seen in super().due(now, limit) if self._diary.is_due(seen.id, now))
+        """All that have ended, with what the list says of each."""
+        return (Seen(job.id, None, None, job.ended) for job in self._of_store.oldest_first() if job.ended)
 
     def owing(self) -> Iterator[Seen]:
         """Of those that had ended when they were listed: the end of another is told, or seen in the next list."""
         for piece in self._of_store.pieces(ABOVE_ALL):
-            for job, row in zip(piece, self._of_store.rows(piece), strict=True):
-                if row is not None and row.owes and job.ended_at is not None:
+            ended = [job for job in piece if job.ended]
+            for job, row in zip(ended, self._of_store.rows(ended, states=False, readers=FEW), strict=True):
+                if row is not None and row.owes:
                     yield Seen(row.id, None, f"{job.ended_at} {job.deliveries}")
-
-    def _found(
-        self, page: Callable[[str], Page], wanted: Callable[[JobRow], bool], before: str = ABOVE_ALL
-    ) -> Iterator[Seen]:
-        for piece in self._of_store.pieces(before):
-            for row in self._of_store.rows(piece):
-                if row is not None and wanted(row):
-                    yield Seen(row.id, None)

@@ -38,10 +38,10 @@ from worker.store.objects.attempts import ObjectAttemptLog
 from worker.store.objects.bucket import Bucket, Conflict, check
 from worker.store.objects.claims import ObjectClaims
 from worker.store.objects.incoming import SOURCE, ObjectUpload
-from worker.store.objects.job_rows import Diary, ObjectCatalog, ObjectRows
+from worker.store.objects.job_rows import ObjectCatalog, ObjectRows
 from worker.store.objects.reach import Reach
 from worker.store.objects.recordings import PLAYABLE, ObjectRecordings
-from worker.store.objects.records import DELIVERIES, FRESH
+from worker.store.objects.records import ANSWERED, DELIVERIES, FRESH
 from worker.store.records import (
     JOB,
     OUTCOME,
@@ -73,9 +73,8 @@ class ObjectStore(ObjectRecordings):
         self.claims = ObjectClaims(bucket, self.has)
         self._reach = Reach(bucket)
         self.search = SearchIndex(directory / "index", rows.document)
-        self._diary = Diary(directory / "index")
-        self.index: JobIndex = self._diary
-        self.catalog: Catalog = ObjectCatalog(rows, self._diary)
+        self.index = JobIndex(directory / "index")
+        self.catalog: Catalog = ObjectCatalog(rows, self.index)
         self.transcripts = Transcripts(self._records, self.search.update)
 
     def keep_index(self, timing: Timing) -> None:
@@ -92,7 +91,7 @@ class ObjectStore(ObjectRecordings):
             if size is None:
                 raise FileNotFoundError(self._records.key(again, SOURCE))
             source = again, size
-        return ObjectUpload(self._incoming, self.bucket, self._cache, self._looks, self._records, source)
+        return ObjectUpload(self._incoming, self.bucket, self._cache, self._came, source)
 
     def request(self, job_id: str) -> JobRequest:
         return self._records.request(job_id)
@@ -163,16 +162,14 @@ class ObjectStore(ObjectRecordings):
             raise JobNotFound(job_id)
         self._drop(job_id, [OUTCOME.name, TRANSCRIPT.name, PLAYABLE])
         self._cache.drop(job_id)
-        self._diary.forget(job_id)
 
     def mark_answered(self, job_id: str) -> None:
-        key = self._records.key(job_id, "answered")
+        key = self._records.key(job_id, ANSWERED)
         if self._looks.look(job_id, FRESH).is_job:  # else deleted meanwhile, which is all that is left for it
             self.bucket.put(key, b"")
-            self._diary.forget(job_id)
 
     def answered_at(self, job_id: str) -> float | None:
-        entry = self.bucket.entry(self._records.key(job_id, "answered"))
+        entry = self.bucket.entry(self._records.key(job_id, ANSWERED))
         return entry.changed_at if entry else None
 
     def deliveries(self, job_id: str) -> bytes:
@@ -284,10 +281,13 @@ class ObjectStore(ObjectRecordings):
             except OSError as error:
                 log.warning("Recordings kept on this machine are looked at again in a minute: %s", error)
 
+    def _came(self, request: JobRequest) -> None:
+        self._records.know(request, time.monotonic())
+        self._rows.came(request)
+
     def _forget(self, job_id: str) -> None:
         self._looks.forget(job_id)
         self._records.forget(job_id)
-        self._diary.forget(job_id)
         self._cache.drop(job_id)
         shutil.rmtree(self._fetching / job_id, ignore_errors=True)
 

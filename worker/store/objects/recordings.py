@@ -16,6 +16,7 @@ from worker.store.objects.looks import Looks
 from worker.store.objects.records import FRESH, ObjectRecords
 
 PLAYABLE = "playable"
+REFERENCES = "reference."  # how their names begin
 
 
 class ObjectRecordings:
@@ -45,7 +46,7 @@ class ObjectRecordings:
         return ObjectPartialSource(self._fetching, job_id, self.bucket, self._cache, self._looks)
 
     def drop_source(self, job_id: str) -> None:
-        self._drop(job_id, [SOURCE, PLAYABLE, *self._looks.look(job_id, FRESH).begins("reference.")])
+        self._drop(job_id, [SOURCE, PLAYABLE, *self._looks.look(job_id, FRESH).begins(REFERENCES)])
         self._cache.drop(job_id)
 
     def playable_size(self, job_id: str) -> int | None:

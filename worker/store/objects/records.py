@@ -15,6 +15,7 @@ from worker.store.objects.looks import Looks
 from worker.store.record_format import Record, RecordFormat, RecordUnreadable
 from worker.store.records import JOB, NAMES, JobRequest, is_job_id
 
+ANSWERED = "answered"
 DELIVERIES = "deliveries."  # how the names of their lines begin
 FRESH = 5.0  # seconds: for so long a process may take a job for there that another has deleted
 MOMENT = 1.0  # seconds: … or its transcript for unchanged

@@ -481,21 +481,16 @@ def test_what_comes_while_the_store_is_listed_is_not_missing(bench: Bench, monke
     assert bench.queue.live_ids() == {request.id}
 
 
-def test_over_a_shared_store_whoever_starts_leaves_the_pass_to_the_process_before(
+def test_over_a_shared_store_whoever_starts_makes_no_pass_of_its_own(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which need not ask for the jobs that it knows, as a new one has to."""
     monkeypatch.setattr(LocalStore, "is_shared", True)
     bench.run()
     starting = Maintenance(bench.store, bench.queue, bench.events, bench.redis, clock=bench.clock)
     passes: list[Any] = []
-    for maintenance in (bench.maintenance, starting):
-        monkeypatch.setattr(maintenance, "_pass", lambda maintenance=maintenance: passes.append(maintenance))
-    starting.run_once()
-    bench.passed += Timing().reconcile + 1
+    monkeypatch.setattr(starting, "_pass", lambda: passes.append(starting))
     starting.run_once()
     assert passes == []
-    bench.maintenance.run_once()
-    bench.passed += 2 * Timing().maintenance
+    bench.passed += Timing().reconcile + 1
     starting.run_once()
-    assert passes == [bench.maintenance, starting], "the one before may be gone"
+    assert passes == [starting]

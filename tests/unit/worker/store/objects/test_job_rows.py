@@ -11,6 +11,7 @@ import pytest
 from obstore.store import MemoryStore
 
 from tests.unit.factories import make_request
+from tests.unit.worker.store.contract.test_jobs import add
 from worker.store.index import row_memory
 from worker.store.index.job_row import OPEN, UNKNOWN, JobRow
 from worker.store.index.row_memory import NAME, RowMemory
@@ -65,6 +66,42 @@ def test_all_jobs_are_found_in_their_order_and_read_once_on_a_machine(bucket: Bu
         assert requests < 15, "also after a restart"
 
 
+def test_a_list_of_all_reads_no_outcome_and_one_of_those_that_wait_nothing_of_those_that_ended(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    waiting, requests = calls(
+        bucket, lambda: list(ObjectStore(bucket, tmp_path / "a").catalog.of_owner("ann", None, "queued"))
+    )
+    assert len(waiting) == MANY / 3
+    assert requests < MANY / 2 + 15
+    store = ObjectStore(bucket, tmp_path / "b")
+    all_of_ann, requests = calls(bucket, lambda: list(store.catalog.of_owner("ann")))
+    assert len(all_of_ann) == MANY * 2 / 3
+    assert requests < MANY + 15
+    failed, requests = calls(bucket, lambda: list(store.catalog.of_owner("ann", None, "failed")))
+    assert [int(job_id[-16:], 16) for job_id in failed] == [n for n in range(MANY) if n % 10 == 1 and n % 3]
+    assert requests < MANY / 2 + 15, "what is known of them is their owner"
+
+
+def test_of_what_came_in_on_a_machine_a_list_reads_nothing(tmp_path: Path) -> None:
+    bucket = Bucket(MemoryStore())
+    of_api, of_other_process = ObjectStore(bucket, tmp_path), ObjectStore(bucket, tmp_path)
+    jobs = [add(of_api, owner="ann").id for _ in range(20)]
+    for job_id in jobs:
+        ObjectStore(bucket, tmp_path / "worker").finish(job_id, Outcome("finished"))
+    for store in (of_api, of_other_process):
+        found, requests = calls(bucket, lambda store=store: list(store.catalog.of_owner("ann")))
+        assert set(found) == set(jobs)
+        assert requests < 8
+
+
+@pytest.mark.fault(105)
+def test_a_pass_over_jobs_that_wait_or_have_ended_reads_none_of_them(bucket: Bucket, tmp_path: Path) -> None:
+    store = ObjectStore(bucket, tmp_path)
+    assert calls(bucket, lambda: len(list(store.catalog.not_ended()))) == (MANY / 2, 5)
+    assert calls(bucket, lambda: len(list(store.catalog.due(0.0, 1)))) == (MANY / 2, 1)
+
+
 def test_a_page_begins_where_the_one_before_ended(bucket: Bucket, tmp_path: Path) -> None:
     store = ObjectStore(bucket, tmp_path)
     everyone = list(store.ids())
@@ -77,7 +114,7 @@ def test_a_list_that_others_make_meanwhile_hides_nothing(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many jobs there are."""
-    monkeypatch.setattr(job_rows, "MOST", 10)
+    monkeypatch.setattr(job_rows, "PIECE", 10)
     store = ObjectStore(bucket, tmp_path)
     all_failed = list(store.catalog.of_owner("ann", None, "failed"))
     found = []
