@@ -63,10 +63,11 @@ class RecordingCache:
         with contextlib.suppress(OSError):
             self._came(_replace_synced(file, self._path(job_id, name)))
 
-    def drop(self, job_id: str) -> None:
-        for path in self._files.glob(f"{job_id}.*"):
+    def drop(self, job_id: str, names: Iterable[str]) -> None:
+        """Those that are there; what is on its way goes with `keep_only`."""
+        for name in names:
             with contextlib.suppress(OSError):  # on Windows somebody may read it
-                path.unlink(missing_ok=True)
+                self._path(job_id, name).unlink(missing_ok=True)
 
     def files(self) -> list[Path]:
         """Those that are there now."""

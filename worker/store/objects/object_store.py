@@ -161,7 +161,7 @@ class ObjectStore(ObjectRecordings):
         if not (look.is_job and look.is_over):
             raise JobNotFound(job_id)
         self._drop(job_id, [OUTCOME.name, TRANSCRIPT.name, PLAYABLE])
-        self._cache.drop(job_id)
+        self._drop_kept(job_id)
 
     def mark_answered(self, job_id: str) -> None:
         key = self._records.key(job_id, ANSWERED)
@@ -288,7 +288,7 @@ class ObjectStore(ObjectRecordings):
     def _forget(self, job_id: str) -> None:
         self._looks.forget(job_id)
         self._records.forget(job_id)
-        self._cache.drop(job_id)
+        self._drop_kept(job_id)
         shutil.rmtree(self._fetching / job_id, ignore_errors=True)
 
     def _remove(self, folder: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from worker.store.errors import JobNotFound
 from worker.store.files import digest_of
-from worker.store.incoming import reference_name
+from worker.store.incoming import MAX_REFERENCES, reference_name
 from worker.store.objects.bucket import Bucket
 from worker.store.objects.cache import RecordingCache
 from worker.store.objects.incoming import SOURCE, ObjectPartialSource
@@ -47,7 +47,7 @@ class ObjectRecordings:
 
     def drop_source(self, job_id: str) -> None:
         self._drop(job_id, [SOURCE, PLAYABLE, *self._looks.look(job_id, FRESH).begins(REFERENCES)])
-        self._cache.drop(job_id)
+        self._drop_kept(job_id)
 
     def playable_size(self, job_id: str) -> int | None:
         return self._size(job_id, PLAYABLE)
@@ -84,6 +84,10 @@ class ObjectRecordings:
             job_id = entry.name.partition("/")[0]
             self._drop(job_id, [PLAYABLE])
             total -= entry.size
+
+    def _drop_kept(self, job_id: str) -> None:
+        """What this machine keeps of its recordings."""
+        self._cache.drop(job_id, (SOURCE, PLAYABLE, *map(reference_name, range(MAX_REFERENCES))))
 
     def _size(self, job_id: str, name: str) -> int | None:
         entry = self.bucket.entry(self._records.key(job_id, name))

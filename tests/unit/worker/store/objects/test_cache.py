@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from obstore.store import MemoryStore
@@ -106,6 +107,33 @@ def test_what_was_deleted_on_another_machine_goes(tmp_path: Path) -> None:
     there.drop_source(jobs[0])
     here.tidy(3600)
     assert [path.name for path in (tmp_path / "here" / "files").iterdir()] == [f"{jobs[1]}.source"]
+
+
+def test_what_is_dropped_costs_no_look_at_all_others(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of jobs are deleted, with thousands of recordings there."""
+    store = ObjectStore(bucket, tmp_path)
+    jobs = [add(store, b"sound").id for _ in range(2)]
+    for name in ("playable", "reference.0", "reference.3"):
+        for job_id in jobs:
+            store.bucket.put(f"jobs/{job_id}/{name}", b"more")
+            with store._cache.open(job_id, name):
+                pass
+    files = tmp_path / "files"
+    assert len(list(files.iterdir())) == 8
+    with monkeypatch.context() as looked:
+        for name in ("listdir", "scandir"):
+            real = getattr(os, name)
+
+            def refuse(path: Any = ".", real: Any = real) -> Any:
+                assert Path(path) != files
+                return real(path)
+
+            looked.setattr(os, name, refuse)
+        store.delete(jobs[0])
+        store.drop_source(jobs[1])
+    assert list(files.iterdir()) == []
 
 
 def test_a_small_disk_is_not_filled(tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
