@@ -6,6 +6,7 @@ obstore's errors become OSErrors here, so that whoever can go on after a failed 
 from __future__ import annotations
 
 import errno
+import itertools
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -161,14 +162,20 @@ class Bucket:
         on they are wanted."""
         with self._asking():
             pages = obstore.list(self._store, folder, offset=folder + after if after else None, chunk_size=PAGE)
+        more = 0  # requests for the next page
         while True:
-            with self._asking(count=0):
+            with self._asking(count=more):
                 page = next(pages, None)
             if page is None:
                 return
-            self.calls += len(page) // PAGE
+            more = len(page) // PAGE
             for meta in page:
                 yield Entry(meta["path"].removeprefix(folder), meta["size"], meta["last_modified"].timestamp())
+
+    def page(self, folder: str, after: str = "") -> tuple[Sequence[Entry], bool]:
+        """As `list`, as many as one request brings, and whether there may be more."""
+        entries = tuple(itertools.islice(self.list(folder, after), PAGE))
+        return entries, len(entries) == PAGE
 
     def now(self) -> float:
         """Unix seconds by the store's clock."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from worker.store.search.document import Document, document_of
 SPANS = (60.0, 600.0, 3 * 3600.0, 24 * 3600.0)  # seconds
 PIECE = 32  # jobs that are read at once at first; twice as many each time …
 LARGEST_PIECE = 256  # … up to this
+TRIES = 20  # pages that may be looked at to find the last one
 READERS = 16  # requests at once …
 FEW = 2  # … for whom nobody waits
 RECORDINGS = (SOURCE, PLAYABLE, REFERENCES)  # how the names of recordings begin
@@ -63,12 +64,13 @@ class ObjectRows:
         newest_at = upload_began_at(before) if is_job_id(before) else time.time()
         above, size = before, PIECE
         for span in (*SPANS, None):
-            lowest = "" if span is None else f"job_{int(max(0.0, newest_at - span) * 1000):012x}"
-            jobs = self._between(lowest, above)
-            above = lowest
-            while jobs:
-                yield jobs[:size]
-                jobs, size = jobs[size:], min(2 * size, LARGEST_PIECE)
+            lowest = "" if span is None else _begun_at(max(0.0, newest_at - span))
+            while above > lowest:
+                wants_few = size < LARGEST_PIECE
+                jobs, above = self._newest(lowest, above) if wants_few else (self._between(lowest, above), lowest)
+                while jobs:
+                    yield jobs[:size]
+                    jobs, size = jobs[size:], min(2 * size, LARGEST_PIECE)
 
     def rows(self, jobs: Sequence[Listed], *, states: bool = True, readers: int = READERS) -> list[JobRow | None]:
         """As the list had them. states: whether it matters how those have ended that have; else their state may be
@@ -90,17 +92,33 @@ class ObjectRows:
         """Its record was written by this process."""
         self._memory.keep(row_of(request), None)
 
+    def _newest(self, lowest: str, above: str) -> tuple[list[Listed], str]:
+        """Some of the newest jobs with such ids, and from which id on these are all. Lists begin with the oldest, so
+        this looks for where the last page begins: in the middle of what is left, again and again."""
+        floor, ceiling, start = "", above, lowest  # it begins between the first two
+        found: list[Listed] = []
+        for _ in range(TRIES):
+            page, has_more = self._bucket.page("jobs/", start)
+            last = _job_of(page[-1]) if page else ""
+            if has_more and last < above:
+                floor = last if last < ceiling else start
+            else:
+                found, ceiling = list(_jobs_of(page, above))[::-1], start
+                if len(found) >= PIECE or start == lowest:
+                    break
+            start = _middle(floor, ceiling)
+            if start <= floor:  # their ids tell no times
+                break
+        if found or ceiling == lowest:
+            return found, ceiling
+        return self._between(floor, above), floor  # one job has more than a page
+
     def _between(self, lowest: str, above: str) -> list[Listed]:
         """The jobs with such ids, newest first."""
         return list(self.oldest_first(lowest, above))[::-1]
 
     def oldest_first(self, lowest: str = "", above: str = ABOVE_ALL) -> Iterator[Listed]:
-        for job_id, entries in itertools.groupby(self._bucket.list("jobs/", lowest), _job_of):
-            if job_id >= above:
-                break
-            changed_at = {entry.name[len(job_id) + 1 :]: entry.changed_at for entry in entries}
-            if JOB.name in changed_at and is_job_id(job_id):
-                yield _listed(job_id, changed_at)
+        return _jobs_of(self._bucket.list("jobs/", lowest), above)
 
     def _read(self, job: Listed, known: JobRow | None, states: bool) -> JobRow | None:
         try:
@@ -128,8 +146,30 @@ class ObjectRows:
         return state  # type: ignore[no-any-return]  # one of ENDED
 
 
+def _begun_at(at: float) -> str:
+    """How the ids of jobs begin that came at that time. at: unix seconds."""
+    return f"job_{int(at * 1000):012x}"
+
+
+def _middle(low: str, high: str) -> str:
+    """Between two ids; empty if they do not tell."""
+    if not is_job_id(low):
+        return ""
+    top = _begun_at(time.time()) if high == ABOVE_ALL else high
+    return f"job_{(int(low[4:], 16) + int(top[4:].ljust(28, '0'), 16)) // 2:028x}"
+
+
 def _job_of(entry: Entry) -> str:
     return entry.name.partition("/")[0]
+
+
+def _jobs_of(entries: Iterable[Entry], above: str) -> Iterator[Listed]:
+    for job_id, objects in itertools.groupby(entries, _job_of):
+        if job_id >= above:
+            break
+        changed_at = {entry.name[len(job_id) + 1 :]: entry.changed_at for entry in objects}
+        if JOB.name in changed_at and is_job_id(job_id):
+            yield _listed(job_id, changed_at)
 
 
 def _listed(job_id: str, changed_at: Mapping[str, float]) -> Listed:

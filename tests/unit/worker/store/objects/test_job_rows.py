@@ -5,16 +5,20 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
 from tests.unit.factories import make_request
 from tests.unit.worker.store.contract.test_jobs import add
 from worker.store.index import row_memory
-from worker.store.index.job_row import OPEN, UNKNOWN, JobRow
+from worker.store.index.job_row import ABOVE_ALL, OPEN, UNKNOWN, JobRow
 from worker.store.index.row_memory import NAME, RowMemory
+from worker.store.objects import bucket as objects_bucket
 from worker.store.objects import job_rows
 from worker.store.objects.bucket import Bucket
 from worker.store.objects.object_store import ObjectStore
@@ -100,6 +104,44 @@ def test_a_pass_over_jobs_that_wait_or_have_ended_reads_none_of_them(bucket: Buc
     store = ObjectStore(bucket, tmp_path)
     assert calls(bucket, lambda: len(list(store.catalog.not_ended()))) == (MANY / 2, 5)
     assert calls(bucket, lambda: len(list(store.catalog.due(0.0, 1)))) == (MANY / 2, 1)
+
+
+def test_the_newest_of_very_many_cost_some_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long ago they came, though lists begin with the oldest."""
+    monkeypatch.setattr(objects_bucket, "PAGE", 75)
+    bucket = Bucket(MemoryStore())
+    for number in range(3000):  # 40 pages
+        bucket.put(f"jobs/{at(5000 + number / 10, number)}/job.json", b"")
+    found, requests = calls(bucket, lambda: next(ObjectStore(bucket, tmp_path)._rows.pieces(ABOVE_ALL)))
+    assert [int(job.id[-16:], 16) for job in found] == list(range(len(found)))
+    assert len(found) == job_rows.PIECE
+    assert requests < 25
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([-50.0, 0.0, 1.0, 70.0, 700.0, 1e4, 1e5, 1e6]), st.integers(1, 5)), max_size=40),
+    st.integers(2, 12),
+    st.integers(0, 40),
+)
+def test_all_jobs_come_once_and_in_their_order_however_they_lie(
+    jobs: list[tuple[float, int]], page: int, begin: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patched, TemporaryDirectory() as directory:
+        patched.setattr(objects_bucket, "PAGE", page)
+        patched.setattr(job_rows, "LARGEST_PIECE", 40)
+        bucket = Bucket(MemoryStore())
+        for number, (ago, objects) in enumerate(jobs):
+            job_id = at(ago, number)
+            for name in ("job.json", "a", "peaks.json", "source", "z")[:objects]:
+                bucket.put(f"jobs/{job_id}/{name}", b"")
+        bucket.put("jobs/of-nobody/job.json", b"")
+        rows = ObjectStore(bucket, Path(directory))._rows
+        names = {entry.name.partition("/")[0] for entry in bucket.list("jobs/")}
+        everyone = sorted(names - {"of-nobody"}, reverse=True)
+        before = everyone[begin] if begin < len(everyone) else ABOVE_ALL
+        found = [job.id for piece in rows.pieces(before) for job in piece]
+        assert found == [job_id for job_id in everyone if job_id < before]
 
 
 def test_a_page_begins_where_the_one_before_ended(bucket: Bucket, tmp_path: Path) -> None:
