@@ -208,26 +208,29 @@ class JobService:
             self._queue.forget(job_id)
             self._events.forget(job_id)
 
-    def requeue(self, job_id: str, reopened: Callable[[JobRequest], None] = lambda request: None) -> JobRequest:
+    def requeue(
+        self, job_id: str, begin: Callable[[JobRequest, Outcome], None] = lambda request, outcome: None
+    ) -> JobRequest:
         """Runs a failed or canceled job again, from its recording. Raises CannotRequeue, QueueFull or JobNotFound.
-        reopened: called once it is sure to run again, whether or not Redis takes it, and before it does."""
+        begin: called before, with the end that is taken back; it may turn out that it is not."""
         request = self._store.request(job_id)
-        self._check_requeue(request)
+        outcome = self._check_requeue(request)
         self._backlog.admit(request)
         try:
-            self._store.reopen(job_id)  # from here on maintenance would queue it
+            begin(request, outcome)
+            self._store.reopen(job_id, outcome.ended_at)  # from here on maintenance would queue it
         except BaseException as error:
             self._backlog.withdraw(request)
             if isinstance(error, JobNotFound) and self._store.has(job_id):  # another had it run again this moment
                 self._check_requeue(request)
+                raise CannotRequeue("job_not_finished", "The job has ended meanwhile. Try again.") from None
             raise
-        reopened(request)
         self._events.forget(job_id)
         self._events.state(job_id, "queued")
         self._backlog.enqueue(request)
         return request
 
-    def _check_requeue(self, request: JobRequest) -> None:
+    def _check_requeue(self, request: JobRequest) -> Outcome:
         job_id = request.id
         outcome = self._store.outcome(job_id)
         if outcome is None:
@@ -238,6 +241,7 @@ class JobService:
             raise CannotRequeue("audio_deleted", "The recording is deleted by now: send it again as a new job.")
         if job_id in self._queue.live_ids():  # canceled a moment ago
             raise CannotRequeue("job_not_finished", "A worker is about to let go of the job. Try again in a moment.")
+        return outcome
 
     def _call_off(self, request: JobRequest) -> None:
         """Takes the job out of its queue, and tells all who wait for it or run it."""

@@ -118,17 +118,22 @@ class LocalStore:
         self.index.ended(seen, outcome.state)
         return True
 
-    def reopen(self, job_id: str) -> None:
+    def reopen(self, job_id: str, end: float | None = None) -> None:
         directory = self._directory(job_id)
-        self.index.reopens(job_id)
-        remove(self.playable_target(job_id))  # nobody knew then which track is wanted
-        remove(directory / TRANSCRIPT.name)  # of a run that was canceled at its very end
-        try:
-            patiently((directory / "outcome.json").unlink)
-        except FileNotFoundError:
-            raise JobNotFound(job_id) from None
-        self.index.reopens(job_id)
-        sync_directory(directory)
+        with self._files.alone(job_id):  # nobody changes an outcome that is there
+            if end is not None and self._files.read(job_id, OUTCOME).ended_at != end:
+                raise JobNotFound(job_id)
+            if not (directory / OUTCOME.name).exists():
+                raise JobNotFound(job_id)
+            self.index.reopens(job_id)
+            remove(self.playable_target(job_id))  # nobody knew then which track is wanted
+            remove(directory / TRANSCRIPT.name)  # of a run that was canceled at its very end
+            try:
+                patiently((directory / OUTCOME.name).unlink)
+            except FileNotFoundError:
+                raise JobNotFound(job_id) from None
+            self.index.reopens(job_id)
+            sync_directory(directory)
 
     def transcript(self, job_id: str) -> Transcript:
         return self.transcripts.read(job_id)

@@ -80,8 +80,10 @@ class JobStore(Protocol):
         """Writes the terminal state and returns True, or False if the job has one already or is gone."""
         ...
 
-    def reopen(self, job_id: str) -> None:
-        """Takes the terminal state back: the job waits again. Raises JobNotFound for one that has none or is gone."""
+    def reopen(self, job_id: str, end: float | None = None) -> None:
+        """Takes the terminal state back: the job waits again. end: when the job ended, in unix seconds, by the outcome
+        that is meant; None for any. Raises JobNotFound for a job that has no such outcome or is gone, or if somebody
+        else takes it back; TranscriptBusy."""
         ...
 
     def mark_answered(self, job_id: str) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from engines.transcript import SPARSE
 from worker.jobs.job_service import JobService
 from worker.store.job_store import JobStore
 from worker.store.record_format import RecordFormat, RecordUnreadable
 from worker.store.records import JobRequest, Outcome
 from worker.webhooks.message import event_id, event_type
 from worker.webhooks.schedule import State, Tried
+
+CLOCKS = 1.0  # seconds by which two may differ that go by Redis'
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +40,12 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Redelivery:
     """Somebody asked for the message once more. again_at: unix seconds. is_new_end: the job was requeued, so that the
-    message is another."""
+    message is another. after: the end that it had before, in unix seconds: as long as that stands, the line does not
+    count. Versions before wrote none, and the line afterwards."""
 
     again_at: float
     is_new_end: bool = False
+    after: float | None = field(default=None, metadata=SPARSE)
 
 
 _Line = Attempt | Redelivery
@@ -83,16 +88,17 @@ class Outbox:
         """Raises JobNotFound if the job was deleted meanwhile."""
         self._write(job_id, attempt)
 
-    def again(self, job_id: str, *, is_new_end: bool = False) -> None:
-        """Begins anew, whatever became of the attempts so far. is_new_end: with the next message of the job."""
-        self._write(job_id, Redelivery(self._now(), is_new_end))
+    def again(self, job_id: str, *, is_new_end: bool = False, after: float | None = None) -> None:
+        """Begins anew, whatever became of the attempts so far. is_new_end: with the next message of the job. after: see
+        Redelivery."""
+        self._write(job_id, Redelivery(self._now(), is_new_end, after))
 
     def requeue(self, jobs: JobService, job_id: str) -> JobRequest:
         """Has a job run again whose receiver is then owed its new end. Raises as JobService.requeue does."""
 
-        def owe(request: JobRequest) -> None:
+        def owe(request: JobRequest, outcome: Outcome) -> None:
             if request.webhook is not None:
-                self.again(job_id, is_new_end=True)
+                self.again(job_id, is_new_end=True, after=outcome.ended_at)
 
         return jobs.requeue(job_id, owe)
 
@@ -117,10 +123,16 @@ def _replayed(request: JobRequest, outcome: Outcome, lines: Iterable[_Line], fir
     attempts: list[Attempt] = []
     tried: list[Tried] = []
     again_at, end = 0.0, 1
+    taken_back: set[float | None] = {outcome.ended_at}  # the last one is not
     for line in lines:
         if isinstance(line, Redelivery):
+            if line.after in taken_back:  # it was not, or by another
+                continue
             again_at, end = line.again_at, end + line.is_new_end
             state, next_at, tried = "pending", again_at, []
+            if line.after is not None:
+                taken_back.add(line.after)
+                again_at = max(again_at, outcome.ended_at - CLOCKS)  # the old message may have been sent just then
             continue
         attempts.append(line)
         if line.at >= again_at:  # else it was under way when the message was asked for again

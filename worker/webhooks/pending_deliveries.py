@@ -44,8 +44,11 @@ class PendingDeliveries:
         if self._settled.get(seen.id) == stamp:
             self._store.index.settled(seen)
             return None
-        delivery = self._outbox.delivery(self._store.request(seen.id))
-        if delivery is not None and delivery.is_settled:
+        request = self._store.request(seen.id)
+        delivery = self._outbox.delivery(request)
+        if request.webhook is None:
+            self._store.index.settled(seen)
+        elif delivery is not None and delivery.is_settled:
             self._settled[seen.id] = stamp
             self._store.index.settled(seen)
         return delivery

@@ -94,8 +94,8 @@ class JobIndex:
         self._changed(request.id)
 
     def reopens(self, job_id: str) -> None:
-        """Before the job's outcome is taken back, and after."""
-        self._change("state = ?, look_at = NULL, stamp = ?", (OPEN, UNKNOWN), job_id, needed=True)
+        """Before the job's outcome is taken back, and after. It may owe a webhook of its new end."""
+        self._change("state = ?, look_at = NULL, owes = 1, stamp = ?", (OPEN, UNKNOWN), job_id, needed=True)
 
     def ends(self, job_id: str) -> Seen:
         """Before the outcome is there; returns what `ended` is to be told."""

@@ -74,7 +74,7 @@ class RecordFiles:
     def update(
         self, job_id: str, form: RecordFormat[Record], change: Callable[[Record | None], Record], *, mends: bool = False
     ) -> Record:
-        with self._alone(job_id):
+        with self.alone(job_id):
             record = change(self._found(job_id, form, mends))
             self.replace(job_id, form, record)
         return record
@@ -90,7 +90,7 @@ class RecordFiles:
             raise
 
     @contextmanager
-    def _alone(self, job_id: str) -> Iterator[None]:
+    def alone(self, job_id: str) -> Iterator[None]:
         """Nobody else changes the job, in whichever process. Raises TranscriptBusy."""
         try:
             descriptor = os.open(self.directory(job_id) / LOCK, os.O_RDWR | os.O_CREAT, 0o600)

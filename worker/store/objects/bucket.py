@@ -32,6 +32,7 @@ PAGE = 1000  # objects
 TRIES = 3  # again, of a request that failed for no fault of its own
 PATIENCE = timedelta(seconds=20)  # for a request and its repetitions: less than a lease, so that a run hears of it
 STALL = timedelta(seconds=60)  # without a byte of a recording, however long the whole of it takes
+BROKEN_OFF = 60.0  # seconds after which one that is at a change of some requests was killed
 ANY_TIME = timedelta(days=1)  # more than any recording takes
 
 _ENDPOINT = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:(?P<port>\d{1,5}))?(/[!-~]*)?", re.ASCII)
@@ -176,6 +177,11 @@ class Bucket:
         """As `list`, as many as one request brings, and whether there may be more."""
         entries = tuple(itertools.islice(self.list(folder, after), PAGE))
         return entries, len(entries) == PAGE
+
+    def is_older(self, key: str, seconds: float) -> bool:
+        """Than that, or gone."""
+        entry = self.entry(key)
+        return entry is None or entry.changed_at < self.now() - seconds
 
     def now(self) -> float:
         """Unix seconds by the store's clock."""

@@ -35,7 +35,7 @@ from worker.store.index.job_index import JobIndex
 from worker.store.local.upload import JUST_BEGUN, sweep
 from worker.store.objects import attempts
 from worker.store.objects.attempts import ObjectAttemptLog
-from worker.store.objects.bucket import Bucket, Conflict, check
+from worker.store.objects.bucket import BROKEN_OFF, Bucket, Conflict, check
 from worker.store.objects.claims import ObjectClaims
 from worker.store.objects.incoming import SOURCE, ObjectUpload
 from worker.store.objects.job_rows import ObjectCatalog, ObjectRows
@@ -113,7 +113,7 @@ class ObjectStore(ObjectRecordings):
         try:
             self.bucket.create(key, uuid4().bytes)
         except Conflict:
-            if not self._is_old(key):  # of one that was killed as it deleted the job
+            if not self.bucket.is_older(key, BROKEN_OFF):  # of one that was killed as it deleted the job
                 raise JobNotFound(job_id) from None
         self._forget(job_id)
         is_ours = self.has(job_id)  # or another did it all since
@@ -156,9 +156,11 @@ class ObjectStore(ObjectRecordings):
         self.search.update(job_id)
         return True
 
-    def reopen(self, job_id: str) -> None:
+    def reopen(self, job_id: str, end: float | None = None) -> None:
         look = self._looks.look(job_id)
         if not (look.is_job and look.is_over):
+            raise JobNotFound(job_id)
+        if not self._records.take_back(job_id, OUTCOME, lambda outcome: end in (None, outcome.ended_at)):
             raise JobNotFound(job_id)
         self._drop(job_id, [OUTCOME.name, TRANSCRIPT.name, PLAYABLE])
         self._drop_kept(job_id)
@@ -293,7 +295,3 @@ class ObjectStore(ObjectRecordings):
 
     def _remove(self, folder: str) -> None:
         self.bucket.delete([folder + entry.name for entry in self.bucket.list(folder)])
-
-    def _is_old(self, key: str) -> bool:
-        entry = self.bucket.entry(key)
-        return entry is None or entry.changed_at < self.bucket.now() - 60.0

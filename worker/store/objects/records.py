@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from uuid import uuid4
 
 from worker.store.edits.edits import EDITS
 from worker.store.errors import JobNotFound, RecordBroken, TranscriptBusy
-from worker.store.objects.bucket import Bucket, Conflict, Content
+from worker.store.objects.bucket import BROKEN_OFF, Bucket, Conflict, Content
 from worker.store.objects.looks import Looks
-from worker.store.record_format import Record, RecordFormat, RecordUnreadable
+from worker.store.record_format import Record, RecordFormat, RecordUnreadable, encoded
 from worker.store.records import JOB, NAMES, JobRequest, is_job_id
 
 ANSWERED = "answered"
@@ -21,6 +23,7 @@ FRESH = 5.0  # seconds: for so long a process may take a job for there that anot
 MOMENT = 1.0  # seconds: … or its transcript for unchanged
 MOST = 10_000  # requests that are remembered
 TRIES = 20  # of a change that others come before
+MARK = "taken_back_by"  # of a record that is about to go
 
 
 class ObjectRecords:
@@ -63,6 +66,25 @@ class ObjectRecords:
             with suppress(Conflict):
                 return self._try_update(job_id, form, change, mends)
         raise TranscriptBusy(job_id)
+
+    def take_back(self, job_id: str, form: RecordFormat[Record], is_meant: Callable[[Record], bool]) -> bool:
+        """Whether the record is there and to be removed by this process: of those who would, one has its mark in it.
+        A mark that is old is of one that was killed."""
+        key = self.key(job_id, form.name)
+        try:
+            there = self._bucket.get(key)
+        except FileNotFoundError:
+            return False
+        if not is_meant(self._loaded(job_id, form, there)):
+            return False
+        data = json.loads(there.data)
+        if MARK in data and not self._bucket.is_older(key, BROKEN_OFF):
+            return False
+        try:
+            self._bucket.swap(key, encoded({**data, MARK: uuid4().hex}), there.tag)
+        except Conflict:
+            return False
+        return True
 
     def request(self, job_id: str, within: float = FRESH) -> JobRequest:
         """It never changes; that it is there is known for as long as `within` says, in seconds."""

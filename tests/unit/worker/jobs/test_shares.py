@@ -106,9 +106,9 @@ def test_of_two_who_run_a_job_again_at_once_the_later_is_told_that_it_runs(
     bench.queue.withdraw(request)
     reopen = bench.store.reopen
 
-    def reopened_twice(job_id: str) -> None:
-        reopen(job_id)  # the other's
-        reopen(job_id)
+    def reopened_twice(job_id: str, end: float) -> None:
+        reopen(job_id, end)  # the other's
+        reopen(job_id, end)
 
     monkeypatch.setattr(bench.store, "reopen", reopened_twice)
     with pytest.raises(CannotRequeue) as refused:

@@ -231,3 +231,41 @@ def test_sweeping_takes_no_upload_that_comes_and_no_job(store: JobStore) -> None
     upload.commit(make_request(upload.id))
     assert set(store.ids()) == {job.id, upload.id}
     assert store.free_bytes() > 0
+
+
+def test_an_end_is_taken_back_by_who_has_seen_it_and_not_the_one_that_follows(
+    store: JobStore, open_again: Open
+) -> None:
+    """Two may have it run again at once."""
+    job_id, other = add(store).id, open_again()
+    store.finish(job_id, Outcome("failed", ended_at=1.5))
+    store.reopen(job_id, 1.5)
+    store.save_transcript(job_id, make_transcript())
+    with pytest.raises(JobNotFound):
+        other.reopen(job_id, 1.5)
+    store.finish(job_id, Outcome("canceled", ended_at=2.5))
+    with pytest.raises(JobNotFound):
+        other.reopen(job_id, 1.5)
+    assert ended(store, job_id).state == "canceled"
+    assert store.transcript(job_id) == make_transcript()
+    other.reopen(job_id, 2.5)
+    assert store.outcome(job_id) is None
+
+
+def test_of_those_who_take_an_end_back_at_once_one_does(store: JobStore, open_again: Open) -> None:
+    """And the end that the job has then is not taken back by the others."""
+    stores = [open_again() for _ in range(6)]
+    for _ in range(3):
+        job_id = add(store).id
+        store.finish(job_id, Outcome("failed", ended_at=1.5))
+
+        def again(number: int, job_id: str = job_id) -> bool:
+            try:
+                stores[number].reopen(job_id, 1.5)
+            except JobNotFound:
+                return False
+            return stores[number].finish(job_id, Outcome("canceled", ended_at=2.5 + number))
+
+        found = at_once(6, again)
+        assert sorted(map(str, found)) == ["False"] * 5 + ["True"]
+        assert ended(store, job_id).ended_at == 2.5 + found.index(True)
