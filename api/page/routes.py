@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.answers.transcript_response import takes_gzip
 from api.http.errors import ApiError
-from api.page.static_files import StaticFile, static_file, version
+from api.page.static_files import StaticFile, sent_file, static_file, version
 
 router = APIRouter()
 
@@ -58,7 +58,7 @@ def _found(name: str) -> tuple[StaticFile | None, str]:
     versioned = VERSIONED.fullmatch(name)
     if versioned is None:
         return static_file(name), ASKED_EACH_TIME
-    return static_file(versioned[2]), KEPT if versioned[1] == version() else ASKED_EACH_TIME
+    return sent_file(versioned[2]), KEPT if versioned[1] == version() else ASKED_EACH_TIME
 
 
 def _is_known(request: Request, file: StaticFile) -> bool:

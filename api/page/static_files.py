@@ -1,6 +1,7 @@
 """The page's files: plain modules and style sheets, as they lie in `static/`. Only code, so nobody needs a key.
 
-The page names them with their common version, so that a browser keeps them until one of them changes.
+The page names them with their common version, so that a browser keeps them until one of them changes. Under a version a
+module or style sheet comes with all that it imports (`joining`); without one, as it lies there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from api.page.joining import START, joined_module, joined_sheet
 
 FOLDER = Path(__file__).parent / "static"
 TYPES = {
@@ -51,19 +54,44 @@ def static_file(name: str, folder: Path = FOLDER) -> StaticFile | None:
         return None
 
 
+def sent_file(name: str, folder: Path = FOLDER) -> StaticFile | None:
+    """What a browser gets that asks for it under the page's version; None if that is not there. Blocks."""
+    file = static_file(name, folder)
+    if file is None or not name.endswith((".js", ".css")):
+        return file
+    try:
+        return _joined(name, folder, _state(folder, int(time.monotonic())))
+    except OSError:  # it imports what is not there
+        return None
+
+
 def version(folder: Path = FOLDER) -> str:
     """Another one a second after any file was changed, but for the page's HTML, which is asked for every time.
     Blocks."""
-    return _version(folder, int(time.monotonic()))
+    return _version(folder, _state(folder, int(time.monotonic())))
 
 
 @lru_cache(maxsize=4)
-def _version(folder: Path, second: int) -> str:
-    """second: by any clock; a browser asks for twenty files in one."""
+def _state(folder: Path, second: int) -> tuple[tuple[str, int, int], ...]:
+    """Of each file its name, when it was changed, and its size. second: by any clock; a browser asks for several files
+    in one."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in TYPES and path.suffix != ".html")
     stats = [(path, path.stat()) for path in paths]
-    etags = [_read(path, each.st_mtime_ns, each.st_size).etag for path, each in stats]
-    return hashlib.sha256("".join(etags).encode()).hexdigest()[:12]
+    return tuple((path.relative_to(folder).as_posix(), each.st_mtime_ns, each.st_size) for path, each in stats)
+
+
+@lru_cache(maxsize=4)
+def _version(folder: Path, state: tuple[tuple[str, int, int], ...]) -> str:
+    etags = [_read(folder / name, changed, size).etag for name, changed, size in state]
+    start = _joined(START, folder, state).etag  # another too if modules are joined otherwise
+    return hashlib.sha256("".join([*etags, start]).encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=64)
+def _joined(name: str, folder: Path, state: tuple[tuple[str, int, int], ...]) -> StaticFile:
+    """state: of the folder as it is now, so that files that are edited are joined again."""
+    join = joined_sheet if name.endswith(".css") else joined_module
+    return _file(join(name, folder).encode(), Path(name).suffix)
 
 
 @lru_cache(maxsize=256)

@@ -1,8 +1,8 @@
 // What a screen reader says aloud: states, not every per cent.
 
-const region = document.getElementById("announcements");
+const announcements = document.getElementById("announcements");
 
 export function announce(text) {
-  region.textContent = "";
-  setTimeout(() => (region.textContent = text), 50); // the same words twice are said twice
+  announcements.textContent = "";
+  setTimeout(() => (announcements.textContent = text), 50); // the same words twice are said twice
 }

@@ -2,21 +2,21 @@
 
 import { announce } from "./announce.js";
 import { takeFromEverywhere } from "./bring.js";
-import { h } from "./dom.js";
+import { button, failure, h, select } from "./dom.js";
 import { watchConnection } from "./events.js";
 import { getJson, onSignedOut } from "./http.js";
 import { followJobs, putJob } from "./jobs.js";
-import { show as showList } from "./list.js";
+import { showList } from "./list.js";
 import { languages, locale, setLocale, t } from "./messages.js";
-import { loadPart } from "./part.js";
-import { askForKey, loadSession, session, signOut, watchSession } from "./session.js";
+import { askForKey, loadSession, session, sessions, signOut } from "./session.js";
 import { listenForKeys, showKeys } from "./shortcuts.js";
 import { connectUploads, retryLostUploads } from "./upload.js";
+import { showUse } from "./use_it.js";
 
 const header = document.getElementById("header");
 const main = document.getElementById("main");
 const notice = document.getElementById("notice");
-let shown = null; // the view: {destroy()}
+let view = null; // {destroy()}
 let known = null; // what the server says of itself
 let number = 0; // of the view, as one may come when the next is asked for
 
@@ -24,28 +24,28 @@ const JOB = /^#\/jobs\/([\w-]+)(?:\?(.*))?$/;
 
 async function route() {
   const mine = ++number;
-  shown?.destroy();
-  shown = null;
+  view?.destroy();
+  view = null;
   const place = h("div"); // of its own, so that a late view writes where nobody looks
   main.replaceChildren(place);
   drawHeader();
   try {
-    const view = await open(place, location.hash);
-    if (mine === number) shown = view;
-    else view?.destroy();
+    const opened = await openView(place, location.hash);
+    if (mine === number) view = opened;
+    else opened?.destroy();
   } catch (error) {
     if (mine === number) showFailure(error);
   }
 }
 
-async function open(place, hash) {
+async function openView(place, hash) {
   const job = JOB.exec(hash);
   if (job) {
-    const { show } = await loadPart("transcript", "view", { hasStyle: true });
-    return show(place, job[1], { t0: Number(new URLSearchParams(job[2]).get("t")) || 0 });
+    const { showTranscript } = await import("./transcript/view.js");
+    return showTranscript(place, job[1], Number(new URLSearchParams(job[2]).get("t")) || 0);
   }
   const info = await serverInfo();
-  if (hash.startsWith("#/help")) return (await loadPart("help", "use_it")).show(place, info);
+  if (hash.startsWith("#/help")) return showUse(place, info);
   return showList(place, info);
 }
 
@@ -57,29 +57,23 @@ async function serverInfo() {
 }
 
 function showFailure(error) {
-  const text = error.status === 0 ? t("failed.offline") : error.message;
-  main.replaceChildren(
-    h("div", { class: "state" }, h("h2", {}, t("failed.title")), h("p", {}, text), h("button", { onclick: route }, t("retry"))),
-  );
-  announce(text);
+  main.replaceChildren(h("div.state", failure(error, route)));
+  announce(error.message);
 }
 
 function drawHeader() {
   const link = (hash, key, isHere) => h("a", { href: hash, "aria-current": isHere ? "page" : null }, t(key));
   const isHelp = location.hash.startsWith("#/help");
-  const choice = h(
-    "select",
-    { "aria-label": t("nav.language"), onchange: (event) => switchLanguage(event.target.value) },
-    Object.entries(languages).map(([code, name]) => h("option", { value: code, lang: code, selected: code === locale }, name)),
-  );
-  const keys = h("button", { type: "button", class: "plain shortcuts", onclick: showKeys }, t("nav.keys"));
+  const onchange = (event) => switchLanguage(event.target.value);
+  const choice = select({ "aria-label": t("nav.language"), onchange }, Object.entries(languages), locale);
+  const keys = button("nav.keys", showKeys, { class: "plain shortcuts" });
   const account = session.needs_key && session.signed_in && [
-    h("bdi", { class: "muted" }, session.name),
-    h("button", { type: "button", class: "plain", onclick: signOut }, t("nav.signOut")),
+    h("bdi.muted", session.name),
+    button("nav.signOut", signOut, { class: "plain" }),
   ];
   header.replaceChildren(
-    h("nav", {}, link("#/", "nav.recordings", !isHelp), link("#/help", "nav.use", isHelp)),
-    h("div", { class: "account" }, choice, keys, account),
+    h("nav", link("#/", "nav.recordings", !isHelp), link("#/help", "nav.use", isHelp)),
+    h("div.account", choice, keys, account),
   );
   document.getElementById("skip").textContent = t("skip");
 }
@@ -96,7 +90,7 @@ async function switchLanguage(language) {
 
 async function start() {
   onSignedOut(askForKey);
-  watchSession(drawHeader);
+  sessions.watch(drawHeader);
   watchConnection((isConnected) => {
     notice.hidden = isConnected;
     notice.textContent = isConnected ? "" : t("offline");

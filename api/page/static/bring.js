@@ -2,57 +2,61 @@
 
 import { announce } from "./announce.js";
 import { h, icon } from "./dom.js";
+import { keep, kept } from "./kept.js";
 import { t } from "./messages.js";
-import { keepOptions, keptOptions, summary } from "./options.js";
+import { optionFields } from "./option_fields.js";
+import { summary } from "./options.js";
+import { isRecording, showControls, startRecording } from "./record.js";
 import { addUploads } from "./upload.js";
 
 const PLUS = "M8 3v10M3 8h10";
 const MICROPHONE = "M8 2a2 2 0 0 1 2 2v4a2 2 0 0 1-4 0V4a2 2 0 0 1 2-2zM4 8a4 4 0 0 0 8 0M8 12v2.5";
 
-const REFUSALS = { NotAllowedError: "record.refused", TypeError: "failed.offline" }; // by the error's name
-
-let fields = keptOptions();
-let recorder = null; // the module, once somebody records
+let fields = JSON.parse(kept("options")) ?? {};
 
 /** The bar above the list. info: GET /v1/info */
 export function bringBar(info) {
-  const input = h("input", { type: "file", multiple: true, accept: "audio/*,video/*", class: "aside", tabindex: "-1", "aria-hidden": "true", id: "files" });
-  input.addEventListener("change", () => {
-    bring([...input.files]);
-    input.value = "";
-  });
+  const input = fileInput({ multiple: true, accept: "audio/*,video/*", id: "files" });
   return h(
-    "section",
-    { class: "bring", "aria-label": t("bring.title") },
+    "section.bring",
+    { "aria-label": t("bring.add") },
     h(
-      "div",
-      { class: "bring-bar" },
+      "div.bring-bar",
       h("button", { type: "button", class: "primary", onclick: () => input.click() }, icon(PLUS), t("bring.add")),
       input,
       recordControls(),
-      h("span", { class: "muted hint" }, t("bring.hint")),
+      h("span.muted.hint", t("bring.hint")),
     ),
     optionsPanel(info),
   );
 }
 
+/** Pressed by a button. */
+function fileInput(attributes) {
+  const onchange = () => {
+    bring([...input.files]);
+    input.value = "";
+  };
+  const input = h("input.aside", { type: "file", tabindex: "-1", "aria-hidden": "true", onchange, ...attributes });
+  return input;
+}
+
 /** What is chosen, in few words; the fields come when it is opened. */
 function optionsPanel(info) {
-  const chosen = h("span", { class: "muted" }, summary(fields));
-  const inside = h("div", {});
-  const fill = async () => {
-    const { optionFields } = await import("./option_fields.js");
+  const chosen = h("span.muted", summary(fields));
+  const inside = h("div");
+  const fill = () => {
     if (inside.firstChild) return;
     const options = optionFields(fields, info);
     options.element.addEventListener("input", () => {
       fields = options.read();
-      keepOptions(fields);
+      keep("options", JSON.stringify(fields));
       chosen.textContent = summary(fields);
     });
     inside.append(options.element);
   };
-  const panel = h("details", { class: "options" }, h("summary", {}, t("options.title"), " ", chosen), inside);
-  panel.addEventListener("toggle", () => panel.open && fill().catch(() => announce(t("failed.offline"))));
+  const panel = h("details.options", h("summary", t("options.title"), " ", chosen), inside);
+  panel.addEventListener("toggle", fill);
   return panel;
 }
 
@@ -66,8 +70,8 @@ function bring(files) {
 function recordControls() {
   const reason = whyNotRecord();
   if (reason) return phoneRecorder(reason);
-  const box = h("div", { class: "record" });
-  if (recorder?.isRecording()) recorder.showControls(box, (file) => recorded(box, file));
+  const box = h("div.record");
+  if (isRecording()) showControls(box, (file) => recorded(box, file));
   else offerRecording(box);
   return box;
 }
@@ -84,15 +88,14 @@ function offerRecording(box) {
 
 async function record(box) {
   try {
-    recorder ??= await import("./record.js");
-    await recorder.startRecording();
+    await startRecording();
   } catch (error) {
     offerRecording(box);
-    box.append(h("span", { class: "danger", role: "alert" }, t(REFUSALS[error.name] ?? "record.failed")));
+    box.append(h("span.danger", { role: "alert" }, t(error.name === "NotAllowedError" ? "record.refused" : "record.failed")));
     return;
   }
   announce(t("record.running"));
-  recorder.showControls(box, (file) => recorded(box, file));
+  showControls(box, (file) => recorded(box, file));
   box.querySelector("button").focus();
 }
 
@@ -104,17 +107,16 @@ function recorded(box, file) {
 
 /** What phones have without https: the recorder of the system. */
 function phoneRecorder(reason) {
-  const input = h("input", { type: "file", accept: "audio/*", capture: "user", class: "aside", tabindex: "-1", "aria-hidden": "true" });
-  input.addEventListener("change", () => bring([...input.files]));
+  const input = fileInput({ accept: "audio/*", capture: "user" });
   const isTouch = matchMedia("(pointer: coarse)").matches;
   const button = h("button", { type: "button", onclick: () => input.click() }, icon(MICROPHONE), t("record.start"));
-  return isTouch ? h("div", { class: "record" }, button, input) : h("span", { class: "muted record-reason" }, t(reason));
+  return isTouch ? h("div.record", button, input) : h("span.muted", t(reason));
 }
 
 /** Makes the whole window take what is dropped or pasted. */
 export function takeFromEverywhere() {
   let depth = 0; // how many elements the pointer has entered
-  const overlay = h("div", { class: "drop", hidden: true, "aria-hidden": "true" }, h("p", {}));
+  const overlay = h("div.drop", { hidden: true, "aria-hidden": "true" }, h("p"));
   document.body.append(overlay);
   const brings = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   const show = (change) => {

@@ -13,7 +13,7 @@ export async function copy(text) {
 }
 
 function copyOldWay(text) {
-  const field = h("textarea", { class: "aside", readonly: true });
+  const field = h("textarea.aside", { readonly: true });
   field.value = text;
   const before = document.activeElement;
   (document.querySelector("dialog[open]") ?? document.body).append(field); // a dialog makes all else inert

@@ -1,23 +1,23 @@
 // Deleting with a way back: the server is asked after some seconds, or when the page is left.
 
 import { announce } from "./announce.js";
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
 import { jobName } from "./format.js";
 import { request } from "./http.js";
 import { removeJob, showJob } from "./jobs.js";
 import { t } from "./messages.js";
 
-const PATIENCE = 8000; // milliseconds
+const GRACE = 8000; // milliseconds
 
 let pending = []; // the jobs
-let timer = 0;
+let undoTimer = 0;
 let toast = null;
 
 export function deleteJob(job) {
   pending.push(job);
   removeJob(job.id, true);
   announce(t("delete.done", { n: pending.length, name: jobName(job) }));
-  show();
+  showToast();
   wait();
 }
 
@@ -30,7 +30,7 @@ function undo() {
 }
 
 /** Asks the server for what is pending; keepalive: the page is being left. */
-function send(keepalive) {
+function sendPending(keepalive) {
   const jobs = pending;
   pending = [];
   hide();
@@ -43,28 +43,28 @@ async function sendOne(job, keepalive) {
   } catch (error) {
     if (error.status === 404) return; // somebody else was quicker
     showJob(job);
-    announce(t("delete.failed", { name: jobName(job), why: error.status ? error.message : t("failed.offline") }));
+    announce(t("delete.failed", { name: jobName(job), why: error.message }));
   }
 }
 
-function show() {
+function showToast() {
   const text = t("delete.done", { n: pending.length, name: jobName(pending.at(-1)) });
   toast?.remove();
-  toast = h("div", { class: "toast" }, h("bdi", {}, text), h("button", { type: "button", onclick: undo }, t("delete.undo")));
-  for (const name of ["pointerenter", "focusin"]) toast.addEventListener(name, () => clearTimeout(timer));
+  toast = h("div.toast", h("bdi", text), button("undo", undo));
+  for (const name of ["pointerenter", "focusin"]) toast.addEventListener(name, () => clearTimeout(undoTimer));
   for (const name of ["pointerleave", "focusout"]) toast.addEventListener(name, wait);
   document.body.append(toast);
 }
 
 function wait() {
-  clearTimeout(timer);
-  if (pending.length) timer = setTimeout(send, PATIENCE, false);
+  clearTimeout(undoTimer);
+  if (pending.length) undoTimer = setTimeout(sendPending, GRACE, false);
 }
 
 function hide() {
-  clearTimeout(timer);
+  clearTimeout(undoTimer);
   toast?.remove();
   toast = null;
 }
 
-addEventListener("pagehide", () => send(true));
+addEventListener("pagehide", () => sendPending(true));

@@ -1,108 +1,102 @@
 // The one stream of all jobs of whoever is signed in. Browsers allow few connections, so hidden tabs have none.
 
 import { getJson, request } from "./http.js";
+import { Watchers } from "./watchers.js";
 
 const NAMES = ["job", "progress", "positions", "deleted", "reset"];
 const MAX_PAUSE = 30_000; // milliseconds
 
-const listeners = new Set();
-const watchers = new Set();
+const listeners = new Watchers();
+const connection = new Watchers();
 let source = null;
 let last = null; // the id of the last event
 let pause = 1000;
-let timer = 0;
+let openTimer = 0;
 let isConnected = true;
 let hasBegun = false; // a stream was open, or was waited for in vain
-const waiting = []; // for the first one
+let begin = null;
+const begun = new Promise((done) => {
+  begin = () => {
+    hasBegun = true;
+    done();
+  };
+});
 
 /** listener(name, data); returns the function that ends it. */
 export function subscribe(listener) {
-  listeners.add(listener);
-  open();
+  const end = listeners.watch(listener);
+  openStream();
   return () => {
-    listeners.delete(listener);
-    if (!listeners.size) close();
+    end();
+    if (!listeners.size) closeStream();
   };
 }
 
 /** watcher(isConnected), told at once and at each change; returns the function that ends it. */
 export function watchConnection(watcher) {
-  watchers.add(watcher);
   watcher(isConnected);
-  return () => watchers.delete(watcher);
+  return connection.watch(watcher);
 }
 
 /** Returns once the stream is open: what is read then misses nothing. After a second without one, too. */
 export function whenOpen() {
-  if (hasBegun) return Promise.resolve();
-  return new Promise((done) => {
-    waiting.push(done);
-    setTimeout(begin, 1000);
-  });
+  setTimeout(begin, 1000);
+  return begun;
 }
 
-function begin() {
-  hasBegun = true;
-  for (const done of waiting.splice(0)) done();
-}
-
-function open() {
+function openStream() {
   if (source || !listeners.size || document.hidden) return;
-  clearTimeout(timer);
+  clearTimeout(openTimer);
   source = new EventSource(`/v1/jobs/events${last ? `?last_event_id=${encodeURIComponent(last)}` : ""}`);
   source.onopen = () => {
     pause = 1000;
-    tell(true);
-    if (hasBegun && last === null) say("reset", {});
+    setConnected(true);
+    if (hasBegun && last === null) listeners.tell("reset", {});
     begin();
   };
   source.onerror = failed;
   for (const name of NAMES) source.addEventListener(name, heard);
 }
 
-function close() {
-  clearTimeout(timer);
+function closeStream() {
+  clearTimeout(openTimer);
   source?.close();
   source = null;
 }
 
 function heard(event) {
   last = event.lastEventId || last;
-  say(event.type, JSON.parse(event.data || "{}"));
-}
-
-function say(name, data) {
-  for (const listener of [...listeners]) listener(name, data);
+  listeners.tell(event.type, JSON.parse(event.data || "{}"));
 }
 
 async function failed() {
   const gaveUp = source?.readyState === EventSource.CLOSED; // else the browser tries again by itself
-  if (gaveUp) close();
+  if (gaveUp) closeStream();
   try {
     const session = await getJson("/session");
     if (session.needs_key && !session.signed_in) {
-      close();
+      closeStream();
       await request("/v1/jobs?limit=1"); // asks for a key
       last = null;
-      return open();
+      return openStream();
     }
   } catch {
-    tell(false);
+    setConnected(false);
   }
   if (!gaveUp || source) return;
-  timer = setTimeout(open, pause);
+  openTimer = setTimeout(openStream, pause);
   pause = Math.min(2 * pause, MAX_PAUSE);
 }
 
-function tell(connected) {
+function setConnected(connected) {
   if (connected === isConnected) return;
   isConnected = connected;
-  for (const watcher of watchers) watcher(connected);
+  connection.tell(connected);
 }
 
-document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+document.addEventListener("visibilitychange", () => (document.hidden ? closeStream() : openStream()));
 addEventListener("offline", failed); // a server on the same machine may answer all the same
 addEventListener("online", () => {
-  close();
-  open();
+  closeStream();
+  openStream();
 });

@@ -23,7 +23,7 @@ export function size(bytes) {
 }
 
 export function percent(share) {
-  return new Intl.NumberFormat(locale, { style: "percent" }).format(Math.floor(share * 100) / 100);
+  return (Math.floor(share * 100) / 100).toLocaleString(locale, { style: "percent" });
 }
 
 /** When it was: the time of today, the day of anything older. seconds: since 1970 */
@@ -35,9 +35,9 @@ export function moment(seconds) {
   return date(then, { dateStyle: "medium" });
 }
 
-/** The day and the time. kind: of the day */
-export function fullMoment(seconds, kind = "full") {
-  return date(new Date(seconds * 1000), { dateStyle: kind, timeStyle: "short" });
+/** The day and the time. */
+export function fullMoment(seconds, dateStyle = "full", timeStyle = "short") {
+  return date(new Date(seconds * 1000), { dateStyle, timeStyle });
 }
 
 /** code: of a language as Whisper has it */
@@ -55,14 +55,14 @@ export function jobName(job) {
 }
 
 function date(value, options) {
-  return new Intl.DateTimeFormat(region(), options).format(value);
+  return value.toLocaleString(writing(), options);
 }
 
 /** The reader's own way to write dates, if it is one of the page's language. */
-function region() {
+function writing() {
   return navigator.languages.find((tag) => tag.startsWith(locale)) ?? locale;
 }
 
 function unit(number, name) {
-  return new Intl.NumberFormat(locale, { style: "unit", unit: name, unitDisplay: "short" }).format(number);
+  return number.toLocaleString(locale, { style: "unit", unit: name, unitDisplay: "short" });
 }

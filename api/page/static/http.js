@@ -1,30 +1,26 @@
 // Requests to our own server. An answer of 401 asks for a key, and the request is repeated once there is one.
 
-export class HttpError extends Error {
-  /** status: 0 without a connection; code: the service's own, or "offline". */
-  constructor(status, code, message, headers) {
-    super(message);
-    Object.assign(this, { status, code, headers });
-  }
-}
+import { t } from "./messages.js";
 
-let askForKey = null;
+let askKey = null;
 
 /** ask: async, returns once somebody has signed in. */
 export function onSignedOut(ask) {
-  askForKey = ask;
+  askKey = ask;
 }
 
-/** The Response if it is ok; throws HttpError. */
-export async function request(path, { method = "GET", json, headers = {}, signal, keepalive, asks = true } = {}) {
-  const sent = json === undefined ? headers : { "Content-Type": "application/json", ...headers };
-  const body = json === undefined ? undefined : JSON.stringify(json);
+/** The Response if it is ok; throws an Error with {status, code} else. */
+export async function request(path, { json, asks = true, ...options } = {}) {
+  if (json) {
+    options.body = JSON.stringify(json);
+    options.headers = { "Content-Type": "application/json", ...options.headers };
+  }
   for (;;) {
-    const response = await send(path, { method, headers: sent, body, signal, keepalive });
+    const response = await fetched(path, options);
     if (response.ok) return response;
-    const error = readError(response.status, await response.text(), response.headers);
-    if (error.status !== 401 || !asks || !askForKey) throw error;
-    await askForKey();
+    const error = readError(response.status, await response.text());
+    if (error.status !== 401 || !asks || !askKey) throw error;
+    await askKey();
   }
 }
 
@@ -33,20 +29,24 @@ export async function getJson(path, options) {
 }
 
 /** What the server says went wrong; text: its answer's body. */
-export function readError(status, text, headers) {
+export function readError(status, text) {
+  let read = { message: `HTTP ${status}` };
   try {
-    const { code, message } = JSON.parse(text).error;
-    return new HttpError(status, code, message, headers);
-  } catch {
-    return new HttpError(status, "unknown", `HTTP ${status}`, headers);
-  }
+    read = JSON.parse(text).error ?? read;
+  } catch {}
+  return Object.assign(new Error(read.message), { status, code: read.code });
 }
 
-async function send(path, options) {
+/** Whether what went wrong may be right the next time. */
+export function passes(status) {
+  return [0, 408, 425, 429].includes(status) || status >= 500;
+}
+
+async function fetched(path, options) {
   try {
     return await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new HttpError(0, "offline", error.message, new Headers());
+    throw Object.assign(new Error(t("failed.offline")), { status: 0 });
   }
 }

@@ -1,10 +1,9 @@
 // One line of the list: a job, or an upload that will be one. Elements stay, so that the focus does.
 
-import { h, icon } from "./dom.js";
+import { CROSS, h, icon } from "./dom.js";
 import { about, clock, fullMoment, jobName, languageName, moment, percent, size } from "./format.js";
 import { reason, t } from "./messages.js";
 
-const CROSS = "M4 4l8 8M12 4l-8 8";
 const AGAIN = "M13 8a5 5 0 1 1-1.6-3.7M13 2.5v2.8h-2.8";
 const BIN = "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.6 8.5h5.8l.6-8.5";
 
@@ -12,7 +11,7 @@ const SOON = 86400; // seconds before it is deleted, from which on the list says
 
 /** {element, draw(job), text(words)}; actions: {cancel, retry, remove}, each called with the job. */
 export function jobRow(job, actions) {
-  const row = frame(h("a", { class: "name", dir: "auto", href: `#/jobs/${job.id}` }));
+  const row = frame(h("a.name", { dir: "auto", href: `#/jobs/${job.id}` }));
   row.element.dataset.id = job.id;
   let words = "";
   const draw = (now) => {
@@ -29,7 +28,7 @@ export function jobRow(job, actions) {
     row.below.replaceChildren(...below(job, isOpen ? words : ""));
     row.buttons(isOpen ? "open" : "ended", () =>
       isOpen
-        ? [action("job.cancel", name, CROSS, () => actions.cancel(job))]
+        ? [action("cancel", name, CROSS, () => actions.cancel(job))]
         : [action("job.retry", name, AGAIN, () => actions.retry(job)), action("job.delete", name, BIN, () => actions.remove(job))],
     );
   };
@@ -43,13 +42,13 @@ export function jobRow(job, actions) {
 
 /** actions: {cancel, retry}, each called with the upload. */
 export function uploadRow(upload, actions) {
-  const row = frame(h("span", { class: "name", dir: "auto" }, upload.name));
+  const row = frame(h("span.name", { dir: "auto" }, upload.name));
   row.facts.textContent = size(upload.total);
   const draw = () => {
     const share = upload.total ? upload.sent / upload.total : 0;
     row.element.dataset.status = upload.state;
     row.bar(upload.state === "sending" ? share : null, upload.name);
-    row.below.replaceChildren(...uploadState(upload, share));
+    row.below.replaceChildren(uploadState(upload, share));
     row.buttons(upload.state, () => [
       (upload.state === "lost" || upload.state === "failed") && action("upload.retry", upload.name, AGAIN, () => actions.retry(upload)),
       action(upload.state === "failed" ? "upload.dismiss" : "upload.cancel", upload.name, CROSS, () => actions.cancel(upload)),
@@ -60,18 +59,18 @@ export function uploadRow(upload, actions) {
 }
 
 function frame(name) {
-  const [facts, time, below] = [h("span", { class: "facts" }), h("time", {}), h("div", { class: "below" })];
-  const buttons = h("div", { class: "actions" });
-  const track = h("div", { class: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, hidden: true });
-  const element = h("li", { class: "row" }, name, facts, time, buttons, below, track);
+  const [facts, time, below] = [h("span.facts"), h("time"), h("div.below")];
+  const buttons = h("div.actions");
+  const track = h("div.bar", { role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, hidden: true });
+  const element = h("li.row", name, facts, time, buttons, below, track);
   let drawn = null; // which buttons there are
   return {
     element, name, facts, time, below,
     bar(share, label) {
       track.hidden = share === null;
       if (share === null) return;
-      track.setAttribute("aria-label", t("job.progress", { name: label }));
-      track.setAttribute("aria-valuenow", Math.floor(share * 100));
+      track.ariaLabel = t("job.progress", { name: label });
+      track.ariaValueNow = Math.floor(share * 100);
       track.style.setProperty("--share", share);
     },
     buttons(kind, make) {
@@ -102,16 +101,20 @@ function facts(job) {
   return parts.filter(Boolean).join(" · ");
 }
 
-function below(job, words) {
-  const line = (kind, ...content) => h("p", { class: kind }, ...content);
-  if (job.status === "queued") return [line("muted", waiting(job))];
-  if (job.status === "started") return [line("muted", running(job)), words && line("live", h("bdi", {}, words))].filter(Boolean);
-  if (job.status === "failed") return [line("danger", t("job.failed", { why: job.error ? reason(job.error) : "" }))];
-  if (job.status === "canceled") return [line("muted", t("job.canceled"))];
-  return [h("span", { class: "aside" }, t("job.finished")), ...job.warnings.map((warning) => line("warn", reason(warning)))];
+function line(kind, ...content) {
+  return h("p", { class: kind }, ...content);
 }
 
-function waiting(job) {
+function below(job, words) {
+  if (job.status === "queued") return [line("muted", waiting(job))];
+  if (job.status === "started") return [line("muted", running(job)), words && line("live", h("bdi", words))].filter(Boolean);
+  if (job.status === "failed") return [line("danger", t("job.failed", { why: job.error ? reason(job.error) : "" }))];
+  if (job.status === "canceled") return [line("muted", t("job.canceled"))];
+  return [h("span.aside", t("filter.finished")), ...job.warnings.map((warning) => line("warn", reason(warning)))];
+}
+
+/** Where a job stands that has not begun. */
+export function waiting(job) {
   if (job.waiting_for) return t("job.waitingFor", { why: reason(job.waiting_for) });
   if (job.position == null) return t("job.queued");
   return job.position ? t("job.position", { n: job.position }) : t("job.next");
@@ -128,7 +131,6 @@ function running(job) {
 }
 
 function uploadState(upload, share) {
-  const line = (kind, text) => [h("p", { class: kind }, text)];
   if (upload.state === "waiting") return line("muted", t("upload.waiting"));
   if (upload.state === "sending") return line("muted", share < 1 ? t("upload.sending", { percent: percent(share) }) : t("upload.checking"));
   if (upload.state === "failed") return line("danger", upload.error);

@@ -2,6 +2,7 @@
 
 import { subscribe, whenOpen } from "./events.js";
 import { getJson } from "./http.js";
+import { Watchers } from "./watchers.js";
 
 const FIRST = 50; // what one screen needs
 const MORE = 100;
@@ -9,28 +10,22 @@ const MORE = 100;
 export const FILTERS = { all: "", active: "queued,started", finished: "finished", failed: "failed,canceled" };
 export const jobs = { items: [], hasMore: false, query: "", filter: "all" };
 
-const watchers = new Set();
 const hidden = new Set(); // ids of jobs that are about to be deleted
 let reading = null; // the AbortController of the list that is being read
-let isFollowed = false;
 
-/** watcher(change, job): "list" has changed as a whole, or one job was "added", "changed" or "removed". */
-export function watchJobs(watcher) {
-  watchers.add(watcher);
-  return () => watchers.delete(watcher);
-}
+/** Each is told (change, job): "list" has changed as a whole, or one job was "added", "changed" or "removed". */
+export const jobWatchers = new Watchers();
 
 /** Reads the list anew; changes.query and changes.filter are what is looked for from now on. */
 export async function loadJobs(changes = {}) {
   Object.assign(jobs, changes);
-  followJobs();
   await whenOpen();
   const count = changes.query === undefined && changes.filter === undefined ? jobs.items.length : 0;
   const page = await read(Math.min(Math.max(FIRST, count), MORE));
   if (!page) return;
   jobs.items = page.data.filter((job) => !hidden.has(job.id));
   jobs.hasMore = page.has_more;
-  tell("list");
+  jobWatchers.tell("list");
 }
 
 export async function loadMore() {
@@ -40,7 +35,7 @@ export async function loadMore() {
   const fresh = page.data.filter((job) => !known.has(job.id) && !hidden.has(job.id));
   jobs.items.push(...fresh);
   jobs.hasMore = page.has_more;
-  tell("list");
+  jobWatchers.tell("list");
 }
 
 /** Puts a job where it belongs, or changes it if it is there. */
@@ -50,20 +45,20 @@ export function putJob(job) {
   if (at >= 0) {
     const before = jobs.items[at].status;
     jobs.items[at] = job;
-    return tell("changed", job, before);
+    return jobWatchers.tell("changed", job, before);
   }
   if (jobs.query || !fits(job)) return;
   const after = jobs.items.findIndex((each) => each.created_at <= job.created_at);
   if (after < 0 && jobs.hasMore) return; // it comes with its page
   jobs.items.splice(after < 0 ? jobs.items.length : after, 0, job);
-  tell("added", job);
+  jobWatchers.tell("added", job);
 }
 
 /** Takes it out of the list; with `hide` it stays out until it is shown again. */
 export function removeJob(id, hide = false) {
   if (hide) hidden.add(id);
   const at = jobs.items.findIndex((each) => each.id === id);
-  if (at >= 0) tell("removed", jobs.items.splice(at, 1)[0]);
+  if (at >= 0) jobWatchers.tell("removed", jobs.items.splice(at, 1)[0]);
 }
 
 export function showJob(job) {
@@ -100,10 +95,8 @@ async function read(limit, after) {
   }
 }
 
-/** Opens the stream; it can be done before anything else. */
+/** Opens the stream; before anything else. */
 export function followJobs() {
-  if (isFollowed) return;
-  isFollowed = true;
   subscribe((name, data) => {
     if (name === "job") putJob(data);
     else if (name === "deleted") removeJob(data.id);
@@ -115,9 +108,5 @@ export function followJobs() {
 
 function update(id, news) {
   const job = jobs.items.find((each) => each.id === id);
-  if (job) tell("changed", Object.assign(job, news), job.status);
-}
-
-function tell(change, job, before) {
-  for (const watcher of watchers) watcher(change, job, before);
+  if (job) jobWatchers.tell("changed", Object.assign(job, news), job.status);
 }

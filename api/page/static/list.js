@@ -2,34 +2,30 @@
 
 import { announce } from "./announce.js";
 import { bringBar } from "./bring.js";
-import { h } from "./dom.js";
+import { deleteJob } from "./deleting.js";
+import { button, failure, h } from "./dom.js";
 import { jobName } from "./format.js";
 import { jobRow, uploadRow } from "./job_row.js";
-import { cancelJob, FILTERS, jobs, loadJobs, loadMore, watchJobs } from "./jobs.js";
+import { cancelJob, FILTERS, jobs, jobWatchers, loadJobs, loadMore } from "./jobs.js";
 import { followText } from "./live_text.js";
 import { t } from "./messages.js";
-import { cancelUpload, retryUpload, uploads, watchUploads } from "./upload.js";
+import { askForRetry } from "./retry.js";
+import { cancelUpload, retryUpload, uploads, uploadWatchers } from "./upload.js";
 
 const TYPING = 250; // milliseconds without a key until it is searched
 
 let scrolled = 0; // where the list was left
 
-export async function show(container, info) {
+export async function showList(container, info) {
   const rows = new Map(); // id → row
-  const list = h("ul", { class: "rows", "aria-label": t("nav.recordings") });
-  const sending = h("ul", { class: "rows", "aria-label": t("upload.title") });
-  const state = h("div", { class: "state", hidden: true });
-  const more = h("button", { type: "button", class: "more", hidden: true, onclick: () => guard(loadMore) }, t("list.more"));
+  const list = h("ul.rows", { "aria-label": t("nav.recordings") });
+  const sending = h("ul.rows", { "aria-label": t("upload.title") });
+  const state = h("div.state", { hidden: true });
+  const more = button("list.more", () => guard(loadMore), { class: "more", hidden: true });
   const sendingRows = new Map();
-  const actions = { cancel: (job) => guard(() => cancelJob(job)), retry: (job) => guard(() => retry(job)), remove: (job) => guard(() => remove(job)) };
+  const actions = { cancel: (job) => guard(() => cancelJob(job)), retry: (job) => askForRetry(job, info), remove };
 
-  async function retry(job) {
-    const { askForRetry } = await import("./retry.js");
-    askForRetry(job, info);
-  }
-
-  async function remove(job) {
-    const { deleteJob } = await import("./deleting.js");
+  function remove(job) {
     const row = rows.get(job.id)?.element;
     if (!row) return; // somebody else was quicker
     const next = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector(".name");
@@ -40,11 +36,10 @@ export async function show(container, info) {
   function drawAll() {
     const wanted = new Set(jobs.items.map((job) => job.id));
     for (const [id, row] of rows) if (!wanted.has(id)) drop(id, row);
-    list.append(...jobs.items.filter((job) => !rows.has(job.id)).map(add));
     jobs.items.forEach((job, at) => {
-      const row = rows.get(job.id);
-      row.draw(job);
-      if (list.children[at] !== row.element) list.insertBefore(row.element, list.children[at] ?? null);
+      rows.get(job.id)?.draw(job);
+      const element = rows.get(job.id)?.element ?? add(job);
+      if (list.children[at] !== element) list.insertBefore(element, list.children[at] ?? null);
     });
     drawState();
   }
@@ -75,20 +70,15 @@ export async function show(container, info) {
     const isEmpty = !jobs.items.length;
     state.hidden = !isEmpty && !error;
     more.hidden = !jobs.hasMore;
-    state.replaceChildren(...(error ? failure(error) : emptiness()));
+    state.replaceChildren(...(error ? failure(error, () => guard(loadJobs)) : emptiness()));
     const running = jobs.items.find((job) => job.status === "started");
     followText(running?.id ?? null, (id, text) => rows.get(id)?.text(text));
   }
 
-  function failure(error) {
-    const text = error.status ? error.message : t("failed.offline");
-    return [h("h2", {}, t("failed.title")), h("p", {}, text), h("button", { type: "button", onclick: () => guard(loadJobs) }, t("retry"))];
-  }
-
   function emptiness() {
-    if (!jobs.query && jobs.filter === "all") return [h("h2", {}, t("list.empty")), h("p", {}, t("list.emptyHint"))];
-    const clear = h("button", { type: "button", onclick: showEverything }, t("list.showAll"));
-    return [h("p", {}, jobs.query ? t("list.noHits", { query: jobs.query }) : t("list.noneSo")), clear];
+    if (!jobs.query && jobs.filter === "all") return [h("h2", t("list.empty")), h("p", t("list.emptyHint"))];
+    const clear = button("list.showAll", showEverything);
+    return [h("p", jobs.query ? t("list.noHits", { query: jobs.query }) : t("list.noneSo")), clear];
   }
 
   function showEverything() {
@@ -99,19 +89,19 @@ export async function show(container, info) {
   }
 
   async function guard(work) {
-    list.setAttribute("aria-busy", "true");
+    list.ariaBusy = true;
     try {
       await work();
     } catch (error) {
       drawState(error);
-      announce(error.status ? error.message : t("failed.offline"));
+      announce(error.message);
     } finally {
-      list.removeAttribute("aria-busy");
+      list.ariaBusy = null;
     }
   }
 
   function press(filter) {
-    for (const button of filters.children) button.setAttribute("aria-pressed", String(button.value === filter));
+    for (const each of filters.children) each.ariaPressed = each.value === filter;
   }
 
   function drawUpload(upload) {
@@ -133,29 +123,28 @@ export async function show(container, info) {
     clearTimeout(typing);
     typing = setTimeout(() => guard(() => loadJobs({ query: search.value.trim() })), TYPING);
   });
-  const filters = h("div", { class: "filters", role: "group", "aria-label": t("list.filter") });
+  const filters = h("div.filters", { role: "group", "aria-label": t("list.filter") });
   for (const name of Object.keys(FILTERS)) {
     const choose = () => {
       press(name);
       guard(() => loadJobs({ filter: name }));
     };
-    filters.append(h("button", { type: "button", class: "plain", value: name, onclick: choose }, t(`filter.${name}`)));
+    filters.append(button(`filter.${name}`, choose, { class: "plain", value: name }));
   }
   press(jobs.filter);
   const page = h(
-    "div",
-    { class: "page" },
-    h("h1", { class: "aside" }, t("nav.recordings")),
+    "div.page",
+    h("h1.aside", t("nav.recordings")),
     bringBar(info),
     sending,
-    h("div", { class: "toolbar" }, search, filters),
+    h("div.toolbar", search, filters),
     list,
     state,
     more,
   );
   container.replaceChildren(page);
   uploads.forEach(drawUpload);
-  const ends = [watchJobs(changed), watchUploads(drawUpload)];
+  const ends = [jobWatchers.watch(changed), uploadWatchers.watch(drawUpload)];
   const clock = setInterval(() => uploads.filter((upload) => upload.state === "lost").forEach(drawUpload), 1000);
   if (jobs.items.length) drawAll();
   else state.replaceChildren(h("p", { role: "status" }, t("loading"))), (state.hidden = false);

@@ -1,13 +1,14 @@
 // The fields for what a recording is transcribed with.
 
-import { h } from "./dom.js";
+import { h, select } from "./dom.js";
 import { languageName } from "./format.js";
 import { locale, t } from "./messages.js";
 
-const CODES =
-  "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi ml cy " +
-  "sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo " +
-  "uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue";
+// Whisper's languages: these, and all others of two letters each.
+const CODES = ["haw", "yue"];
+const SHORT_CODES =
+  "afamarasazbabebgbnbobrbscacscydadeeleneseteufafifofrglguhahehihrhthuhyidisitjajwkakkkmknkolalblnlolt" +
+  "lvmgmimkmlmnmrmsmtmynenlnnnoocpaplpsptrorusasdsiskslsnsosqsrsusvswtatetgthtktltrttukuruzviyiyozh";
 
 /** {element, read()}; info: GET /v1/info; read() gives the fields of POST /v1/jobs that are set. */
 export function optionFields(values, info, prefix = "option") {
@@ -16,17 +17,17 @@ export function optionFields(values, info, prefix = "option") {
     control.name = name;
     if (hint) control.setAttribute("aria-describedby", `${control.id}-hint`);
     return h(
-      "div",
-      { class: "field" },
+      "div.field",
       h("label", { for: control.id }, t(`options.${name}`)),
       control,
       hint && h("small", { id: `${control.id}-hint`, class: "muted" }, t(hint)),
     );
   };
-  const choice = (value, text, chosen) => h("option", { value, selected: value === (chosen ?? "") }, text);
-  const model = h("select", {}, choice("", t("options.default", { name: info.default_model }), values.model), info.models.map((name) => choice(name, name, values.model)));
-  const language = h("select", {}, choice("", t("options.detect"), values.language), languages().map(([code, name]) => choice(code, name, values.language)));
-  const task = h("select", {}, ["transcribe", "translate"].map((each) => choice(each, t(`options.${each}`), values.task ?? "transcribe")));
+  const detected = ["", t("options.detect")];
+  const usual = ["", t("options.default", { name: info.default_model })];
+  const model = select({}, [usual, ...info.models.map((name) => [name, name])], values.model);
+  const language = select({}, [detected, ...spokenLanguages()], values.language);
+  const task = select({}, ["transcribe", "translate"].map((each) => [each, t(`options.${each}`)]), values.task);
   const prompt = h("textarea", { rows: 2, dir: "auto", maxlength: 10000 }, values.prompt);
   const hotwords = h("input", { dir: "auto", value: values.hotwords, maxlength: 10000 });
   const diarize = h("input", { type: "checkbox", id: `${prefix}-diarize`, checked: Boolean(values.diarize) });
@@ -37,12 +38,11 @@ export function optionFields(values, info, prefix = "option") {
   diarize.addEventListener("change", show);
   show();
   const element = h(
-    "div",
-    { class: "fields options-fields" },
+    "div.fields.options-fields",
     field("model", model),
     field("language", language),
     field("task", task),
-    isOn && h("div", { class: "field" }, h("span", { class: "check" }, diarize, h("label", { for: diarize.id }, t("options.diarize")))),
+    isOn && h("div.field", h("span.check", diarize, h("label", { for: diarize.id }, t("options.diarize")))),
     isOn && number,
     field("hotwords", hotwords, "options.hotwordsHint"),
     field("prompt", prompt, "options.promptHint"),
@@ -56,7 +56,7 @@ export function optionFields(values, info, prefix = "option") {
   return { element, read };
 }
 
-function languages() {
-  const named = CODES.split(" ").map((code) => [code, languageName(code)]);
+function spokenLanguages() {
+  const named = [...CODES, ...SHORT_CODES.match(/../g)].map((code) => [code, languageName(code)]);
   return named.sort((one, other) => one[1].localeCompare(other[1], locale));
 }

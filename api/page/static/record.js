@@ -1,11 +1,10 @@
 // The microphone: what is recorded becomes a file as any other.
 
 import { announce } from "./announce.js";
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
 import { clock } from "./format.js";
 import { t } from "./messages.js";
 
-const TYPES = [["audio/webm;codecs=opus", "webm"], ["audio/mp4", "m4a"], ["audio/ogg;codecs=opus", "ogg"]];
 const PART = 1000; // milliseconds: what is kept if the recorder fails
 
 let current = null;
@@ -13,9 +12,8 @@ let current = null;
 /** Asks for the microphone and begins; throws what the browser says if it is refused. */
 export async function startRecording() {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
-  const [mime, suffix] = TYPES.find(([each]) => MediaRecorder.isTypeSupported(each)) ?? ["", "webm"];
-  const recorder = new MediaRecorder(stream, { mimeType: mime });
-  current = { recorder, stream, suffix, mime, parts: [], began: performance.now(), before: 0 };
+  const recorder = new MediaRecorder(stream); // in the format that the browser likes best
+  current = { recorder, stream, parts: [], began: performance.now(), before: 0 };
   recorder.addEventListener("dataavailable", (event) => event.data.size && current?.parts.push(event.data));
   recorder.start(PART);
 }
@@ -26,14 +24,13 @@ export function isRecording() {
 
 /** Into the box, in place of what is there. onEnd(file): null if it was discarded. */
 export function showControls(box, onEnd) {
-  const time = h("span", { class: "record-time", role: "timer" });
-  const button = (key, act, kind) => h("button", { type: "button", class: kind, onclick: act }, t(key));
-  const pause = button("record.pause", () => {
+  const time = h("span.record-time", { role: "timer" });
+  const pause = button("pause", () => {
     togglePause();
     showPause();
   });
   const showPause = () => {
-    pause.textContent = t(isPaused() ? "record.resume" : "record.pause");
+    pause.textContent = t(isPaused() ? "record.resume" : "pause");
     box.classList.toggle("paused", isPaused());
   };
   const discard = () => {
@@ -41,9 +38,9 @@ export function showControls(box, onEnd) {
     announce(t("record.discarded"));
     onEnd(null);
   };
-  const dot = h("span", { class: "record-dot", "aria-hidden": "true" });
+  const dot = h("span.record-dot", { "aria-hidden": "true" });
   const stop = async () => onEnd(await stopRecording(newName()));
-  box.replaceChildren(dot, time, button("record.stop", stop), pause, button("record.discard", discard, "plain"));
+  box.replaceChildren(dot, time, button("record.stop", stop), pause, button("record.discard", discard, { class: "plain" }));
   showPause();
   const tick = () => {
     if (!current || !box.contains(time)) return;
@@ -80,14 +77,15 @@ function togglePause() {
 
 /** The recording as a File. name: without its suffix */
 async function stopRecording(name) {
-  const { recorder, parts, suffix, mime } = current;
+  const { recorder, parts } = current;
   if (recorder.state !== "inactive") {
     const stopped = new Promise((done) => recorder.addEventListener("stop", done));
     recorder.stop();
     await stopped;
   }
   discardRecording();
-  return new File(parts, `${name}.${suffix}`, { type: mime });
+  const type = recorder.mimeType; // such as audio/webm;codecs=opus
+  return new File(parts, `${name}.${/mp4|ogg/.exec(type) ?? "webm"}`, { type });
 }
 
 function discardRecording() {

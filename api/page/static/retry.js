@@ -1,7 +1,7 @@
 // A job once more: as it was, or with other options on the same recording.
 
-import { openDialog } from "./dialog.js";
-import { h } from "./dom.js";
+import { openDialog, SENDS, sends } from "./dialog.js";
+import { button, h } from "./dom.js";
 import { jobName } from "./format.js";
 import { getJson } from "./http.js";
 import { putJob } from "./jobs.js";
@@ -16,24 +16,18 @@ export function askForRetry(job, info) {
     diarize: Boolean(job.speakers),
   };
   const options = optionFields(before, info, "retry");
-  const problem = h("p", { class: "danger", role: "alert" });
+  const problem = h("p.danger", { role: "alert" });
   const form = h(
-    "form",
-    { class: "fields" },
-    h("p", { class: "muted" }, h("bdi", {}, jobName(job)), ". ", t(job.status === "finished" ? "retry.finished" : "retry.ended")),
+    "form.fields",
+    h("p.muted", h("bdi", jobName(job)), ". ", t(job.status === "finished" ? "retry.finished" : "retry.ended")),
     options.element,
     problem,
-    h("div", { class: "buttons" }, h("button", { class: "primary" }, t("retry.do"))),
+    h("div.buttons", button("retry.do", null, SENDS)),
   );
   const dialog = openDialog(t("job.retry"), form);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    try {
-      putJob(await runAgain(job, changed(job, before, options.read())));
-      dialog.close();
-    } catch (error) {
-      problem.textContent = error.status ? error.message : t("failed.offline");
-    }
+  sends(form, problem, async () => {
+    putJob(await runAgain(job, changed(job, before, options.read())));
+    dialog.close();
   });
 }
 

@@ -3,20 +3,18 @@
 import { announce } from "./announce.js";
 import { getJson, request } from "./http.js";
 import { t } from "./messages.js";
+import { signIn } from "./sign_in.js";
+import { Watchers } from "./watchers.js";
 
 /** As GET /session has it: {name, needs_key, signed_in}. */
-export let session = { name: null, needs_key: false, signed_in: false };
+export let session = {};
 
 let asking = null; // the promise of everybody who waits for the same sign-in
-const watchers = new Set();
-
-export function watchSession(watcher) {
-  watchers.add(watcher);
-}
+export const sessions = new Watchers(); // told of each change
 
 export async function loadSession() {
   session = await getJson("/session");
-  for (const watcher of watchers) watcher(session);
+  sessions.tell();
 }
 
 export async function signOut() {
@@ -32,8 +30,7 @@ export function askForKey() {
 
 async function ask() {
   const before = session.name;
-  const { signIn } = await import("./sign_in.js");
-  await signIn(before !== null);
+  await signIn(Boolean(before));
   await loadSession();
   announce(t("signIn.done"));
   if (before && session.name !== before) location.reload();

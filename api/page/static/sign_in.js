@@ -1,40 +1,35 @@
 // Asks for a key and makes it a session. The key itself is kept nowhere.
 
-import { openLastingDialog } from "./dialog.js";
-import { h } from "./dom.js";
+import { openDialog, SENDS, sends } from "./dialog.js";
+import { button, h } from "./dom.js";
 import { request } from "./http.js";
 import { t } from "./messages.js";
 
 /** Returns once there is a session. isAgain: whether there was one before. */
-export function signIn(isAgain) {
-  return new Promise((done) => showForm(done, isAgain));
-}
-
-function showForm(done, isAgain) {
-  const problem = h("p", { class: "danger", role: "alert" });
+export async function signIn(isAgain) {
+  const problem = h("p.danger", { role: "alert" });
   const key = h("input", { id: "key", type: "password", autocomplete: "current-password", required: true, spellcheck: "false" });
-  const user = h("input", { class: "aside", autocomplete: "username", value: "whisper-native", tabindex: "-1", "aria-hidden": "true" });
+  const user = h("input.aside", { autocomplete: "username", value: "whisper-native", tabindex: "-1", "aria-hidden": "true" });
   const form = h(
-    "form",
-    { class: "fields" },
-    h("p", { class: "muted" }, t(isAgain ? "signIn.again" : "signIn.why")),
+    "form.fields",
+    h("p.muted", t(isAgain ? "signIn.again" : "signIn.why")),
     user, // password managers file the key under it
     h("label", { for: "key" }, t("signIn.key")),
     key,
     problem,
-    h("div", { class: "buttons" }, h("button", { class: "primary" }, t("signIn.do"))),
+    h("div.buttons", button("signIn.title", null, SENDS)),
   );
-  const dialog = openLastingDialog(t("signIn.title"), form);
+  const dialog = openDialog(t("signIn.title"), form, true);
   key.focus();
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
+  const send = async () => {
     try {
       await request("/session", { method: "POST", json: { key: key.value }, asks: false });
-      dialog.close();
-      done();
     } catch (error) {
-      problem.textContent = error.status === 401 ? t("signIn.wrong") : error.status ? error.message : t("failed.offline");
       key.select();
+      throw error.status === 401 ? new Error(t("signIn.wrong")) : error;
     }
-  });
+    dialog.close();
+  };
+  sends(form, problem, send);
+  await new Promise((done) => dialog.addEventListener("close", done));
 }

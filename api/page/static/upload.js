@@ -2,29 +2,25 @@
 // with the same Idempotency-Key, so that it never becomes two jobs.
 
 import { announce } from "./announce.js";
-import { readError } from "./http.js";
+import { passes, readError } from "./http.js";
 import { t } from "./messages.js";
 import { askForKey } from "./session.js";
+import { Watchers } from "./watchers.js";
 
 const AT_ONCE = 3;
 const FIRST_PAUSE = 1; // seconds
-const MAX_PAUSE = 30; // seconds
-const PASSING = [0, 408, 425, 429, 500, 502, 503, 504, 507]; // statuses after which it is tried again
+const LONGEST_PAUSE = 30; // seconds
 
 const IN_USE = "idempotency_key_in_use"; // by the line that was lost, for which the server still waits
 
 /** Each {id, name, state, sent, total, error, nextTry}; state: waiting, sending, lost, failed. */
 export const uploads = [];
 
-const watchers = new Set();
 let onJob = () => {};
 let maxBytes = Infinity;
 
-/** watcher(upload) at each change; upload.state is null once it is no longer there. */
-export function watchUploads(watcher) {
-  watchers.add(watcher);
-  return () => watchers.delete(watcher);
-}
+/** Each is told (upload) at each change; upload.state is null once it is no longer there. */
+export const uploadWatchers = new Watchers();
 
 /** taken: gets the job that a recording has become; limit: bytes a recording may have. */
 export function connectUploads(taken, limit) {
@@ -47,9 +43,7 @@ export function addUploads(files, fields) {
 export function cancelUpload(upload) {
   clearTimeout(upload.timer);
   upload.request?.abort();
-  uploads.splice(uploads.indexOf(upload), 1);
-  change(upload, null);
-  sendNext();
+  drop(upload);
 }
 
 /** Now, instead of after the pause, or once more after a failure. */
@@ -68,10 +62,10 @@ export function retryLostUploads() {
 function sendNext() {
   const sending = uploads.filter((upload) => upload.state === "sending").length;
   const waiting = uploads.filter((upload) => upload.state === "waiting");
-  for (const upload of waiting.slice(0, Math.max(0, AT_ONCE - sending))) send(upload);
+  for (const upload of waiting.slice(0, Math.max(0, AT_ONCE - sending))) sendUpload(upload);
 }
 
-function send(upload) {
+function sendUpload(upload) {
   const form = new FormData();
   for (const [name, value] of Object.entries(upload.fields)) form.append(name, value);
   form.append("file", upload.file, upload.name);
@@ -98,18 +92,21 @@ async function ended(upload, request) {
   const seconds = Number(request.getResponseHeader("Retry-After"));
   upload.isOffline = status === 0;
   const { code, message: error } = status ? readError(status, responseText) : { message: t("upload.lost") };
-  const passes = PASSING.includes(status) || code === IN_USE;
-  if (!passes) fail(upload, error);
+  if (!passes(status) && code !== IN_USE) fail(upload, error);
   else if (!status && !(await isReadable(upload.file))) fail(upload, t("upload.unreadable"));
   else later(upload, error, seconds);
   sendNext();
 }
 
 function arrived(upload, job) {
-  uploads.splice(uploads.indexOf(upload), 1);
-  change(upload, null);
+  drop(upload);
   onJob(job);
   announce(t("upload.arrived", { name: upload.name }));
+}
+
+function drop(upload) {
+  uploads.splice(uploads.indexOf(upload), 1);
+  change(upload, null);
   sendNext();
 }
 
@@ -120,7 +117,7 @@ function fail(upload, message) {
 }
 
 function later(upload, message, asked) {
-  const pause = Math.max(asked || 0, Math.min(FIRST_PAUSE * 2 ** upload.tries++, MAX_PAUSE));
+  const pause = Math.max(asked || 0, Math.min(FIRST_PAUSE * 2 ** upload.tries++, LONGEST_PAUSE));
   upload.error = message;
   upload.nextTry = Date.now() + pause * 1000;
   upload.timer = setTimeout(retryUpload, pause * 1000, upload);
@@ -140,7 +137,7 @@ async function isReadable(file) {
 function change(upload, state) {
   if (state === null) upload.state = null;
   else if (uploads.includes(upload)) upload.state = state;
-  for (const watcher of watchers) watcher(upload);
+  uploadWatchers.tell(upload);
 }
 
 function randomKey() {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.acceptance.live import LiveService, until
+from tests.acceptance.page.transcripts import LISTEN
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -23,13 +24,6 @@ DROP = """([names, content]) => {
   for (const type of ["dragenter", "dragover", "drop"])
     document.body.dispatchEvent(new DragEvent(type, {dataTransfer, bubbles: true, cancelable: true}));
 }"""
-
-
-LISTEN = """() => {
-  const region = document.getElementById("announcements");
-  window.announced = [];
-  new MutationObserver(() => announced.push(region.textContent)).observe(region, {childList: true});
-}"""  # to what a screen reader says
 
 
 def drop(page: Page, path: Path, *names: str) -> None:

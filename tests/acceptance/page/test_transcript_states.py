@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests import media
 from tests.acceptance.live import LiveService
-from tests.acceptance.page.transcripts import SAVED, finished, said, segments, show, write
+from tests.acceptance.page.transcripts import LISTEN, SAVED, finished, said, segments, show, write
 from worker.store.job_store import LocalStore
 
 if TYPE_CHECKING:
@@ -21,12 +22,16 @@ def test_a_running_job_becomes_its_transcript_by_itself(
     open_page: Open, slow: LiveService, clip: Path, long_file: Path
 ) -> None:
     page = open_page(slow)
+    page.evaluate(LISTEN)
     before, job = slow.submit(long_file), slow.submit(clip)  # one at a time: it waits until it is looked at
     page.evaluate("hash => location.hash = hash", f"#/jobs/{job}")
     page.get_by_role("button", name="Cancel", exact=True).wait_for()
     slow.post(f"/v1/jobs/{before}/cancel").raise_for_status()
     page.wait_for_selector("[data-ready]")
     assert said(page, 0).inner_text() == segments(slow, job)[0]["text"].strip()
+    announced = page.evaluate("announced.filter(Boolean)")
+    assert "finished" in announced
+    assert not [text for text in announced if re.search(r"[a-z]\.[a-z]|_", text)]  # the key of a message
 
 
 def test_a_view_that_is_opened_before_the_page_has_begun_stays(open_page: Open, paged: LiveService, clip: Path) -> None:

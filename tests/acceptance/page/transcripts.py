@@ -23,6 +23,12 @@ NOTE = """() => {
   document.querySelector("audio").addEventListener("seeking", event => sought.push(event.target.currentTime));
 }"""  # where the recording is begun at, however soon one looks
 
+LISTEN = """() => {
+  const region = document.getElementById("announcements");
+  window.announced = [];
+  new MutationObserver(() => announced.push(region.textContent)).observe(region, {childList: true});
+}"""  # to what a screen reader says
+
 
 def finished(service: LiveService, path: Path, **fields: Any) -> str:
     """A recording's job once it has ended; its id."""

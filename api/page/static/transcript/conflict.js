@@ -1,6 +1,6 @@
 // A segment that was corrected here and elsewhere: both texts, and which is to stand.
 
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
 import { t } from "../messages.js";
 import { shownText } from "./words.js";
 
@@ -11,19 +11,18 @@ export function conflictBox(conflict, nameOf, onChoose) {
   const theirs = conflict.theirs
     ? shown(shownText(conflict.theirs), "speaker" in conflict.mine ? conflict.theirs.speaker : null)
     : t("tr.removed_there");
-  const choice = (title, text, label, isMine, isPossible = true) =>
+  const choice = (title, text, key, isMine, isPossible = true) =>
     h(
-      "div",
-      { class: "tr-version" },
-      h("b", {}, title),
+      "div.tr-version",
+      h("b", title),
       h("p", { dir: "auto" }, text),
-      isPossible ? h("button", { type: "button", onclick: () => onChoose(isMine) }, label) : null,
+      isPossible && button(key, () => onChoose(isMine)),
     );
   return h(
-    "div",
-    { class: "tr-conflict", role: "group", "aria-label": t("tr.conflict") },
-    h("p", {}, t("tr.conflict")),
-    choice(t("tr.yours"), mine, t("tr.keep_yours"), true, Boolean(conflict.theirs)),
-    choice(t("tr.theirs"), theirs, t("tr.take_theirs"), false),
+    "div.tr-conflict",
+    { role: "group", "aria-label": t("tr.conflict") },
+    h("p", t("tr.conflict")),
+    choice(t("tr.yours"), mine, "tr.keep_yours", true, Boolean(conflict.theirs)),
+    choice(t("tr.theirs"), theirs, "tr.take_theirs", false),
   );
 }

@@ -41,7 +41,7 @@ export class Editor {
   begin(i, offset) {
     if (this.index === i) return;
     this.end();
-    const said = this.text.said(i);
+    const said = this.text.said[i];
     this.index = i;
     this.#before = said.textContent;
     for (const [name, value] of Object.entries(WHILE)) said.setAttribute(name, value);
@@ -58,7 +58,7 @@ export class Editor {
     const i = this.index;
     if (i < 0) return;
     this.index = -1;
-    const said = this.text.said(i);
+    const said = this.text.said[i];
     for (const name of [...Object.keys(WHILE), "aria-label"]) said.removeAttribute(name);
     this.text.rows[i].classList.remove("editing");
     const after = normal(said.textContent);
@@ -77,7 +77,7 @@ export class Editor {
       this.saver.change(this.words.segments[i], { [field]: value });
       if (field === "text") this.text.wait(i, value);
       else this.words.segments[i] = { ...this.words.segments[i], speaker: value };
-      if (field === "speaker") this.text.redraw(i, this.text.said(i).textContent);
+      if (field === "speaker") this.text.redraw(i, this.text.said[i].textContent);
     }
     this.saver.flush();
   }
@@ -96,7 +96,7 @@ export class Editor {
 
   #typed() {
     if (!this.isOpen) return;
-    const text = normal(this.text.said(this.index).textContent);
+    const text = normal(this.text.said[this.index].textContent);
     this.text.rows[this.index].classList.add("waiting");
     this.saver.change(this.words.segments[this.index], { text });
   }
@@ -113,7 +113,7 @@ export class Editor {
   }
 
   #left(event) {
-    if (!this.isOpen || event.target !== this.text.said(this.index)) return;
+    if (!this.isOpen || event.target !== this.text.said[this.index]) return;
     if (document.hasFocus()) this.end();
     else this.saver.flush(); // another window is in front: the caret stays
   }

@@ -2,7 +2,7 @@
 
 import { copy } from "../copy.js";
 import { openDialog } from "../dialog.js";
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
 import { request } from "../http.js";
 import { t } from "../messages.js";
 
@@ -25,11 +25,11 @@ const NUMBERS = { max_line_width: [10, 200, "42"], max_line_count: [1, 10, "2"],
 export function openExport(job) {
   const names = Object.keys(FORMATS).filter((name) => name !== "diarized_json" || job.speakers);
   const choices = names.map((name, i) => choice(name, i === 0));
-  const options = h("div", { class: "tr-options" });
+  const options = h("div.tr-options");
   const original = h("input", { type: "checkbox" });
-  const download = h("a", { class: "button primary", download: "" }, t("tr.download"));
-  const copied = h("button", { type: "button" }, t("copy"));
-  const notice = h("p", { role: "status", class: "tr-dialog-notice" });
+  const download = h("a.button.primary", { download: "" }, t("tr.download"));
+  const copied = button("copy", async () => (notice.textContent = await copyFrom(address())));
+  const notice = h("p.muted.tr-notice", { role: "status" });
   const format = () => choices.find(({ input }) => input.checked).input.value;
   const address = () => `/v1/jobs/${job.id}/transcript?${query(format(), options, original.checked)}`;
   const follow = () => {
@@ -41,11 +41,10 @@ export function openExport(job) {
     copied.hidden = format() === "docx";
     follow();
   };
-  copied.addEventListener("click", async () => (notice.textContent = await copyFrom(address())));
-  const formats = h("fieldset", { class: "tr-formats", onchange: choose }, h("legend", {}, t("tr.format")), choices.map(({ element }) => element));
+  const formats = h("fieldset.tr-formats", { onchange: choose }, h("legend", t("tr.format")), choices.map(({ element }) => element));
   const machine = h("label", { hidden: !job.edited }, original, t("tr.export_original"));
   const recording = h("a", { href: job.urls.audio, download: "" }, t("tr.recording"));
-  const form = h("form", {}, formats, options, machine, h("div", { class: "tr-actions" }, download, copied, recording), notice);
+  const form = h("form.tr-dialog", formats, options, machine, h("div.tr-actions", download, copied, recording), notice);
   form.addEventListener("input", follow);
   form.addEventListener("submit", (event) => event.preventDefault());
   choose();
@@ -54,14 +53,14 @@ export function openExport(job) {
 
 function choice(name, checked) {
   const input = h("input", { type: "radio", name: "tr-format", value: name, checked });
-  return { input, element: h("label", {}, input, h("span", {}, t(`tr.format_${name}`))) };
+  return { input, element: h("label", input, h("span", t(`tr.format_${name}`))) };
 }
 
 function option(name) {
   const bounds = NUMBERS[name];
-  if (!bounds) return h("label", {}, h("input", { type: "checkbox", name, value: "true" }), t(`tr.option_${name}`));
+  if (!bounds) return h("label", h("input", { type: "checkbox", name, value: "true" }), t(`tr.option_${name}`));
   const [min, max, placeholder] = bounds;
-  return h("label", {}, t(`tr.option_${name}`), h("input", { type: "number", name, min: String(min), max: String(max), placeholder }));
+  return h("label", t(`tr.option_${name}`), h("input", { type: "number", name, min, max, placeholder }));
 }
 
 function query(format, options, isOriginal) {

@@ -1,11 +1,10 @@
 // Keeps what is being said in view, until the reader scrolls away.
 
-import { h } from "../dom.js";
-import { t } from "../messages.js";
+import { button } from "../dom.js";
+import { FIELDS, isPlain } from "../shortcuts.js";
 
 const OWN = 700; // ms in which a scroll event may be ours
 const SCROLLING = new Set(["PageUp", "PageDown", "Home", "End", "ArrowUp", "ArrowDown"]);
-const FIELDS = "input, textarea, select, [contenteditable], [role=slider], dialog";
 
 export class Follow {
   #owned = 0; // when we last scrolled, by performance.now()
@@ -15,8 +14,7 @@ export class Follow {
   /** text: TranscriptText. bars(): heights that the bars above and below cover, in px. */
   constructor(text, bars) {
     Object.assign(this, { text, bars, isOn: true });
-    this.button = h("button", { type: "button", class: "tr-back-to-now", hidden: true, onclick: () => this.resume() });
-    this.button.textContent = t("tr.back_to_now");
+    this.button = button("tr.back_to_now", () => this.resume(), { class: "tr-back-to-now", hidden: true });
     this.#listen();
   }
 
@@ -52,7 +50,7 @@ export class Follow {
   }
 
   #keep() {
-    const box = this.text.rows[this.#last].getBoundingClientRect();
+    const box = this.#box();
     const { above, below } = this.bars();
     const bottom = innerHeight - below;
     if (box.top < above || box.bottom > above + (bottom - above) * 0.75) this.#scroll();
@@ -60,14 +58,18 @@ export class Follow {
 
   #scroll() {
     this.#owned = performance.now();
-    const box = this.text.rows[this.#last].getBoundingClientRect();
+    const box = this.#box();
     const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const isFar = Math.abs(box.top) > 2 * innerHeight; // a long way is not worth watching
     this.text.reveal(this.#last, isCalm || isFar ? "instant" : "smooth");
   }
 
+  #box() {
+    return this.text.rows[this.#last]?.getBoundingClientRect();
+  }
+
   #isInView() {
-    const box = this.text.rows[this.#last]?.getBoundingClientRect();
+    const box = this.#box();
     const { above, below } = this.bars();
     return !box || (box.bottom > above && box.top < innerHeight - below);
   }
@@ -77,8 +79,8 @@ export class Follow {
     on("wheel", () => this.stop());
     on("touchmove", (event) => event.target.closest?.(".tr-wave") || this.stop());
     on("keydown", (event) => {
-      const isPlain = !event.altKey && !event.ctrlKey && !event.metaKey;
-      if (isPlain && SCROLLING.has(event.key) && !event.target.closest?.(FIELDS)) this.stop();
+      const isTaken = event.target.closest?.(`${FIELDS}, [contenteditable], [role=slider], dialog`);
+      if (isPlain(event) && SCROLLING.has(event.key) && !isTaken) this.stop();
     });
     // Whatever else moves the page: the scroll bar, the browser's search, a screen reader.
     on("scroll", () => {

@@ -1,20 +1,20 @@
 // What the transcript is called and what is known of it.
 
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
+import { sends } from "../dialog.js";
 import { clock, fullMoment, languageName } from "../format.js";
-import { request } from "../http.js";
+import { getJson } from "../http.js";
 import { reason, t } from "../messages.js";
 
 export class Heading {
-  /** job: as the API shows it. onNamed(job): after a rename. */
-  constructor(job, onNamed) {
-    Object.assign(this, { job, onNamed });
+  /** job: as the API shows it. */
+  constructor(job) {
     this.title = h("h1", { dir: "auto" });
-    this.rename = h("button", { type: "button", class: "tr-rename", onclick: () => this.#edit() }, t("tr.rename"));
-    this.row = h("div", { class: "tr-title" }, this.title, this.rename);
-    this.facts = h("p", { class: "tr-facts" });
-    this.warnings = h("div", {});
-    this.element = h("header", { class: "tr-head" }, this.row, this.facts, this.warnings);
+    this.rename = button("tr.rename", () => this.#edit());
+    this.row = h("div.tr-title", this.title, this.rename);
+    this.facts = h("p.tr-facts");
+    this.warnings = h("div");
+    this.element = h("header.tr-head", this.row, this.facts, this.warnings);
     this.show(job);
   }
 
@@ -23,7 +23,7 @@ export class Heading {
     this.title.textContent = job.title || job.file.name;
     document.title = `${this.title.textContent} · whisper-native`;
     this.facts.replaceChildren(...this.#facts(job));
-    const lines = (job.warnings ?? []).map((warning) => h("p", { class: "tr-warning" }, reason(warning)));
+    const lines = job.warnings.map((warning) => h("p.warn", reason(warning)));
     this.warnings.replaceChildren(...lines);
   }
 
@@ -31,11 +31,11 @@ export class Heading {
     const language = job.detected_language ?? job.language;
     const facts = [
       fullMoment(job.created_at, "medium"),
-      job.total_seconds ? clock(job.total_seconds) : null,
-      language ? languageName(language) : null,
+      job.total_seconds && clock(job.total_seconds),
+      language && languageName(language),
       job.model,
-      job.title ? job.file.name : null,
-      job.expires_at ? t("tr.kept_until", { date: fullMoment(job.expires_at, "medium") }) : null,
+      job.title && job.file.name,
+      job.expires_at && t("tr.kept_until", { date: fullMoment(job.expires_at, "medium") }),
     ];
     return facts.filter(Boolean).map((fact) => h("span", { dir: "auto" }, fact));
   }
@@ -47,21 +47,17 @@ export class Heading {
       form.replaceWith(this.row);
       this.rename.focus();
     };
-    const cancel = h("button", { type: "button", onclick: back }, t("cancel")); // phones have no Escape
-    const form = h("form", { class: "tr-title" }, input, h("button", { type: "submit" }, t("tr.save")), cancel, notice);
+    const save = button("tr.save", null, { type: "submit" });
+    const cancel = button("cancel", back); // phones have no Escape
+    const form = h("form.tr-title", input, save, cancel, notice);
     form.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       event.stopPropagation();
       back();
     });
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      try {
-        await this.#save(input.value.trim());
-        back();
-      } catch (error) {
-        notice.textContent = t("tr.not_saved", { reason: error.message });
-      }
+    sends(form, notice, async () => {
+      await this.#save(input.value.trim());
+      back();
     });
     this.row.replaceWith(form);
     input.select();
@@ -69,9 +65,6 @@ export class Heading {
 
   async #save(title) {
     const isName = !title || title === this.job.file.name;
-    const response = await request(`/v1/jobs/${this.job.id}`, { method: "PATCH", json: { title: isName ? null : title } });
-    const job = await response.json();
-    this.show(job);
-    this.onNamed(job);
+    this.show(await getJson(`/v1/jobs/${this.job.id}`, { method: "PATCH", json: { title: isName ? null : title } }));
   }
 }

@@ -1,6 +1,6 @@
 // What was corrected, to undo and redo: each step is a list of segments with what stood there before and after.
 
-export class History {
+export class Corrections {
   #done = [];
   #undone = [];
 

@@ -1,13 +1,13 @@
 // The recording: play, pause, jump, speed; and what time it is at every frame.
 
 import { announce } from "../announce.js";
-import { h } from "../dom.js";
+import { button, h, select } from "../dom.js";
 import { clock } from "../format.js";
 import { request } from "../http.js";
 import { t } from "../messages.js";
 import { Waveform } from "./waveform.js";
 
-export const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3];
+const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3];
 const STEP = 5; // seconds
 const PATIENCE = 400; // milliseconds until it is said that there is no sound yet
 
@@ -26,7 +26,6 @@ export class Player {
     this.element = this.#build();
     this.#listen();
     this.#showTime(0);
-    this.waveform.length = this.length;
   }
 
   destroy() {
@@ -83,23 +82,19 @@ export class Player {
 
   #setSpeed(speed) {
     this.audio.playbackRate = this.audio.defaultPlaybackRate = speed;
-    this.speed.value = String(speed);
+    this.speed.value = speed;
   }
 
   #build() {
-    const button = (name, text, onclick) => h("button", { type: "button", class: name, onclick }, text);
-    const options = SPEEDS.map((speed) => h("option", { value: String(speed), selected: speed === 1 }, `${speed}×`));
-    this.speed = h("select", { "aria-label": t("tr.speed"), onchange: () => this.#setSpeed(Number(this.speed.value)) });
-    this.speed.append(...options);
-    this.playButton = button("tr-play", t("tr.play"), () => this.toggle());
-    this.clock = h("span", { class: "tr-clock" });
-    this.notice = h("p", { class: "tr-player-notice", role: "status", hidden: true });
-    this.back = button("", t("tr.back"), () => this.skip(-1));
-    this.forward = button("", t("tr.forward"), () => this.skip(1));
-    this.back.setAttribute("aria-label", t("tr.back_label", { n: STEP }));
-    this.forward.setAttribute("aria-label", t("tr.forward_label", { n: STEP }));
-    const controls = h("div", { class: "tr-controls" }, this.back, this.playButton, this.forward, this.clock, this.speed);
-    return h("section", { class: "tr-player", "aria-label": t("tr.player") }, this.audio, this.notice, controls, this.waveform.element);
+    const pairs = SPEEDS.map((speed) => [speed, `${speed}×`]);
+    this.speed = select({ "aria-label": t("tr.speed"), onchange: () => this.#setSpeed(Number(this.speed.value)) }, pairs, 1);
+    this.playButton = button("tr.play", () => this.toggle(), { class: "tr-play" });
+    this.clock = h("span.tr-clock");
+    this.notice = h("p.muted.tr-player-notice", { role: "status", hidden: true });
+    this.back = button("tr.back", () => this.skip(-1), { "aria-label": t("tr.back_label", { n: STEP }) });
+    this.forward = button("tr.forward", () => this.skip(1), { "aria-label": t("tr.forward_label", { n: STEP }) });
+    const controls = h("div.tr-controls", this.back, this.playButton, this.forward, this.clock, this.speed);
+    return h("section.tr-player", { "aria-label": t("tr.player") }, this.audio, this.notice, controls, this.waveform.element);
   }
 
   #listen() {
@@ -112,12 +107,12 @@ export class Player {
   }
 
   #changed() {
-    cancelAnimationFrame(this.#frame);
-    this.playButton.textContent = this.isPlaying ? t("tr.pause") : t("tr.play");
-    if (this.isPlaying) this.#frame = requestAnimationFrame(() => this.#run());
+    this.playButton.textContent = t(this.isPlaying ? "pause" : "tr.play");
+    this.#run();
   }
 
   #run() {
+    cancelAnimationFrame(this.#frame);
     this.#tick();
     if (this.isPlaying) this.#frame = requestAnimationFrame(() => this.#run());
   }
@@ -154,7 +149,7 @@ export class Player {
       this.#say(t("tr.audio_unplayable"));
     } catch (error) {
       if (error.status === 404 || error.status === 410) return this.#gone();
-      this.#say(t("tr.audio_failed", { message: error.status ? error.message : t("tr.no_connection") }));
+      this.#say(t("tr.audio_failed", { message: error.message }));
     }
   }
 

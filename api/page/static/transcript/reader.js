@@ -1,27 +1,24 @@
 // A finished transcript: reads along, corrects, finds and takes along.
 
 import { announce } from "../announce.js";
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
 import { t } from "../messages.js";
 import { conflictBox } from "./conflict.js";
+import { openDeliveries } from "./deliveries.js";
 import { Editor } from "./editing.js";
+import { openExport } from "./export.js";
 import { Follow } from "./follow.js";
-import { History } from "./history.js";
+import { Corrections } from "./history.js";
 import { listen } from "./keys.js";
+import { openOriginal } from "./original.js";
 import { Player } from "./player.js";
 import { SaveState } from "./save_state.js";
 import { saverOf } from "./saving.js";
 import { Search } from "./search.js";
+import { chooseSpeaker, openSpeakers } from "./speakers.js";
 import { TranscriptText } from "./text.js";
 import { Tools } from "./tools.js";
 import { Words } from "./words.js";
-
-// Dialogs come when they are asked for: most readers need none of them.
-const openDeliveries = async (...values) => (await import("./deliveries.js")).openDeliveries(...values);
-const openExport = async (...values) => (await import("./export.js")).openExport(...values);
-const openOriginal = async (...values) => (await import("./original.js")).openOriginal(...values);
-const openSpeakers = async (...values) => (await import("./speakers.js")).openSpeakers(...values);
-const chooseSpeaker = async (...values) => (await import("./speakers.js")).chooseSpeaker(...values);
 
 export class Reader {
   #stops = new AbortController();
@@ -37,15 +34,15 @@ export class Reader {
       found: (i) => this.search?.found(i) ?? [],
       language: transcript.language_code,
     });
-    this.history = new History((changes) => this.editor.apply(changes), () => this.#showHistory());
+    this.history = new Corrections((changes) => this.editor.apply(changes), () => this.#showHistory());
     this.editor = new Editor({ ...this.#parts(), saver: this.saver, history: this.history, idOf: (name) => this.idOf(name) });
     this.search = new Search({ ...this.#parts(), onGo: () => this.follow.stop(), onClose: () => this.searchButton.focus() });
     this.player = new Player(job, (time) => this.#at(time));
     this.bar = this.#build();
-    this.foot = h("div", { class: "tr-foot" });
+    this.foot = h("div.tr-foot");
     this.follow = new Follow(this.text, () => ({ above: this.bar.offsetHeight, below: this.foot.offsetHeight }));
     this.foot.append(this.follow.button, this.player.element);
-    this.element = h("div", { class: "tr-reader" }, this.bar, this.text.element, this.foot);
+    this.element = h("div.tr-reader", this.bar, this.text.element, this.foot);
     this.tools = new Tools(this.text, this.words, this.#actions());
     this.#listen();
     this.#resume();
@@ -60,11 +57,6 @@ export class Reader {
     this.text.destroy();
     this.follow.destroy();
     this.player.destroy();
-  }
-
-  /** The job as it is now: who speaks in it, and for how long. */
-  know(job) {
-    this.job = job;
   }
 
   /** The transcript as it is on the server; what is not saved here stays as it is. */
@@ -159,8 +151,7 @@ export class Reader {
   }
 
   #build() {
-    const button = (message, onclick) => h("button", { type: "button", onclick }, t(message));
-    this.undo = button("tr.undo", () => this.history.undo());
+    this.undo = button("undo", () => this.history.undo());
     this.redo = button("tr.redo", () => this.history.redo());
     this.searchButton = button("tr.find", () => this.search.open());
     this.saveState = new SaveState(this.saver);
@@ -169,12 +160,12 @@ export class Reader {
       this.searchButton,
       button("tr.export", () => this.#export()),
       this.job.speakers?.length ? button("tr.speakers", () => this.#speakers()) : null,
-      this.job.webhook ? button("tr.deliveries", () => openDeliveries(this.job)) : null,
+      this.job.webhook && button("tr.deliveries", () => openDeliveries(this.job)),
       this.undo,
       this.redo,
     ];
-    const row = h("div", { class: "tr-buttons", role: "toolbar", "aria-label": t("tr.tools") }, buttons);
-    return h("div", { class: "tr-bar" }, row, this.saveState.element, this.search.element);
+    const row = h("div.tr-buttons", { role: "toolbar", "aria-label": t("tr.tools") }, buttons);
+    return h("div.tr-bar", row, this.saveState.element, this.search.element);
   }
 
   /** What is exported has all corrections. */

@@ -1,13 +1,13 @@
 // A job that is not done yet: where it stands, and its text as it comes.
 
 import { announce } from "../announce.js";
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
 import { about, clock, percent } from "../format.js";
-import { request } from "../http.js";
-import { reason, t } from "../messages.js";
+import { waiting } from "../job_row.js";
+import { cancelJob } from "../jobs.js";
+import { t } from "../messages.js";
 
-const AGAIN = 3000; // ms until a stream that was refused, as by a proxy without a server, is asked for again
-const ENDED = new Set(["finished", "failed", "canceled", "deleted"]);
+const REOPENING = 3000; // ms until a stream that was refused, as by a proxy without a server, is asked for again
 
 export class Running {
   #source = null;
@@ -17,11 +17,11 @@ export class Running {
   /** onEnd(job): once, when it has ended. */
   constructor(job, onEnd) {
     Object.assign(this, { job, onEnd });
-    this.state = h("p", { class: "tr-state" });
+    this.state = h("p");
     this.bar = h("progress", { max: "1", "aria-label": t("tr.progress") });
-    this.text = h("div", { class: "tr-text tr-live", lang: job.language ?? null });
-    this.cancel = h("button", { type: "button", onclick: () => this.#cancel() }, t("cancel"));
-    this.element = h("section", { class: "tr-running" }, h("div", { class: "tr-running-state" }, this.state, this.bar, this.cancel), this.text);
+    this.text = h("div.tr-text.tr-live", { lang: job.language });
+    this.cancel = button("cancel", () => this.#cancel());
+    this.element = h("section", h("div.tr-running-state", this.state, this.bar, this.cancel), this.text);
     this.show(job);
     addEventListener("scroll", () => this.#scrolled(), { passive: true, signal: this.#stops.signal });
     document.addEventListener("visibilitychange", () => this.#connect(), { signal: this.#stops.signal });
@@ -35,13 +35,12 @@ export class Running {
 
   /** The job as it is now. */
   show(job) {
-    if (job.status !== this.job.status) announce(t(`tr.status_${job.status}`));
+    const before = this.job.status;
     Object.assign(this.job, job);
-    const { status, position, waiting_for: trouble } = this.job;
-    if (trouble) this.state.textContent = t("tr.status_waiting", { message: reason(trouble) });
-    else if (status === "queued") this.state.textContent = position ? t("tr.status_position", { n: position }) : t("tr.status_queued");
-    else this.state.textContent = this.#progress();
-    this.bar.hidden = status === "queued";
+    if (this.job.status !== before) announce(t(`state.${this.job.status}`));
+    const isQueued = this.job.status === "queued";
+    this.state.textContent = isQueued ? waiting(this.job) : this.#progress();
+    this.bar.hidden = isQueued;
     this.bar.value = this.job.progress ?? 0;
   }
 
@@ -61,15 +60,11 @@ export class Running {
   }
 
   #open() {
-    const source = new EventSource(this.job.urls?.events ?? `/v1/jobs/${this.job.id}/events`);
+    const source = new EventSource(`/v1/jobs/${this.job.id}/events`);
     this.#source = source;
     this.text.replaceChildren(); // it tells all from the first
     source.addEventListener("error", () => source.readyState === EventSource.CLOSED && this.#again(source));
     const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
-    on("state", ({ state }) => ENDED.has(state) || this.show({ status: state }));
-    on("progress", ({ processed, total }) =>
-      this.show({ processed_seconds: processed, total_seconds: total, progress: total ? processed / total : 0 }),
-    );
     on("segment", (segment) => this.#add(segment));
     on("done", (job) => {
       source.close();
@@ -82,14 +77,14 @@ export class Running {
       if (this.#source !== refused || this.#stops.signal.aborted) return;
       this.#source = null;
       this.#connect();
-    }, AGAIN);
+    }, REOPENING);
   }
 
   #add(segment) {
     if (Number(this.text.lastElementChild?.dataset.id ?? -1) >= segment.id) return; // told again after a lost line
-    const speaker = segment.speaker ? h("b", { class: "tr-speaker", dir: "auto" }, segment.speaker) : null;
-    const time = h("span", { class: "tr-time" }, clock(segment.start));
-    this.text.append(h("div", { class: "tr-seg", dataset: { id: segment.id } }, time, speaker, h("p", { class: "tr-said", dir: "auto" }, segment.text.trim())));
+    const speaker = segment.speaker && h("b.tr-speaker", { dir: "auto" }, segment.speaker);
+    const time = h("span.tr-time", clock(segment.start));
+    this.text.append(h("div.tr-seg", { "data-id": segment.id }, time, speaker, h("p.tr-said", { dir: "auto" }, segment.text.trim())));
     if (this.#isAtEnd) this.text.lastElementChild.scrollIntoView({ block: "nearest" });
   }
 
@@ -100,7 +95,7 @@ export class Running {
   async #cancel() {
     this.cancel.disabled = true;
     try {
-      await request(`/v1/jobs/${this.job.id}/cancel`, { method: "POST" });
+      await cancelJob(this.job);
     } catch (error) {
       this.state.textContent = error.message;
       this.cancel.disabled = false;

@@ -1,7 +1,7 @@
 // Whether the corrections are saved, in words; and what can be done if they are not.
 
 import { announce } from "../announce.js";
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
 import { t } from "../messages.js";
 
 const TROUBLE = new Set(["failed", "refused", "conflict"]);
@@ -9,9 +9,9 @@ const TROUBLE = new Set(["failed", "refused", "conflict"]);
 export class SaveState {
   constructor(saver) {
     this.saver = saver;
-    this.text = h("span", {});
-    this.now = h("button", { type: "button", hidden: true, onclick: () => saver.flush() }, t("tr.save_now"));
-    this.element = h("div", { class: "tr-save" }, this.text, this.now);
+    this.text = h("span");
+    this.now = button("tr.save_now", () => saver.flush(), { hidden: true });
+    this.element = h("div.tr-save", this.text, this.now);
   }
 
   show() {

@@ -2,26 +2,25 @@
 //
 // Nothing is dropped before the server has it. What somebody else changed meanwhile is asked about, not overwritten.
 
-import { request } from "../http.js";
+import { passes, request } from "../http.js";
 import { t } from "../messages.js";
 
-const PAUSE = 1000; // ms after the last key
+const QUIET = 1000; // ms after the last key
 const RETRIES = [2, 4, 8, 15, 30]; // s
 const BATCH = 1000; // segments a request
-const PASSING = new Set([0, 408, 425, 429]); // statuses of a trouble that passes, beside all of 5xx
 const WORDS = "format=verbose_json&timestamp_granularities[]=word&timestamp_granularities[]=segment&flat_words=false";
 
 const revisionOf = (response) => response.headers.get("etag")?.replace(/^W\/|"/g, "") ?? null;
 
 /** The transcript with its words, or without if it has none. original: the machine's. */
-export async function load(jobId, { original = false, signal } = {}) {
+export async function load(jobId, { original = false } = {}) {
   const path = `/v1/jobs/${jobId}/transcript?${original ? "original=true&" : ""}`;
   let response;
   try {
-    response = await request(path + WORDS, { signal });
+    response = await request(path + WORDS);
   } catch (error) {
     if (error.status !== 400) throw error; // translations, and what came by OpenAI's route, may have none
-    response = await request(`${path}format=verbose_json&timestamp_granularities[]=segment`, { signal });
+    response = await request(`${path}format=verbose_json&timestamp_granularities[]=segment`);
   }
   return { ...(await response.json()), revision: revisionOf(response) };
 }
@@ -35,9 +34,7 @@ addEventListener("beforeunload", (event) => {
 
 /** The saver of a job: the one that was left with unsaved corrections, or a new one. */
 export function saverOf(jobId, revision) {
-  const left = savers.get(jobId);
-  if (left) return left;
-  return new Saver(jobId, revision);
+  return savers.get(jobId) ?? new Saver(jobId, revision);
 }
 
 export class Saver {
@@ -68,11 +65,11 @@ export class Saver {
       return this.view?.conflict(base.id, false);
     }
     const known = this.pending.get(base.id);
-    this.pending.set(base.id, { base: known?.base ?? base, ...this.#fields(known), ...change });
+    this.pending.set(base.id, { base, ...known, ...change });
     savers.set(this.jobId, this);
     if (this.state !== "failed") this.#become("waiting");
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.flush(), PAUSE);
+    this.#timer = setTimeout(() => this.flush(), QUIET);
   }
 
   /** Sends at once what is there. */
@@ -98,9 +95,7 @@ export class Saver {
     if (!this.#isSending && this.conflicts.size) this.#settle();
   }
 
-  #fields(change) {
-    if (!change) return {};
-    const { base, ...fields } = change;
+  #fields({ base, ...fields } = {}) {
     return fields;
   }
 
@@ -166,12 +161,11 @@ export class Saver {
   }
 
   #failed(error) {
-    const passes = PASSING.has(error.status) || error.status >= 500 || error.status === 401;
+    const isPassing = passes(error.status) || error.status === 401;
     const wait = RETRIES[Math.min(this.#failures, RETRIES.length - 1)];
     this.#failures += 1;
-    if (passes) this.#timer = setTimeout(() => this.flush(), wait * 1000);
-    const reason = error.status === 0 ? t("tr.no_connection") : (error.message ?? String(error));
-    this.#become(passes ? "failed" : "refused", t("tr.not_saved", { reason }));
+    if (isPassing) this.#timer = setTimeout(() => this.flush(), wait * 1000);
+    this.#become(isPassing ? "failed" : "refused", t("tr.not_saved", { reason: error.message }));
   }
 
   #become(state, message = "") {

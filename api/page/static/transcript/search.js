@@ -1,7 +1,7 @@
 // Finds in the transcript, counts all, and replaces.
 
 import { announce } from "../announce.js";
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
 import { t } from "../messages.js";
 
 const NONE = [];
@@ -72,36 +72,29 @@ export class Search {
   }
 
   #build() {
-    const button = (label, onclick) => h("button", { type: "button", onclick }, label);
     this.field = h("input", { type: "search", "aria-label": t("tr.search"), placeholder: t("tr.search"), dir: "auto" });
     this.by = h("input", { type: "text", "aria-label": t("tr.replace_by"), placeholder: t("tr.replace_by"), dir: "auto" });
     this.exact = h("input", { type: "checkbox", onchange: () => this.#run() });
-    this.count = h("output", { class: "tr-count" });
+    this.count = h("output.tr-count");
     this.field.addEventListener("input", () => this.#soon());
     const replacing = h("div", { hidden: true }, this.by);
-    replacing.append(button(t("tr.replace"), () => this.replace()), button(t("tr.replace_all"), () => this.replaceAll()));
-    const opens = button(t("tr.replace_open"), () => {
+    replacing.append(button("tr.replace", () => this.replace()), button("tr.replace_all", () => this.replaceAll()));
+    const opens = button("tr.replace_open", () => {
       replacing.hidden = !replacing.hidden;
-      opens.setAttribute("aria-expanded", String(!replacing.hidden));
+      opens.ariaExpanded = !replacing.hidden;
       if (!replacing.hidden) this.by.focus({ preventScroll: true });
     });
-    opens.setAttribute("aria-expanded", "false");
+    opens.ariaExpanded = false;
+    const step = (key, sign, by) => h("button", { type: "button", "aria-label": t(key), onclick: () => this.go(by) }, sign);
+    const [previous, next] = [step("tr.previous", "↑", -1), step("tr.next", "↓", 1)];
+    const exact = h("label", this.exact, t("tr.exact"));
+    const close = button("close", () => this.close());
     return h(
-      "div",
-      { class: "tr-search", role: "search", hidden: true, onkeydown: (event) => this.#keyed(event) },
-      h("div", {}, h("span", { class: "tr-sought" }, this.field, this.count), ...this.#steps(), opens, this.#closing()),
+      "div.tr-search",
+      { role: "search", hidden: true, onkeydown: (event) => this.#keyed(event) },
+      h("div", h("span.tr-sought", this.field, this.count), previous, next, exact, opens, close),
       replacing,
     );
-  }
-
-  #steps() {
-    const step = (label, sign, by) => h("button", { type: "button", "aria-label": label, onclick: () => this.go(by) }, sign);
-    const exact = h("label", {}, this.exact, t("tr.exact"));
-    return [step(t("tr.previous"), "↑", -1), step(t("tr.next"), "↓", 1), exact];
-  }
-
-  #closing() {
-    return h("button", { type: "button", onclick: () => this.close() }, t("tr.close_search"));
   }
 
   #keyed(event) {

@@ -22,12 +22,11 @@ function rangeIn(node, from, to) {
 }
 
 export class TranscriptText {
-  #said = []; // the element of each segment's text
   #groups = [];
   #near = new Set(); // groups in or close to the view
   #marks = new Map(); // group → [[highlight, range], …]
   #spoken = -1; // segment
-  #chosen = 0;
+  chosen = 0; // the segment that keys and tools act on
   #word = -2; // in it; -1 before its first
 
   /** words: Words. hrefOf(seconds): a link to a moment. nameOf(speaker): as shown. found(i): ranges that search found
@@ -35,9 +34,10 @@ export class TranscriptText {
   constructor(words, { hrefOf, nameOf, found, language }) {
     Object.assign(this, { words, hrefOf, nameOf, found });
     this.size = words.segments.length > MANY ? 20 : 10;
-    this.element = h("div", { class: "tr-text", lang: language ?? null });
-    this.#said = words.segments.map((segment) => h("p", { class: "tr-said", dir: "auto" }, shownText(segment)));
+    this.element = h("div.tr-text", { lang: language });
+    this.said = words.segments.map((segment) => h("p.tr-said", { dir: "auto" }, shownText(segment)));
     this.rows = words.segments.map((segment, i) => this.#row(segment, i));
+    this.rows.forEach((_, i) => this.label(i));
     this.#build();
     this.highlights = Object.fromEntries(KINDS.map((kind) => [kind, this.#highlight(kind)]));
     this.watcher = new IntersectionObserver((seen) => this.#watch(seen), { rootMargin: "50% 0px" });
@@ -56,14 +56,10 @@ export class TranscriptText {
     return row && this.element.contains(row) ? Number(row.dataset.i) : -1;
   }
 
-  said(i) {
-    return this.#said[i];
-  }
-
   /** The text as it stands there: a correction too that the server has not got yet. */
   shown(i) {
     const isOurs = this.rows[i].classList.contains("waiting");
-    return isOurs ? this.said(i).textContent : shownText(this.words.segments[i]);
+    return isOurs ? this.said[i].textContent : shownText(this.words.segments[i]);
   }
 
   /** Shows a correction that the server has not got yet. */
@@ -74,7 +70,7 @@ export class TranscriptText {
 
   /** After a correction. `text`: as shown; the segment's own if left out. */
   redraw(i, text = shownText(this.words.segments[i])) {
-    const said = this.said(i);
+    const said = this.said[i];
     if (said.textContent !== text) said.textContent = text; // a caret in it stays where it is
     if (this.#spoken === i) this.#word = -2; // marked anew at the next frame
     this.label(i);
@@ -85,11 +81,11 @@ export class TranscriptText {
   /** Who speaks stands where it changes. */
   label(i) {
     const { speaker } = this.words.segments[i];
-    const isNew = speaker && (i === 0 || this.words.segments[i - 1].speaker !== speaker);
+    const isNew = speaker && this.words.segments[i - 1]?.speaker !== speaker;
     const shown = this.rows[i].querySelector(".tr-speaker");
     if (!isNew) return shown?.remove();
     if (shown) shown.textContent = this.nameOf(speaker);
-    else this.said(i).before(h("b", { class: "tr-speaker", dir: "auto" }, this.nameOf(speaker)));
+    else this.said[i].before(h("b.tr-speaker", { dir: "auto" }, this.nameOf(speaker)));
   }
 
   /** Marks the word that is said at this time. Returns the segment's index. */
@@ -109,7 +105,7 @@ export class TranscriptText {
   #mark(i, word) {
     this.#word = word;
     const { spoken } = this.highlights;
-    const node = i < 0 ? null : this.said(i).firstChild;
+    const node = i < 0 ? null : this.said[i].firstChild;
     if (!spoken) return;
     if (word < 0 || !node || node.nodeType !== Node.TEXT_NODE) return spoken.clear();
     const { from, to } = this.words.table(i);
@@ -119,16 +115,11 @@ export class TranscriptText {
     spoken.add(isWaiting ? rangeIn(node, 0, node.length) : rangeIn(node, from[word], to[word]));
   }
 
-  /** The segment that keys and tools act on. */
   choose(i) {
-    if (i === this.#chosen) return;
-    if (this.#chosen >= 0) this.#time(this.#chosen).tabIndex = -1;
+    if (i === this.chosen) return;
+    if (this.chosen >= 0) this.#time(this.chosen).tabIndex = -1;
     this.#time(i).tabIndex = 0;
-    this.#chosen = i;
-  }
-
-  get chosen() {
-    return this.#chosen;
+    this.chosen = i;
   }
 
   focus(i) {
@@ -155,30 +146,27 @@ export class TranscriptText {
     const range = place ? null : document.caretRangeFromPoint?.(x, y);
     const node = place?.offsetNode ?? range?.startContainer;
     const i = this.indexOf(node?.parentElement);
-    if (i < 0 || node.parentElement !== this.said(i)) return null;
+    if (i < 0 || node.parentElement !== this.said[i]) return null;
     return { i, offset: place?.offset ?? range.startOffset };
   }
 
   #row(segment, i) {
     const href = this.hrefOf(segment.start);
-    const time = h("a", { class: "tr-time", href, tabindex: i ? "-1" : "0" }, clock(segment.start));
-    const before = this.words.segments[i - 1];
-    const isNew = segment.speaker && segment.speaker !== before?.speaker;
-    const speaker = isNew ? h("b", { class: "tr-speaker", dir: "auto" }, this.nameOf(segment.speaker)) : null;
-    return h("div", { class: "tr-seg", dataset: { i } }, time, speaker, this.#said[i]);
+    const time = h("a.tr-time", { href, tabindex: i ? "-1" : "0" }, clock(segment.start));
+    return h("div.tr-seg", { "data-i": i }, time, this.said[i]);
   }
 
   #build() {
     const perLine = Math.max(30, Math.min(80, (globalThis.innerWidth - 120) / 8)); // characters
     for (let first = 0; first < this.rows.length; first += this.size) {
       const rows = this.rows.slice(first, first + this.size);
-      const group = h("div", { class: "tr-group", dataset: { group: this.#groups.length } }, rows);
+      const group = h("div.tr-group", { "data-group": this.#groups.length }, rows);
       const lines = rows.map((row) => Math.ceil(row.textContent.length / perLine) || 1);
       const height = lines.reduce((sum, count) => sum + count * LINE + 8, 0);
       group.style.setProperty("contain-intrinsic-block-size", `auto ${height}px`);
       this.#groups.push(group);
     }
-    if (!this.rows.length) this.#groups.push(h("p", { class: "tr-none" }, t("tr.no_words")));
+    if (!this.rows.length) this.#groups.push(h("p.muted", t("tr.no_words")));
     this.element.append(...this.#groups);
   }
 
@@ -201,10 +189,8 @@ export class TranscriptText {
   #watch(seen) {
     for (const { target, isIntersecting } of seen) {
       const group = Number(target.dataset.group);
-      if (isIntersecting) this.#near.add(group);
-      else this.#near.delete(group);
-      this.#unmark(group);
-      if (isIntersecting) this.#markGroup(group);
+      this.#near[isIntersecting ? "add" : "delete"](group);
+      this.remark([group]);
     }
   }
 
@@ -212,7 +198,7 @@ export class TranscriptText {
     const marks = [];
     const end = Math.min((group + 1) * this.size, this.rows.length);
     for (let i = group * this.size; i < end; i += 1) {
-      const node = this.said(i).firstChild;
+      const node = this.said[i].firstChild;
       if (node?.nodeType !== Node.TEXT_NODE) continue;
       if (!this.rows[i].classList.contains("waiting"))
         for (const [from, to] of this.words.unsure(i, UNSURE)) marks.push(["unsure", rangeIn(node, from, to)]);

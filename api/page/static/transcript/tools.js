@@ -2,7 +2,7 @@
 
 import { announce } from "../announce.js";
 import { copy } from "../copy.js";
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
 import { clock } from "../format.js";
 import { t } from "../messages.js";
 
@@ -12,14 +12,14 @@ export class Tools {
   /** actions: { edit(i), speaker(i), original(i) }; speaker is left out if speakers were not told apart. */
   constructor(text, words, actions) {
     Object.assign(this, { text, words });
-    const button = (label, act) => h("button", { type: "button", onclick: () => act(this.#i) }, label);
+    const tool = (key, act) => button(key, () => act(this.#i));
     this.element = h(
-      "span",
-      { class: "tr-tools", role: "group" },
-      button(t("tr.edit"), actions.edit),
-      actions.speaker ? button(t("tr.speaker"), actions.speaker) : null,
-      button(t("tr.original"), actions.original),
-      button(t("tr.link"), (i) => this.#copyLink(i)),
+      "span.tr-tools",
+      { role: "group" },
+      tool("tr.edit", actions.edit),
+      actions.speaker && tool("tr.speaker", actions.speaker),
+      tool("tr.original", actions.original),
+      tool("tr.link", (i) => this.#copyLink(i)),
     );
     text.element.addEventListener("pointerover", (event) => this.#at(event));
     text.element.addEventListener("focusin", (event) => this.#at(event));
@@ -29,7 +29,7 @@ export class Tools {
   put(i) {
     if (i < 0 || i === this.#i) return;
     this.#i = i;
-    this.element.setAttribute("aria-label", t("tr.tools_at", { time: clock(this.words.segments[i].start) }));
+    this.element.ariaLabel = t("tr.tools_at", { time: clock(this.words.segments[i].start) });
     this.text.rows[i].append(this.element);
   }
 

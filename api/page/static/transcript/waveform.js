@@ -4,12 +4,13 @@ import { h } from "../dom.js";
 import { clock } from "../format.js";
 import { getJson } from "../http.js";
 import { t } from "../messages.js";
+import { isPlain } from "../shortcuts.js";
 
 const BAR = 3; // px, with the gap after it
 const KEYS = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5, PageDown: -60, PageUp: 60 }; // seconds
 
 export class Waveform {
-  #peaks = null;
+  #peaks = [];
   #time = 0;
   #column = -1; // the last that was played, of the canvas as drawn
 
@@ -19,8 +20,8 @@ export class Waveform {
     this.onSeek = onSeek;
     this.canvas = h("canvas", { "aria-hidden": "true" });
     this.element = h(
-      "div",
-      { class: "tr-wave", role: "slider", tabindex: "0", "aria-label": t("tr.position"), "aria-valuemin": "0" },
+      "div.tr-wave",
+      { role: "slider", tabindex: "0", "aria-label": t("tr.position"), "aria-valuemin": "0" },
       this.canvas,
     );
     this.#listen();
@@ -37,25 +38,21 @@ export class Waveform {
   }
 
   disable() {
-    this.element.setAttribute("aria-disabled", "true");
+    this.element.ariaDisabled = true;
     this.element.tabIndex = -1;
   }
 
   show(time) {
     this.#time = time;
-    const column = this.#columnAt(time);
-    if (column === this.#column) return;
-    this.#draw();
+    if (this.#columnAt(time) !== this.#column) this.#draw();
   }
 
   #redraw = () => this.#draw();
 
   async #load(job) {
     try {
-      this.#peaks = (await getJson(job.urls?.peaks ?? `/v1/jobs/${job.id}/peaks`)).peaks;
-    } catch {
-      this.#peaks = null; // older jobs have none: a plain bar serves as well
-    }
+      this.#peaks = (await getJson(`/v1/jobs/${job.id}/peaks`)).peaks;
+    } catch {} // older jobs have none: a plain bar serves as well
     this.#draw();
   }
 
@@ -83,7 +80,7 @@ export class Waveform {
   }
 
   #keyed(event) {
-    if (event.ctrlKey || event.altKey || event.metaKey) return null;
+    if (!isPlain(event)) return null;
     if (event.key === "Home") return 0;
     if (event.key === "End") return this.length;
     return event.key in KEYS ? this.#time + KEYS[event.key] : null;
@@ -116,17 +113,13 @@ export class Waveform {
   /** Of the peaks between two shares of the recording, from 0 to 1. */
   #loudest(from, to) {
     const peaks = this.#peaks;
-    if (!peaks?.length) return 0;
-    const last = Math.max(Math.floor(from * peaks.length) + 1, Math.floor(to * peaks.length));
-    let most = 0;
-    for (let i = Math.floor(from * peaks.length); i < last; i += 1) most = Math.max(most, peaks[i] ?? 0);
-    return most / 255;
+    const first = Math.floor(from * peaks.length);
+    return Math.max(0, ...peaks.slice(first, Math.max(first + 1, Math.floor(to * peaks.length)))) / 255;
   }
 
   #describe() {
-    this.element.setAttribute("aria-valuemax", String(Math.round(this.length)));
-    this.element.setAttribute("aria-valuenow", String(Math.round(this.#time)));
-    const values = { time: clock(this.#time), length: clock(this.length) };
-    this.element.setAttribute("aria-valuetext", t("tr.position_is", values));
+    this.element.ariaValueMax = Math.round(this.length);
+    this.element.ariaValueNow = Math.round(this.#time);
+    this.element.ariaValueText = t("tr.position_is", { time: clock(this.#time), length: clock(this.length) });
   }
 }

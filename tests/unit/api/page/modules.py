@@ -35,13 +35,19 @@ const tell = (value) => { console.log(JSON.stringify(value)); process.exit(); };
 
 def run(folder: Path, script: str) -> Any:
     """What the script tells (`tell(value)`). folder: for a copy of the modules, beside which the script lies."""
-    playwright = pytest.importorskip("playwright", reason="no Playwright: pip install playwright")
-    node = Path(playwright.__file__).parent / "driver" / ("node.exe" if os.name == "nt" else "node")
     shutil.copytree(FOLDER, folder / "page")  # makes the folder, too
+    return told(folder, script)
+
+
+def told(folder: Path, script: str, *options: str) -> Any:
+    """The same without the page's modules. options: Node's own"""
+    folder.mkdir(exist_ok=True)
     (folder / "package.json").write_text('{"type": "module"}')
     (folder / "test.js").write_text(_BROWSER + script, encoding="utf-8")
+    playwright = pytest.importorskip("playwright", reason="no Playwright: pip install playwright")
+    node = Path(playwright.__file__).parent / "driver" / ("node.exe" if os.name == "nt" else "node")
     ended = subprocess.run(
-        [node, "test.js"], cwd=folder, capture_output=True, encoding="utf-8", timeout=60, check=False
+        [node, *options, "test.js"], cwd=folder, capture_output=True, encoding="utf-8", timeout=60, check=False
     )
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)

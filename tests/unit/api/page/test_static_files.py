@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from api.page import routes, static_files
-from api.page.static_files import static_file, version
+from api.page.static_files import sent_file, static_file, version
 from tests.unit.api_service import assert_error, serving
 
-SCRIPT = "export const words = [];\n" * 100
+SCRIPT = "// why\n" * 100 + "export const words = [];\n"
+SENT = "const words=[];\nexport{words};"
 
 
 @pytest.fixture
@@ -21,6 +22,7 @@ def folder(tmp_path: Path) -> Path:
     link = '<link rel="modulepreload" href="/page/transcript/view.js">'
     (folder / "index.html").write_text(f"<!doctype html>{link}" + "<p>page</p>" * 100)
     (folder / "transcript" / "view.js").write_text(SCRIPT)
+    (folder / "app.js").write_text("")
     (folder / "notes.txt").write_text("not of the page")
     (tmp_path / "outside.js").write_text("secret")
     (folder / "C:outside.js").write_text("on another drive of Windows")
@@ -52,6 +54,7 @@ async def test_a_browser_keeps_files_until_one_is_changed(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routes, "static_file", lambda name: static_file(name, folder))
+    monkeypatch.setattr(routes, "sent_file", lambda name: sent_file(name, folder))
     monkeypatch.setattr(routes, "version", lambda: version(folder))
     async with serving(tmp_path / "data") as running:
 
@@ -62,12 +65,13 @@ async def test_a_browser_keeps_files_until_one_is_changed(
 
         before = await link()
         kept = await running.client.get(before)
-        assert (kept.text, kept.headers["cache-control"]) == (SCRIPT, routes.KEPT)
-        (folder / "transcript" / "view.js").write_text("changed")
-        static_files._version.cache_clear()  # which a second does too
+        assert (kept.text, kept.headers["cache-control"]) == (SENT, routes.KEPT)
+        assert (await running.client.get("/page/transcript/view.js")).text == SCRIPT  # as it lies there
+        (folder / "transcript" / "view.js").write_text("export class Changed {}")
+        static_files._state.cache_clear()  # which a second does too
         assert await link() != before
         late = await running.client.get(before)  # a page that was opened before
-        assert (late.text, late.headers["cache-control"]) == ("changed", "no-cache")
+        assert (late.text, late.headers["cache-control"]) == ("class Changed{}\nexport{Changed};", "no-cache")
 
 
 @pytest.mark.asyncio
@@ -100,3 +104,20 @@ def test_what_is_sent_compressed_is_the_file(folder: Path) -> None:
     assert file is not None
     assert file.gzipped is not None
     assert gzip.decompress(file.gzipped) == file.content
+
+
+@pytest.mark.parametrize("name", ["app.js", "transcript/view.js", "style.css", "messages.de.js"])
+def test_what_the_page_asks_for_comes_with_all_that_it_imports(name: str) -> None:
+    file, plain = sent_file(name), static_file(name)
+    assert file is not None
+    assert plain is not None
+    assert file.gzipped is not None
+    assert gzip.decompress(file.gzipped) == file.content
+    assert file.content_type == plain.content_type
+    assert file.etag != plain.etag
+
+
+def test_a_module_that_imports_what_is_not_there_is_not_there(folder: Path) -> None:
+    (folder / "broken.js").write_text('import { a } from "./nothing.js";\n')
+    assert sent_file("broken.js", folder) is None
+    assert sent_file("../outside.js", folder) is None

@@ -1,36 +1,35 @@
 // How other programs use this server, filled in with its address.
 
-import { announce } from "../announce.js";
-import { copy } from "../copy.js";
-import { h } from "../dom.js";
-import { t } from "../messages.js";
+import { announce } from "./announce.js";
+import { copy } from "./copy.js";
+import { button, h } from "./dom.js";
+import { t } from "./messages.js";
 
-export function show(container, info) {
+export function showUse(container, info) {
   const base = `${location.origin}/v1`;
   const key = info.needs_key ? "$WHISPER_API_KEY" : "none";
   const header = info.needs_key ? ` -H "Authorization: Bearer ${key}"` : "";
   container.replaceChildren(
     h(
-      "div",
-      { class: "page prose" },
-      h("h1", {}, t("use.title")),
-      h("p", {}, t("use.intro")),
-      h("h2", {}, t("use.endpoint")),
+      "div.page.prose",
+      h("h1", t("use.title")),
+      h("p", t("use.intro")),
+      h("h2", t("use.endpoint")),
       example(t("use.endpoint"), base),
-      h("p", { class: "muted" }, t(info.needs_key ? "use.key" : "use.noKey")),
-      h("h2", {}, "curl"),
+      h("p.muted", t(info.needs_key ? "use.key" : "use.noKey")),
+      h("h2", "curl"),
       example("curl", `curl ${base}/audio/transcriptions${header} \\\n  -F file=@recording.mp3 -F model=whisper-1`),
-      h("p", { class: "muted" }, t("use.job")),
-      example(`curl, ${t("use.asJob")}`, `curl ${base}/jobs${header} \\\n  -F file=@meeting.m4a`),
-      h("h2", {}, "Python"),
+      h("p.muted", t("use.job")),
+      example("curl /v1/jobs", `curl ${base}/jobs${header} \\\n  -F file=@meeting.m4a`),
+      h("h2", "Python"),
       example("Python", python(base, info.needs_key)),
-      h("h2", {}, "n8n"),
-      h("ol", {}, ["use.n8n1", "use.n8n2", "use.n8n3"].map((step) => h("li", {}, t(step, { url: base })))),
+      h("h2", "n8n"),
+      h("ol", ["use.n8n1", "use.n8n2", "use.n8n3"].map((step) => h("li", t(step, { url: base })))),
       example("n8n", n8n(base, info.needs_key)),
-      h("p", { class: "muted" }, t("use.n8nPaste")),
-      h("h2", {}, t("use.more")),
-      h("ul", {}, h("li", {}, h("a", { href: "/docs" }, t("use.docs"))), h("li", {}, h("a", { href: "/rq/" }, t("use.queues"))), h("li", {}, h("a", { href: "/health/ready" }, t("use.health")))),
-      h("p", { class: "muted" }, `whisper-native ${info.version} · ${info.default_model}`),
+      h("p.muted", t("use.n8nPaste")),
+      h("h2", t("use.more")),
+      h("ul", h("li", h("a", { href: "/docs" }, t("use.docs"))), h("li", h("a", { href: "/rq/" }, t("use.queues"))), h("li", h("a", { href: "/health/ready" }, t("use.health")))),
+      h("p.muted", `whisper-native ${info.version} · ${info.default_model}`),
     ),
   );
   return { destroy() {} };
@@ -70,10 +69,10 @@ function example(name, text) {
   const take = async () => {
     if (!(await copy(text))) return getSelection().selectAllChildren(code);
     announce(t("copied"));
-    button.textContent = t("copied");
-    setTimeout(() => (button.textContent = t("copy")), 2000);
+    taking.textContent = t("copied");
+    setTimeout(() => (taking.textContent = t("copy")), 2000);
   };
   const code = h("pre", { tabindex: "0", role: "region", "aria-label": name }, text);
-  const button = h("button", { type: "button", "aria-label": `${t("copy")}: ${name}`, onclick: take }, t("copy"));
-  return h("div", { class: "example" }, code, button);
+  const taking = button("copy", take, { "aria-label": `${t("copy")}: ${name}` });
+  return h("div.example", code, taking);
 }
