@@ -39,6 +39,7 @@ MISSING = f"{KEY_PREFIX}maintenance:missing"  # jobs that RQ did not know at the
 KNOWN = f"{KEY_PREFIX}known"  # set once store and queues have been put in step; gone if Redis lost its contents
 
 ENDED_AT_ONCE = 1000  # jobs that a pass looks at; those beyond have their turn with the next round
+REST = 0.005  # seconds at most after each look at a job in a shared store
 CLAIMS_AT_ONCE = 0.2  # seconds of a pass for the claims of idempotency keys
 
 log = logging.getLogger(__name__)
@@ -162,8 +163,11 @@ class Maintenance:
                     self._revive(self._store.request(seen.id), before, missing)
         for seen in self._due(self._clock.now()):
             looked_at += self._store.is_shared or seen.revision is not None  # else, without an index, these are all
+            began = time.monotonic()
             with self._looking(seen, damaged):
                 self._has_ended(seen)
+            if self._store.is_shared:  # others ask it, too
+                time.sleep(min(time.monotonic() - began, REST))
         self._damaged.forget_others(damaged)
         if missing:  # while the store was listed others have come, and are in their queues by now
             missing = {job_id: missing[job_id] for job_id in missing.keys() - self._queue.live_ids()}

@@ -54,6 +54,7 @@ class ObjectRows:
         self._bucket = bucket
         self._records = records
         self._memory = RowMemory(directory)
+        self._last_page = ABOVE_ALL  # where it began at the last look for the newest, if it was full enough
 
     def ids(self) -> list[str]:
         return [each.id for each in self._between("", ABOVE_ALL)]
@@ -63,11 +64,13 @@ class ObjectRows:
         has a few objects listed."""
         newest_at = upload_began_at(before) if is_job_id(before) else time.time()
         above, size = before, PIECE
-        for span in (*SPANS, None):
-            lowest = "" if span is None else _begun_at(max(0.0, newest_at - span))
+        ends = [_begun_at(max(0.0, newest_at - span)) for span in SPANS]
+        for lowest in (self._last_page if before == ABOVE_ALL else before, *ends, ""):
             while above > lowest:
                 wants_few = size < LARGEST_PIECE
                 jobs, above = self._newest(lowest, above) if wants_few else (self._between(lowest, above), lowest)
+                if jobs and before == ABOVE_ALL and size == PIECE:
+                    self._last_page = above if len(jobs) >= PIECE else ABOVE_ALL
                 while jobs:
                     yield jobs[:size]
                     jobs, size = jobs[size:], min(2 * size, LARGEST_PIECE)
