@@ -7,6 +7,7 @@ windows keep them in any case, and would be cut at worse places if they knew few
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -42,32 +43,46 @@ def with_faint_speech(frames: Iterable[Frames]) -> Iterator[Frames]:
         held.add(samples, probabilities)
         ready = len(held.chances) - REACH
         if ready > done:
-            yield held.samples[done:ready], held.lifted()[done:ready]
+            yield held.samples(done, ready), held.lifted()[done:ready]
             start = max(0, ready - REACH)
             held.drop(start)
             done = ready - start
     if len(held.chances) > done:
-        yield held.samples[done:], held.lifted()[done:]
+        yield held.samples(done, len(held.chances)), held.lifted()[done:]
 
 
 class _Held:
     """Frames with what is known of each, so that it is found out once though the frames are judged many times.
 
-    samples: shape (n, samples a frame). chances: of speech.
+    chances: of speech.
     """
 
     def __init__(self) -> None:
-        self.samples = np.zeros((0, 0), np.float32)
+        self._blocks: deque[Samples] = deque()  # as they came: to join a megabyte of them anew each time costs most
+        self._forgotten = 0  # frames at the beginning of the first
         self.chances = self._levels = self._likeness = np.zeros(0, np.float32)
 
+    def samples(self, start: int, stop: int) -> Samples:
+        """Those of some of the frames, shape (n, samples a frame)."""
+        parts, before = [], -self._forgotten
+        for block in self._blocks:
+            part = block[max(0, start - before) : max(0, stop - before)]
+            if len(part):
+                parts.append(part)
+            before += len(block)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
     def add(self, samples: Samples, chances: Probabilities) -> None:
-        self.samples = np.concatenate([self.samples, samples]) if len(self.samples) else samples
+        self._blocks.append(samples)
         self.chances = np.concatenate([self.chances, chances])
         self._levels = np.concatenate([self._levels, levels(samples)])
 
     def drop(self, count: int) -> None:
         """Forgets the first frames."""
-        self.samples, self.chances = self.samples[count:], self.chances[count:]
+        self._forgotten += count
+        while self._blocks and self._forgotten >= len(self._blocks[0]):
+            self._forgotten -= len(self._blocks.popleft())
+        self.chances = self.chances[count:]
         self._levels, self._likeness = self._levels[count:], self._likeness[count:]
 
     def lifted(self) -> Probabilities:
@@ -84,9 +99,9 @@ class _Held:
 
     def _is_music(self) -> NDArray[np.bool_]:
         """Whether tones are held: a voice's pitch moves, and a whisper has none."""
-        known = len(self._likeness)
-        if known < len(self.samples):
-            found = _likeness(self.samples[max(0, known - LAG) :])
+        known, count = len(self._likeness), len(self.chances)
+        if known < count:
+            found = _likeness(self.samples(max(0, known - LAG), count))
             self._likeness = np.concatenate([self._likeness, found[min(known, LAG) :]])
         steady = (self._likeness > STEADY).astype(np.float32)
         steady[:LAG] = 0

@@ -4,7 +4,6 @@ first."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 import av.error
@@ -16,7 +15,7 @@ from av.container.input import InputContainer
 from av.packet import Packet
 
 from engines.audio.files.avi_pauses import Pause
-from engines.audio.source.chunk import Chunk, Samples
+from engines.audio.source.chunk import JOINED, Chunk, Samples
 from engines.audio.source.last_packet import LastPacket
 from engines.errors import UnsupportedMedia
 
@@ -24,6 +23,7 @@ MAX_DAMAGE = 1000  # damaged packets more than good ones after which a file is g
 MAX_PLANES = 8  # channels that PyAV can be asked for one by one
 PACKETS = 10_000  # after which …
 MIN_PACKET = 0.00025  # … packets must hold so many seconds on average: of one sample each, an hour would take hours
+ROUNDED = 0.002  # seconds by which the stamp of a frame that comes right behind may be off: many count milliseconds
 MIN_RATE, MAX_RATE = 4_000, 768_000  # Hz that a recording may have
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63, "flt": 1.0, "dbl": 1.0}
 
@@ -47,19 +47,33 @@ class TrackDecoder:
         self.position = 0
 
     def __iter__(self) -> Iterator[Chunk]:
-        packed, is_stored = _Packed(), self._stream.codec_context.name.startswith("pcm_f")
+        packed, run = _Packed(), _Run(is_stored=self._stream.codec_context.name.startswith("pcm_f"))
         tick: Fraction | None = None  # asking a frame for it takes as long as all the rest that is done with it
         seconds = 0.0
-        for frame in self._frames():
-            seconds += frame.samples / max(1, frame.sample_rate)
-            if self._decoded > PACKETS and seconds < self._decoded * MIN_PACKET:
-                raise UnsupportedMedia("The file's sound lies in pieces of a sample or so. Convert it, to mp3 or wav.")
-            tick = tick or frame.time_base
-            stamp = frame.pts
-            start = None if stamp is None or tick is None else stamp * tick.numerator / tick.denominator
-            for chunk in _chunks(frame, start, packed, is_stored=is_stored):
+        try:
+            for frame in self._frames():
+                rate = _checked(frame.sample_rate)
+                seconds += frame.samples / rate
+                if self._decoded > PACKETS and seconds < self._decoded * MIN_PACKET:
+                    message = "The file's sound lies in pieces of a sample or so."
+                    raise UnsupportedMedia(f"{message} Convert it, to mp3 or wav.")
+                tick = tick or frame.time_base
+                stamp = frame.pts
+                start = None if stamp is None or tick is None else stamp * tick.numerator / tick.denominator
                 pause = self._pause() if self._pauses else 0.0
-                yield replace(chunk, pause=pause) if pause else chunk
+                for part in packed(frame):
+                    samples, is_float = _samples(part)
+                    if pause or not run.goes_on(samples, rate, start, is_float):
+                        yield from run.chunks()
+                        run.begin(rate, start, is_float, pause)
+                    run.add(samples)
+                    start, pause = None if start is None else start + samples.shape[1] / rate, 0.0
+                if run.is_enough:
+                    yield from run.chunks()
+        except UnsupportedMedia:
+            yield from run.chunks()  # what was sound is heard
+            raise
+        yield from run.chunks()
 
     def _pause(self) -> float:
         """Seconds of silence before the packet read last."""
@@ -148,18 +162,55 @@ class _Packed:
             ) from error
 
 
-def _chunks(frame: AudioFrame, start: float | None, packed: _Packed, *, is_stored: bool) -> Iterator[Chunk]:
-    rate = frame.sample_rate
+class _Run:
+    """Frames that follow one another. They go on as one: the few milliseconds of each cost later steps more than they
+    hold."""
+
+    def __init__(self, *, is_stored: bool) -> None:
+        self._is_stored = is_stored
+        self._parts: list[Samples] = []
+        self._count = 0  # samples of a channel
+        self._rate, self._start, self._is_float, self._pause = 1, 0.0, False, 0.0
+        self._has_stamps = False
+
+    def goes_on(self, samples: Samples, rate: int, start: float | None, is_float: bool) -> bool:
+        """Whether the samples come right behind, by the container's stamps."""
+        if not self._parts or rate != self._rate or is_float != self._is_float:
+            return False
+        if len(samples) != len(self._parts[0]) or (start is not None) != self._has_stamps:
+            return False
+        return start is None or abs(start - self._start - self._count / rate) < ROUNDED
+
+    def begin(self, rate: int, start: float | None, is_float: bool, pause: float) -> None:
+        self._rate, self._is_float, self._pause = rate, is_float, pause
+        self._has_stamps, self._start = start is not None, start or 0.0
+
+    def add(self, samples: Samples) -> None:
+        self._parts.append(samples)
+        self._count += samples.shape[1]
+
+    @property
+    def is_enough(self) -> bool:
+        return self._count >= JOINED * self._rate
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Gives them out, in chunks of at most a second."""
+        if not self._parts:
+            return
+        whole = self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts, axis=1)
+        self._parts, self._count = [], 0
+        for at in range(0, whole.shape[1], self._rate):
+            start = self._start + at / self._rate if self._has_stamps else None
+            piece = whole[:, at : at + self._rate]
+            yield Chunk(piece, self._rate, start, self._is_float, self._is_stored, 0.0 if at else self._pause)
+
+
+def _checked(rate: int) -> int:
+    """Raises UnsupportedMedia."""
     if not MIN_RATE <= rate <= MAX_RATE:
         message = f"The file's sound has {rate} samples a second; {MIN_RATE} to {MAX_RATE} can be read."
         raise UnsupportedMedia(f"{message} Convert it, to mp3 or wav for instance.")
-    at = 0
-    for part in packed(frame):
-        samples, is_float = _samples(part)
-        for first in range(0, samples.shape[1], rate):
-            piece = samples[:, first : first + rate]
-            yield Chunk(piece, rate, None if start is None else start + at / rate, is_float, is_stored)
-            at += piece.shape[1]
+    return rate
 
 
 def _samples(frame: AudioFrame) -> tuple[Samples, bool]:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from engines.audio.files.part import Part
 from engines.audio.files.wav_header import wav_header
 from engines.audio.reader import AudioReader
+from engines.audio.source.chunk import JOINED
 from engines.audio.source.container import open_container
+from engines.audio.source.frames import ROUNDED, TrackDecoder
 from engines.errors import EmptyAudio, EngineError, NoAudioStream, UnsupportedMedia
 from tests import media
 from tests.playlists import PLAYLISTS, Canary, watched
@@ -73,6 +75,18 @@ def murmurs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     directory = tmp_path_factory.mktemp("murmurs")
     suffixes = (".flac", ".mp3", ".m4a", ".ogg", ".webm")
     return {suffix: media.write(directory / f"murmur{suffix}", murmur(10)) for suffix in suffixes}
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".m4a", ".ogg", ".webm"])
+def test_frames_that_follow_one_another_go_on_together(murmurs: dict[str, Path], suffix: str) -> None:
+    """A packet holds some 20 ms, and 500 in ten seconds would each take as long as one of half a second."""
+    path = murmurs[suffix]
+    with open_container(Part(path)) as container:
+        chunks = list(TrackDecoder(container, container.streams.audio[0]))
+    assert len(chunks) <= 20
+    assert all(JOINED <= chunk.seconds <= JOINED + 0.1 for chunk in chunks[:-1])
+    starts = [chunk.start for chunk in chunks if chunk.start is not None]
+    assert np.diff(starts) == pytest.approx([chunk.seconds for chunk in chunks[:-1]], abs=ROUNDED)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
