@@ -2,12 +2,17 @@
 
 Decoding a file and the network of voice activity both compute outside the interpreter's lock, so side by side a
 recording is read as fast as the slower of them. Who takes nothing lets the step wait: memory stays bounded.
+
+Steps that leave the lock and come back every few microseconds, as a decoder does with each packet, take turns: side by
+side they would spend as much time handing the lock to one another as they compute.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from itertools import islice
 from queue import SimpleQueue
 from types import TracebackType
@@ -19,18 +24,54 @@ AHEAD = 8  # items that lie ready at most
 Item = TypeVar("Item")
 
 
+class Turns:
+    """Lets in one at a time, those who wait in the order in which they came: a `threading.Lock` goes back to who has
+    just given it up."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._is_taken = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._is_taken:
+                self._is_taken = True
+                return
+            called = threading.Lock()
+            called.acquire()
+            self._waiting.append(called)
+        called.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._is_taken = False
+
+
 class _End(NamedTuple):
     """Nothing more comes, or this."""
 
     error: BaseException | None = None
 
 
+_END = _End()
+
+
 class ReadAhead(Generic[Item]):
     """Iterate it once, within a `with`, whose end is also that of the thread: what the step reads from may be closed
-    then. Raises what the step raises, in its place."""
+    then. Raises what the step raises, in its place.
 
-    def __init__(self, step: Iterable[Item], name: str) -> None:
+    turns: one for each item that the thread takes from the step, which must not wait for another one that has them.
+    """
+
+    def __init__(self, step: Iterable[Item], name: str, turns: Turns | None = None) -> None:
         self._step = iter(step)
+        self._turns = turns or nullcontext()
         self._ready: SimpleQueue[Item | _End] = SimpleQueue()
         self._room = threading.Semaphore(AHEAD)
         self._is_left = False
@@ -62,7 +103,11 @@ class ReadAhead(Generic[Item]):
 
     def _run(self) -> None:
         try:
-            for item in self._step:
+            while True:
+                with self._turns:
+                    item = next(self._step, _END)
+                if isinstance(item, _End):
+                    break
                 self._room.acquire()
                 if self._is_left:
                     return
@@ -70,4 +115,4 @@ class ReadAhead(Generic[Item]):
         except BaseException as error:  # noqa: BLE001 - it is raised again where the items are taken
             self._ready.put(_End(error))
         else:
-            self._ready.put(_End())
+            self._ready.put(_END)

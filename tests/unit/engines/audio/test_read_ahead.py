@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from engines.audio.read_ahead import AHEAD, AT_ONCE, ReadAhead
+from engines.audio.read_ahead import AHEAD, AT_ONCE, ReadAhead, Turns
 from tests.unit.factories import wait_for
 
 
@@ -67,3 +69,58 @@ def test_nothing_of_it_runs_after_the_end() -> None:
         assert [next(items) for _ in range(3 * AT_ONCE)] == list(range(3 * AT_ONCE))
         assert threading.active_count() == before + 2
     assert threading.active_count() == before
+
+
+def test_steps_with_turns_compute_one_at_a_time() -> None:
+    turns, computing, most = Turns(), 0, 0
+
+    def step() -> Iterator[int]:
+        nonlocal computing, most
+        for number in range(AT_ONCE + AHEAD):
+            if threading.current_thread().name == "step":
+                computing += 1
+                most = max(most, computing)
+                time.sleep(0.001)
+                computing -= 1
+            yield number
+
+    def take() -> None:
+        with ReadAhead(step(), "step", turns) as ahead:
+            assert list(ahead) == list(range(AT_ONCE + AHEAD))
+
+    with ThreadPoolExecutor(4) as pool:
+        for taken in [pool.submit(take) for _ in range(4)]:
+            taken.result()
+    assert most == 1
+
+
+def test_who_waits_longest_has_the_next_turn() -> None:
+    turns, order = Turns(), []
+
+    def wait(name: str) -> None:
+        with turns:
+            order.append(name)
+
+    waiting = [threading.Thread(target=wait, args=(name,)) for name in "abc"]
+    with turns:
+        for count, thread in enumerate(waiting, start=1):
+            thread.start()
+            wait_for(lambda count=count: len(turns._waiting) == count)  # type: ignore[misc]
+    for thread in waiting:
+        thread.join()
+    assert "".join(order) == "abc"
+    with turns:
+        assert not turns._waiting
+
+
+def test_a_step_that_fails_gives_its_turn_up() -> None:
+    turns = Turns()
+
+    def torn() -> Iterator[int]:
+        yield from range(AT_ONCE)
+        raise ValueError("torn")
+
+    with ReadAhead(torn(), "step", turns) as ahead, pytest.raises(ValueError, match="torn"):
+        list(ahead)
+    with ReadAhead(range(AT_ONCE + 1), "step", turns) as ahead:
+        assert len(list(ahead)) == AT_ONCE + 1
