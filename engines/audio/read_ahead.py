@@ -53,6 +53,9 @@ class Turns:
                 self._is_taken = False
 
 
+READING = Turns()  # of all recordings that this process reads
+
+
 class _End(NamedTuple):
     """Nothing more comes, or this."""
 

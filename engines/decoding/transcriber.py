@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from engines.audio.read_ahead import ReadAhead, Turns
+from engines.audio.read_ahead import READING, ReadAhead
 from engines.audio.reader import AudioReader, Samples
 from engines.audio.voice_activity import speech_frames
 from engines.audio.windows import Speech, pack_speech, packing_of
@@ -29,8 +29,6 @@ from engines.decoding.window_queue import WindowStream
 from engines.errors import AudioTooLong, Canceled
 from engines.text.segments import segments_of
 from engines.transcript import Segment, Speaker, Transcript, TranscriptWarning
-
-_READING = Turns()  # of all recordings in this process
 
 
 class Checkpoint(Protocol):
@@ -179,7 +177,7 @@ class Transcription:
     def _run(self, reader: AudioReader) -> Iterator[Progress]:
         pending, self.track = self._pending, reader.track
         with (
-            ReadAhead(reader, "read", _READING) as blocks,
+            ReadAhead(reader, "read", READING) as blocks,
             ReadAhead(speech_frames(self._checked(blocks, reader)), "ears") as frames,
         ):
             for index, part in enumerate(pack_speech(frames, self._packing)):
