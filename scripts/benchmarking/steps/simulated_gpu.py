@@ -16,7 +16,7 @@ from scripts.benchmarking.steps.feeding import cut
 from scripts.benchmarking.targets import Native
 
 STEP = "A simulated GPU"
-SPEEDS = (150, 300, 600)  # seconds of full windows that its passes decode in a second
+SPEEDS = (150, 300, 600, 1000)  # seconds of full windows that its passes decode in a second
 PASS = 16  # windows
 WINDOW = 28.0  # seconds of a long recording in one
 FIXED = 0.25  # of a full pass's time that one of a single window takes as well
