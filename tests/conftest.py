@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ class Sample:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it that runs us in the background: what we
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # start would ignore Ctrl-C as well
     for level in LEVELS:
         config.addinivalue_line("markers", f"{level}: tests in tests/{level}")
     config.pluginmanager.register(services)  # one set of them for all levels
