@@ -4,7 +4,9 @@ out. Writes what it finds to scripts/benchmark_results/, after each step.
 
     python scripts/gpu_check.py                        # the models base and large-v3-turbo, on cuda
     python scripts/gpu_check.py --models large-v3      # another model
+    python scripts/gpu_check.py --models made:large-v3 # random weights of its shape, made here: no words to tell
     python scripts/gpu_check.py --device cpu           # the same steps without a GPU: a trial of this script, no result
+    python scripts/gpu_check.py --pack DIRECTORY       # fills it with what a machine without a network needs for this
 
 It needs what `make whisper-native` installs, on an NVIDIA GPU also `make engine EXTRA=cuda`. Stop the service first: it
 would share the GPU. What there is no time for within --minutes is left out, and said to be.
@@ -33,7 +35,9 @@ from engines.errors import EngineError  # noqa: E402
 from scripts.benchmarking.report import Figure, Report  # noqa: E402
 from scripts.gpu.budget import Budget  # noqa: E402
 from scripts.gpu.load import Loads, halving, long_file  # noqa: E402
+from scripts.gpu.made import is_made  # noqa: E402
 from scripts.gpu.memory import used_and_free  # noqa: E402
+from scripts.gpu.pack import PYTHONS, PackFailed, Wanted, pack  # noqa: E402
 from scripts.gpu.passes import Passes  # noqa: E402
 from scripts.gpu.trial import Trial, full_window, heard_on_cpu  # noqa: E402
 from worker.models.remedies import with_remedy  # noqa: E402
@@ -47,10 +51,12 @@ START = 20.0  # seconds without which nothing new is begun
 
 def main() -> int:
     options = _options()
+    if options.pack:
+        return _pack(options)
     budget = Budget(options.minutes)
     is_trial = options.device == "cpu"
     title = "A trial of the GPU check on a CPU: no result" if is_trial else "GPU check"
-    report = Report(title, _remarks(is_trial=is_trial))
+    report = Report(title, _remarks(options.models, is_trial=is_trial))
     window = full_window()
     heard = dict(_heard(options.models, window, options.data_dir, report))
     with tempfile.TemporaryDirectory() as folder:
@@ -124,14 +130,27 @@ def examine(
         batcher.close()
 
 
-def _remarks(*, is_trial: bool) -> list[str]:
+def _pack(options: argparse.Namespace) -> int:
+    below = int(options.below * 1e6) if options.below else None
+    wanted = Wanted(options.python, not options.without_cuda, not options.without_weights, below)
+    try:
+        print(pack(options.pack, wanted))
+    except PackFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _remarks(models: Sequence[str], *, is_trial: bool) -> list[str]:
     driver = find_driver()
     gpus = [f"GPU {index}: {gpu}" for index, gpu in enumerate(driver.gpus)] if driver else []
     cuda = [f"Driver for CUDA {driver.cuda[0]}.{driver.cuda[1]}"] if driver else []
     packages = ", ".join(f"{name} {version(name)}" for name in ("ctranslate2", "faster-whisper", "numpy"))
     trial = ["No GPU took part. These figures are a CPU's: they show that the script runs, and nothing of any GPU."]
+    made = ["What is made: says the same whatever it hears: its figures are of time and memory, not of words."]
     return [
         *(trial if is_trial else []),
+        *(made if any(map(is_made, models)) else []),
         *gpus,
         *cuda,
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {packages}",
@@ -150,7 +169,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=ROOT / "data", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, default=RESULTS, help="a directory (%(default)s)")
     parser.add_argument("--name", help="of the files there (gpu, or gpu-trial)")
+    carried = parser.add_argument_group("packing")
+    carried.add_argument("--pack", type=Path, metavar="DIRECTORY", help="fill it with what the check needs elsewhere")
+    own = ".".join(map(str, sys.version_info[:2]))
+    carried.add_argument("--python", choices=PYTHONS, default=own, help="of the other machine (%(default)s)")
+    carried.add_argument("--without-cuda", action="store_true", help="leave cuBLAS out: the other machine has it")
+    carried.add_argument("--without-weights", action="store_true", help="leave base out: weights are made there")
+    carried.add_argument("--below", type=float, metavar="MB", help="as one archive, in parts that are not larger")
     options = parser.parse_args()
+    if options.below is not None and options.below < 1:
+        parser.error("--below is a number of megabytes, 1 or more")
     options.batches = list(takewhile(lambda size: size <= options.max_batch, BATCHES))
     options.name = options.name or ("gpu-trial" if options.device == "cpu" else "gpu")
     return options

