@@ -88,9 +88,8 @@ def main() -> int:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # broken forms are answered, not news
     tracing.set_up("api")
     timing = worker_settings.timing
-    if problem := StoreNote.problem_at_start(worker_settings, timing, worker_settings.redis_url):
-        print(problem, file=sys.stderr)
-        return 1
+    if code := StoreNote.refused_at_start(worker_settings, timing, worker_settings.redis_url):
+        return code
     lifeline.watch(timing.grace)
     log_file.follow()
     connections = max(MIN_CONNECTIONS, (open_files.allow_many() - OWN_FILES) // FILES_EACH)

@@ -1,7 +1,7 @@
 """Measures the page with very long transcripts in a headless Chromium, on the running service of this machine.
 
     python scripts/benchmark_page.py
-    python scripts/benchmark_page.py --words 250000 --port 9001 --api-key sk-…
+    python scripts/benchmark_page.py --words 250000 --url http://127.0.0.1:9001 --api-key sk-…
 
 Each transcript is made up, and its job is deleted afterwards. Nothing else should compute meanwhile.
 """

@@ -41,9 +41,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    if problem := StoreNote.problem_at_start(settings, settings.timing, settings.redis_url):
-        print(problem, file=sys.stderr)
-        return 1
+    if code := StoreNote.refused_at_start(settings, settings.timing, settings.redis_url):
+        return code
     lifeline.watch(settings.timing.grace)
     log_file.follow()
     open_files.allow_many()

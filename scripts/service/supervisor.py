@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from scripts.supervision.restart_policy import START_LIMIT, RestartPolicy
 from scripts.supervision.signals import Signals
+from worker.runtime.exit_codes import STORE_AWAY
 from worker.runtime.lifeline import PARENT_PIPE
 from worker.runtime.timing import Timing
 
@@ -156,8 +157,9 @@ class Child:
 
     def _delay_after(self, process: subprocess.Popen[bytes]) -> float:
         lived = self._clock() - self._started_at
-        delay = self._policy.delay_after(lived, by_signal=process.returncode < 0)
-        end = _describe_end(process.returncode)
+        code = process.returncode
+        delay = self._policy.delay_after(lived, by_signal=code < 0, has_excuse=code == STORE_AWAY)
+        end = _describe_end(code)
         if self._policy.hopeless:
             raise ChildCannotStart(f"{self.spec.name} {end} {START_LIMIT} times in a row right after its start.")
         name = self.spec.name

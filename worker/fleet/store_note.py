@@ -7,6 +7,7 @@ whisper:store:<id>  string that expires some seconds after the last process of t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ from redis.exceptions import RedisError
 
 from worker.fleet.protocol import announce_protocol, problem_with_versions
 from worker.runtime.connection import KEY_PREFIX, connect_briefly
+from worker.runtime.exit_codes import STORE_AWAY
 from worker.runtime.timing import Timing
-from worker.store.errors import StoreUnfit
+from worker.store.errors import StoreAway, StoreUnfit
 from worker.store.factory import StoreSettings, bucket_at, identity, place, place_of
 from worker.store.store_id import store_id
 
@@ -55,12 +57,17 @@ class StoreNote:
         return cls(settings.data_dir, timing, shared, ServedBy(bucket, place(settings), timing))
 
     @classmethod
-    def problem_at_start(cls, settings: StoreSettings, timing: Timing, redis_url: str) -> str | None:
-        """Why a process must not start with this store on that Redis, and what to do."""
+    def refused_at_start(cls, settings: StoreSettings, timing: Timing, redis_url: str) -> int:
+        """The exit code of a process that must not start with this store on that Redis, which has said why and what
+        to do; 0 if it may."""
+        code = 1
         try:
-            return cls.by_settings(settings, timing).problem(redis_url)
+            problem = cls.by_settings(settings, timing).problem(redis_url)
         except StoreUnfit as error:
-            return str(error)
+            problem, code = str(error), STORE_AWAY if isinstance(error, StoreAway) else 1
+        if problem:
+            print(problem, file=sys.stderr)
+        return code if problem else 0
 
     @property
     def id(self) -> str:

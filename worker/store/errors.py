@@ -31,5 +31,9 @@ class StoreUnfit(Exception):
     """The store cannot keep jobs: says why, and what to do."""
 
 
+class StoreAway(StoreUnfit):
+    """It cannot be reached now."""
+
+
 class StoreUnavailable(OSError):
     """A shared store does not answer now, or refuses what it is asked; the message says how."""

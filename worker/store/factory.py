@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from worker.store.errors import StoreUnfit
+from worker.store.errors import StoreAway, StoreUnfit
 from worker.store.job_store import JobStore, LocalStore
 from worker.store.store_id import store_id
 
@@ -87,8 +87,8 @@ def bucket_at(url: str, config: Mapping[str, str]) -> Bucket:
     return Bucket.at(url, **config)
 
 
-def _away(settings: StoreSettings, error: OSError) -> StoreUnfit:
-    return StoreUnfit(
+def _away(settings: StoreSettings, error: OSError) -> StoreAway:
+    return StoreAway(
         f"{error.strerror or error}. Check that {settings.store} (WHISPER_STORE) is there and can be reached from this "
         "machine (AWS_ENDPOINT_URL), and that the keys may read and write it (AWS_ACCESS_KEY_ID, "
         "AWS_SECRET_ACCESS_KEY, AWS_REGION)."

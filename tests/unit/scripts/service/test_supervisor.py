@@ -6,16 +6,17 @@ import errno
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from scripts.service.supervisor import Child, ChildSpec, Supervisor
-from scripts.supervision.restart_policy import RestartPolicy
+from scripts.service.supervisor import Child, ChildCannotStart, ChildSpec, Supervisor
+from scripts.supervision.restart_policy import START_LIMIT, RestartPolicy
 from tests.unit.factories import wait_for
 from worker.queue.dead_workers import ASKED_FOR
-from worker.runtime.exit_codes import DRAINED
+from worker.runtime.exit_codes import DRAINED, STORE_AWAY
 from worker.runtime.timing import Timing
 
 
@@ -47,6 +48,13 @@ def test_a_child_that_stayed_up_once_is_never_given_up() -> None:
     for _ in range(20):
         policy.delay_after(0.1)
     assert not policy.hopeless
+
+
+def test_a_child_whose_store_is_away_is_not_one_that_cannot_start() -> None:
+    policy = RestartPolicy()
+    delays = [policy.delay_after(0.1, has_excuse=True) for _ in range(20)]
+    assert not policy.hopeless
+    assert delays[-1] == 30, "a start costs some seconds of processor time, and the store may be away for hours"
 
 
 def test_a_killed_child_is_not_one_that_cannot_start() -> None:
@@ -90,6 +98,23 @@ def test_who_is_told_of_a_death_hears_how_it_came_before_anyone_else_finds_it(pr
     wait_for(lambda: not child.tend(may_start=False) and told)
     assert told == [code]
     assert child.gone()
+
+
+@pytest.mark.fault(192)
+@pytest.mark.parametrize(("code", "is_given_up"), [(STORE_AWAY, False), (1, True)])
+def test_a_child_whose_store_stays_away_is_started_again_and_again(code: int, is_given_up: bool) -> None:
+    now = 0.0
+
+    def is_buried() -> bool:
+        child.tend(may_start=False)
+        return child._process is None
+
+    child = Child(ChildSpec("api", [sys.executable, "-c", f"raise SystemExit({code})"]), lambda: now)
+    with pytest.raises(ChildCannotStart) if is_given_up else nullcontext():
+        for _ in range(START_LIMIT + 1):
+            child.tend(may_start=True)
+            wait_for(is_buried)
+            now += 30
 
 
 def test_a_program_that_is_not_there_is_no_passing_trouble() -> None:
