@@ -63,14 +63,15 @@ def in_a_thread(work):
 
 
 def test_the_library_alone_may_end_the_process_after_a_thread_of_it_has_ended(weights: Path) -> None:
-    """A race, lost two times of three: the bug that the engine closes its streams for. If this fails, MLX has mended
-    it."""
+    """A race, lost two times of three on one machine, one of sixty on another, there on a single core one of eight: the
+    bug that the engine closes its streams for. If this fails, MLX has mended it."""
     program = (
-        "import threading\nimport mlx.core as mx\n"
+        "import os, threading\nimport mlx.core as mx\n"
+        "if hasattr(os, 'sched_setaffinity'):\n    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         "def work():\n    numbers = mx.random.normal((300, 300))\n    mx.eval(numbers @ numbers)\n"
         "thread = threading.Thread(target=work)\nthread.start()\nthread.join()"
     )
-    assert any(run(program, weights).returncode < 0 for _ in range(30))
+    assert any(run(program, weights).returncode < 0 for _ in range(200))
 
 
 def test_the_library_alone_cannot_compute_on_another_thread_what_one_has_left(weights: Path) -> None:
