@@ -74,6 +74,13 @@ class WorkerSettings(WebhookSettings, UrlSettings, UploadLimits, SharedStoreSett
         description="Seconds of speech per window at most; empty: 30. On CPUs fewer are faster and cost some words",
     )
     beam_size: int = Field(default=5, ge=1, le=10, description="Beam size at temperature 0")
+    reader_processes: int | None = Field(
+        default=None,
+        ge=0,
+        le=64,
+        description="Processes that read long recordings for the worker; empty: with a GPU one for each core but one, "
+        "at most 8; on a CPU none, as one process reads faster than it decodes",
+    )
     context: bool = Field(
         default=False,
         description="Prompt each window with the text before it; slower, since windows then wait for each other",

@@ -7,6 +7,7 @@ probabilities differ in their sixth digit.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from functools import cache
 from pathlib import Path
@@ -49,16 +50,21 @@ log = logging.getLogger(__name__)
 def speech_session() -> Any:
     """Takes `input` (n, CONTEXT + FRAME), `h` and `c` (1, 1, STATE); gives probabilities (n,) and the next states. Any
     number of threads may run it at once."""
-    from faster_whisper.utils import get_assets_path
-
-    path = Path(get_assets_path()) / "silero_vad_v6.onnx"
     try:
-        return _session(as_products(constants_of(path.read_bytes())))
+        return _session(as_products(constants_of(_network_file().read_bytes())))
     except (OSError, ValueError) as error:  # another version of the network, which the library itself knows
         from faster_whisper.vad import get_vad_model
 
         log.warning("Voice activity is slower than it could be: %s", error)
         return get_vad_model().session
+
+
+def _network_file() -> Path:
+    """It is found without an import of its package, which takes as much memory again as all that reads a recording."""
+    package = importlib.util.find_spec("faster_whisper")
+    if package is None or package.origin is None:
+        raise FileNotFoundError("the package faster_whisper is not installed")
+    return Path(package.origin).parent / "assets" / "silero_vad_v6.onnx"
 
 
 def _session(model: bytes) -> Any:

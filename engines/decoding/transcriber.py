@@ -9,16 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from engines.audio.read_ahead import READING, ReadAhead
-from engines.audio.reader import AudioReader, Samples
-from engines.audio.voice_activity import speech_frames
-from engines.audio.windows import Speech, pack_speech, packing_of
+from engines.audio.recordings.recording import OpenRecording, Recording, Wanted, read_here
+from engines.audio.windows import Speech
 from engines.base import DecodeOptions, Window, WindowResult
 from engines.decoding.batcher import Batcher
 from engines.decoding.recording_language import VOTERS, RecordingLanguage
@@ -26,9 +24,11 @@ from engines.decoding.schedule import Priority
 from engines.decoding.speaker_tracking import SpeakerTracking
 from engines.decoding.unheard_speech import alone, is_believable, unheard, with_heard
 from engines.decoding.window_queue import WindowStream
-from engines.errors import AudioTooLong, Canceled
+from engines.errors import Canceled
 from engines.text.segments import segments_of
 from engines.transcript import Segment, Speaker, Transcript, TranscriptWarning
+
+LONG = 300.0  # seconds of a recording that is many passes of any engine
 
 
 class Checkpoint(Protocol):
@@ -60,6 +60,7 @@ class Transcription:
 
     context: give each window the text before it as prompt; windows then wait for one another. speakers: tells them
     apart; None if nobody asked. window_seconds: of a full window; None for what suits the engine.
+    open_recording: how it is read.
     `cancel` may be called from any thread and ends the iteration with Canceled within one window. So does
     `hand_back`, once the windows that the model has in hand are decoded and kept in the checkpoint.
     """
@@ -76,13 +77,14 @@ class Transcription:
         context: bool = False,
         speakers: SpeakerTracking | None = None,
         window_seconds: float | None = None,
+        open_recording: OpenRecording = read_here,
     ) -> None:
         self._batcher = batcher
-        self._path = path
+        length = window_seconds or batcher.engine.window_seconds
+        self._wanted = Wanted(path, options.listening, length, max_seconds)
+        self._open_recording = read_here if options.only_language else open_recording  # its beginning is read fast
         self._options = options
-        self._packing = packing_of(options.listening, window_seconds or batcher.engine.window_seconds)
         self._priority = priority
-        self._max_seconds = max_seconds
         self._checkpoint = checkpoint
         self._limit = 1 if context else batcher.window_limit
         if options.only_language:
@@ -135,8 +137,8 @@ class Transcription:
         try:
             if self._speakers:
                 self._speakers.open()
-            with AudioReader(self._path, self._options.listening.track, self._check) as reader:
-                yield from self._run(reader)
+            with self._open_recording(self._wanted, self._check) as recording:
+                yield from self._run(recording)
         except (CancelledError, Canceled):
             self._keep_windows_in_hand()
             raise Canceled() from None
@@ -174,57 +176,49 @@ class Transcription:
             speakers=self._who_speaks,
         )
 
-    def _run(self, reader: AudioReader) -> Iterator[Progress]:
-        pending, self.track = self._pending, reader.track
-        with (
-            ReadAhead(reader, "read", READING) as blocks,
-            ReadAhead(speech_frames(self._checked(blocks, reader)), "ears") as frames,
-        ):
-            for index, part in enumerate(pack_speech(frames, self._packing)):
-                pending.append(self._submit(index, part))
-                while len(pending) >= self._pending_limit:
-                    yield from self._collect(pending.popleft(), reader)
-                if self._has_enough:
-                    break
+    def _run(self, recording: Recording) -> Iterator[Progress]:
+        pending, self.track = self._pending, recording.track
+        for index, part in enumerate(recording):
+            pending.append(self._submit(index, part))
+            while len(pending) >= self._pending_limit(recording):
+                yield from self._collect(pending.popleft(), recording)
+            if self._has_enough:
+                break
         while pending and not self._has_enough:
-            yield from self._collect(pending.popleft(), reader)
+            yield from self._collect(pending.popleft(), recording)
         self._language.settle()
-        yield from self._tell_decided(reader)
+        yield from self._tell_decided(recording)
         if self._speakers:
             segments, self._who_speaks = self._speakers.settled(self._segments)
             self._segments = list(segments)
-        self._duration = reader.decoded
-        self.peaks = () if self._options.only_language else reader.peaks
-        self._warnings = (*reader.warnings(), *self._missing_words(reader))
+        self._duration = recording.decoded
+        self.peaks = () if self._options.only_language else recording.peaks
+        self._warnings = (*recording.warnings(), *self._missing_words(recording))
         yield Progress(self._duration, self._duration, ())
 
-    @property
-    def _pending_limit(self) -> int:
-        few = max(VOTERS, 2 * self._batcher.engine.lanes)  # while each has to be asked for its language
-        return self._limit if self._language.is_settled else min(self._limit, few)
+    def _pending_limit(self, recording: Recording) -> int:
+        """Few while each has to be asked for its language. Of a long recording on a single lane it is the first alone:
+        what is cut meanwhile makes one large pass then, rather than a small one and a large one."""
+        if self._language.is_settled:
+            return self._limit
+        lanes = self._batcher.engine.lanes
+        is_first = lanes == 1 and not self._undecided and recording.expected > LONG
+        return min(self._limit, 1 if is_first else max(VOTERS, 2 * lanes))
 
     @property
     def _has_enough(self) -> bool:
         """Whether the rest of the recording is not wanted."""
         return self._options.only_language and self._language.is_settled
 
-    def _missing_words(self, reader: AudioReader) -> Iterator[TranscriptWarning]:
+    def _missing_words(self, recording: Recording) -> Iterator[TranscriptWarning]:
         is_wordless = not any(segment.text.strip() for segment in self._segments)
-        if is_wordless and not reader.is_silent and not self._options.only_language:
+        if is_wordless and not recording.is_silent and not self._options.only_language:
             message = "The recording has sound, but no words were found in it."
             yield TranscriptWarning("no_words_found", f"{message} If somebody speaks in it, send vad_filter=false.")
 
     def _check(self) -> None:
         if self._canceled.is_set():
             raise Canceled()
-
-    def _checked(self, blocks: Iterable[Samples], reader: AudioReader) -> Iterator[Samples]:
-        for block in blocks:
-            self._check()
-            if reader.decoded > self._max_seconds:
-                hours = self._max_seconds / 3600
-                raise AudioTooLong(f"The recording is longer than the {hours:g} hours accepted here.")
-            yield block
 
     def _submit(self, index: int, speech: Speech) -> _Pending:
         assert self._stream is not None
@@ -241,7 +235,7 @@ class Transcription:
     def _prompt(self) -> str | None:
         return f"{self._options.prompt or ''} {self._before}" if self._before else self._options.prompt
 
-    def _collect(self, pending: _Pending, reader: AudioReader) -> Iterator[Progress]:
+    def _collect(self, pending: _Pending, recording: Recording) -> Iterator[Progress]:
         """Takes the next result. While the recording's language is open, results are held back."""
         result = self._result(pending)
         self._language.add_vote(result)
@@ -249,14 +243,14 @@ class Transcription:
             self._before = result.text.strip()
         self._undecided.append((pending.window, result))
         if self._language.is_settled:
-            yield from self._tell_decided(reader)
+            yield from self._tell_decided(recording)
 
-    def _tell_decided(self, reader: AudioReader) -> Iterator[Progress]:
+    def _tell_decided(self, recording: Recording) -> Iterator[Progress]:
         undecided, self._undecided = self._undecided, []
         if self._options.only_language:
             return
         for pending in [self._in_right_language(*heard) for heard in undecided]:  # the model has all of them by now
-            yield self._told(pending.window, self._result(pending), reader)
+            yield self._told(pending.window, self._result(pending), recording)
 
     def _in_right_language(self, window: Window, result: WindowResult) -> _Pending:
         """A window that was decoded in another language than the recording turned out to have goes back."""
@@ -286,7 +280,7 @@ class Transcription:
             heard = self._stream.submit(alone(window, stretch, None)).result()
         return with_heard(result, stretch, heard)
 
-    def _told(self, window: Window, result: WindowResult, reader: AudioReader) -> Progress:
+    def _told(self, window: Window, result: WindowResult, recording: Recording) -> Progress:
         not_before = self._segments[-1].end if self._segments else 0.0
         if self._speakers:
             is_change = self._speakers.heard(window).change
@@ -295,5 +289,5 @@ class Transcription:
         else:
             segments = tuple(segments_of(window, result, len(self._segments), not_before))
         self._segments.extend(segments)
-        total = max(reader.expected, reader.decoded)
+        total = max(recording.expected, recording.decoded)
         return Progress(min(window.end, total), total, segments)

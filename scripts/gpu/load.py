@@ -14,6 +14,8 @@ from statistics import median
 import numpy as np
 
 from engines.audio.reader import AudioReader
+from engines.audio.recordings.reader_processes import ReaderProcesses
+from engines.audio.recordings.recording import OpenRecording, read_here
 from engines.audio.voice_activity import speech_frames
 from engines.audio.windows import pack_speech
 from engines.base import SAMPLE_RATE, DecodeOptions, Engine, Window, WindowResult
@@ -28,6 +30,7 @@ from scripts.gpu.trial import SAMPLE
 
 CALLERS = (1, 8, 64)
 EACH = 4  # clips of each caller
+READERS = 2  # processes that read long recordings, as the service has them beside a GPU
 BESIDE = 8  # clips beside the meeting
 SLOWER = 3.0  # times that one may take beside it, as long as one that is alone
 LEFT = 0.25  # of the memory that larger passes take is left, to see them halved
@@ -41,8 +44,15 @@ class Loads:
         self._batcher = batcher
         self._file = file
         self._budget = budget
+        self._readers = ReaderProcesses(READERS)
 
     def measure(self) -> Iterator[Figure]:
+        try:
+            yield from self._all()
+        finally:
+            self._readers.close()
+
+    def _all(self) -> Iterator[Figure]:
         yield from self._one_file()
         alone = 0.0
         for callers in CALLERS:
@@ -64,14 +74,16 @@ class Loads:
         feed = time.monotonic() - began
         with watched(self._batcher.engine) as passes:
             began, used = time.monotonic(), time.process_time()
-            transcribe(self._batcher, self._file, "batch")
+            transcribe(self._batcher, self._file, "batch", self._readers.open)
             seconds, used = time.monotonic() - began, time.process_time() - used
         length = seconds_of(self._file)
         yield Figure(f"one file of {length / 60:.1f} minutes", f"{seconds:.1f} s, {length / seconds:.0f} x real time")
         yield Figure("… read, heard and packed by itself", f"{feed:.1f} s, {length / feed:.0f} x, {windows} windows")
         share = f"{passes.seconds:.1f} s of it ({passes.seconds / seconds:.0%}), {passes.windows} windows"
         yield Figure("… in passes", share)
-        yield Figure("… processor time of this process", f"{used:.1f} s, {used / seconds:.1f} cores")
+        yield Figure(
+            "… processor time of this process, without the one that reads", f"{used:.1f} s, {used / seconds:.1f} cores"
+        )
 
     def _callers(self, callers: int) -> tuple[list[float], Figure]:
         def ask(_: int) -> float:
@@ -96,7 +108,7 @@ class Loads:
 
         def meet() -> None:
             while not is_over.is_set():
-                transcribe(self._batcher, self._file, "batch", is_over)
+                transcribe(self._batcher, self._file, "batch", self._readers.open, is_over)
 
         meeting = threading.Thread(target=meet)
         meeting.start()
@@ -184,7 +196,13 @@ def seconds_of(path: Path) -> float:
         return sum(len(samples) for samples in reader) / SAMPLE_RATE
 
 
-def transcribe(batcher: Batcher, path: Path, priority: Priority, is_over: threading.Event | None = None) -> None:
-    for _ in Transcription(batcher, path, OPTIONS, priority, 24 * 3600.0):
+def transcribe(
+    batcher: Batcher,
+    path: Path,
+    priority: Priority,
+    open_recording: OpenRecording = read_here,
+    is_over: threading.Event | None = None,
+) -> None:
+    for _ in Transcription(batcher, path, OPTIONS, priority, 24 * 3600.0, open_recording=open_recording):
         if is_over and is_over.is_set():
             return

@@ -530,6 +530,17 @@ FAULTS: tuple[Fault, ...] = (
         "The system gives the API no more memory for a while",
         "503 `overloaded`: no request is called wrong for it, and none is an error that nobody foresaw",
     ),
+    Fault(
+        201,
+        "The process that reads a long recording is killed, or crashes over it",
+        "Killed, its job is tried again from the last window; a crash fails it with `unsupported_media`. The worker "
+        "and all other recordings go on",
+    ),
+    Fault(
+        202,
+        "A worker is killed while processes read recordings for it",
+        "They end with it, and the jobs go on as in row 1",
+    ),
 )
 
 # Rows no test can show here, and why not; each could be shown on another machine.

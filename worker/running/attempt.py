@@ -10,6 +10,7 @@ import logging
 import time
 from dataclasses import asdict, dataclass
 
+from engines.audio.recordings.recording import OpenRecording, read_here
 from engines.audio.windows import PLAN
 from engines.base import WINDOW_SECONDS
 from engines.decoding.batcher import Batcher
@@ -74,6 +75,7 @@ class Attempt:
         batcher: Batcher,
         limits: DecodingLimits,
         diarizer: LoadedDiarizer | None = None,
+        open_recording: OpenRecording = read_here,
     ) -> None:
         self.request = request
         self.model = model
@@ -102,6 +104,7 @@ class Attempt:
             context=limits.context,
             speakers=self._speakers(diarizer, recording),
             window_seconds=self._checkpoint.window_seconds,
+            open_recording=open_recording,
         )
         self._started_at = jobs.began_at(request.id)
         self._segments: list[Segment] = []  # so far

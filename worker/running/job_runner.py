@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 
+from engines.audio.recordings.recording import OpenRecording, read_here
 from engines.decoding.batcher import Batcher
 from engines.errors import Canceled, EngineError, ModelNotFound
 from engines.speakers.diarizer import SpeakerOptions
@@ -47,7 +48,7 @@ class _Refused(Exception):
 
 class JobRunner:
     """What every slot of a worker process calls with a job's id. running: the jobs it has in hand. diarizer: for those
-    that want speakers told apart."""
+    that want speakers told apart. open_recording: how recordings are read."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class JobRunner:
         fetcher: Fetcher,
         timing: Timing = Timing(),
         diarizer: SharedDiarizer | None = None,
+        open_recording: OpenRecording = read_here,
     ) -> None:
         self.running = RunningJobs(timing)
         self._jobs = jobs
@@ -65,6 +67,7 @@ class JobRunner:
         self._models = models
         self._limits = limits
         self._fetcher = fetcher
+        self._open_recording = open_recording
         self._diarizer = diarizer or SharedDiarizer(SpeakerOptions())
         self._retries = Retries(jobs.store, timing, jobs.clock)
 
@@ -144,7 +147,17 @@ class JobRunner:
         diarizer: LoadedDiarizer | None,
     ) -> End:
         try:
-            attempt = Attempt(self._jobs, request, recording, queue, model, batcher, self._limits, diarizer)
+            attempt = Attempt(
+                self._jobs,
+                request,
+                recording,
+                queue,
+                model,
+                batcher,
+                self._limits,
+                diarizer,
+                self._open_recording,
+            )
         except JobNotFound:  # deleted while its model was loaded
             return _DELETED
         if refusal := self.running.enter(attempt):

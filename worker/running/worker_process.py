@@ -15,11 +15,9 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+from engines.audio.recordings.reader_processes import ReaderProcesses
 from engines.decoding.batcher import Batcher
-from engines.devices.cores import available_cores
-from engines.errors import EngineError, EngineUnavailable
-from engines.registry import EngineOptions, create_engine
-from engines.speakers.diarizer import SpeakerOptions
+from engines.errors import EngineError
 from worker.drain import DrainRequest
 from worker.fleet.clock import RedisClock
 from worker.fleet.device_lock import device_lock
@@ -35,6 +33,7 @@ from worker.queue.events import Events, FeedReader
 from worker.queue.heartbeat import Takers
 from worker.queue.job_queue import JobQueue
 from worker.queue.slots import Slots
+from worker.running import loading
 from worker.running.attempt import DecodingLimits
 from worker.running.fetching import Fetcher
 from worker.running.job_access import JobAccess
@@ -46,7 +45,6 @@ from worker.settings import WorkerSettings
 from worker.store.factory import open_store
 from worker.store.records import Priority
 from worker.store.upload_limits import MIN_BYTES
-from worker.telemetry.instruments import BATCH_WINDOWS
 
 MIN_SLOTS = 4  # for recordings a client waits for …
 MAX_SLOTS = 64  # … unless the settings say how many
@@ -95,8 +93,11 @@ class WorkerProcess:
             takers=Takers(news, self._timing),
         )
         limits = DecodingLimits(settings.beam_size, settings.max_audio_hours * 3600, settings.context)
-        diarizer = SharedDiarizer(_speaker_options(settings))
-        self._runner = JobRunner(jobs, self._names, self._models, limits, self._fetcher(), self._timing, diarizer)
+        self._readers = ReaderProcesses()
+        diarizer = SharedDiarizer(loading.speaker_options(settings))
+        self._runner = JobRunner(
+            jobs, self._names, self._models, limits, self._fetcher(), self._timing, diarizer, self._readers.open
+        )
         self._presence = Presence(self._redis, self._names, note, self._timing, self._clock)
 
     def _fetcher(self) -> Fetcher:
@@ -119,6 +120,7 @@ class WorkerProcess:
                 self._serve()
             else:
                 self._wait_for_end()
+        self._readers.close()
         self._presence.withdraw(self._feed_redis)
         return 0 if self._stopped.is_set() else DRAINED if self._is_draining else IDLE
 
@@ -138,31 +140,10 @@ class WorkerProcess:
             return False
 
     def _load(self, model: str) -> Batcher:
-        settings = self._settings
-        options = EngineOptions(
-            model=model,
-            device=settings.device,
-            compute_type=settings.compute_type,
-            lanes=settings.lanes,
-            threads=settings.threads,
-            max_batch=settings.max_batch,
-            window_seconds=settings.window_seconds,
-            beam_size=settings.beam_size,
-            data_dir=settings.data_dir,
-            offline=settings.offline,
-        )
-        try:
-            engine = create_engine(settings.engine, options)
-            batcher = Batcher(engine, on_pass=BATCH_WINDOWS.observe)
-            batcher.start()
-        except EngineError:
-            raise
-        except Exception as error:
-            log.exception("The model %s could not be loaded", model)
-            raise EngineUnavailable(f"The model could not be loaded: {error}") from error
-        device = str(getattr(engine, "device", ""))
-        self._presence.become(engine=engine.name, device=device)
-        log.info("Loaded: %s, %s, %d lanes, batches of %d", engine.model, engine.name, engine.lanes, engine.max_batch)
+        batcher = loading.load(model, self._settings)
+        engine = batcher.engine
+        self._readers.most = loading.reader_processes(engine, self._settings)
+        self._presence.become(engine=engine.name, device=loading.device_of(engine))
         if self._slots:
             self._slots.ensure(self._slot_counts(batcher))
         return batcher
@@ -234,6 +215,7 @@ class WorkerProcess:
                     self._slots.beat()
                     self._slots.serve_needs(self._presence.needs_met())
                 self._presence.tell(self._slots)
+                self._readers.end_idle()
                 lanes, passes = self._models.lanes()
                 jobs = self._slots.busy if self._slots else 0
                 self._presence.tell_more(
@@ -288,13 +270,3 @@ class WorkerProcess:
         last_resort.daemon = True
         last_resort.start()
         self._stopped.set()
-
-
-def _speaker_options(settings: WorkerSettings) -> SpeakerOptions:
-    """A quarter of the cores keeps up with a small model on the others."""
-    return SpeakerOptions(
-        model=settings.speaker_model,
-        threads=settings.diarize_threads or max(1, available_cores() // 4),
-        data_dir=settings.data_dir,
-        offline=settings.offline,
-    )

@@ -21,7 +21,12 @@ CLIPS = {11.0: 40.0, 1.0: 15.0}  # seconds of a clip, and the milliseconds of pr
 
 def feed(bench: Bench) -> None:
     """Long files and clips without a model."""
-    settings = {"WHISPER_ENGINE": "fake", "WHISPER_MODEL": "0", "WHISPER_BATCH_SLOTS": str(FILES)}
+    settings = {
+        "WHISPER_ENGINE": "fake",
+        "WHISPER_MODEL": "0",
+        "WHISPER_BATCH_SLOTS": str(FILES),
+        "WHISPER_READER_PROCESSES": str(FILES),  # as beside a GPU
+    }
     with own.service("feed", **settings) as (target, _, _), tempfile.TemporaryDirectory() as folder:
         _long(bench, target)
         for seconds in CLIPS:

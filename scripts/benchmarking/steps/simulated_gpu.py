@@ -36,6 +36,7 @@ def gpu(bench: Bench) -> None:
             taken = PASS * WINDOW / speed  # seconds of a full pass
             passes = f"{FIXED * taken:.4f}+{(1 - FIXED) * taken / PASS:.4f}"
             settings = {"MODEL": passes, "LANES": "1", "MAX_BATCH": str(PASS), "ENGINE": "fake"}
+            settings["READER_PROCESSES"] = "1"  # as beside a GPU on two cores
             with own.service("gpu", **{f"WHISPER_{name}": value for name, value in settings.items()}) as (target, _, _):
                 _file(bench, target, path, seconds, speed)
                 _callers(bench, target, clips, PASS / taken, speed)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from engines.audio.read_ahead import AHEAD, AT_ONCE, ReadAhead, Turns
+from engines.audio.recordings.read_ahead import AHEAD, AT_ONCE, ReadAhead, Turns
 from tests.unit.factories import wait_for
 
 

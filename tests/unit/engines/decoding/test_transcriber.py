@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import engines.audio.recordings.recording
 import engines.decoding.schedule
-import engines.decoding.transcriber
 from engines.backends.fake import FakeEngine
 from engines.base import DecodeOptions, Listening, Window, WindowResult
 from engines.decoding.batcher import Batcher
@@ -31,7 +31,7 @@ Transcribe = Callable[..., Transcription]
 @pytest.fixture(autouse=True)
 def quick_ears(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     if "sample" not in request.fixturenames:
-        monkeypatch.setattr(engines.decoding.transcriber, "speech_frames", loud_frames)
+        monkeypatch.setattr(engines.audio.recordings.recording, "speech_frames", loud_frames)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from fakeredis import FakeRedis, FakeServer
 
+import engines.audio.recordings.recording
 import engines.decoding.schedule
 import engines.decoding.transcriber
 from engines.base import DecodeOptions, Window, WindowResult
@@ -135,7 +136,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(engines.decoding.transcriber, "speech_frames", loud_frames)
+    monkeypatch.setattr(engines.audio.recordings.recording, "speech_frames", loud_frames)
     bench = Bench(tmp_path)
     yield bench
     bench.engine.gate.set()
@@ -916,7 +917,7 @@ def test_a_job_gives_its_model_up_once_it_has_decoded_a_window_with_it(bench: Be
 def test_a_pass_that_takes_longer_than_patience_is_stopped(
     tmp_path: Path, talk: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines.decoding.transcriber, "speech_frames", loud_frames)
+    monkeypatch.setattr(engines.audio.recordings.recording, "speech_frames", loud_frames)
     bench = Bench(tmp_path, timing=Timing(hand_back=0.2))
 
     def hear(window: Window) -> WindowResult:
@@ -1024,7 +1025,7 @@ def test_a_full_disk_ends_no_job(bench: Bench, talk: bytes, monkeypatch: pytest.
 def test_audio_that_is_not_kept_goes_with_the_jobs_end(
     talk: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drop_audio: bool
 ) -> None:
-    monkeypatch.setattr(engines.decoding.transcriber, "speech_frames", loud_frames)
+    monkeypatch.setattr(engines.audio.recordings.recording, "speech_frames", loud_frames)
     bench = Bench(tmp_path, drop_audio=drop_audio)
     job_id, broken = bench.add(talk), bench.add(b"no audio")
     bench.runner.run(job_id, "batch")

@@ -21,7 +21,7 @@ def test_the_operators_choices_reach_the_engine(tmp_path: Path, monkeypatch: pyt
         made.append((name, options))
         return ScriptedEngine()
 
-    monkeypatch.setattr("worker.running.worker_process.create_engine", create)
+    monkeypatch.setattr("worker.running.loading.create_engine", create)
     monkeypatch.setattr("worker.runtime.connection._BACKOFF", NoBackoff())
     settings = WorkerSettings(data_dir=tmp_path, engine="fake", device="cpu", beam_size=3, max_batch=2, offline=True)
     WorkerProcess(settings, "redis://127.0.0.1:1/0")._load("small").close()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from obstore.store import MemoryStore
 
-import engines.decoding.transcriber
+import engines.audio.recordings.recording
 from tests import media
 from tests.unit.api_service import WAV, serving
 from tests.unit.factories import loud_frames
@@ -29,7 +29,7 @@ def memory() -> MemoryStore:
 
 @pytest.fixture
 def bench(tmp_path: Path, memory: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(engines.decoding.transcriber, "speech_frames", loud_frames)
+    monkeypatch.setattr(engines.audio.recordings.recording, "speech_frames", loud_frames)
     bench = Bench(tmp_path, store=ObjectStore(Bucket(memory), tmp_path / "worker"))
     yield bench
     bench.engine.gate.set()

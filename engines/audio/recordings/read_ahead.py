@@ -11,32 +11,33 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext, suppress
 from itertools import islice
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, NamedTuple, Self, TypeVar
 
 AT_ONCE = 24  # items that are taken without a thread: a clip of 12 s has no more
 AHEAD = 8  # items that lie ready at most
+LOOK_EVERY = 1.0  # seconds without an item after which the check is called
 
 Item = TypeVar("Item")
 
 
 class Turns:
-    """Lets in one at a time, those who wait in the order in which they came: a `threading.Lock` goes back to who has
-    just given it up."""
+    """Lets in so many at a time, those who wait in the order in which they came: a `threading.Lock` goes back to who
+    has just given it up."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
         self._guard = threading.Lock()
-        self._is_taken = False
+        self._free = at_once
         self._waiting: deque[threading.Lock] = deque()
 
     def __enter__(self) -> None:
         with self._guard:
-            if not self._is_taken:
-                self._is_taken = True
+            if self._free:
+                self._free -= 1
                 return
             called = threading.Lock()
             called.acquire()
@@ -50,7 +51,7 @@ class Turns:
             if self._waiting:
                 self._waiting.popleft().release()
             else:
-                self._is_taken = False
+                self._free += 1
 
 
 READING = Turns()  # of all recordings that this process reads
@@ -70,10 +71,21 @@ class ReadAhead(Generic[Item]):
     then. Raises what the step raises, in its place.
 
     turns: one for each item that the thread takes from the step, which must not wait for another one that has them.
+    at_once: items that are taken without a thread. check: called now and then while nothing is ready; may raise.
     """
 
-    def __init__(self, step: Iterable[Item], name: str, turns: Turns | None = None) -> None:
+    def __init__(
+        self,
+        step: Iterable[Item],
+        name: str,
+        turns: Turns | None = None,
+        *,
+        at_once: int = AT_ONCE,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._step = iter(step)
+        self._at_once = at_once
+        self._check = check
         self._turns = turns or nullcontext()
         self._ready: SimpleQueue[Item | _End] = SimpleQueue()
         self._room = threading.Semaphore(AHEAD)
@@ -93,16 +105,22 @@ class ReadAhead(Generic[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         taken = 0
-        for taken, item in enumerate(islice(self._step, AT_ONCE), start=1):  # noqa: B007 - it is used behind the loop
+        for taken, item in enumerate(islice(self._step, self._at_once), start=1):  # noqa: B007 - it is used behind the loop
             yield item
-        if taken < AT_ONCE:
+        if taken < self._at_once:
             return
         self._thread.start()
-        while not isinstance(ready := self._ready.get(), _End):
+        while not isinstance(ready := self._next(), _End):
             self._room.release()
             yield ready
         if ready.error is not None:
             raise ready.error
+
+    def _next(self) -> Item | _End:
+        while True:
+            with suppress(Empty):
+                return self._ready.get(timeout=LOOK_EVERY)
+            self._check()
 
     def _run(self) -> None:
         try:

@@ -1,0 +1,1 @@
+"""Recordings as windows of speech: read in this process, or in one beside it."""
