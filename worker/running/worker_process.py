@@ -142,7 +142,7 @@ class WorkerProcess:
     def _load(self, model: str) -> Batcher:
         batcher = loading.load(model, self._settings)
         engine = batcher.engine
-        self._readers.most = loading.reader_processes(engine, self._settings)
+        self._readers.prepare(loading.reader_processes(engine, self._settings))
         self._presence.become(engine=engine.name, device=loading.device_of(engine))
         if self._slots:
             self._slots.ensure(self._slot_counts(batcher))

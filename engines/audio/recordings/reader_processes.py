@@ -68,6 +68,17 @@ class ReaderProcesses:
         finally:
             self._give_back(process)
 
+    def prepare(self, most: int) -> None:
+        """Allows so many, and starts one for the first recording, if there is none yet."""
+        with self._guard:
+            self.most = most
+            if not most or self._busy or self._idle:
+                return
+        with suppress(OSError):  # it is tried again, and told of, when there is a recording
+            process = _ReaderProcess()
+            with self._guard:
+                self._idle.append(process)
+
     def end_idle(self, after: float = IDLE) -> None:
         """Ends those that had nothing to do for so many seconds, but for one. To be called now and then."""
         with self._guard:

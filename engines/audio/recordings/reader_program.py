@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from engines.audio.recordings.messages import Begun, Ended, Failed, GoOn, Heard, Sender, StillReading, receive
 from engines.audio.recordings.recording import Wanted, read_here
+from engines.audio.speech_network import speech_session
 
 PULSE = 0.1  # seconds after which the owner hears of a recording that gives no window
 
@@ -67,6 +68,7 @@ def main() -> None:
     asked: SimpleQueue[Wanted | GoOn] = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, asked), daemon=True).start()
     owner = _Owner(sender, asked)
+    speech_session()
     while True:
         try:
             last: Ended | Failed = _read(owner.wanted(), owner)

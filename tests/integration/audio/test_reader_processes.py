@@ -81,6 +81,17 @@ def test_it_gives_what_reading_here_gives(readers: ReaderProcesses, talk: Path, 
     assert len(running()) == 1, "each recording was read by the same process"
 
 
+def test_one_that_was_prepared_reads_the_first_recording(readers: ReaderProcesses, talk: Path) -> None:
+    readers.prepare(0)
+    assert running() == []
+    readers.prepare(MOST)
+    before = running()
+    assert len(before) == 1
+    assert heard(readers.open, wanted(talk)) == heard(read_here, wanted(talk))
+    readers.prepare(MOST)
+    assert running() == before
+
+
 def test_windows_may_be_written_to(readers: ReaderProcesses, talk: Path) -> None:
     with readers.open(wanted(talk), go_on) as recording:
         for speech in recording:
