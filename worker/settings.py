@@ -78,8 +78,9 @@ class WorkerSettings(WebhookSettings, UrlSettings, UploadLimits, SharedStoreSett
         default=None,
         ge=0,
         le=64,
-        description="Processes that read long recordings for the worker; empty: with a GPU one for each core but one, "
-        "at most 8; on a CPU none, as one process reads faster than it decodes",
+        description="Processes that read files of 4 MiB and more for the worker, which itself reads what finds none "
+        "free; empty: with a GPU one for each core but one, at most 8; on a CPU none, as the worker reads faster than "
+        "it decodes",
     )
     context: bool = Field(
         default=False,

@@ -197,12 +197,12 @@ class Transcription:
         yield Progress(self._duration, self._duration, ())
 
     def _pending_limit(self, recording: Recording) -> int:
-        """Few while each has to be asked for its language. Of a long recording on a single lane it is the first alone:
-        what is cut meanwhile makes one large pass then, rather than a small one and a large one."""
+        """Few while each has to be asked for its language. On a single lane it is the first alone of a long recording
+        that is cut meanwhile: what there is then makes one large pass, rather than a small one and a large one."""
         if self._language.is_settled:
             return self._limit
         lanes = self._batcher.engine.lanes
-        is_first = lanes == 1 and not self._undecided and recording.expected > LONG
+        is_first = lanes == 1 and not self._undecided and recording.is_cut_ahead and recording.expected > LONG
         return min(self._limit, 1 if is_first else max(VOTERS, 2 * lanes))
 
     @property

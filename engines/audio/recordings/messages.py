@@ -1,6 +1,7 @@
 """What a process that reads recordings and its owner say to one another, over two pipes.
 
-Each message is a pickle; the samples of a window follow it as they are, so that nothing copies them.
+The process begins with HELLO: whatever else comes first, another version or a line that something printed, it cannot be
+used. Each message is a pickle; the samples of a window follow it as they are, so that nothing copies them.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import traceback
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from engines.audio.windows import Speech
+from engines.audio.windows import PLAN, Speech
 from engines.transcript import TranscriptWarning
+
+HELLO = f"whisper-native reads recordings, format 1, windows by plan {PLAN}\n".encode()
 
 _SIZE = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """Said by the owner after each message, until the recording has ended: a process computes in its turn alone."""
+    """Said by the owner after each message, until the recording has ended: until then the process waits, but for the
+    blocks that it reads ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Failed:
         except Exception:  # noqa: BLE001 - whatever a library's error lacks for that
             error = RuntimeError(f"{type(error).__name__}: {error}")
         error.add_note(f"In the process that read the recording:\n{where}")
-        return cls(error)
+        return cls(error.with_traceback(None))  # which would keep what it was reading
 
 
 Message = Begun | StillReading | Heard | Ended | Failed
@@ -82,6 +86,10 @@ class Sender:
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
         self._turn = threading.Lock()
+
+    def greet(self) -> None:
+        self._pipe.write(HELLO)
+        self._pipe.flush()
 
     def send(self, message: object) -> None:
         """Waits until the other side takes it. Raises OSError if there is none."""
@@ -96,6 +104,11 @@ class Sender:
 
     def close(self) -> None:
         self._pipe.close()
+
+
+def is_greeting(pipe: BinaryIO) -> bool:
+    """Whether what comes first is HELLO. Raises EOFError if less comes."""
+    return bytes(_exactly(pipe, len(HELLO))) == HELLO
 
 
 def receive(pipe: BinaryIO) -> object:

@@ -10,7 +10,6 @@ side they would spend as much time handing the lock to one another as they compu
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from itertools import islice
@@ -18,40 +17,12 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, NamedTuple, Self, TypeVar
 
+from engines.audio.recordings.turns import LOOK_EVERY, Turns
+
 AT_ONCE = 24  # items that are taken without a thread: a clip of 12 s has no more
 AHEAD = 8  # items that lie ready at most
-LOOK_EVERY = 1.0  # seconds without an item after which the check is called
 
 Item = TypeVar("Item")
-
-
-class Turns:
-    """Lets in so many at a time, those who wait in the order in which they came: a `threading.Lock` goes back to who
-    has just given it up."""
-
-    def __init__(self, at_once: int = 1) -> None:
-        self._guard = threading.Lock()
-        self._free = at_once
-        self._waiting: deque[threading.Lock] = deque()
-
-    def __enter__(self) -> None:
-        with self._guard:
-            if self._free:
-                self._free -= 1
-                return
-            called = threading.Lock()
-            called.acquire()
-            self._waiting.append(called)
-        called.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._guard:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._free += 1
 
 
 READING = Turns()  # of all recordings that this process reads
@@ -70,7 +41,7 @@ class ReadAhead(Generic[Item]):
     """Iterate it once, within a `with`, whose end is also that of the thread: what the step reads from may be closed
     then. Raises what the step raises, in its place.
 
-    turns: one for each item that the thread takes from the step, which must not wait for another one that has them.
+    turns: the thread takes one for each item. The step may not be one that waits for items of another with these turns.
     at_once: items that are taken without a thread. check: called now and then while nothing is ready; may raise.
     """
 
@@ -86,7 +57,7 @@ class ReadAhead(Generic[Item]):
         self._step = iter(step)
         self._at_once = at_once
         self._check = check
-        self._turns = turns or nullcontext()
+        self._turns = turns
         self._ready: SimpleQueue[Item | _End] = SimpleQueue()
         self._room = threading.Semaphore(AHEAD)
         self._is_left = False
@@ -125,7 +96,7 @@ class ReadAhead(Generic[Item]):
     def _run(self) -> None:
         try:
             while True:
-                with self._turns:
+                with self._turns.one() if self._turns else nullcontext():
                     item = next(self._step, _END)
                 if isinstance(item, _End):
                     break

@@ -2,8 +2,8 @@
 
 stdin: Wanted, one after the other ─► stdout: Begun, windows, Ended or Failed, for each
 
-It ends when its stdin does, in the midst of a recording, too: so it never outlives its owner. Signals that mean the
-whole service are the owner's to obey: what it has in hand is read to its end.
+It ends when its stdin does, in the midst of a recording, too. SIGINT and SIGTERM, which the whole service gets, are the
+owner's to obey: what it has in hand is read to its end.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Owner:
 
 
 def _read(wanted: Wanted, owner: _Owner) -> Ended:
-    with read_here(wanted, owner.check) as recording:
+    with read_here(wanted, owner.check, hears_ahead=False) as recording:
         owner.tell(Begun(recording.track, recording.expected))
         for speech in recording:
             owner.tell(Heard(speech, recording.decoded, recording.expected))
@@ -61,14 +61,15 @@ def _read(wanted: Wanted, owner: _Owner) -> Ended:
 
 
 def main() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM):  # the owner has had them ignored before; not so who tries it by hand
         signal.signal(number, signal.SIG_IGN)
     sender = Sender(os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no message
+    speech_session()  # before anything waits for stdin: on Windows a library that is loaded then may wait for it, too
     asked: SimpleQueue[Wanted | GoOn] = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, asked), daemon=True).start()
     owner = _Owner(sender, asked)
-    speech_session()
+    sender.greet()
     while True:
         try:
             last: Ended | Failed = _read(owner.wanted(), owner)

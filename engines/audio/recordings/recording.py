@@ -1,18 +1,18 @@
 """A recording as windows of speech, read in this process.
 
-AudioReader, on a thread of its own if the recording is not short ─► speech_frames ─► pack_speech
+AudioReader ─► speech_frames ─► pack_speech, the first two on threads of their own if the recording is not short
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from engines.audio.faint_speech import Frames
-from engines.audio.reader import AudioReader
+from engines.audio.reader import AudioReader, Samples
 from engines.audio.recordings.read_ahead import READING, ReadAhead
 from engines.audio.voice_activity import speech_frames
 from engines.audio.windows import Speech, pack_speech, packing_of
@@ -42,6 +42,10 @@ class Recording(Protocol):
         """The number of the sound track that is read, from 1."""
 
     @property
+    def is_cut_ahead(self) -> bool:
+        """Whether some of its windows are cut while nobody takes them."""
+
+    @property
     def decoded(self) -> float:
         """Seconds read so far."""
 
@@ -67,15 +71,21 @@ OpenRecording = Callable[[Wanted, Check], AbstractContextManager[Recording]]  # 
 
 
 @contextmanager
-def read_here(wanted: Wanted, check: Check) -> Iterator[Recording]:
-    """check: called with each block that is read, and while the file is looked through; may raise."""
+def read_here(wanted: Wanted, check: Check, *, hears_ahead: bool = True) -> Iterator[Recording]:
+    """check: called every 2 s of the recording, and while the file is looked through; may raise. hears_ahead: voice
+    activity has a thread of its own, too."""
     packing = packing_of(wanted.listening, wanted.window_seconds)
     with (
         AudioReader(wanted.path, wanted.listening.track, check) as reader,
         ReadAhead(reader, "read", READING) as blocks,
+        _heard(blocks, ahead=hears_ahead) as heard,
     ):
-        frames = _checked(speech_frames(blocks), reader, wanted, check)
-        yield _ReadHere(reader, pack_speech(frames, packing))
+        yield _ReadHere(reader, pack_speech(_checked(heard, reader, wanted, check), packing))
+
+
+def _heard(blocks: Iterable[Samples], *, ahead: bool) -> AbstractContextManager[Iterable[Frames]]:
+    frames = speech_frames(blocks)
+    return ReadAhead(frames, "ears") if ahead else nullcontext(frames)
 
 
 def _checked(frames: Iterable[Frames], reader: AudioReader, wanted: Wanted, check: Check) -> Iterator[Frames]:
@@ -91,6 +101,8 @@ class _ReadHere:
 
     def __init__(self, reader: AudioReader, windows: Iterable[Speech]) -> None:
         self._reader, self._windows = reader, windows
+
+    is_cut_ahead = False
 
     @property
     def track(self) -> int:

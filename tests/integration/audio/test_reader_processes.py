@@ -15,9 +15,10 @@ import numpy as np
 import psutil
 import pytest
 
-from engines.audio.recordings import reader_processes
+from engines.audio.recordings import messages, reader_process, reader_processes
 from engines.audio.recordings.read_ahead import AHEAD
-from engines.audio.recordings.reader_processes import PROGRAM, ReaderProcesses
+from engines.audio.recordings.reader_process import PROGRAM
+from engines.audio.recordings.reader_processes import ReaderProcesses
 from engines.audio.recordings.recording import OpenRecording, Wanted, read_here
 from engines.base import Listening
 from engines.errors import AudioTooLong, Canceled, EmptyAudio, TrackNotFound, UnsupportedMedia
@@ -52,6 +53,11 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReaderProcesses]:
 def running() -> list[psutil.Process]:
     """The processes that read for this one."""
     return [each for each in psutil.Process().children() if PROGRAM in each.cmdline()]
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Also if nobody has asked for its end."""
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def wanted(path: Path, track: int | None = None, max_seconds: float = 1e6) -> Wanted:
@@ -192,25 +198,57 @@ def test_who_takes_nothing_lets_the_process_wait(readers: ReaderProcesses, talk:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_a_process_that_hangs_is_left_by_whoever_is_called_off(readers: ReaderProcesses, talk: Path) -> None:
+@pytest.mark.parametrize("windows", [0, 1])
+def test_a_process_that_hangs_is_left_by_whoever_is_called_off(
+    readers: ReaderProcesses, talk: Path, windows: int
+) -> None:
+    """Before it has opened the recording, too."""
     is_over = threading.Event()
 
     def check() -> None:
         if is_over.is_set():
             raise Canceled()
 
-    def read() -> None:
-        with readers.open(wanted(talk), check) as recording:
-            stopped.extend(running())
-            stopped[0].send_signal(signal.SIGSTOP)
-            threading.Timer(0.2, is_over.set).start()
-            list(recording)
+    def hang() -> None:
+        running()[0].send_signal(signal.SIGSTOP)
+        threading.Timer(0.2, is_over.set).start()
 
-    stopped: list[psutil.Process] = []
+    def read() -> None:
+        if not windows:
+            hang()
+        with readers.open(wanted(talk), check) as recording:
+            for _ in recording:
+                hang()
+
+    readers.prepare(MOST)
+    heard(readers.open, wanted(talk))
+    (process,) = running()
     with pytest.raises(Canceled):
         read()
-    assert not stopped[0].is_running()
+    assert not process.is_running()
     assert len(heard(readers.open, wanted(talk))) == 3
+
+
+@pytest.mark.parametrize("start", ["import nothing_of_that_name", "print('hello ' * 100)", "raise SystemExit(3)"])
+def test_a_process_that_cannot_start_leaves_its_recording_to_the_worker(
+    readers: ReaderProcesses, talk: Path, start: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reader_process, "_START", start + reader_process._START)
+    for _ in range(MOST + 1):
+        assert heard(readers.open, wanted(talk)) == heard(read_here, wanted(talk))
+    assert running() == []
+    said = [record.message for record in caplog.records if "is read in the worker" in record.message]
+    assert len(said) == MOST + 1
+    if "nothing_of_that_name" in start:
+        wait_for(lambda: "No module named 'nothing_of_that_name'" in caplog.text)
+
+
+def test_a_process_of_another_version_is_not_used(
+    readers: ReaderProcesses, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "HELLO", messages.HELLO.replace(b"format 1", b"format 0"))
+    assert heard(readers.open, wanted(talk)) == heard(read_here, wanted(talk))
+    assert running() == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
@@ -259,7 +297,7 @@ def test_what_stops_the_service_does_not_stop_what_is_in_hand(readers: ReaderPro
 _OWNER = """
 import sys
 from pathlib import Path
-from engines.audio.recordings import reader_processes
+from engines.audio.recordings import messages, reader_process, reader_processes
 from engines.audio.recordings.recording import Wanted
 from engines.base import Listening
 reader_processes.LONG_FILE = 1
@@ -281,4 +319,4 @@ def test_it_ends_with_its_owner_however_that_ends(talk: Path) -> None:
         (process,) = psutil.Process(owner.pid).children()
         assert PROGRAM in process.cmdline()
         owner.kill()
-    wait_for(lambda: not process.is_running())
+    wait_for(lambda: has_ended(process))

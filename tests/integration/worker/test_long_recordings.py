@@ -12,7 +12,8 @@ import numpy as np
 import psutil
 import pytest
 
-from engines.audio.recordings.reader_processes import LONG_FILE, PROGRAM
+from engines.audio.recordings.reader_process import PROGRAM
+from engines.audio.recordings.reader_processes import LONG_FILE
 from tests import media
 from tests.conftest import Sample
 from tests.integration.running_worker import RedisServer, RunningWorker, redis_server, wait_for
@@ -88,7 +89,7 @@ def test_readers_end_with_a_worker_that_is_killed(worker: RunningWorker, talk: P
     worker.wait_until_decoding(request)
     (reader,) = readers(worker)
     process.kill()
-    wait_for(lambda: not reader.is_running())
+    wait_for(lambda: not reader.is_running() or reader.status() == psutil.STATUS_ZOMBIE)
     process.wait()
     worker.start(model="0", **SETTINGS)
     assert worker.outcome(request).state == "finished"

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from engines.audio.recordings.read_ahead import AHEAD, AT_ONCE, ReadAhead, Turns
+from engines.audio.recordings.read_ahead import AHEAD, AT_ONCE, ReadAhead
+from engines.audio.recordings.turns import Turns
 from tests.unit.factories import wait_for
 
 
@@ -92,25 +93,6 @@ def test_steps_with_turns_compute_one_at_a_time() -> None:
         for taken in [pool.submit(take) for _ in range(4)]:
             taken.result()
     assert most == 1
-
-
-def test_who_waits_longest_has_the_next_turn() -> None:
-    turns, order = Turns(), []
-
-    def wait(name: str) -> None:
-        with turns:
-            order.append(name)
-
-    waiting = [threading.Thread(target=wait, args=(name,)) for name in "abc"]
-    with turns:
-        for count, thread in enumerate(waiting, start=1):
-            thread.start()
-            wait_for(lambda count=count: len(turns._waiting) == count)  # type: ignore[misc]
-    for thread in waiting:
-        thread.join()
-    assert "".join(order) == "abc"
-    with turns:
-        assert not turns._waiting
 
 
 def test_a_step_that_fails_gives_its_turn_up() -> None:
