@@ -23,7 +23,7 @@ def check(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 STEPS = [
     "words other than the CPU's", "a pass of 1", "a pass of 2", "one file of 0.4 minutes",
-    "… read, heard and packed by itself", "… in passes", "… processor time of this process",
+    "… read, heard and packed by itself", "… in passes", "… processor time of this process, without the one that reads",
     "1 callers with clips of 11.6 s", "8 callers with clips of 11.6 s", "64 callers with clips of 11.6 s",
     "a clip beside a meeting", "passes if the memory runs out",
 ]  # fmt: skip
